@@ -1,0 +1,169 @@
+//! Money: whole minor units, ISO 4217 currencies, discounts and what they leave.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Whole minor units of a currency (pence, cents): 0 … 2^53 − 1, the integers that every JSON reader keeps exact.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct MinorUnits(i64);
+
+impl MinorUnits {
+    /// The greatest amount: 2^53 − 1.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// `None` outside 0 … 2^53 − 1.
+    pub fn new(amount: i64) -> Option<Self> {
+        (0..=Self::MAX.0).contains(&amount).then_some(Self(amount))
+    }
+
+    /// The amount as a number.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// An ISO 4217 currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    /// The alphabetic code, for example `GBP`.
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+}
+
+impl FromStr for Currency {
+    type Err = UnknownCurrency;
+    fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
+        iso_currency::Currency::from_code(code).map(Self).ok_or(UnknownCurrency)
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = UnknownCurrency;
+    fn try_from(code: String) -> Result<Self, UnknownCurrency> {
+        code.parse()
+    }
+}
+
+/// The text is no ISO 4217 alphabetic code (three upper-case letters).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is no ISO 4217 currency code")]
+pub struct UnknownCurrency;
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A share in hundredths of a percent: 0 … 10,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BasisPoints(u16);
+
+impl BasisPoints {
+    /// From a percentage of at most two decimals in 0 … 100; `None` for anything else.
+    pub fn from_percentage(percentage: f64) -> Option<Self> {
+        let points = (percentage * 100.0).round();
+        // The nearest double of the rounded value is what a decimal text of two places reads as.
+        let exact = points / 100.0 == percentage;
+        (exact && (0.0..=10_000.0).contains(&points)).then_some(Self(points as u16))
+    }
+
+    /// As a percentage, for example 12.5.
+    pub fn percentage(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
+
+/// What is taken off a deal's total price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+pub enum Discount {
+    /// A fixed amount, at most the total price.
+    Flat {
+        /// Minor units of the deal's currency.
+        amount: MinorUnits,
+    },
+    /// A share of the total price.
+    Percentage {
+        /// Hundredths of a percent.
+        basis_points: BasisPoints,
+    },
+}
+
+impl Discount {
+    /// What remains of `total`: half a minor unit is rounded up; a flat discount never goes below zero.
+    pub fn applied_to(self, total: MinorUnits) -> MinorUnits {
+        match self {
+            Self::Flat { amount } => MinorUnits((total.0 - amount.0).max(0)),
+            Self::Percentage { basis_points } => {
+                let kept = i128::from(total.0) * i128::from(10_000 - basis_points.0);
+                MinorUnits(((kept + 5_000) / 10_000) as i64)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(amount: i64) -> MinorUnits {
+        MinorUnits::new(amount).expect("in range")
+    }
+
+    #[test]
+    fn minor_units_stop_at_the_integers_json_keeps() {
+        assert_eq!(MinorUnits::new(9_007_199_254_740_991), Some(MinorUnits::MAX));
+        assert_eq!(MinorUnits::new(9_007_199_254_740_992), None);
+        assert_eq!(MinorUnits::new(-1), None);
+    }
+
+    #[test]
+    fn a_percentage_has_at_most_two_decimals() {
+        for (percentage, kept) in [(0.0, true), (100.0, true), (33.33, true), (0.07, true), (1.005, false)] {
+            assert_eq!(BasisPoints::from_percentage(percentage).is_some(), kept, "{percentage}");
+        }
+        assert_eq!(BasisPoints::from_percentage(100.01), None);
+        assert_eq!(BasisPoints::from_percentage(-0.01), None);
+        assert_eq!(BasisPoints::from_percentage(f64::NAN), None);
+        for points in 0..=10_000_u16 {
+            let text = format!("{}.{:02}", points / 100, points % 100);
+            let read = BasisPoints::from_percentage(text.parse().expect("a number"));
+            assert_eq!(read, Some(BasisPoints(points)), "{text}");
+        }
+    }
+
+    #[test]
+    fn half_a_unit_rounds_up() {
+        let half = Discount::Percentage { basis_points: BasisPoints(5_000) };
+        assert_eq!(half.applied_to(units(1)), units(1));
+        assert_eq!(half.applied_to(units(3)), units(2));
+        assert_eq!(half.applied_to(MinorUnits::MAX), units(4_503_599_627_370_496));
+        let third = Discount::Percentage { basis_points: BasisPoints(3_333) };
+        assert_eq!(third.applied_to(units(100)), units(67));
+        assert_eq!(Discount::Flat { amount: units(1_234) }.applied_to(units(122_300)), units(121_066));
+    }
+
+    #[test]
+    fn only_iso_4217_codes_are_currencies() {
+        assert_eq!("GBP".parse::<Currency>().map(Currency::code), Ok("GBP"));
+        for wrong in ["gbp", "ZZZ", "", "GB", "GBPX"] {
+            assert_eq!(wrong.parse::<Currency>(), Err(UnknownCurrency), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A reader of the log that keeps tables: follows the tail, applies batches, keeps its place in the same
+//! transaction.
+//!
+//! The first statement of that transaction moves the place from where this worker read it; no row moved means that
+//! another worker was faster, so the whole batch is dropped. That compare-and-set is the only fence: no lock, no
+//! leader, no acknowledgement. What an event does to tables is the slice's ([`Projection`]); which events can be
+//! applied at all is decided in [`sort`].
+
+mod place;
+mod sort;
+
+pub use place::Place;
+pub use sort::Entry;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::contract::Subject;
+use crate::contract::wire::Undecodable;
+use crate::db::{Db, Tx};
+use crate::event_log::{EventLog, Record, Tail};
+use crate::health::Part;
+use crate::position::Epoch;
+use crate::telemetry::{Counter, Gauge, Metrics};
+use crate::{Error, chance};
+
+/// The most events of one transaction. What has come in while one runs makes the next, so a busy log is read in
+/// large batches and a quiet one without delay.
+const BATCH: usize = 1_000;
+/// How often a standby looks whether the active worker moves.
+const STANDBY_LOOK: Duration = Duration::from_millis(250);
+/// A place that has stood this long behind the head is nobody's any more.
+const STANDBY_PATIENCE: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What one slice does with events.
+pub trait Projection: Send + Sync + 'static {
+    /// What is left to do when a batch is committed.
+    type Effect: Send;
+
+    /// The row of table `projection`, and the name in logs and metrics.
+    const NAME: &'static str;
+
+    /// The revision of each of these subjects in the tables; absent ones have none.
+    fn revisions(
+        &self,
+        tx: &mut Tx,
+        subjects: &[Subject],
+    ) -> impl Future<Output = Result<HashMap<Subject, u64>, Error>> + Send;
+
+    /// Writes a batch, in order.
+    fn apply(
+        &self,
+        tx: &mut Tx,
+        epoch: Epoch,
+        entries: &[Entry<'_>],
+    ) -> impl Future<Output = Result<Self::Effect, Error>> + Send;
+
+    /// The batch is committed; readers may be told. Called in order, never twice for one batch, and not at all when
+    /// the process dies first.
+    fn committed(&self, from: Place, to: Place, effect: Self::Effect) -> impl Future<Output = ()> + Send;
+}
+
+/// One worker of a projection. Any number may run; one advances.
+pub struct Worker<P> {
+    projection: P,
+    log: EventLog,
+    db: Db,
+    health: Part,
+    applied: Counter,
+    dead: Counter,
+    position: Gauge,
+}
+
+impl<P: Projection> Worker<P> {
+    /// A worker over the tables of `db`.
+    pub fn new(projection: P, log: EventLog, db: Db, health: Part, metrics: &Metrics) -> Self {
+        let name = P::NAME;
+        Self {
+            projection,
+            log,
+            db,
+            health,
+            applied: metrics.counter(&format!("{name}_projection_events"), "Events applied to tables"),
+            dead: metrics.counter(&format!("{name}_projection_dead_events"), "Events set aside as dead"),
+            position: metrics.gauge(&format!("{name}_projection_position"), "Log sequence of the tables"),
+        }
+    }
+
+    /// Works until told to stop.
+    ///
+    /// # Errors
+    /// [`Error::Broken`]: the log is not the one these tables were made from, or the tables are not as they must be.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        loop {
+            let ended = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                ended = self.follow() => ended,
+            };
+            let standing_by = match ended {
+                Ok(never) => match never {},
+                Err(Error::Conflict { .. }) => true,
+                Err(error @ Error::Unavailable { .. }) => {
+                    self.health.down(&error);
+                    false
+                }
+                Err(error @ Error::Broken { .. }) => {
+                    self.health.down(&error);
+                    return Err(error);
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.wait(standing_by) => {}
+            }
+        }
+    }
+
+    /// Follows the log from the tables' place on; ends only with an error.
+    async fn follow(&self) -> Result<std::convert::Infallible, Error> {
+        let (mut place, mut tail) = self.open().await?;
+        self.health.up();
+        tracing::info!(projection = P::NAME, position = place.position, "following the log");
+        loop {
+            place = self.run_once(place, &mut tail).await?;
+        }
+    }
+
+    /// The tables' place and a tail from there, once the log has proved to be the one that they were made from.
+    pub async fn open(&self) -> Result<(Place, Tail), Error> {
+        let epoch = self.log.epoch().await?;
+        let place = place::read(&self.db, P::NAME).await?;
+        let place = if place.position == 0 { place::adopt(&self.db, P::NAME, epoch).await? } else { place };
+        self.check_log(epoch, place).await?;
+        self.position.set(place.position as i64);
+        Ok((place, self.log.tail(place.position).await?))
+    }
+
+    async fn check_log(&self, epoch: Epoch, place: Place) -> Result<(), Error> {
+        let not_ours = |why: String| Err(Error::broken("event log", format!("{} tables: {why}", P::NAME)));
+        if place.epoch != epoch {
+            return not_ours(format!("made from epoch {}, the log's is {}", place.epoch.0, epoch.0));
+        }
+        if place.position == 0 {
+            return Ok(());
+        }
+        let Some(record) = self.log.get(place.position).await? else {
+            return not_ours(format!("they stand at {}, where the log has nothing", place.position));
+        };
+        // An event that could not be read has no id to compare.
+        match (record.event.map(|event| event.id), place.event_id) {
+            (Ok(found), Some(kept)) if found != kept => {
+                not_ours(format!("another event stands at {} than the one they read", place.position))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Applies the next batch and returns the new place.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another worker advanced first.
+    pub async fn run_once(&self, from: Place, tail: &mut Tail) -> Result<Place, Error> {
+        let records = tail.batch(BATCH).await?;
+        let newer = records.iter().find_map(|record| match &record.event {
+            Err(why @ Undecodable::Newer { .. }) => Some(why),
+            _ => None,
+        });
+        if let Some(why) = newer {
+            return Err(Error::unavailable(P::NAME, why));
+        }
+        let last = records.last().expect("a batch is never empty");
+        let to = Place {
+            position: last.sequence,
+            event_id: last.event.as_ref().ok().map(|event| event.id),
+            ..from
+        };
+        let (effect, dead) = self.write(from, to, &records).await?;
+        self.applied.inc_by(records.len() as u64);
+        self.dead.inc_by(dead as u64);
+        self.position.set(to.position as i64);
+        self.projection.committed(from, to, effect).await;
+        Ok(to)
+    }
+
+    /// One transaction: fence, check, apply.
+    async fn write(&self, from: Place, to: Place, records: &[Record]) -> Result<(P::Effect, usize), Error> {
+        let mut tx = self.db.begin().await?;
+        place::advance(&self.db, &mut tx, P::NAME, from, to).await?;
+        let subjects = sort::subjects(records);
+        let revisions = self.projection.revisions(&mut tx, &subjects).await?;
+        let dead_before = sort::dead_subjects(&self.db, &mut tx).await?;
+        let sorted = sort::sort(records, revisions, dead_before);
+        sort::keep_dead(&self.db, &mut tx, &sorted).await?;
+        let effect = self.projection.apply(&mut tx, to.epoch, &sorted.entries).await?;
+        self.db.commit(tx).await?;
+        for (record, reason) in &sorted.dead {
+            tracing::error!(projection = P::NAME, sequence = record.sequence, subject = record.subject, reason,
+                "event {} is dead: {reason}", record.sequence);
+        }
+        Ok((effect, sorted.dead.len()))
+    }
+
+    async fn wait(&self, standing_by: bool) {
+        if standing_by {
+            tracing::info!(projection = P::NAME, "another worker advances; standing by");
+            self.stand_by().await;
+        } else {
+            sleep(chance::jitter(RETRY, 0.2)).await;
+        }
+    }
+
+    /// Returns when nobody seems to advance any more.
+    async fn stand_by(&self) {
+        let mut seen = (0, Instant::now());
+        loop {
+            sleep(STANDBY_LOOK).await;
+            let (Ok(place), Ok(head)) = (place::read(&self.db, P::NAME).await, self.log.head().await) else {
+                seen.1 = Instant::now();
+                continue;
+            };
+            if place.position != seen.0 || place.position >= head {
+                seen = (place.position, Instant::now());
+            } else if seen.1.elapsed() >= STANDBY_PATIENCE {
+                return;
+            }
+        }
+    }
+}

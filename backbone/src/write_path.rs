@@ -1,0 +1,279 @@
+//! How a mutation becomes one event: load, decide, append with the expectation that nothing came between, and find
+//! out what happened when the log does not say.
+//!
+//! The rules of what may happen are the caller's: a pure function from the subject's last event to a [`Decision`].
+//! A mutation's event is in the log once, whatever was answered on the way.
+
+mod lanes;
+mod step;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::clock::Clock;
+use crate::contract::wire::Undecodable;
+use crate::contract::{Applied, Event, Fact, Fingerprint, Subject};
+use crate::event_log::{AppendAnswer, EventLog, Record};
+use crate::ids::EventId;
+use crate::position::{Position, Sequence};
+use crate::telemetry::TraceContext;
+use crate::time::Timestamp;
+use crate::{Error, chance};
+use lanes::Lanes;
+use step::{Step, step};
+
+/// How long one mutation may take, queueing included.
+const BUDGET: Duration = Duration::from_secs(5);
+/// The pause before another attempt, give or take half of it.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Writes mutations of one market.
+#[derive(Clone)]
+pub struct WritePath {
+    log: EventLog,
+    lanes: Lanes,
+    clock: Clock,
+}
+
+/// What is asked, and how a repeat of it is known.
+#[derive(Clone, Debug)]
+pub struct Mutation {
+    /// What it is about.
+    pub subject: Subject,
+    /// The same for every attempt, and for a repeat with the same key.
+    pub event_id: EventId,
+    /// Of the caller's idempotency key.
+    pub key: Option<Fingerprint>,
+    /// Of what was asked.
+    pub request: Fingerprint,
+    /// The trace that it belongs to.
+    pub trace: Option<TraceContext>,
+}
+
+impl Mutation {
+    /// What the event remembers of it.
+    pub fn applied(&self, version: u32) -> Applied {
+        Applied { event: self.event_id, key: self.key.clone(), request: self.request.clone(), version }
+    }
+}
+
+/// What the rules say.
+pub enum Decision {
+    /// This happens.
+    Append(Fact),
+    /// What was asked for is so already: nothing happens.
+    Unchanged,
+}
+
+/// A mutation that is in the log, or changed nothing.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The subject's state after it.
+    pub fact: Fact,
+    /// The end of the event that made this state.
+    pub position: Position,
+}
+
+/// Why a mutation is not known to be in the log.
+#[derive(Debug)]
+pub enum WriteError<R> {
+    /// The rules say no.
+    Rejected(R),
+    /// The key was used with another request.
+    KeyReused,
+    /// Others kept changing the subject for the whole budget; nothing was written. Retry.
+    Contended,
+    /// Too many mutations of this subject wait already; nothing was written. Retry later.
+    LaneFull,
+    /// The log is away or refuses; nothing was written. Retry later.
+    Unavailable(String),
+    /// It may be in the log or not: repeat it with the same key to learn which.
+    UnknownOutcome(String),
+    /// What the log holds is not as it must be.
+    Broken(String),
+}
+
+/// The subject's last event.
+struct Loaded {
+    sequence: Sequence,
+    event: Event,
+}
+
+impl WritePath {
+    /// Over a log.
+    pub fn new(log: EventLog, clock: Clock) -> Self {
+        Self { log, lanes: Lanes::default(), clock }
+    }
+
+    /// Writes one mutation. `decide` sees the subject's last fact and the time of the decision; it is asked again
+    /// when somebody else was faster.
+    pub async fn write<R>(
+        &self,
+        mutation: &Mutation,
+        mut decide: impl FnMut(Option<&Fact>, Timestamp) -> Result<Decision, R>,
+    ) -> Result<Written, WriteError<R>> {
+        let deadline = Instant::now() + BUDGET;
+        let _turn = self.lanes.enter(mutation.subject, deadline).await.map_err(|full| match full {
+            lanes::Refused::Full => WriteError::LaneFull,
+            lanes::Refused::TooLate => WriteError::Unavailable("its turn did not come in time".to_owned()),
+        })?;
+        let mut unknown = false;
+        let mut last = self.load(mutation.subject, deadline, unknown).await?;
+        let first = (
+            last.as_ref().map_or(0, |last| last.sequence),
+            last.as_ref().map_or(0, |last| last.event.fact.revision()),
+        );
+        let mut expected = first.0;
+        loop {
+            if let Some(written) = self.already(mutation, last.as_ref(), first).await? {
+                return Ok(written);
+            }
+            // The subject has moved past what our attempts expected, so none of them can land any more.
+            unknown &= last.as_ref().map_or(0, |last| last.sequence) == expected;
+            let now = self.clock.now();
+            let decision = decide(last.as_ref().map(|last| &last.event.fact), now).map_err(WriteError::Rejected)?;
+            last = match (decision, last) {
+                (Decision::Append(fact), last) => {
+                    expected = last.map_or(0, |last| last.sequence);
+                    let event = Event {
+                        id: mutation.event_id,
+                        subject: mutation.subject,
+                        time: now,
+                        trace: mutation.trace.clone(),
+                        fact,
+                    };
+                    match self.append(event, expected, deadline, &mut unknown).await? {
+                        Some(written) => return Ok(written),
+                        None if Instant::now() >= deadline => return Err(out_of_time(unknown)),
+                        None => self.load(mutation.subject, deadline, unknown).await?,
+                    }
+                }
+                (Decision::Unchanged, Some(last)) => return self.written(last.event.fact, last.sequence).await,
+                (Decision::Unchanged, None) => {
+                    return Err(WriteError::Broken("nothing can stay as it is on an empty subject".to_owned()));
+                }
+            };
+        }
+    }
+
+    /// Appends until the outcome is known; `None` when somebody else was faster.
+    async fn append<R>(
+        &self,
+        event: Event,
+        expected: Sequence,
+        deadline: Instant,
+        unknown: &mut bool,
+    ) -> Result<Option<Written>, WriteError<R>> {
+        loop {
+            let answer = self.log.append(&event, expected).await;
+            *unknown |= matches!(answer, AppendAnswer::Unknown { .. });
+            match step(answer, *unknown) {
+                Step::Done(sequence) => return self.written(event.fact, sequence).await.map(Some),
+                Step::Reload => {
+                    sleep(chance::jitter(PAUSE, 0.5)).await;
+                    return Ok(None);
+                }
+                Step::Verify(sequence) => return self.verify(&event, sequence).await.map(Some),
+                Step::Repeat(why) if Instant::now() >= deadline => return Err(WriteError::UnknownOutcome(why)),
+                Step::Repeat(_) => sleep(chance::jitter(PAUSE * 10, 0.5)).await,
+                Step::Unavailable(why) => return Err(WriteError::Unavailable(why)),
+                Step::UnknownOutcome(why) => return Err(WriteError::UnknownOutcome(why)),
+            }
+        }
+    }
+
+    /// The log says that our id stands at this place: true only if it is our event, on our subject.
+    async fn verify<R>(&self, event: &Event, sequence: Sequence) -> Result<Written, WriteError<R>> {
+        let found = self.log.get(sequence).await.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
+        match found.map(|record| record.event) {
+            Some(Ok(found)) if found.id == event.id && found.subject == event.subject => {
+                self.written(found.fact, sequence).await
+            }
+            _ => Err(WriteError::Broken(format!("the id of this mutation is another event's, at {sequence}"))),
+        }
+    }
+
+    /// Whether this mutation, or a repeat of it, has happened.
+    async fn already<R>(
+        &self,
+        mutation: &Mutation,
+        last: Option<&Loaded>,
+        first: (Sequence, u64),
+    ) -> Result<Option<Written>, WriteError<R>> {
+        let Some(last) = last else { return Ok(None) };
+        let Some(recent) = last.event.fact.recent() else { return Ok(None) };
+        if let Some(applied) = recent.find(mutation.event_id) {
+            if applied.request != mutation.request || applied.key != mutation.key {
+                return Err(WriteError::KeyReused);
+            }
+            return self.written(last.event.fact.clone(), last.sequence).await.map(Some);
+        }
+        let (sequence, revision) = first;
+        if !recent.reaches_back_to(revision, last.event.fact.revision())
+            && self.walk(mutation, sequence, last.sequence).await?
+        {
+            return self.written(last.event.fact.clone(), last.sequence).await.map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Whether our event is on the subject after a place, for when the last event no longer remembers so far back.
+    async fn walk<R>(&self, mutation: &Mutation, after: Sequence, upto: Sequence) -> Result<bool, WriteError<R>> {
+        let mut after = after;
+        while after < upto {
+            let next = self.log.next(&mutation.subject, after).await;
+            let Some(record) = next.map_err(|error| WriteError::UnknownOutcome(error.to_string()))? else {
+                return Ok(false);
+            };
+            if record.event.is_ok_and(|event| event.id == mutation.event_id) {
+                return Ok(true);
+            }
+            after = record.sequence;
+        }
+        Ok(false)
+    }
+
+    /// The subject's last event. Before anything was sent, a log that is away is said at once.
+    async fn load<R>(
+        &self,
+        subject: Subject,
+        deadline: Instant,
+        unknown: bool,
+    ) -> Result<Option<Loaded>, WriteError<R>> {
+        loop {
+            match self.log.last(&subject).await {
+                Ok(Some(record)) => return readable(record).map(Some),
+                Ok(None) => return Ok(None),
+                Err(Error::Unavailable { .. }) if unknown && Instant::now() < deadline => {
+                    sleep(chance::jitter(PAUSE * 10, 0.5)).await;
+                }
+                Err(error) if unknown => return Err(WriteError::UnknownOutcome(error.to_string())),
+                Err(error @ Error::Unavailable { .. }) => return Err(WriteError::Unavailable(error.to_string())),
+                Err(error) => return Err(WriteError::Broken(error.to_string())),
+            }
+        }
+    }
+
+    async fn written<R>(&self, fact: Fact, sequence: Sequence) -> Result<Written, WriteError<R>> {
+        // The epoch is known from the connection that the event was read or written on.
+        let epoch = self.log.epoch().await.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
+        Ok(Written { fact, position: Position::end_of(epoch, sequence) })
+    }
+}
+
+fn readable<R>(record: Record) -> Result<Loaded, WriteError<R>> {
+    match record.event {
+        Ok(event) => Ok(Loaded { sequence: record.sequence, event }),
+        Err(why @ Undecodable::Newer { .. }) => Err(WriteError::Unavailable(why.to_string())),
+        Err(why) => Err(WriteError::Broken(format!("event {} cannot be read: {why}", record.sequence))),
+    }
+}
+
+fn out_of_time<R>(unknown: bool) -> WriteError<R> {
+    if unknown {
+        WriteError::UnknownOutcome("the time was up before the outcome was known".to_owned())
+    } else {
+        WriteError::Contended
+    }
+}
