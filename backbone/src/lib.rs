@@ -1,1 +1,4 @@
 //! (being built)
+
+pub mod chance;
+pub mod clock;
