@@ -2,3 +2,7 @@
 
 pub mod chance;
 pub mod clock;
+mod error;
+pub mod telemetry;
+
+pub use error::Error;
