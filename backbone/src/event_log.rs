@@ -15,7 +15,7 @@ use crate::contract::{Event, Fact, Subject};
 use crate::ids::EventId;
 use crate::lifecycle::Lifecycle;
 use crate::position::{Epoch, Sequence};
-use crate::telemetry::{Counter, Histogram, Metrics};
+use crate::telemetry::{Counter, Histogram, Metrics, Unit};
 use crate::{Error, chance};
 
 /// How long one attempt to append, and one read, may take.
@@ -108,9 +108,10 @@ impl EventLog {
             backend,
             market: market.to_owned(),
             append_seconds: metrics.histogram(
-                "log_append_seconds",
+                "log_append",
                 "Time of one attempt to append to the event log",
-                [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0],
+                Unit::Seconds,
+                &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0],
             ),
             tailed: metrics.counter("log_tailed", "Events read from the log's tail"),
         }

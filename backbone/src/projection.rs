@@ -78,15 +78,20 @@ pub struct Worker<P> {
 impl<P: Projection> Worker<P> {
     /// A worker over the tables of `db`.
     pub fn new(projection: P, log: EventLog, db: Db, health: Part, metrics: &Metrics) -> Self {
-        let name = P::NAME;
+        let label = [("projection", P::NAME)];
+        let counter = |name, help| {
+            metrics.counter_family::<[(&'static str, &'static str); 1]>(name, help).get_or_create_owned(&label)
+        };
+        let position =
+            metrics.gauge_family::<[(&'static str, &'static str); 1]>("projection_position", "Log sequence of the tables");
         Self {
             projection,
             log,
             db,
             health,
-            applied: metrics.counter(&format!("{name}_projection_events"), "Events applied to tables"),
-            dead: metrics.counter(&format!("{name}_projection_dead_events"), "Events set aside as dead"),
-            position: metrics.gauge(&format!("{name}_projection_position"), "Log sequence of the tables"),
+            applied: counter("projection_events", "Events applied to tables"),
+            dead: counter("projection_dead_events", "Events set aside as dead"),
+            position: position.get_or_create_owned(&label),
         }
     }
 

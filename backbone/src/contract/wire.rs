@@ -111,7 +111,7 @@ pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
         id: EventId(header(ID)?.parse().map_err(|_| corrupt("the id is no UUID"))?),
         subject,
         time: Timestamp::parse(header(TIME)?).ok_or_else(|| corrupt("the time is not RFC 3339"))?,
-        trace: message.headers.get(TRACE_PARENT).and_then(|text| TraceContext::parse(text)),
+        trace: message.headers.get(TRACE_PARENT).and_then(|text| text.parse::<TraceContext>().ok()),
         fact,
     };
     belongs_to_subject(&event).then_some(event).ok_or_else(|| corrupt("the body is of another subject"))

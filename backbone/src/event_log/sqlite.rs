@@ -7,6 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::types::Json;
 use sqlx::{FromRow, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::{AppendAnswer, Stored, epoch_of, opening};
 use crate::Error;
@@ -81,7 +82,8 @@ impl SqliteLog {
         let (head_sender, head) = watch::channel(head);
         let (appends, queue) = mpsc::channel(GROUP);
         let mut log = Self { epoch: Epoch(0), readers, appends, head };
-        lifecycle.spawn("event log writer", write_groups(writer, queue, head_sender));
+        let stopping = lifecycle.stopping();
+        lifecycle.spawn_support("event log writer", write_groups(writer, queue, head_sender, stopping));
         if *log.head.borrow() == 0 {
             let event = opening(&clock);
             let message = wire::encode(market, &event);
@@ -153,14 +155,27 @@ impl Tail {
     }
 }
 
-/// The one writer: ends when the last handle of the log is gone.
+/// The one writer. What was queued before it is told to stop is still written.
 async fn write_groups(
     pool: SqlitePool,
     mut queue: mpsc::Receiver<Append>,
     head: watch::Sender<Sequence>,
+    stopping: CancellationToken,
 ) -> Result<(), Error> {
     let mut group = Vec::with_capacity(GROUP);
-    while queue.recv_many(&mut group, GROUP).await > 0 {
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = queue.recv_many(&mut group, GROUP) => received,
+            () = stopping.cancelled(), if !queue.is_closed() => {
+                queue.close();
+                continue;
+            }
+        };
+        if received == 0 {
+            pool.close().await;
+            return Ok(());
+        }
         let answers = match write_group(&pool, &group).await {
             Ok(answers) => answers,
             Err(answer) => {
@@ -180,8 +195,6 @@ async fn write_groups(
             let _gone = append.answer.send(answer);
         }
     }
-    pool.close().await;
-    Ok(())
 }
 
 /// Writes a group in one transaction. The error is the answer to all of them.

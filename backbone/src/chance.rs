@@ -1,0 +1,92 @@
+//! The one door for randomness, all of it fit for secrets. It refuses what is derived: ids that must repeat are
+//! UUIDv5 where their inputs are known.
+
+use std::time::Duration;
+
+use rand::{Rng, RngCore};
+use uuid::{Builder, Uuid};
+
+/// A UUIDv7 for the row made at `now_micros` (UTC microseconds since the Unix epoch; before it counts as 0).
+///
+/// Ids of later microseconds sort later, so that inserts touch only the end of an index.
+pub fn row_id(now_micros: i64) -> Uuid {
+    let micros = now_micros.max(0).unsigned_abs();
+    // RFC 9562, 6.2, method 3: the fraction of the millisecond fills the 12 bits before the variant.
+    let fraction = (micros % 1_000) * 4_096 / 1_000;
+    let mut tail = random_bytes::<10>();
+    tail[..2]
+        .copy_from_slice(&u16::try_from(fraction).expect("a fraction of 4,096 fits 16 bits").to_be_bytes());
+    Builder::from_unix_timestamp_millis(micros / 1_000, &tail).into_uuid()
+}
+
+/// A UUIDv4: an id that tells nothing, not even its age.
+pub fn random_id() -> Uuid {
+    Builder::from_random_bytes(random_bytes()).into_uuid()
+}
+
+/// `N` random bytes.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    generator().fill_bytes(&mut bytes);
+    bytes
+}
+
+/// `around`, made longer or shorter by up to `fraction` of itself (0 to 1, else clamped; not a number counts as 0).
+pub fn jitter(around: Duration, fraction: f64) -> Duration {
+    let fraction = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
+    let scaled = around.as_secs_f64() * generator().random_range(1.0 - fraction..=1.0 + fraction);
+    Duration::try_from_secs_f64(scaled).unwrap_or(Duration::MAX)
+}
+
+/// The identity of a new log: 1 to `i64::MAX`.
+pub fn epoch() -> i64 {
+    generator().random_range(1..=i64::MAX)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one door for chance")]
+fn generator() -> rand::rngs::ThreadRng {
+    rand::rng()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_ids_are_version_7_and_sort_by_their_microsecond() {
+        let start = 1_718_600_000_123_000;
+        let ids: Vec<Uuid> = (0..3_000).map(|micro| row_id(start + micro)).collect();
+        assert!(ids.is_sorted());
+        assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
+        let (seconds, nanos) = ids[0].get_timestamp().expect("version 7 holds a time").to_unix();
+        assert_eq!((seconds, nanos), (1_718_600_000, 123_000_000));
+        assert_ne!(row_id(start), row_id(start));
+        assert_eq!(row_id(-5).get_timestamp().expect("version 7 holds a time").to_unix(), (0, 0));
+    }
+
+    #[test]
+    fn random_ids_are_version_4_and_differ() {
+        let (one, other) = (random_id(), random_id());
+        assert_eq!((one.get_version_num(), other.get_version_num()), (4, 4));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn jitter_stays_within_its_fraction_and_varies() {
+        let second = Duration::from_secs(1);
+        let drawn: Vec<Duration> = (0..1_000).map(|_| jitter(second, 0.2)).collect();
+        let range = Duration::from_millis(800)..=Duration::from_millis(1_200);
+        assert!(drawn.iter().all(|delay| range.contains(delay)));
+        assert!(drawn.iter().any(|delay| *delay < second) && drawn.iter().any(|delay| *delay > second));
+        assert_eq!(jitter(second, 0.0), second);
+        assert_eq!(jitter(second, f64::NAN), second);
+        assert!(jitter(second, 7.0) <= 2 * second);
+        assert!(jitter(Duration::MAX, 0.5) > second);
+    }
+
+    #[test]
+    fn epochs_are_positive_and_differ() {
+        let (one, other) = (epoch(), epoch());
+        assert!(one > 0 && other > 0 && one != other);
+    }
+}
