@@ -141,7 +141,8 @@ impl Accounts {
 
     /// The account with this id.
     pub async fn find(&self, id: Uuid) -> Result<Option<Account>, Error> {
-        let found = on_db!(self.db.read(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_optional(pool).await);
+        let found =
+            on_db!(self.db.read(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_optional(pool).await);
         found.map_err(|error| self.db.error(error))
     }
 
@@ -199,7 +200,8 @@ impl Accounts {
                 sqlx::query_scalar(VALID_POSTGRES).bind(hashes).fetch_all(pool).await
             }
             Pool::Sqlite(pool) => {
-                let hex = |hash: &KeyHash| hash.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+                let hex =
+                    |hash: &KeyHash| hash.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
                 let hashes: Vec<String> = hashes.iter().map(hex).collect();
                 sqlx::query_scalar(VALID_SQLITE).bind(Json(hashes)).fetch_all(pool).await
             }

@@ -30,7 +30,10 @@ pub struct Db {
 enum Backend {
     Postgres(PgPool),
     /// SQLite has one writer at a time; its own pool of one keeps readers from waiting for it.
-    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    Sqlite {
+        readers: SqlitePool,
+        writer: SqlitePool,
+    },
 }
 
 /// A pool to run one statement on; for [`on_db!`].
@@ -115,8 +118,10 @@ impl Db {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_lazy_with(options)
         };
-        let backend =
-            Backend::Sqlite { readers: pool(READERS, options.clone().read_only(true)), writer: pool(1, options) };
+        let backend = Backend::Sqlite {
+            readers: pool(READERS, options.clone().read_only(true)),
+            writer: pool(1, options),
+        };
         Self { what, backend }
     }
 
@@ -200,7 +205,8 @@ impl Db {
 fn may_pass(code: &str) -> bool {
     // connection, transaction rollback, resources, operator intervention, system error; undefined table: not
     // migrated yet.
-    let postgres = ["08", "40", "53", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class));
+    let postgres =
+        ["08", "40", "53", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class));
     // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR, in the low byte of an extended code.
     let sqlite = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13));
     postgres || code == "42P01" || (code.len() < 5 && sqlite)

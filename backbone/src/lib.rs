@@ -16,6 +16,7 @@ pub mod write_path;
 
 pub mod accounts;
 pub mod db;
+pub mod deal_table;
 
 pub mod chance;
 pub mod clock;

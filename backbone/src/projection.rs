@@ -80,10 +80,14 @@ impl<P: Projection> Worker<P> {
     pub fn new(projection: P, log: EventLog, db: Db, health: Part, metrics: &Metrics) -> Self {
         let label = [("projection", P::NAME)];
         let counter = |name, help| {
-            metrics.counter_family::<[(&'static str, &'static str); 1]>(name, help).get_or_create_owned(&label)
+            metrics
+                .counter_family::<[(&'static str, &'static str); 1]>(name, help)
+                .get_or_create_owned(&label)
         };
-        let position =
-            metrics.gauge_family::<[(&'static str, &'static str); 1]>("projection_position", "Log sequence of the tables");
+        let position = metrics.gauge_family::<[(&'static str, &'static str); 1]>(
+            "projection_position",
+            "Log sequence of the tables",
+        );
         Self {
             projection,
             log,
@@ -137,7 +141,7 @@ impl<P: Projection> Worker<P> {
     /// The tables' place and a tail from there, once the log has proved to be the one that they were made from.
     pub async fn open(&self) -> Result<(Place, Tail), Error> {
         let epoch = self.log.epoch().await?;
-        let place = place::read(&self.db, P::NAME).await?;
+        let place = Place::read(&self.db, P::NAME).await?;
         let place = if place.position == 0 { place::adopt(&self.db, P::NAME, epoch).await? } else { place };
         self.check_log(epoch, place).await?;
         self.position.set(place.position as i64);
@@ -203,8 +207,14 @@ impl<P: Projection> Worker<P> {
         let effect = self.projection.apply(&mut tx, to.epoch, &sorted.entries).await?;
         self.db.commit(tx).await?;
         for (record, reason) in &sorted.dead {
-            tracing::error!(projection = P::NAME, sequence = record.sequence, subject = record.subject, reason,
-                "event {} is dead: {reason}", record.sequence);
+            tracing::error!(
+                projection = P::NAME,
+                sequence = record.sequence,
+                subject = record.subject,
+                reason,
+                "event {} is dead: {reason}",
+                record.sequence
+            );
         }
         Ok((effect, sorted.dead.len()))
     }
@@ -223,7 +233,7 @@ impl<P: Projection> Worker<P> {
         let mut seen = (0, Instant::now());
         loop {
             sleep(STANDBY_LOOK).await;
-            let (Ok(place), Ok(head)) = (place::read(&self.db, P::NAME).await, self.log.head().await) else {
+            let (Ok(place), Ok(head)) = (Place::read(&self.db, P::NAME).await, self.log.head().await) else {
                 seen.1 = Instant::now();
                 continue;
             };

@@ -132,7 +132,8 @@ impl WritePath {
             // The subject has moved past what our attempts expected, so none of them can land any more.
             unknown &= last.as_ref().map_or(0, |last| last.sequence) == expected;
             let now = self.clock.now();
-            let decision = decide(last.as_ref().map(|last| &last.event.fact), now).map_err(WriteError::Rejected)?;
+            let decision =
+                decide(last.as_ref().map(|last| &last.event.fact), now).map_err(WriteError::Rejected)?;
             last = match (decision, last) {
                 (Decision::Append(fact), last) => {
                     expected = last.map_or(0, |last| last.sequence);
@@ -149,9 +150,13 @@ impl WritePath {
                         None => self.load(mutation.subject, deadline, unknown).await?,
                     }
                 }
-                (Decision::Unchanged, Some(last)) => return self.written(last.event.fact, last.sequence).await,
+                (Decision::Unchanged, Some(last)) => {
+                    return self.written(last.event.fact, last.sequence).await;
+                }
                 (Decision::Unchanged, None) => {
-                    return Err(WriteError::Broken("nothing can stay as it is on an empty subject".to_owned()));
+                    return Err(WriteError::Broken(
+                        "nothing can stay as it is on an empty subject".to_owned(),
+                    ));
                 }
             };
         }
@@ -175,7 +180,9 @@ impl WritePath {
                     return Ok(None);
                 }
                 Step::Verify(sequence) => return self.verify(&event, sequence).await.map(Some),
-                Step::Repeat(why) if Instant::now() >= deadline => return Err(WriteError::UnknownOutcome(why)),
+                Step::Repeat(why) if Instant::now() >= deadline => {
+                    return Err(WriteError::UnknownOutcome(why));
+                }
                 Step::Repeat(_) => sleep(chance::jitter(PAUSE * 10, 0.5)).await,
                 Step::Unavailable(why) => return Err(WriteError::Unavailable(why)),
                 Step::UnknownOutcome(why) => return Err(WriteError::UnknownOutcome(why)),
@@ -185,12 +192,15 @@ impl WritePath {
 
     /// The log says that our id stands at this place: true only if it is our event, on our subject.
     async fn verify<R>(&self, event: &Event, sequence: Sequence) -> Result<Written, WriteError<R>> {
-        let found = self.log.get(sequence).await.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
+        let found =
+            self.log.get(sequence).await.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
         match found.map(|record| record.event) {
             Some(Ok(found)) if found.id == event.id && found.subject == event.subject => {
                 self.written(found.fact, sequence).await
             }
-            _ => Err(WriteError::Broken(format!("the id of this mutation is another event's, at {sequence}"))),
+            _ => {
+                Err(WriteError::Broken(format!("the id of this mutation is another event's, at {sequence}")))
+            }
         }
     }
 
@@ -219,7 +229,12 @@ impl WritePath {
     }
 
     /// Whether our event is on the subject after a place, for when the last event no longer remembers so far back.
-    async fn walk<R>(&self, mutation: &Mutation, after: Sequence, upto: Sequence) -> Result<bool, WriteError<R>> {
+    async fn walk<R>(
+        &self,
+        mutation: &Mutation,
+        after: Sequence,
+        upto: Sequence,
+    ) -> Result<bool, WriteError<R>> {
         let mut after = after;
         while after < upto {
             let next = self.log.next(&mutation.subject, after).await;
@@ -249,7 +264,9 @@ impl WritePath {
                     sleep(chance::jitter(PAUSE * 10, 0.5)).await;
                 }
                 Err(error) if unknown => return Err(WriteError::UnknownOutcome(error.to_string())),
-                Err(error @ Error::Unavailable { .. }) => return Err(WriteError::Unavailable(error.to_string())),
+                Err(error @ Error::Unavailable { .. }) => {
+                    return Err(WriteError::Unavailable(error.to_string()));
+                }
                 Err(error) => return Err(WriteError::Broken(error.to_string())),
             }
         }

@@ -60,7 +60,9 @@ impl JetStreamLog {
             .retry_on_initial_connect()
             .connection_timeout(Duration::from_secs(2))
             .ping_interval(Duration::from_secs(2))
-            .reconnect_delay_callback(|attempts| Duration::from_millis((50 << attempts.min(5)) as u64).min(Duration::from_secs(1)))
+            .reconnect_delay_callback(|attempts| {
+                Duration::from_millis((50 << attempts.min(5)) as u64).min(Duration::from_secs(1))
+            })
             .event_callback(move |event| {
                 match event {
                     Event::Connected => counter.send_modify(|count| *count += 1),
@@ -143,7 +145,10 @@ impl JetStreamLog {
             ));
         }
         if info.config.max_age != Duration::ZERO || info.config.max_messages_per_subject > 0 {
-            return Err(Error::broken("event log", "the stream forgets: max_age or max_msgs_per_subject is set"));
+            return Err(Error::broken(
+                "event log",
+                "the stream forgets: max_age or max_msgs_per_subject is set",
+            ));
         }
         if info.state.messages == 0 {
             self.append_opening(&name).await?;
@@ -240,7 +245,7 @@ impl JetStreamLog {
                 let message_read = Message { headers: headers(&message.headers), body: message.payload };
                 Ok(Some(Stored { sequence: message.sequence, subject, message: message_read }))
             }
-            Err(error) if *error.kind_ref() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(unavailable(error)),
         }
     }
@@ -298,9 +303,8 @@ impl Tail {
         &mut self,
         message: Option<Result<jetstream::Message, pull::OrderedError>>,
     ) -> Result<Stored, Error> {
-        let message = message
-            .ok_or_else(|| Error::unavailable("event log", "its tail ended"))?
-            .map_err(unavailable)?;
+        let message =
+            message.ok_or_else(|| Error::unavailable("event log", "its tail ended"))?.map_err(unavailable)?;
         let sequence = message.info().map_err(unavailable)?.stream_sequence;
         self.last = sequence;
         let subject = self.log.without_market(&message.subject).to_owned();
@@ -362,7 +366,9 @@ mod tests {
     #[test]
     fn every_answer_of_the_server_has_its_meaning() {
         let coded = |code: u64| {
-            let text = format!(r#"{{"error":{{"code":400,"err_code":{code},"description":"no"}},"stream":"MARKET","seq":0}}"#);
+            let text = format!(
+                r#"{{"error":{{"code":400,"err_code":{code},"description":"no"}},"stream":"MARKET","seq":0}}"#
+            );
             read_answer(text.as_bytes())
         };
         assert_eq!(read_answer(br#"{"stream":"MARKET","seq":7}"#), AppendAnswer::Stored(7));

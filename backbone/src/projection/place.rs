@@ -27,17 +27,19 @@ pub struct Place {
     pub generation: i32,
 }
 
-/// Reads the place.
-pub async fn read(db: &Db, name: &str) -> Result<Place, Error> {
-    let place = on_db!(db.read(), pool => sqlx::query_as(READ).bind(name).fetch_one(pool).await);
-    place.map_err(|error| db.error(error))
+impl Place {
+    /// Reads the place of the projection of this name.
+    pub async fn read(db: &Db, name: &str) -> Result<Self, Error> {
+        let place = on_db!(db.read(), pool => sqlx::query_as(READ).bind(name).fetch_one(pool).await);
+        place.map_err(|error| db.error(error))
+    }
 }
 
 /// Tables at 0 take the log's epoch for theirs.
 pub(super) async fn adopt(db: &Db, name: &str, epoch: Epoch) -> Result<Place, Error> {
     on_db!(db.write(), pool => sqlx::query(ADOPT).bind(name).bind(epoch).execute(pool).await.map(|_| ()))
         .map_err(|error| db.error(error))?;
-    read(db, name).await
+    Place::read(db, name).await
 }
 
 /// Moves the place, if it still is where its mover read it.

@@ -48,7 +48,8 @@ pub(super) struct Sorted<'a> {
 
 /// The subjects that a batch names.
 pub(super) fn subjects(records: &[Record]) -> Vec<Subject> {
-    let named: HashSet<Subject> = records.iter().filter_map(|record| Subject::parse(&record.subject)).collect();
+    let named: HashSet<Subject> =
+        records.iter().filter_map(|record| Subject::parse(&record.subject)).collect();
     named.into_iter().collect()
 }
 
@@ -58,7 +59,8 @@ pub(super) fn sort<'a>(
     mut revisions: HashMap<Subject, u64>,
     mut dead_subjects: HashSet<String>,
 ) -> Sorted<'a> {
-    let mut sorted = Sorted { entries: Vec::with_capacity(records.len()), dead: Vec::new(), repairs: Vec::new() };
+    let mut sorted =
+        Sorted { entries: Vec::with_capacity(records.len()), dead: Vec::new(), repairs: Vec::new() };
     for record in records {
         match judge(record, &revisions, &dead_subjects) {
             Ok(event) => {

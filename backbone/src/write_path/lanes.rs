@@ -92,7 +92,8 @@ mod tests {
         let soon = || Instant::now() + Duration::from_millis(5);
         let turn = lanes.enter(Subject::Opened, soon()).await.expect("the lane is empty");
         assert_eq!(lanes.enter(Subject::Opened, soon()).await.err(), Some(Refused::TooLate));
-        let waiting: Vec<_> = (1..LANE).map(|_| lanes.join(Subject::Opened).expect("there is room")).collect();
+        let waiting: Vec<_> =
+            (1..LANE).map(|_| lanes.join(Subject::Opened).expect("there is room")).collect();
         assert_eq!(lanes.enter(Subject::Opened, soon()).await.err(), Some(Refused::Full));
         drop(waiting);
         drop(turn);

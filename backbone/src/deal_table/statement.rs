@@ -1,0 +1,82 @@
+//! A statement put together at run time from constant text and bound values, the same for both engines.
+
+use sqlx::QueryBuilder;
+use sqlx::postgres::Postgres;
+use sqlx::sqlite::Sqlite;
+use uuid::Uuid;
+
+/// The pieces of a statement, in order.
+#[derive(Debug, Default)]
+pub(super) struct Statement(Vec<Piece>);
+
+#[derive(Debug)]
+enum Piece {
+    Text(&'static str),
+    Id(Uuid),
+    Number(i64),
+    Name(&'static str),
+}
+
+/// Generates the same loop for an engine: `QueryBuilder` is generic, its binds are not.
+macro_rules! builder {
+    ($pieces:expr, $engine:ty) => {{
+        let mut builder = QueryBuilder::<$engine>::new("");
+        for piece in $pieces {
+            match piece {
+                Piece::Text(text) => builder.push(*text),
+                Piece::Id(id) => builder.push_bind(*id),
+                Piece::Number(number) => builder.push_bind(*number),
+                Piece::Name(name) => builder.push_bind(*name),
+            };
+        }
+        builder
+    }};
+}
+
+impl Statement {
+    pub(super) fn text(&mut self, text: &'static str) -> &mut Self {
+        self.push(Piece::Text(text))
+    }
+
+    pub(super) fn id(&mut self, id: Uuid) -> &mut Self {
+        self.push(Piece::Id(id))
+    }
+
+    pub(super) fn number(&mut self, number: i64) -> &mut Self {
+        self.push(Piece::Number(number))
+    }
+
+    pub(super) fn name(&mut self, name: &'static str) -> &mut Self {
+        self.push(Piece::Name(name))
+    }
+
+    /// `column IN (a, b, …)`, or nothing that is true when there are none.
+    pub(super) fn any_of<T: Copy>(
+        &mut self,
+        column: &'static str,
+        of: &[T],
+        bind: fn(&mut Self, T) -> &mut Self,
+    ) {
+        self.text(column).text(" IN (");
+        for (index, value) in of.iter().enumerate() {
+            if index > 0 {
+                self.text(", ");
+            }
+            bind(self, *value);
+        }
+        self.text(if of.is_empty() { "NULL)" } else { ")" });
+    }
+
+    fn push(&mut self, piece: Piece) -> &mut Self {
+        self.0.push(piece);
+        self
+    }
+
+    pub(super) fn for_postgres(&self) -> QueryBuilder<Postgres> {
+        builder!(&self.0, Postgres)
+    }
+
+    pub(super) fn for_sqlite(&self) -> QueryBuilder<Sqlite> {
+        builder!(&self.0, Sqlite)
+    }
+}
