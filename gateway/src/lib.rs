@@ -1,0 +1,3 @@
+//! The gateway of Dealwire.
+
+pub mod ws;
