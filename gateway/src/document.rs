@@ -1,14 +1,16 @@
-//! GraphQL documents before execution: how big one may be, which of its operations is meant, and what a
-//! subscription asks for.
+//! GraphQL documents before execution: how big one may be, which of its operations is meant, what a subscription asks
+//! for, and what of it decides the bytes that subscribers share.
 //!
 //! Everything here is linear in the text, whatever the text expands to, and must come before anything that follows
 //! fragments without remembering (validation and execution do). Refuses to know the schema: types, arguments and values
 //! are left to validation, for which the original document stays untouched.
 
 mod cost;
+mod digest;
 mod error;
 mod fragments;
 mod lexer;
+mod shape;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use async_graphql::{
 
 pub use cost::Cost;
 pub use error::{DocumentCode, DocumentError};
+pub use shape::{ShapeDocument, ShapeKey, shape_key};
 pub use subscription::SubscriptionRoot;
 
 /// How big a document may be.
@@ -181,5 +184,14 @@ impl<'a> Operation<'a> {
     /// specification wants: one field, not of introspection, that no directive can take away.
     pub fn subscription_root(&self) -> Result<SubscriptionRoot<'a>, DocumentError> {
         subscription::root(self)
+    }
+
+    /// The subscription without whatever does not decide the bytes of a result: see [`ShapeDocument`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::subscription_root`], and [`DocumentCode::ValidationFailed`] for an undefined variable.
+    pub fn shape(&self) -> Result<ShapeDocument, DocumentError> {
+        shape::shape(self, &self.subscription_root()?)
     }
 }

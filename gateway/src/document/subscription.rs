@@ -46,6 +46,22 @@ impl<'a> SubscriptionRoot<'a> {
         self.first().pos
     }
 
+    /// One field that selects what all places together select, without arguments.
+    pub(super) fn merged(&self) -> Positioned<Field> {
+        let mut merged = (*self.first()).clone();
+        merged.node.arguments.clear();
+        for other in &self.occurrences[1..] {
+            merged.node.directives.extend(other.node.directives.iter().cloned());
+            merged.node.selection_set.node.items.extend(other.node.selection_set.node.items.iter().cloned());
+        }
+        merged
+    }
+
+    /// Every place that selects it, in the order of the document.
+    pub(super) fn occurrences(&self) -> &[&'a Positioned<Field>] {
+        &self.occurrences
+    }
+
     fn first(&self) -> &'a Positioned<Field> {
         self.occurrences[0]
     }

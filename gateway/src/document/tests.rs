@@ -1,4 +1,5 @@
 mod limits;
+mod shapes;
 mod subscriptions;
 
 use super::*;
