@@ -4,7 +4,7 @@
 mod page;
 mod statement;
 
-pub use page::{Cursor, DealFilter, DealOrder, Page, PageRequest, Scope, Window, page};
+pub use page::{Cursor, DealFilter, DealOrder, Page, PageRequest, Scope, Window, find, page};
 
 use std::collections::HashMap;
 
@@ -12,13 +12,13 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::Error;
 use crate::contract::{Deal, DealStatus, Item};
 use crate::db::{Db, Tx};
 use crate::ids::{DealId, SellerId};
 use crate::money::{Currency, Discount, MinorUnits};
 use crate::position::Sequence;
 use crate::time::Timestamp;
-use crate::{Error, on_db};
 
 /// Newer states replace older ones; `sequence` makes a replay harmless.
 const UPSERT_POSTGRES: &str = "
@@ -47,9 +47,6 @@ const UPSERT_SQLITE: &str = "
 const REVISIONS_POSTGRES: &str = "SELECT id, revision FROM deal WHERE id = ANY($1)";
 const REVISIONS_SQLITE: &str = "
     SELECT id, revision FROM deal WHERE id IN (SELECT unhex(value) FROM json_each($1))";
-const FIND: &str = "
-    SELECT id, seller_id, name, total_price, currency, status, discount, items, version, created_at, updated_at
-      FROM deal WHERE id = $1";
 
 /// A deal to be written, with where its state stands.
 #[derive(Clone, Copy, Debug)]
@@ -156,11 +153,4 @@ pub async fn revisions(db: &Db, tx: &mut Tx, ids: &[DealId]) -> Result<HashMap<D
     };
     let rows = rows.map_err(|error| db.error(error))?;
     Ok(rows.into_iter().map(|(id, revision)| (id, revision as u64)).collect())
-}
-
-/// One deal, whoever asks.
-pub async fn find(db: &Db, id: DealId) -> Result<Option<Deal>, Error> {
-    let row: Result<Option<Row>, _> =
-        on_db!(db.read(), pool => sqlx::query_as(FIND).bind(id).fetch_optional(pool).await);
-    Ok(row.map_err(|error| db.error(error))?.map(Deal::from))
 }

@@ -22,6 +22,7 @@ pub mod chance;
 pub mod clock;
 pub mod health;
 pub mod lifecycle;
+pub mod live_bus;
 pub mod telemetry;
 
 mod error;

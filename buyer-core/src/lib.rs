@@ -1,1 +1,122 @@
-//! (being built)
+//! The read side: who may see what, the deals they see, and the feed of changes that subscribers read.
+//!
+//! Everything here is made from the log by one projection, in one transaction a batch, and told to gateways after
+//! the commit. HTTP and GraphQL are the gateway's; what a deal may become is the seller side's.
+
+pub mod access;
+pub mod announce;
+pub mod feed;
+
+mod projection;
+mod store;
+
+pub use projection::BuyerProjection;
+pub use store::{AccessPage, Grant};
+
+use backbone::Error;
+use backbone::accounts::Accounts;
+use backbone::clock::Clock;
+use backbone::contract::Deal;
+use backbone::db::{Db, Migrations};
+use backbone::deal_table::{self, DealFilter, DealOrder, Page, PageRequest, Scope, Window};
+use backbone::event_log::EventLog;
+use backbone::health::Part;
+use backbone::ids::{BuyerId, DealId, SellerId};
+use backbone::live_bus::LiveBus;
+use backbone::projection::{Place, Worker};
+use backbone::telemetry::Metrics;
+
+use access::Interval;
+use feed::FeedPage;
+
+/// The row of table `projection`.
+pub(crate) const PROJECTION: &str = "buyer";
+
+/// The buyer database and what it answers.
+#[derive(Clone)]
+pub struct BuyerSide {
+    db: Db,
+    accounts: Accounts,
+}
+
+impl BuyerSide {
+    /// Over the buyer database.
+    pub fn new(db: Db, clock: Clock) -> Self {
+        Self { accounts: Accounts::new(db.clone(), clock), db }
+    }
+
+    /// Brings the tables up to this binary.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        let migrations = Migrations {
+            postgres: sqlx::migrate!("../migrations/postgres/buyer"),
+            sqlite: sqlx::migrate!("../migrations/sqlite/buyer"),
+        };
+        self.db.migrate(&migrations).await
+    }
+
+    /// Buyers and their keys.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// A worker that keeps the tables and tells gateways.
+    pub fn worker(
+        &self,
+        log: EventLog,
+        bus: LiveBus,
+        health: Part,
+        metrics: &Metrics,
+    ) -> Worker<BuyerProjection> {
+        Worker::new(BuyerProjection::new(self.db.clone(), bus), log, self.db.clone(), health, metrics)
+    }
+
+    /// Where the tables stand in the log.
+    pub async fn place(&self) -> Result<Place, Error> {
+        Place::read(&self.db, PROJECTION).await
+    }
+
+    /// A deal of a seller that grants this buyer access now.
+    pub async fn deal(&self, buyer: BuyerId, id: DealId) -> Result<Option<Deal>, Error> {
+        deal_table::find(&self.db, visible_to(buyer), id).await
+    }
+
+    /// Deals of every seller that grants this buyer access now.
+    pub async fn deals(
+        &self,
+        buyer: BuyerId,
+        filter: DealFilter,
+        order: DealOrder,
+        window: Window,
+    ) -> Result<Page, Error> {
+        let request = PageRequest { scope: visible_to(buyer), filter, order, window };
+        deal_table::page(&self.db, PROJECTION, &request).await
+    }
+
+    /// Who grants this buyer access now, by seller id: at most `limit`, after one seller.
+    pub async fn grants(
+        &self,
+        buyer: BuyerId,
+        limit: u32,
+        after: Option<SellerId>,
+    ) -> Result<AccessPage, Error> {
+        store::grants(&self.db, buyer, limit, after).await
+    }
+
+    /// Every interval of this buyer's access, past ones included, with the place that they show.
+    pub async fn intervals(&self, buyer: BuyerId) -> Result<(Vec<Interval>, Place), Error> {
+        store::intervals(&self.db, buyer).await
+    }
+
+    /// The changes after a place (sequence and index), oldest first, at most `limit`.
+    pub async fn feed_after(&self, after: (u64, u16), limit: u32) -> Result<FeedPage, Error> {
+        store::feed_after(&self.db, after, limit).await
+    }
+}
+
+fn visible_to(buyer: BuyerId) -> Scope {
+    Scope::Sellers {
+        before: "SELECT seller_id FROM access WHERE revoked_at IS NULL AND buyer_id = ",
+        of: buyer.0,
+        after: "",
+    }
+}

@@ -11,9 +11,13 @@ use super::statement::Statement;
 use crate::Error;
 use crate::contract::{Deal, DealStatus};
 use crate::db::{Db, Pool};
-use crate::ids::SellerId;
+use crate::ids::{DealId, SellerId};
 use crate::money::{Currency, MinorUnits};
 use crate::position::{Epoch, Position, Sequence};
+
+/// The columns of [`Row`].
+const COLUMNS: &str =
+    "id, seller_id, name, total_price, currency, status, discount, items, version, created_at, updated_at";
 
 /// Whose deals a reader may see.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +145,18 @@ pub struct Page {
     pub position: Position,
 }
 
+/// One deal, if it is in scope.
+pub async fn find(db: &Db, scope: Scope, id: DealId) -> Result<Option<Deal>, Error> {
+    let mut sql = Statement::default();
+    sql.text("SELECT ").text(COLUMNS).text(" FROM deal WHERE id = ").id(id.0).text(" AND ");
+    within(&mut sql, scope);
+    let row = match db.read() {
+        Pool::Postgres(pool) => sql.for_postgres().build_query_as::<Row>().fetch_optional(pool).await,
+        Pool::Sqlite(pool) => sql.for_sqlite().build_query_as::<Row>().fetch_optional(pool).await,
+    };
+    Ok(row.map_err(|error| db.error(error))?.map(Deal::from))
+}
+
 /// Reads one page. `projection` names the tables' row of table `projection`.
 pub async fn page(db: &Db, projection: &'static str, request: &PageRequest) -> Result<Page, Error> {
     let statement = statement(projection, request);
@@ -189,8 +205,10 @@ fn cursor(order: DealOrder, sequence: Sequence, row: &Row) -> Cursor {
 /// the place comes even when there is no deal.
 fn statement(projection: &'static str, request: &PageRequest) -> Statement {
     let mut sql = Statement::default();
-    sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (SELECT id, seller_id, name, total_price, currency, status, discount, items, version, created_at, updated_at, sequence FROM deal WHERE ");
-    restrict(&mut sql, request);
+    sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (SELECT sequence, ").text(COLUMNS);
+    sql.text(" FROM deal WHERE ");
+    within(&mut sql, request.scope);
+    restrict(&mut sql, &request.filter);
     // One way or the other through the same index.
     let descending = (request.order != DealOrder::PriceAscending) != request.window.backwards;
     for (cursor, beyond) in [(request.window.after, true), (request.window.before, false)] {
@@ -218,14 +236,16 @@ fn statement(projection: &'static str, request: &PageRequest) -> Statement {
     sql
 }
 
-fn restrict(sql: &mut Statement, request: &PageRequest) {
-    match request.scope {
+fn within(sql: &mut Statement, scope: Scope) {
+    match scope {
         Scope::Seller(seller) => sql.text("seller_id = ").id(seller.0),
         Scope::Sellers { before, of, after } => {
             sql.text("seller_id IN (").text(before).id(of).text(after).text(")")
         }
     };
-    let filter = &request.filter;
+}
+
+fn restrict(sql: &mut Statement, filter: &DealFilter) {
     if let Some(sellers) = &filter.seller_ids {
         sql.text(" AND ");
         sql.any_of("seller_id", sellers, |sql, seller: SellerId| sql.id(seller.0));

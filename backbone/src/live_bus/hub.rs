@@ -1,0 +1,267 @@
+//! Fans one link out to the receivers and keeps its state with them. It refuses to wait for anyone: a receiver
+//! that falls behind loses the oldest messages and is told.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, Receiver, Sender};
+
+use super::BusEvent;
+use crate::telemetry::{Counter, Gauge, Metrics};
+
+pub(super) struct Hub {
+    sender: Sender<Item>,
+    state: Mutex<State>,
+    up: Gauge,
+    received: Counter,
+    subscribed: Counter,
+    gaps: Counter,
+}
+
+#[derive(Clone)]
+struct Item {
+    link: Link,
+    message: Option<Bytes>,
+}
+
+/// Counts the changes of the link: odd is up. Every item carries it, so that a receiver which loses the news of a
+/// change hears of it with the next item it gets, and the newest item is never lost.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Link(u64);
+
+#[derive(Default)]
+struct State {
+    session: u64,
+    link: Link,
+}
+
+impl Hub {
+    pub(super) fn new(capacity: usize, metrics: &Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            sender: broadcast::channel(capacity.max(1)).0,
+            state: Mutex::default(),
+            up: metrics.gauge("live_bus_up", "1 while the live bus is up and subscribed"),
+            received: metrics.counter("live_bus_received", "Messages that came in over the live bus"),
+            subscribed: metrics.counter("live_bus_subscribed", "Times the live bus came up"),
+            gaps: metrics.counter("live_bus_gaps", "Times a slow receiver of the live bus lost messages"),
+        })
+    }
+
+    /// Begins a session, with the link down. What former sessions still say is ignored from here on: a connection
+    /// given up may deliver for a while.
+    pub(super) fn begin(hub: &Arc<Self>) -> Session {
+        let mut state = hub.state();
+        state.session += 1;
+        hub.turn(&mut state, false);
+        Session { hub: hub.clone(), id: state.session }
+    }
+
+    pub(super) fn subscribe(hub: &Arc<Self>) -> BusReceiver {
+        // In this order a change between the two lines is seen twice, which `accept` can tell, and never missed.
+        let receiver = hub.sender.subscribe();
+        let link = hub.state().link;
+        BusReceiver {
+            receiver,
+            link,
+            due: link.is_up().then_some(BusEvent::Subscribed),
+            gaps: hub.gaps.clone(),
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.state().link.is_up()
+    }
+
+    fn turn(&self, state: &mut State, up: bool) {
+        if state.link.is_up() == up {
+            return;
+        }
+        state.link.0 += 1;
+        self.up.set(i64::from(up));
+        if up {
+            self.subscribed.inc();
+        }
+        self.send(Item { link: state.link, message: None });
+    }
+
+    fn send(&self, item: Item) {
+        // An error says that nobody listens, which is nobody's fault.
+        let _ = self.sender.send(item);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Link {
+    fn is_up(self) -> bool {
+        self.0 % 2 == 1
+    }
+}
+
+/// One connection's voice in the hub. It says nothing any more once a later session has begun.
+#[derive(Clone)]
+pub(super) struct Session {
+    hub: Arc<Hub>,
+    id: u64,
+}
+
+impl Session {
+    pub(super) fn up(&self) {
+        self.turn(true);
+    }
+
+    pub(super) fn down(&self) {
+        self.turn(false);
+    }
+
+    /// Passed on only while the link is up. Never waits.
+    pub(super) fn message(&self, message: Bytes) {
+        let state = self.hub.state();
+        if state.session == self.id && state.link.is_up() {
+            self.hub.received.inc();
+            self.hub.send(Item { link: state.link, message: Some(message) });
+        }
+    }
+
+    fn turn(&self, up: bool) {
+        let mut state = self.hub.state();
+        if state.session == self.id {
+            self.hub.turn(&mut state, up);
+        }
+    }
+}
+
+/// Listens to a [`LiveBus`](super::LiveBus). Bounded: when it is not read for too long it loses the oldest
+/// messages and gets a [`Gap`](BusEvent::Gap).
+pub struct BusReceiver {
+    receiver: Receiver<Item>,
+    link: Link,
+    due: Option<BusEvent>,
+    gaps: Counter,
+}
+
+impl BusReceiver {
+    /// The next event. Never ends by itself: when the bus is gone it waits for ever. Nothing is lost when the
+    /// future is dropped early.
+    pub async fn next(&mut self) -> BusEvent {
+        loop {
+            if let Some(due) = self.due.take() {
+                return due;
+            }
+            match self.receiver.recv().await {
+                Ok(item) => {
+                    if let Some(event) = self.accept(item) {
+                        return event;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {
+                    self.gaps.inc();
+                    return BusEvent::Gap;
+                }
+                Err(RecvError::Closed) if self.link.is_up() => {
+                    self.link.0 += 1;
+                    return BusEvent::Disconnected;
+                }
+                Err(RecvError::Closed) => pending().await,
+            }
+        }
+    }
+
+    fn accept(&mut self, item: Item) -> Option<BusEvent> {
+        let message = item.message.map(BusEvent::Message);
+        if item.link <= self.link {
+            return message;
+        }
+        self.link = item.link;
+        self.due = message;
+        Some(if item.link.is_up() { BusEvent::Subscribed } else { BusEvent::Disconnected })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub(capacity: usize) -> Arc<Hub> {
+        Hub::new(capacity, &Metrics::new())
+    }
+
+    fn message(text: &'static str) -> BusEvent {
+        BusEvent::Message(Bytes::from_static(text.as_bytes()))
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_lost_the_news_of_the_link_hears_it_with_the_next_item() {
+        let hub = hub(1);
+        let mut receiver = Hub::subscribe(&hub);
+        let session = Hub::begin(&hub);
+        session.up();
+        session.message(Bytes::from_static(b"news"));
+        assert_eq!(receiver.next().await, BusEvent::Gap);
+        assert_eq!(receiver.next().await, BusEvent::Subscribed);
+        assert_eq!(receiver.next().await, message("news"));
+        session.message(Bytes::from_static(b"lost"));
+        session.down();
+        assert_eq!(receiver.next().await, BusEvent::Gap);
+        assert_eq!(receiver.next().await, BusEvent::Disconnected);
+    }
+
+    #[tokio::test]
+    async fn a_session_given_up_is_not_heard_any_more() {
+        let hub = hub(8);
+        let mut receiver = Hub::subscribe(&hub);
+        let former = Hub::begin(&hub);
+        former.up();
+        let session = Hub::begin(&hub);
+        former.message(Bytes::from_static(b"stale"));
+        former.up();
+        assert!(!hub.is_up());
+        session.message(Bytes::from_static(b"not subscribed yet"));
+        session.up();
+        former.message(Bytes::from_static(b"stale"));
+        former.down();
+        session.message(Bytes::from_static(b"fresh"));
+        let expected = [BusEvent::Subscribed, BusEvent::Disconnected, BusEvent::Subscribed, message("fresh")];
+        for event in expected {
+            assert_eq!(receiver.next().await, event);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bus_that_is_gone_is_a_link_that_stays_down() {
+        let hub = hub(8);
+        Hub::begin(&hub).up();
+        let mut receiver = Hub::subscribe(&hub);
+        drop(hub);
+        assert_eq!(receiver.next().await, BusEvent::Subscribed);
+        assert_eq!(receiver.next().await, BusEvent::Disconnected);
+        let silence = tokio::select! {
+            biased;
+            event = receiver.next() => Some(event),
+            () = tokio::task::yield_now() => None,
+        };
+        assert_eq!(silence, None);
+    }
+
+    #[tokio::test]
+    async fn a_wait_for_an_event_can_be_given_up_and_begun_again() {
+        let hub = hub(8);
+        let session = Hub::begin(&hub);
+        session.up();
+        let mut receiver = Hub::subscribe(&hub);
+        assert_eq!(receiver.next().await, BusEvent::Subscribed);
+        for text in ["one", "two"] {
+            tokio::select! {
+                biased;
+                event = receiver.next() => panic!("nothing was sent, and yet {event:?}"),
+                () = tokio::task::yield_now() => {}
+            }
+            session.message(Bytes::from_static(text.as_bytes()));
+            assert_eq!(receiver.next().await, message(text));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The live bus inside one process. It refuses what Redis cannot do either: nothing is kept for late listeners.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::hub::{Hub, Session};
+
+#[derive(Clone)]
+pub(super) struct LocalBus {
+    #[cfg(not(feature = "testkit"))]
+    session: Session,
+    #[cfg(feature = "testkit")]
+    faults: super::LocalFaults,
+}
+
+impl LocalBus {
+    pub(super) fn open(hub: &Arc<Hub>) -> Self {
+        let session = Hub::begin(hub);
+        session.up();
+        Self::over(session)
+    }
+}
+
+#[cfg(not(feature = "testkit"))]
+impl LocalBus {
+    fn over(session: Session) -> Self {
+        Self { session }
+    }
+
+    pub(super) fn publish(&self, message: Bytes) -> Result<(), String> {
+        self.session.message(message);
+        Ok(())
+    }
+}
+
+#[cfg(feature = "testkit")]
+impl LocalBus {
+    fn over(session: Session) -> Self {
+        Self { faults: super::LocalFaults::over(session) }
+    }
+
+    pub(super) fn publish(&self, message: Bytes) -> Result<(), String> {
+        self.faults.publish(message)
+    }
+
+    pub(super) fn faults(&self) -> super::LocalFaults {
+        self.faults.clone()
+    }
+}

@@ -1,0 +1,230 @@
+//! The live bus over Redis pub/sub: the only file that knows the client library. It refuses that library's
+//! ConnectionManager, which stays deaf after six failed attempts to subscribe again, and its RESP2, in which a
+//! subscribed connection takes no other command.
+//!
+//! The link is two connections, one to publish and one to listen, kept by one task: both up, or down. Pushes go
+//! from the reading task straight to the receivers' bounded queues, so nothing can pile up on the way.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind,
+    RedisError, RedisResult, Value,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::hub::{Hub, Session};
+use crate::chance::jitter;
+use crate::lifecycle::Lifecycle;
+
+/// For a connection to be made, and for any answer.
+const LIMIT: Duration = Duration::from_secs(1);
+const PING_EVERY: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+/// With it the longest pause stays within 500 ms.
+const PAUSE_JITTER: f64 = 0.25;
+/// A link that lived this long was a good one: the next pause is a first one again.
+const GOOD: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(super) struct RedisBus {
+    channel: Arc<str>,
+    publishing: watch::Receiver<Publishing>,
+}
+
+#[derive(Clone)]
+enum Publishing {
+    /// The first attempt to connect is still on.
+    Undecided,
+    Up(Connection),
+    Down(String),
+}
+
+#[derive(Clone)]
+struct Connection {
+    redis: MultiplexedConnection,
+    /// Cancelled by whoever finds out first; the whole link is given up then.
+    lost: CancellationToken,
+}
+
+impl RedisBus {
+    pub(super) fn link(
+        url: &str,
+        channel: String,
+        hub: Arc<Hub>,
+        lifecycle: &Lifecycle,
+    ) -> Result<Self, String> {
+        let client = open(url).map_err(|error| error.to_string())?;
+        let channel: Arc<str> = channel.into();
+        let (decide, publishing) = watch::channel(Publishing::Undecided);
+        let keeper = Keeper { client, channel: channel.clone(), hub, decide };
+        let stopping = lifecycle.stopping();
+        lifecycle.spawn_support("live bus", async move {
+            keeper.keep(stopping).await;
+            Ok::<_, Infallible>(())
+        });
+        Ok(Self { channel, publishing })
+    }
+
+    pub(super) async fn publish(&self, message: &Bytes) -> Result<(), String> {
+        let deadline = Instant::now() + LIMIT;
+        let connected = timeout_at(deadline, self.connection()).await;
+        let mut connection = connected.map_err(|_| "not connected yet".to_owned())??;
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(&*self.channel).arg(&message[..]);
+        let answer = timeout_at(deadline, publish.query_async::<Value>(&mut connection.redis)).await;
+        let error = match answer {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => no_answer(),
+        };
+        if !is_an_answer(&error) {
+            connection.lost.cancel();
+        }
+        Err(error.to_string())
+    }
+
+    async fn connection(&self) -> Result<Connection, String> {
+        let mut publishing = self.publishing.clone();
+        let decided = publishing.wait_for(|publishing| !matches!(publishing, Publishing::Undecided)).await;
+        match decided.as_deref() {
+            Ok(Publishing::Up(connection)) if !connection.lost.is_cancelled() => Ok(connection.clone()),
+            Ok(Publishing::Down(why)) => Err(why.clone()),
+            Ok(Publishing::Up(_) | Publishing::Undecided) => Err("the connection was lost".to_owned()),
+            Err(_) => Err("stopped".to_owned()),
+        }
+    }
+}
+
+/// Makes the link, watches it, and makes it again, for ever.
+struct Keeper {
+    client: Client,
+    channel: Arc<str>,
+    hub: Arc<Hub>,
+    decide: watch::Sender<Publishing>,
+}
+
+impl Keeper {
+    async fn keep(self, stopping: CancellationToken) {
+        let lives = async {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let began = Instant::now();
+                let Err(error) = self.live().await;
+                if began.elapsed() >= GOOD {
+                    pause = FIRST_PAUSE;
+                }
+                self.note_down(&error, pause == FIRST_PAUSE);
+                sleep(jitter(pause, PAUSE_JITTER)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        };
+        let _: Option<Infallible> = stopping.run_until_cancelled(lives).await;
+        Hub::begin(&self.hub).down();
+        self.decide.send_replace(Publishing::Down("stopped".to_owned()));
+    }
+
+    /// One life of the link, from connecting to its end.
+    async fn live(&self) -> RedisResult<Infallible> {
+        let session = Hub::begin(&self.hub);
+        let lost = CancellationToken::new();
+        let ended = tokio::select! {
+            ended = self.connect_and_watch(&session, &lost) => ended,
+            () = lost.cancelled() => Err((ErrorKind::Io, "the connection was lost").into()),
+        };
+        session.down();
+        ended
+    }
+
+    async fn connect_and_watch(
+        &self,
+        session: &Session,
+        lost: &CancellationToken,
+    ) -> RedisResult<Infallible> {
+        let mut publisher = self.connect(None, lost).await?;
+        let mut listener = self.connect(Some(session.clone()), lost).await?;
+        // In this order nobody who hears `Subscribed` finds publishing refused.
+        let connection = Connection { redis: publisher.clone(), lost: lost.clone() };
+        self.decide.send_replace(Publishing::Up(connection));
+        listener.subscribe(&*self.channel).await?;
+        tracing::info!(channel = &*self.channel, "the live bus is up");
+        loop {
+            sleep(PING_EVERY).await;
+            tokio::try_join!(ping(&mut publisher), ping(&mut listener))?;
+        }
+    }
+
+    async fn connect(
+        &self,
+        session: Option<Session>,
+        lost: &CancellationToken,
+    ) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(LIMIT))
+            .set_response_timeout(Some(LIMIT))
+            .set_push_sender(ear(session, lost.clone()));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    fn note_down(&self, error: &RedisError, first_of_a_row: bool) {
+        let why = error.to_string();
+        if first_of_a_row {
+            tracing::warn!(why, "the live bus is down");
+        } else {
+            tracing::debug!(why, "the live bus is still down");
+        }
+        self.decide.send_replace(Publishing::Down(why));
+    }
+}
+
+/// Hears a connection's end and, with a session, its messages. The connection's reading task calls it, in the order
+/// of the wire; it must not wait.
+fn ear(session: Option<Session>, lost: CancellationToken) -> impl Fn(PushInfo) -> Result<(), SendError> {
+    move |push| {
+        match (push.kind, &session) {
+            (PushKind::Subscribe, Some(session)) => session.up(),
+            (PushKind::Message, Some(session)) => {
+                // The channel's name, then the payload.
+                if let Some(Value::BulkString(payload)) = push.data.into_iter().nth(1) {
+                    session.message(payload.into());
+                }
+            }
+            (PushKind::Disconnection | PushKind::Unsubscribe, _) => lost.cancel(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn open(url: &str) -> RedisResult<Client> {
+    let info = url.into_connection_info()?;
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    // Off by default in the library, and then the second of two messages waits for the answer to the first.
+    let tcp = TcpSettings::default().set_nodelay(true);
+    Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp))
+}
+
+/// An answer of any kind proves that the server lives, even "LOADING".
+async fn ping(connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    match timeout(LIMIT, redis::cmd("PING").query_async::<Value>(connection)).await {
+        Ok(Err(error)) if !is_an_answer(&error) => Err(error),
+        Ok(_) => Ok(()),
+        Err(_) => Err(no_answer()),
+    }
+}
+
+fn is_an_answer(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
+}
+
+fn no_answer() -> RedisError {
+    (ErrorKind::Io, "no answer within 1 s").into()
+}

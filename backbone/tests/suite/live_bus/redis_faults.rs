@@ -1,0 +1,165 @@
+//! The live bus while Redis dies, hangs, comes late or throws it out.
+
+use std::process::{Command, Stdio};
+
+use crate::redis_server::RedisServer;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Market {
+    fn server(&self) -> &RedisServer {
+        self.server.as_ref().expect("a market over Redis has its server")
+    }
+}
+
+/// Nothing of the outage is heard, and all that comes after it.
+async fn goes_on(market: &Market, receiver: &mut BusReceiver) {
+    expect(receiver, BusEvent::Subscribed).await;
+    let mut publisher = market.publisher.subscribe();
+    expect(&mut publisher, BusEvent::Subscribed).await;
+    publish(&market.publisher, 10..13).await;
+    expect_messages(receiver, 10..13).await;
+}
+
+async fn refused(bus: &LiveBus) -> Duration {
+    let began = Instant::now();
+    let refusal = bus.publish(numbered(0)).await;
+    assert!(matches!(refusal, Err(Error::Unavailable { what: "the live bus", .. })), "{refusal:?}");
+    began.elapsed()
+}
+
+async fn dies_and_comes_back(away: Duration) {
+    let market = Market::redis().await;
+    let mut receiver = market.subscriber().await;
+    let mut publisher = market.publisher.subscribe();
+    expect(&mut publisher, BusEvent::Subscribed).await;
+    market.server().kill();
+    expect(&mut receiver, BusEvent::Disconnected).await;
+    expect(&mut publisher, BusEvent::Disconnected).await;
+    assert!(!market.listener.is_up());
+    assert!(
+        refused(&market.publisher).await < Duration::from_millis(500),
+        "an outage that is known costs time"
+    );
+    sleep(away).await;
+    market.server().restart().await;
+    goes_on(&market, &mut receiver).await;
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_and_is_back_is_heard_again() {
+    dies_and_comes_back(Duration::ZERO).await;
+}
+
+/// Longer than the client library's own attempts to subscribe again would last.
+#[tokio::test]
+async fn a_server_that_was_away_for_long_is_heard_again() {
+    #[expect(clippy::disallowed_methods, reason = "the one switch of the long tests")]
+    let full = std::env::var_os("DEALWIRE_TEST_FULL").is_some();
+    if full {
+        dies_and_comes_back(Duration::from_secs(15)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_noticed_within_two_seconds_and_costs_publishers_one() {
+    let market = Market::redis().await;
+    let mut receiver = market.subscriber().await;
+    let mut publisher = market.publisher.subscribe();
+    expect(&mut publisher, BusEvent::Subscribed).await;
+    market.server().pause();
+    let began = Instant::now();
+    let first = refused(&market.publisher).await;
+    assert!(first < Duration::from_millis(1_300), "{first:?}");
+    expect(&mut publisher, BusEvent::Disconnected).await;
+    let later = refused(&market.publisher).await;
+    assert!(later < Duration::from_millis(300), "{later:?}");
+    expect(&mut receiver, BusEvent::Disconnected).await;
+    let noticed = began.elapsed();
+    assert!(noticed < Duration::from_millis(2_500), "{noticed:?}");
+    market.server().resume();
+    goes_on(&market, &mut receiver).await;
+}
+
+#[tokio::test]
+async fn a_link_that_the_server_cuts_is_made_again() {
+    for kind in ["pubsub", "normal"] {
+        let market = Market::redis().await;
+        let mut receiver = market.subscriber().await;
+        let mut publisher = market.publisher.subscribe();
+        expect(&mut publisher, BusEvent::Subscribed).await;
+        cut_clients(market.server(), kind);
+        expect(&mut publisher, BusEvent::Disconnected).await;
+        expect(&mut receiver, BusEvent::Disconnected).await;
+        goes_on(&market, &mut receiver).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_comes_late_is_found() {
+    let server = RedisServer::start().await;
+    server.kill();
+    let (lifecycle, metrics) = (Lifecycle::new(), Metrics::new());
+    let bus = link(&server.url(), &lifecycle, &metrics);
+    let mut receiver = bus.subscribe();
+    assert!(refused(&bus).await < Duration::from_millis(500));
+    server.restart().await;
+    expect(&mut receiver, BusEvent::Subscribed).await;
+    publish(&bus, [1]).await;
+    expect_messages(&mut receiver, [1]).await;
+}
+
+#[tokio::test]
+async fn the_first_message_waits_for_the_first_connection() {
+    let market = Market::redis().await;
+    publish(&market.publisher, [1]).await;
+}
+
+#[tokio::test]
+async fn a_link_asks_for_resp3_whatever_the_address_says() {
+    let server = RedisServer::start().await;
+    let (lifecycle, metrics) = (Lifecycle::new(), Metrics::new());
+    let bus = link(&format!("{}/?protocol=resp2", server.url()), &lifecycle, &metrics);
+    expect(&mut bus.subscribe(), BusEvent::Subscribed).await;
+}
+
+#[tokio::test]
+async fn a_bad_address_is_an_error_at_once_and_does_not_show_its_password() {
+    let bus = LiveBus::redis(
+        "redis://:s3cret@host:port/",
+        "market.live".to_owned(),
+        &Lifecycle::new(),
+        &Metrics::new(),
+    );
+    let Err(error) = bus else { panic!("a link to nowhere") };
+    assert!(matches!(error, Error::Broken { .. }), "{error}");
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+}
+
+#[tokio::test]
+async fn the_link_ends_with_the_second_stage_and_says_so() {
+    let market = Market::redis().await;
+    let mut receiver = market.subscriber().await;
+    let mut publisher = market.publisher.subscribe();
+    expect(&mut publisher, BusEvent::Subscribed).await;
+    market.lifecycle.shutdown();
+    publish(&market.publisher, [1]).await;
+    expect_messages(&mut receiver, [1]).await;
+    let began = Instant::now();
+    market.lifecycle.finish(GRACE).await.unwrap();
+    assert!(began.elapsed() < GRACE, "the link held up the shutdown");
+    expect(&mut receiver, BusEvent::Disconnected).await;
+    refused(&market.publisher).await;
+}
+
+fn cut_clients(server: &RedisServer, kind: &str) {
+    let url = server.url();
+    let cut = Command::new("redis-cli")
+        .args(["-u", &url, "client", "kill", "type", kind, "skipme", "yes"])
+        .stdout(Stdio::null())
+        .status();
+    assert!(cut.expect("redis-cli runs").success());
+}

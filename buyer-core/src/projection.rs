@@ -1,0 +1,144 @@
+//! Events into the buyer's tables: deals, access, feed, in the transaction that moves the place.
+
+use std::collections::HashMap;
+
+use backbone::Error;
+use backbone::contract::{DealCause, Event, Fact, Subject};
+use backbone::db::{Db, Tx};
+use backbone::deal_table::{self, Write};
+use backbone::ids::{BuyerId, DealId, SellerId};
+use backbone::live_bus::LiveBus;
+use backbone::position::{Epoch, Sequence};
+use backbone::projection::{Entry, Place, Projection};
+use serde_json::value::RawValue;
+
+use crate::access::Ledger;
+use crate::announce::{self, OutgoingChange};
+use crate::feed::ChangeBody;
+use crate::store::{self, FeedRow};
+
+/// What the buyer side makes of the log.
+pub struct BuyerProjection {
+    db: Db,
+    bus: LiveBus,
+}
+
+impl BuyerProjection {
+    pub(crate) fn new(db: Db, bus: LiveBus) -> Self {
+        Self { db, bus }
+    }
+}
+
+impl Projection for BuyerProjection {
+    type Effect = Vec<FeedRow>;
+
+    const NAME: &'static str = crate::PROJECTION;
+
+    async fn revisions(&self, tx: &mut Tx, subjects: &[Subject]) -> Result<HashMap<Subject, u64>, Error> {
+        let deals: HashMap<DealId, SellerId> = subjects
+            .iter()
+            .filter_map(|subject| match subject {
+                Subject::Deal { seller, deal } => Some((*deal, *seller)),
+                _ => None,
+            })
+            .collect();
+        let ids: Vec<DealId> = deals.keys().copied().collect();
+        let of_deals = deal_table::revisions(&self.db, tx, &ids).await?;
+        let of_deals = of_deals
+            .into_iter()
+            .map(|(deal, revision)| (Subject::Deal { seller: deals[&deal], deal }, revision));
+        let newest = store::newest_grants(&self.db, tx, &pairs(subjects)).await?;
+        let of_pairs = newest
+            .into_iter()
+            .map(|((seller, buyer), grant)| (Subject::Access { seller, buyer }, grant.revision));
+        Ok(of_deals.chain(of_pairs).collect())
+    }
+
+    async fn apply(&self, tx: &mut Tx, _epoch: Epoch, entries: &[Entry<'_>]) -> Result<Vec<FeedRow>, Error> {
+        let named: Vec<Subject> = entries.iter().filter_map(subject).collect();
+        let mut ledger = Ledger::new(store::newest_grants(&self.db, tx, &pairs(&named)).await?);
+        let mut deals: HashMap<DealId, Write<'_>> = HashMap::new();
+        let mut feed = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let change = match entry {
+                Entry::Event { sequence, event } => {
+                    if let Fact::Deal(fact) = &event.fact {
+                        let write = Write { deal: &fact.deal, revision: fact.revision, sequence: *sequence };
+                        deals.insert(fact.deal.id, write);
+                    }
+                    change_of(&mut ledger, *sequence, event)
+                }
+                Entry::Dead { sequence, subject: Some(Subject::Access { seller, buyer }) } => ledger
+                    .close((*seller, *buyer), *sequence)
+                    .then(|| FeedRow::new(*sequence, *seller, &access(*buyer, false))),
+                Entry::Dead { .. } => None,
+            };
+            feed.extend(change);
+        }
+        let deals: Vec<Write<'_>> = deals.into_values().collect();
+        deal_table::upsert(&self.db, tx, &deals).await?;
+        store::write_grants(&self.db, tx, &ledger.rows()).await?;
+        store::write_feed(&self.db, tx, &feed).await?;
+        Ok(feed)
+    }
+
+    async fn committed(&self, from: Place, to: Place, feed: Vec<FeedRow>) {
+        let changes: Vec<OutgoingChange<'_>> = feed.iter().map(FeedRow::outgoing).collect();
+        let message = announce::encode(to.epoch, to.generation, (from.position, to.position), &changes);
+        // A lost message is healed by the next one's `prev`, by the heartbeat or by the gateway's own look.
+        if let Err(error) = self.bus.publish(message).await {
+            tracing::debug!(%error, position = to.position, "a batch was not announced");
+        }
+    }
+}
+
+/// What subscribers see of an event. Every event makes at most one change as yet; the index leaves room.
+fn change_of(ledger: &mut Ledger, sequence: Sequence, event: &Event) -> Option<FeedRow> {
+    match (&event.fact, event.subject) {
+        (Fact::Deal(fact), _) => {
+            let body = ChangeBody::Deal {
+                created: fact.cause == DealCause::Created,
+                deal: fact.deal.clone().into(),
+                changed: fact.changed.clone(),
+                previous: fact.previous,
+            };
+            Some(FeedRow::new(sequence, fact.deal.seller_id, &body))
+        }
+        (Fact::Access(fact), Subject::Access { seller, buyer }) => ledger
+            .take((seller, buyer), sequence, fact)
+            .then(|| FeedRow::new(sequence, seller, &access(buyer, fact.granted))),
+        _ => None,
+    }
+}
+
+fn access(buyer: BuyerId, granted: bool) -> ChangeBody {
+    ChangeBody::Access { buyer, granted }
+}
+
+fn subject(entry: &Entry<'_>) -> Option<Subject> {
+    match entry {
+        Entry::Event { event, .. } => Some(event.subject),
+        Entry::Dead { subject, .. } => *subject,
+    }
+}
+
+fn pairs(subjects: &[Subject]) -> Vec<(SellerId, BuyerId)> {
+    let pairs = subjects.iter().filter_map(|subject| match subject {
+        Subject::Access { seller, buyer } => Some((*seller, *buyer)),
+        _ => None,
+    });
+    let distinct: std::collections::HashSet<_> = pairs.collect();
+    distinct.into_iter().collect()
+}
+
+impl FeedRow {
+    fn new(sequence: Sequence, seller_id: SellerId, body: &ChangeBody) -> Self {
+        let body = serde_json::value::to_raw_value(body).expect("a change has string keys");
+        Self { sequence, index: 0, seller_id, body }
+    }
+
+    fn outgoing(&self) -> OutgoingChange<'_> {
+        let body: &RawValue = &self.body;
+        OutgoingChange { sequence: self.sequence, index: self.index, seller_id: self.seller_id, body }
+    }
+}

@@ -1,0 +1,153 @@
+//! Counts the tokens of a document and how deep its brackets nest, before the parser sees it.
+//!
+//! The parser recurses once per bracket without a bound of its own in values and types, so a text that nests deeper than
+//! a stack can bear must not reach it. Refuses to judge syntax: whatever is not a token of GraphQL counts as one and is
+//! left to the parser.
+
+use async_graphql::Pos;
+
+use super::{DocumentError, DocumentLimits};
+
+/// Refuses a text with too many tokens or too deep brackets, without reading past the fault.
+pub(super) fn check(text: &str, limits: &DocumentLimits) -> Result<(), DocumentError> {
+    let (mut tokens, mut depth, mut at) = (0, 0_usize, 0);
+    while let Some(start) = next_token(text.as_bytes(), at) {
+        tokens += 1;
+        match text.as_bytes()[start] {
+            b'{' | b'(' | b'[' => depth += 1,
+            b'}' | b')' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if tokens > limits.tokens {
+            return Err(DocumentError::over("tokens", limits.tokens, Some(position(text, start))));
+        }
+        if depth > limits.nesting {
+            let what = "levels of nested brackets";
+            return Err(DocumentError::over(what, limits.nesting, Some(position(text, start))));
+        }
+        at = end_of_token(text.as_bytes(), start);
+    }
+    Ok(())
+}
+
+/// Where the next token starts, past white space, commas, byte order marks and comments.
+fn next_token(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match bytes.get(at)? {
+            b' ' | b'\t' | b'\n' | b'\r' | b',' => at += 1,
+            b'#' => at += bytes[at..].iter().position(|b| matches!(b, b'\n' | b'\r'))?,
+            0xef if bytes[at..].starts_with("\u{feff}".as_bytes()) => at += 3,
+            _ => return Some(at),
+        }
+    }
+}
+
+fn end_of_token(bytes: &[u8], start: usize) -> usize {
+    let rest = &bytes[start..];
+    let run = |accepts: fn(&u8) -> bool| start + 1 + rest[1..].iter().take_while(|b| accepts(b)).count();
+    match rest[0] {
+        b'a'..=b'z' | b'A'..=b'Z' | b'_' => run(|b| b.is_ascii_alphanumeric() || *b == b'_'),
+        b'0'..=b'9' | b'-' => run(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')),
+        b'.' if rest.starts_with(b"...") => start + 3,
+        b'"' if rest.starts_with(b"\"\"\"") => start + block_string(rest).unwrap_or(2),
+        b'"' => start + string(rest),
+        0x80.. => run(|b| *b >= 0x80),
+        _ => start + 1,
+    }
+}
+
+/// Length of the block string at the start of `bytes`; None if it never ends, when the parser takes its first two
+/// quotes for an empty string.
+fn block_string(bytes: &[u8]) -> Option<usize> {
+    let mut at = 3;
+    while at < bytes.len() {
+        if bytes[at..].starts_with(b"\\\"\"\"") {
+            at += 4;
+        } else if bytes[at..].starts_with(b"\"\"\"") {
+            return Some(at + 3);
+        } else {
+            at += 1;
+        }
+    }
+    None
+}
+
+/// Length of the string at the start of `bytes`; an unfinished one ends with its line.
+fn string(bytes: &[u8]) -> usize {
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => return at + 1,
+            b'\n' | b'\r' => return at,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+fn position(text: &str, at: usize) -> Pos {
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    Pos { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Vec<&str> {
+        let (mut at, mut found) = (0, Vec::new());
+        while let Some(start) = next_token(text.as_bytes(), at) {
+            at = end_of_token(text.as_bytes(), start);
+            found.push(&text[start..at]);
+        }
+        found
+    }
+
+    #[test]
+    fn texts_split_into_the_tokens_of_graphql() {
+        let rows: [(&str, &[&str]); 14] = [
+            ("", &[]),
+            (" ,\t\r\n\u{feff}", &[]),
+            ("# { a } \" no end", &[]),
+            ("{a}# x\n b # y\r c", &["{", "a", "}", "b", "c"]),
+            (
+                "query Q($a:[Int!]!=-1.5e+3)",
+                &["query", "Q", "(", "$", "a", ":", "[", "Int", "!", "]", "!", "=", "-1.5e+3", ")"],
+            ),
+            ("...F ... on X@d", &["...", "F", "...", "on", "X", "@", "d"]),
+            (r#""a # \" } b" c"#, &[r#""a # \" } b""#, "c"]),
+            (r#""""a " "" \""" { """ c"#, &[r#""""a " "" \""" { """"#, "c"]),
+            (r#""" c"#, &[r#""""#, "c"]),
+            ("\"open\n{", &["\"open", "{"]),
+            (r#""""open {"#, &[r#""""#, r#""open {"#]),
+            (r#""end\"#, &[r#""end\"#]),
+            ("é\u{1f980}x", &["é\u{1f980}", "x"]),
+            (". ~", &[".", "~"]),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(tokens(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn brackets_in_strings_and_comments_do_not_nest() {
+        let limits = DocumentLimits { nesting: 2, ..DocumentLimits::default() };
+        assert_eq!(check("{ a(x: \"{{{[[[\") } # {{{", &limits), Ok(()));
+        let refused = check("{ a {\n  é(x: 1) } }", &limits).unwrap_err();
+        assert_eq!(refused.locations, [Pos { line: 2, column: 4 }]);
+        assert_eq!(check("}}}}{{", &limits), Ok(()));
+    }
+
+    #[test]
+    fn tokens_are_counted_up_to_the_limit() {
+        let limits = DocumentLimits { tokens: 3, ..DocumentLimits::default() };
+        assert_eq!(check("{a,,,,}", &limits), Ok(()));
+        let refused = check("{a}\n!", &limits).unwrap_err();
+        assert_eq!(
+            (refused.code.as_str(), &*refused.locations),
+            ("QUERY_TOO_COMPLEX", &[Pos { line: 2, column: 1 }][..])
+        );
+    }
+}

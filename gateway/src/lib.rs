@@ -1,0 +1,4 @@
+//! The gateway of Dealwire.
+
+pub mod document;
+pub mod ws;

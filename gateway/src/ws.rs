@@ -1,0 +1,3 @@
+//! Websockets of the gateway.
+
+pub mod protocol;
