@@ -110,7 +110,12 @@ impl KeyRing {
     /// Over the accounts of both databases. [`KeyRing::keep_checking`] is to run as long as it is used.
     pub fn new(sellers: Accounts, buyers: Accounts) -> Self {
         let side = |accounts| {
-            Arc::new(Side { accounts, known: Mutex::default(), trusted: watch::channel(true).0, look: Notify::new() })
+            Arc::new(Side {
+                accounts,
+                known: Mutex::default(),
+                trusted: watch::channel(true).0,
+                look: Notify::new(),
+            })
         };
         Self { sellers: side(sellers), buyers: side(buyers) }
     }
@@ -222,7 +227,10 @@ impl Side {
 /// UNAUTHENTICATED when there is one that cannot be read, or two that differ.
 pub fn key_in(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let text = |name: &str| {
-        headers.get(name).map(|value| value.to_str().map_err(|_| unreadable("the key is not text"))).transpose()
+        headers
+            .get(name)
+            .map(|value| value.to_str().map_err(|_| unreadable("the key is not text")))
+            .transpose()
     };
     one_key(text("x-api-key")?, text("authorization")?)
 }

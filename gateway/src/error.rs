@@ -81,9 +81,7 @@ impl Code {
             Self::BadUserInput => ("BAD_USER_INPUT", StatusCode::BAD_REQUEST, false),
             Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND, false),
             Self::Conflict => ("CONFLICT", StatusCode::CONFLICT, false),
-            Self::IdempotencyKeyReused => {
-                ("IDEMPOTENCY_KEY_REUSED", StatusCode::UNPROCESSABLE_ENTITY, false)
-            }
+            Self::IdempotencyKeyReused => ("IDEMPOTENCY_KEY_REUSED", StatusCode::UNPROCESSABLE_ENTITY, false),
             Self::PositionExpired => ("POSITION_EXPIRED", StatusCode::GONE, false),
             Self::PositionNotReached => ("POSITION_NOT_REACHED", StatusCode::SERVICE_UNAVAILABLE, true),
             Self::RateLimited => ("RATE_LIMITED", StatusCode::TOO_MANY_REQUESTS, true),
@@ -196,20 +194,18 @@ impl Problem {
                 };
                 Self::inputs(fields.into_iter().map(named).collect())
             }
-            Refusal::NotFound => Self::new(Code::NotFound, "there is no such deal"),
+            Refusal::NotFound => Self::new(Code::NotFound, "there is no such thing of this seller"),
             Refusal::AlreadyExists => Self::new(Code::Conflict, "it exists already"),
             Refusal::VersionConflict { current } => Self {
                 current_version: Some(current),
                 ..Self::new(Code::Conflict, format!("the deal is at version {current}"))
             },
-            Refusal::KeyReused => Self::new(
-                Code::IdempotencyKeyReused,
-                "the idempotency key was used with another request",
-            ),
-            Refusal::Contended => Self {
-                retryable: true,
-                ..Self::new(Code::Conflict, "others kept changing it; try again")
-            },
+            Refusal::KeyReused => {
+                Self::new(Code::IdempotencyKeyReused, "the idempotency key was used with another request")
+            }
+            Refusal::Contended => {
+                Self { retryable: true, ..Self::new(Code::Conflict, "others kept changing it; try again") }
+            }
             Refusal::LaneFull => Self {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Self::new(Code::RateLimited, "too many changes of it are waiting")
@@ -220,7 +216,10 @@ impl Problem {
             }
             Refusal::UnknownOutcome(why) => {
                 tracing::warn!(why, "a mutation's outcome is unknown: {why}");
-                Self::new(Code::UnknownOutcome, "it may be written or not: repeat it with the same idempotency key")
+                Self::new(
+                    Code::UnknownOutcome,
+                    "it may be written or not: repeat it with the same idempotency key",
+                )
             }
             Refusal::Broken(why) => Self::internal(why),
         }
@@ -247,9 +246,9 @@ impl From<Problem> for async_graphql::Error {
             extensions.set("code", code.as_str());
             extensions.set("retryable", retryable);
             if !fields.is_empty() {
-                let fields = fields.into_iter().map(|Field { path, message }| {
-                    async_graphql::value!({ "path": path, "message": message })
-                });
+                let fields = fields.into_iter().map(
+                    |Field { path, message }| async_graphql::value!({ "path": path, "message": message }),
+                );
                 extensions.set("fields", async_graphql::Value::List(fields.collect()));
             }
             if let Some(version) = current_version {

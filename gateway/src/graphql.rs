@@ -11,6 +11,7 @@ mod scalars;
 mod subscription;
 
 pub use execute::{Executor, GraphqlRequest, Live};
+pub(crate) use execute::{code, is_refusal};
 
 use async_graphql::{Context, ValidationMode};
 use backbone::telemetry::TraceContext;

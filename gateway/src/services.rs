@@ -60,7 +60,10 @@ impl Services {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(Problem::new(Code::PositionNotReached, "the tables have not reached minPosition yet"));
+                return Err(Problem::new(
+                    Code::PositionNotReached,
+                    "the tables have not reached minPosition yet",
+                ));
             }
             sleep(REACH_LOOK).await;
         }

@@ -205,7 +205,8 @@ impl Settings {
                 "gateway" => roles.gateway = true,
                 "seller" => roles.seller = true,
                 "buyer" => roles.buyer = true,
-                other => faults.push(format!("--roles: there is no role {other:?}; roles are gateway, seller, buyer")),
+                other => faults
+                    .push(format!("--roles: there is no role {other:?}; roles are gateway, seller, buyer")),
             }
         }
         roles
@@ -219,7 +220,8 @@ impl Settings {
             ("DEALWIRE_SELLER_DATABASE_URL", given(&self.seller_database_url)),
             ("DEALWIRE_BUYER_DATABASE_URL", given(&self.buyer_database_url)),
         ];
-        let missing: Vec<&str> = urls.iter().filter(|(_, url)| url.is_none()).map(|(name, _)| *name).collect();
+        let missing: Vec<&str> =
+            urls.iter().filter(|(_, url)| url.is_none()).map(|(name, _)| *name).collect();
         let data_dir = self.data_dir.clone();
         match urls.map(|(_, url)| url) {
             [Some(nats), Some(redis), Some(seller_database), Some(buyer_database)] => {
@@ -272,7 +274,8 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once() {
-        let faults = check("--listen nowhere --market Big! --roles gateway,chef --nats-url nats://n --demo --no-demo");
+        let faults =
+            check("--listen nowhere --market Big! --roles gateway,chef --nats-url nats://n --demo --no-demo");
         let faults = faults.expect_err("five faults").join("\n");
         for told in [
             "--listen",

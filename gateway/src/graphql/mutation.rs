@@ -136,12 +136,7 @@ async fn granting_seller(context: &Context<'_>, named: Option<ID>) -> Result<Sel
     }
 }
 
-async fn create_account(
-    context: &Context<'_>,
-    role: Role,
-    name: String,
-    id: Option<ID>,
-) -> Result<Account> {
+async fn create_account(context: &Context<'_>, role: Role, name: String, id: Option<ID>) -> Result<Account> {
     principal(context)?.admin()?;
     let services = services(context);
     let name = text("name", &name)?;
@@ -164,8 +159,11 @@ async fn create_account(
 }
 
 fn text(path: &str, text: &str) -> Result<String, Problem> {
-    seller_core::text(path, text)
-        .map_err(|field| Problem::inputs(vec![Field { path: field.path, message: field.message }]))
+    let mut wrong = Vec::new();
+    let text = seller_core::text(text, path, &mut wrong);
+    let fields: Vec<Field> =
+        wrong.into_iter().map(|field| Field { path: field.path, message: field.message }).collect();
+    if fields.is_empty() { Ok(text) } else { Err(Problem::inputs(fields)) }
 }
 
 impl From<DealWritten> for DealPayload {

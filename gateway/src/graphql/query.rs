@@ -5,6 +5,7 @@ use backbone::accounts::Role;
 use backbone::contract;
 use backbone::deal_table::{self, DealOrder as Order, Window};
 use backbone::ids::{BuyerId, DealId, SellerId};
+use seller_core::AccessWindow;
 use uuid::Uuid;
 
 use super::access::{self, AccessConnection};
@@ -122,8 +123,9 @@ impl Query {
         let (limit, after) = access::window(first, after)?;
         reach(context, min_position).await?;
         let services = services(context);
-        let page = services.read(services.sellers.grants(seller, limit, after.map(BuyerId))).await?;
-        let grants = page.grants.iter().map(|grant| (grant.buyer_id.0, seller, grant.buyer_id, grant.since));
+        let window = AccessWindow { limit, after: after.map(BuyerId) };
+        let page = services.read(services.sellers.grants(seller, window)).await?;
+        let grants = page.grants.iter().map(|grant| (grant.buyer.0, seller, grant.buyer, grant.since));
         Ok(Some(AccessConnection::new(grants, page.has_next, after.is_some())))
     }
 }

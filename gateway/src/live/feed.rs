@@ -61,7 +61,8 @@ impl Feed {
     pub fn new(buyers: BuyerSide, log: EventLog, metrics: &Metrics) -> Arc<Self> {
         let metrics = FeedMetrics {
             tip: metrics.gauge("feed_tip", "Log sequence of the gateway's feed"),
-            table_reads: metrics.counter("feed_table_reads", "Reads of the feed's table, for readers and for gaps"),
+            table_reads: metrics
+                .counter("feed_table_reads", "Reads of the feed's table, for readers and for gaps"),
             heals: metrics.counter("feed_heals", "Times that the feed was read on from the table"),
         };
         Arc::new(Self {

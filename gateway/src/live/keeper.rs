@@ -108,7 +108,10 @@ impl Keeper {
             _ => {
                 // Tables of epoch 0 have read nothing yet, so there is no log to speak of.
                 if place.epoch.0 == 0 {
-                    return Err(Error::unavailable("feed", "the buyer tables have not begun to follow a log"));
+                    return Err(Error::unavailable(
+                        "feed",
+                        "the buyer tables have not begun to follow a log",
+                    ));
                 }
                 self.feed.begin(place.epoch, place.generation, place.position);
                 return Ok(());
@@ -127,7 +130,8 @@ impl Keeper {
                 Some(last) if page.more && last.0 == after.0 + 1 => limit *= 2,
                 Some(last) if page.more => {
                     let whole = last.0 - 1;
-                    let changes = page.changes.into_iter().filter(|change| change.sequence <= whole).collect();
+                    let changes =
+                        page.changes.into_iter().filter(|change| change.sequence <= whole).collect();
                     self.feed.append(changes, whole);
                     after = (whole, Position::END);
                 }

@@ -76,11 +76,7 @@ pub struct Subscriber {
 
 impl Subscriber {
     /// Begins where it was asked to.
-    pub async fn open(
-        feed: Arc<Feed>,
-        asked: Subscription,
-        shape: Arc<Shape>,
-    ) -> Result<Self, Problem> {
+    pub async fn open(feed: Arc<Feed>, asked: Subscription, shape: Arc<Shape>) -> Result<Self, Problem> {
         let Subscription { viewer, subject, after } = asked;
         let access = match viewer {
             Viewer::Buyer(buyer) => Some(feed.access.open(feed.buyers(), buyer).await?),
