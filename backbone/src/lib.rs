@@ -1,1 +1,4 @@
 //! (being built)
+
+#[cfg(feature = "testkit")]
+pub mod testkit;

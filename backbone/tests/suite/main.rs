@@ -1,0 +1,4 @@
+//! Backbone's tests at its public edge, in one binary.
+#![expect(clippy::unwrap_used, reason = "clippy spares tests, and their helpers are tests as well")]
+
+mod testkit;
