@@ -3,3 +3,4 @@
 
 mod live_bus;
 mod redis_server;
+mod testkit;
