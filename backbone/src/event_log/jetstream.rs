@@ -272,7 +272,7 @@ impl Tail {
             tokio::select! {
                 message = self.messages.next() => break message,
                 // After a reconnect the stream may be another one, and the ephemeral consumer may be gone.
-                _ = connections.wait_for(|now| *now != connection) => {
+                () = another(&mut connections, connection) => {
                     return Err(Error::unavailable("event log", "NATS was reconnected"));
                 }
                 () = tokio::time::sleep(TAIL_WATCHDOG) => self.look_whether_deaf().await?,
@@ -312,6 +312,12 @@ impl Tail {
         let body = message.message.payload;
         Ok(Stored { sequence, subject, message: Message { headers, body } })
     }
+}
+
+/// Returns when the connection is not this one any more.
+async fn another(connections: &mut watch::Receiver<u64>, connection: u64) {
+    // An error says that the client has ended, and with it the connection.
+    let _ended = connections.wait_for(|now| *now != connection).await.is_err();
 }
 
 /// The server's answer to a publish.
