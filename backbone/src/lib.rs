@@ -24,6 +24,9 @@ pub mod health;
 pub mod lifecycle;
 pub mod telemetry;
 
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
 mod error;
 
 pub use error::Error;
