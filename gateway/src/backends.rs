@@ -1,6 +1,6 @@
 //! The stores and pipes of one process: embedded in a data directory, or on servers.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use backbone::Error;
@@ -11,7 +11,6 @@ use backbone::lifecycle::Lifecycle;
 use backbone::live_bus::LiveBus;
 use backbone::telemetry::Metrics;
 use buyer_core::BuyerSide;
-use fs4::fs_std::FileExt;
 use seller_core::SellerSide;
 
 use crate::settings::{Config, Mode};
@@ -94,10 +93,10 @@ impl DataDir {
         let failed = |why| DataDirError::Io { path: path.to_owned(), why };
         std::fs::create_dir_all(path).map_err(failed)?;
         let lock = File::create(path.join("lock")).map_err(failed)?;
-        match FileExt::try_lock_exclusive(&lock) {
-            Ok(true) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Ok(false) => Err(DataDirError::InUse(path.to_owned())),
-            Err(why) => Err(failed(why)),
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
+            Err(TryLockError::Error(why)) => Err(failed(why)),
         }
     }
 

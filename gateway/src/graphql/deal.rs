@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Enum, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject};
 use backbone::contract;
 use backbone::deal_table;
-use backbone::ids::{DealId, SellerId};
+use backbone::ids::{DealId, ItemId, SellerId};
 use backbone::money;
 use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
 use uuid::Uuid;
@@ -74,7 +74,7 @@ impl From<contract::Deal> for Deal {
 
 #[Object]
 impl Deal {
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         self.0.id.into()
     }
 
@@ -308,7 +308,7 @@ fn items(items: Vec<DealItemInput>) -> Result<Vec<NewItem>, Problem> {
         .enumerate()
         .map(|(index, item)| {
             let id = item.id.and_then(|id| match Uuid::parse_str(&id) {
-                Ok(id) => Some(id),
+                Ok(id) => Some(ItemId(id)),
                 Err(_) => {
                     let path = format!("input.items.{index}.id");
                     wrong.push(Field { path, message: "is no UUID".to_owned() });

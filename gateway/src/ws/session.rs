@@ -87,8 +87,8 @@ pub fn upgrade(sockets: Sockets, upgrade: WebSocketUpgrade, headers: &HeaderMap)
         .max_frame_size(limits.max_message_bytes)
         .on_upgrade(async move |socket| {
             let spoken = socket.protocol().is_some();
-            let session = Session::new(sockets, socket, limits);
-            lifecycle.spawn_detached("socket", session.run(spoken, key));
+            let session = Session::new(sockets, socket, limits, key);
+            lifecycle.spawn_detached("socket", session.run(spoken));
         })
 }
 
@@ -122,6 +122,8 @@ struct Session {
     sockets: Sockets,
     socket: WebSocket,
     protocol: Protocol,
+    /// Of the upgrade's headers.
+    key: Result<Option<String>, Problem>,
     principal: Option<Principal>,
     running: HashMap<OperationId, Running>,
     operations: Operations,
@@ -134,12 +136,18 @@ struct Session {
 struct Ended;
 
 impl Session {
-    fn new(sockets: Sockets, socket: WebSocket, limits: Limits) -> Self {
+    fn new(
+        sockets: Sockets,
+        socket: WebSocket,
+        limits: Limits,
+        key: Result<Option<String>, Problem>,
+    ) -> Self {
         sockets.open.inc();
         Self {
             sockets,
             socket,
             protocol: Protocol::new(limits),
+            key,
             principal: None,
             running: HashMap::new(),
             operations: SelectAll::new(),
@@ -148,18 +156,17 @@ impl Session {
         }
     }
 
-    /// `spoken`: the client offered our subprotocol. `key`: of the upgrade's headers.
-    async fn run(mut self, spoken: bool, key: Result<Option<String>, Problem>) {
+    /// `spoken`: the client offered our subprotocol.
+    async fn run(mut self, spoken: bool) {
         if spoken {
-            let Ended = self.serve(key).await;
+            let Ended = self.serve().await;
         } else {
-            let close = self.protocol.close(CloseCode::SubprotocolNotAcceptable);
-            let _ended = self.act(close, &Ok(None)).await;
+            let _ended = self.close(CloseCode::SubprotocolNotAcceptable).await;
         }
         self.sockets.open.dec();
     }
 
-    async fn serve(&mut self, key: Result<Option<String>, Problem>) -> Ended {
+    async fn serve(&mut self) -> Ended {
         let started = Instant::now();
         let mut ping = interval_at(started + PING, PING);
         let mut drain_at: Option<Instant> = None;
@@ -170,14 +177,14 @@ impl Session {
             let pushes_allowed = *trusted.borrow_and_update();
             let awaiting_init = self.principal.is_none();
             let done = tokio::select! {
-                message = self.socket.recv() => self.hear(message, &key).await,
+                message = self.socket.recv() => self.hear(message).await,
                 Some((id, said)) = self.operations.next(), if pushes_allowed => self.say(id, said).await,
                 _ = trusted.changed(), if !awaiting_init => Ok(()),
                 () = revoked.cancelled(), if !awaiting_init => self.close(CloseCode::Forbidden).await,
                 _ = ping.tick() => self.ping().await,
                 () = sleep_until(started + INIT), if awaiting_init => {
                     let late = self.protocol.init_timeout();
-                    self.act(late, &key).await
+                    self.act(late).await
                 }
                 () = draining.cancelled(), if drain_at.is_none() => {
                     // Evenly over the time there is, so that clients do not all come back at once.
@@ -201,11 +208,7 @@ impl Session {
         }
     }
 
-    async fn hear(
-        &mut self,
-        message: Option<Result<Message, axum::Error>>,
-        key: &Result<Option<String>, Problem>,
-    ) -> Result<(), Ended> {
+    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), Ended> {
         let action = match message {
             Some(Ok(Message::Text(text))) => self.protocol.on_text(&text),
             Some(Ok(Message::Binary(_))) => self.protocol.on_binary(),
@@ -215,21 +218,18 @@ impl Session {
             Some(Err(_)) => self.protocol.on_oversized(),
         };
         self.alive = true;
-        self.act(action, key).await
+        self.act(action).await
     }
 
-    async fn act(
-        &mut self,
-        action: Option<Action>,
-        key: &Result<Option<String>, Problem>,
-    ) -> Result<(), Ended> {
+    async fn act(&mut self, action: Option<Action>) -> Result<(), Ended> {
+        let action = match action {
+            Some(Action::Authenticate { payload }) => self.authenticate(payload.as_ref()).await,
+            other => other,
+        };
         match action {
-            None => Ok(()),
-            Some(Action::Send(frame)) => self.write([frame]).await,
-            Some(Action::Authenticate { payload }) => {
-                let answer = self.authenticate(payload.as_ref(), key).await;
-                Box::pin(self.act(answer, key)).await
-            }
+            // Authentication has been answered above, and is not asked for twice.
+            None | Some(Action::Authenticate { .. }) => Ok(()),
+            Some(Action::Send(frame)) => self.write(vec![frame]).await,
             Some(Action::Start { id, request }) => {
                 self.start(id, request);
                 Ok(())
@@ -248,21 +248,20 @@ impl Session {
 
     async fn close(&mut self, code: CloseCode) -> Result<(), Ended> {
         let action = self.protocol.close(code);
-        self.act(action, &Ok(None)).await
+        self.act(action).await
     }
 
     /// A key in the init's payload, else that of the upgrade's headers. Without any, the socket is refused.
     async fn authenticate(
         &mut self,
         payload: Option<&serde_json::Map<String, serde_json::Value>>,
-        key: &Result<Option<String>, Problem>,
     ) -> Option<Action> {
         let entry = |name: &str| {
             let found = payload?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
             found.1.as_str()
         };
         let key = match one_key(entry("x-api-key"), entry("authorization")) {
-            Ok(None) => key.clone(),
+            Ok(None) => self.key.clone(),
             named => named,
         };
         let principal = match key {
@@ -331,7 +330,7 @@ impl Session {
         }
     }
 
-    async fn write(&mut self, frames: impl IntoIterator<Item = frame::Frame>) -> Result<(), Ended> {
+    async fn write(&mut self, frames: Vec<frame::Frame>) -> Result<(), Ended> {
         let socket = &mut self.socket;
         let mut count = 0;
         let written = timeout(WRITE, async {
@@ -347,7 +346,13 @@ impl Session {
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended),
-            Err(_) => self.close(CloseCode::TooSlow).await,
+            Err(_) => {
+                // It takes nothing, so this may not reach it either; the socket ends all the same.
+                let _closed = self.protocol.close(CloseCode::TooSlow);
+                let frame = CloseFrame { code: CloseCode::TooSlow.code(), reason: CloseCode::TooSlow.reason().into() };
+                let _gone = self.socket.send(Message::Close(Some(frame))).now_or_never();
+                Err(Ended)
+            }
         }
     }
 
@@ -356,18 +361,23 @@ impl Session {
         self.pings_missed = if std::mem::take(&mut self.alive) { 0 } else { self.pings_missed + 1 };
         if self.pings_missed >= 2 {
             let gone = self.protocol.pong_missed();
-            return self.act(gone, &Ok(None)).await;
+            return self.act(gone).await;
         }
         // The tip first: whoever is caught up after it was read has seen everything up to it.
         let tip = self.sockets.feed.tip();
-        let mut slots = self.running.values().filter_map(|running| running.slot.as_ref()).peekable();
-        let caught_up = slots.peek().is_some() && slots.all(|slot| slot.is_caught_up());
-        let payload = tip.filter(|_| caught_up).map(|tip| {
+        let (mut live, mut caught_up) = (false, true);
+        for running in self.running.values() {
+            if let Some(slot) = &running.slot {
+                live = true;
+                caught_up &= slot.is_caught_up();
+            }
+        }
+        let payload = tip.filter(|_| live && caught_up).map(|tip| {
             let payload = serde_json::json!({ "position": tip });
             to_raw_value(&payload).expect("a JSON value is always valid JSON")
         });
         let ping = self.protocol.ping_due(payload.as_deref());
-        self.act(ping, &Ok(None)).await
+        self.act(ping).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bodies of REST: read field by field, so that every wrong one is told with its path, and written in lower case.
 
 use backbone::contract::{Deal, DealStatus};
-use backbone::ids::{DealId, SellerId};
+use backbone::ids::{DealId, ItemId, SellerId};
 use backbone::money::Discount;
 use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
 use serde_json::{Map, Value, json};
@@ -155,7 +155,7 @@ impl Reader {
             };
             let mut inner = self.within(item);
             read.push(NewItem {
-                id: inner.optional("id", uuid),
+                id: inner.optional("id", uuid).map(ItemId),
                 name: inner.required("name", text).unwrap_or_default(),
                 price: inner.required("price", integer).unwrap_or_default(),
             });
