@@ -18,6 +18,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A statement that takes longer is stuck, not slow: the server ends it.
 const STATEMENT_TIMEOUT: &str = "30s";
 const READERS: u32 = 4;
+const POSTGRES_VERSION: &str = "SELECT 'PostgreSQL ' || current_setting('server_version')";
+const SQLITE_VERSION: &str = "SELECT 'SQLite ' || sqlite_version()";
 
 /// One database.
 #[derive(Clone)]
@@ -135,6 +137,15 @@ impl Db {
             sqlx::migrate::MigrateError::Execute(error) => self.error(error),
             error => Error::broken(self.what, error),
         })
+    }
+
+    /// The engine and its version, for operators.
+    pub async fn describe(&self) -> Result<String, Error> {
+        let version: Result<String, _> = match self.read() {
+            Pool::Postgres(pool) => sqlx::query_scalar(POSTGRES_VERSION).fetch_one(pool).await,
+            Pool::Sqlite(pool) => sqlx::query_scalar(SQLITE_VERSION).fetch_one(pool).await,
+        };
+        version.map_err(|error| self.error(error))
     }
 
     /// For statements that only read.

@@ -189,6 +189,16 @@ impl EventLog {
         Ok(Tail { source, last: after, tailed: self.tailed.clone() })
     }
 
+    /// Where the log is and what it promises, for operators.
+    pub async fn describe(&self) -> Result<String, Error> {
+        match &self.backend {
+            Backend::JetStream(log) => log.describe().await,
+            Backend::Sqlite(_) => {
+                Ok("SQLite: an acknowledged event survives kill -9 and power loss".to_owned())
+            }
+        }
+    }
+
     /// Whether a call would find the log now.
     pub fn is_up(&self) -> bool {
         match &self.backend {

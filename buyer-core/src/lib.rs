@@ -59,6 +59,11 @@ impl BuyerSide {
         &self.accounts
     }
 
+    /// Where the tables are, for operators.
+    pub async fn describe(&self) -> Result<String, Error> {
+        self.db.describe().await
+    }
+
     /// A worker that keeps the tables and tells gateways.
     pub fn worker(
         &self,

@@ -18,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::KeyRing;
 use crate::backends::{Backends, DataDir};
+use crate::demo;
 use crate::graphql::Executor;
 use crate::http::{self, Probes, Public};
 use crate::live::{self, Feed};
 use crate::services::Services;
-use crate::settings::{Config, Mode, Roles};
+use crate::settings::{Config, Demo, Mode, Roles};
 use crate::ws::Sockets;
 
 /// How often the stores are looked at for `/health/ready`.
@@ -36,6 +37,7 @@ pub struct App {
     admin_address: Option<SocketAddr>,
     health: Health,
     config: Config,
+    demo: bool,
     _data_dir: Option<DataDir>,
 }
 
@@ -48,6 +50,14 @@ pub enum StartError {
     /// A store.
     #[error(transparent)]
     Store(#[from] Error),
+    /// The demo.
+    #[error(transparent)]
+    Demo(#[from] demo::Failed),
+    /// The demo's keys are public.
+    #[error(
+        "the data directory holds the demo market, whose keys are public: listen on loopback instead of {0}, or say --demo"
+    )]
+    PublicKeys(SocketAddr),
     /// An address.
     #[error("cannot listen on {address}: {why}")]
     Listen {
@@ -68,8 +78,13 @@ impl App {
             Mode::Production { .. } => None,
         };
         let backends = Backends::open(&config, &lifecycle, &metrics).await?;
+        let mut demo = false;
         if data_dir.is_some() {
             backends.migrate().await?;
+            demo = config.demo != Demo::Never && demo::fill(&backends).await?;
+            if demo && !config.shows_public_keys() {
+                return Err(StartError::PublicKeys(config.listen));
+            }
         }
         let app = Parts {
             config: &config,
@@ -92,7 +107,7 @@ impl App {
             None => None,
         };
         tracing::info!(%address, roles = ?config.roles, "listening on http://{address}");
-        Ok(Self { lifecycle, backends, address, admin_address, health, config, _data_dir: data_dir })
+        Ok(Self { lifecycle, backends, address, admin_address, health, config, demo, _data_dir: data_dir })
     }
 
     /// Where the public API is.
@@ -103,6 +118,11 @@ impl App {
     /// Where probes and metrics are.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address.unwrap_or(self.address)
+    }
+
+    /// Whether it holds the demo market.
+    pub fn holds_demo(&self) -> bool {
+        self.demo
     }
 
     /// Its parts.
@@ -174,9 +194,18 @@ impl Parts<'_> {
 
     fn start_gateway(&self) -> Router {
         let Backends { log, bus, sellers, buyers } = self.backends.clone();
-        let keys = KeyRing::new(sellers.accounts().clone(), buyers.accounts().clone());
+        let keys = KeyRing::new(
+            sellers.accounts().clone(),
+            buyers.accounts().clone(),
+            self.config.shows_public_keys(),
+        );
         let feed = Feed::new(buyers.clone(), log.clone(), self.metrics);
         let stopping = || self.lifecycle.stopping();
+        if !self.config.shows_public_keys() {
+            let guard =
+                refuse_public_keys(self.backends.clone(), self.config.listen, self.lifecycle.draining());
+            self.lifecycle.spawn("demo guard", guard);
+        }
         self.lifecycle.spawn_support("key ring", endless(keys.clone().keep_checking(stopping())));
         let keeper = live::keep(Arc::clone(&feed), bus.subscribe(), self.health.part("feed"), stopping());
         self.lifecycle.spawn_support("feed", endless(keeper));
@@ -260,6 +289,25 @@ async fn report<T>(part: &Part, call: impl Future<Output = Result<T, Error>>) ->
         }
     }
     true
+}
+
+/// Ends the process if the market holds the demo's keys, as soon as that can be told.
+async fn refuse_public_keys(
+    backends: Backends,
+    listen: SocketAddr,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
+    loop {
+        match demo::is_there(&backends).await {
+            Ok(true) => return Err(StartError::PublicKeys(listen)),
+            Ok(false) => return Ok(()),
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep(LOOK) => {}
+        }
+    }
 }
 
 async fn serve(lifecycle: &Lifecycle, address: SocketAddr, router: Router) -> Result<SocketAddr, StartError> {

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::demo;
 use crate::error::{Code, Problem};
 
 /// How often keys in use are looked up again.
@@ -104,11 +105,13 @@ struct Side {
 pub struct KeyRing {
     sellers: Arc<Side>,
     buyers: Arc<Side>,
+    /// Whether keys that everybody knows open anything.
+    public_keys: bool,
 }
 
 impl KeyRing {
-    /// Over the accounts of both databases. [`KeyRing::keep_checking`] is to run as long as it is used.
-    pub fn new(sellers: Accounts, buyers: Accounts) -> Self {
+    /// Over the accounts of both databases. `public_keys`: whether the demo's keys, which everybody knows, count. [`KeyRing::keep_checking`] is to run as long as it is used.
+    pub fn new(sellers: Accounts, buyers: Accounts, public_keys: bool) -> Self {
         let side = |accounts| {
             Arc::new(Side {
                 accounts,
@@ -117,7 +120,7 @@ impl KeyRing {
                 look: Notify::new(),
             })
         };
-        Self { sellers: side(sellers), buyers: side(buyers) }
+        Self { sellers: side(sellers), buyers: side(buyers), public_keys }
     }
 
     /// Whose key this is.
@@ -126,6 +129,9 @@ impl KeyRing {
     /// UNAUTHENTICATED when it is nobody's, UNAVAILABLE when that cannot be told now.
     pub async fn authenticate(&self, key: &str) -> Result<Principal, Problem> {
         let hash = KeyHash::of(key);
+        if !self.public_keys && demo::is_public(hash) {
+            return Err(Problem::unauthenticated("the demo's keys are public and open nothing here"));
+        }
         for side in [&self.sellers, &self.buyers] {
             if let Some(known) = side.remembered(hash) {
                 return if *known.trusted.borrow() { Ok(Principal(known)) } else { Err(unconfirmed()) };

@@ -6,6 +6,7 @@
 pub mod app;
 pub mod auth;
 pub mod backends;
+pub mod commands;
 pub mod demo;
 pub mod document;
 pub mod error;

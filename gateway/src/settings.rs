@@ -109,6 +109,13 @@ pub struct Config {
     pub log_json: bool,
 }
 
+impl Config {
+    /// Whether keys that everybody knows may open anything here.
+    pub fn shows_public_keys(&self) -> bool {
+        self.demo == Demo::Anywhere || self.listen.ip().is_loopback()
+    }
+}
+
 /// Where everything is kept.
 #[derive(Clone, Debug)]
 pub enum Mode {

@@ -77,6 +77,11 @@ impl SellerSide {
         self.db.migrate(&migrations).await
     }
 
+    /// Where the tables are, for operators.
+    pub async fn describe(&self) -> Result<String, Error> {
+        self.db.describe().await
+    }
+
     /// A worker that keeps the seller tables up with the log.
     pub fn worker(&self, health: Part, metrics: &Metrics) -> Worker<SellerProjection> {
         let projection = SellerProjection::new(self.store.clone());

@@ -112,6 +112,28 @@ impl JetStreamLog {
         Ok(self.checked().await?.epoch)
     }
 
+    pub(super) async fn describe(&self) -> Result<String, Error> {
+        // A command comes right after connecting has begun.
+        let mut connection = self.connection.clone();
+        let connected = connection.wait_for(|now| now.up);
+        let connected = tokio::time::timeout(ATTEMPT_TIMEOUT * 2, async { connected.await.is_ok() }).await;
+        if connected != Ok(true) {
+            return Err(Error::unavailable("event log", "not connected to NATS"));
+        }
+        let info = self.checked().await?.stream.get_info().await.map_err(unavailable)?;
+        let version = self.client.server_info().version;
+        let (stream, replicas) = (&info.config.name, info.config.num_replicas);
+        let synced = if self.client.is_server_compatible(2, 10, 0) {
+            "its sync_interval (2 minutes unless set; `always` loses nothing)"
+        } else {
+            "60 seconds, which this version cannot change"
+        };
+        Ok(format!(
+            "stream {stream} with {replicas} replica(s) on nats-server {version}: an acknowledged event survives \
+             kill -9; a power loss of every replica may lose up to {synced}"
+        ))
+    }
+
     /// The stream, known to be the log that this process follows on the connection of now. Callers wait for one
     /// check together, none of them for longer than it may take.
     async fn checked(&self) -> Result<Checked, Error> {

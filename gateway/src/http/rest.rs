@@ -50,7 +50,7 @@ pub(super) async fn replace(
     let seller = caller(&public.services, &headers).await?.seller()?;
     let input = body::replacement(&json_body(&headers, body)?, seller)?;
     let written = public.services.sellers.update_deal(seller, input, asked(&headers)?).await;
-    Ok(answer(&written.map_err(|refusal| Problem::refused(refusal, ""))?).into_response())
+    Ok(answer(&written.map_err(|refusal| Problem::refused(refusal, ""))?))
 }
 
 /// `GET /deal`: 200 with an array; a buyer's deals, or a seller's own. `?first&after`, and `Link` to the next page.
@@ -75,7 +75,7 @@ pub(super) async fn list(
         let next = format!("<{}?first={}&after={}>; rel=\"next\"", uri.path(), window.limit, last.encode());
         answer.insert(header::LINK, header(next)?);
     }
-    let deals: Vec<serde_json::Value> = page.deals.iter().map(|(_, deal)| body::shown(deal)).collect();
+    let deals: Vec<body::Shown<'_>> = page.deals.iter().map(|(_, deal)| deal.into()).collect();
     Ok((answer, Json(deals)).into_response())
 }
 
@@ -89,9 +89,9 @@ fn asked(headers: &HeaderMap) -> Result<Asked, Problem> {
     Ok(Asked { key: key.map(str::to_owned), trace: Some(trace(headers)) })
 }
 
-fn answer(written: &DealWritten) -> impl IntoResponse + use<> {
+fn answer(written: &DealWritten) -> Response {
     let position = HeaderValue::from_str(&written.position.encode()).expect("a position is URL-safe Base64");
-    ([(POSITION, position)], Json(body::shown(&written.deal)))
+    ([(POSITION, position)], Json(body::Shown::from(&written.deal))).into_response()
 }
 
 fn window(query: &str) -> Result<Window, Problem> {

@@ -40,13 +40,21 @@ pub async fn keep(feed: Arc<Feed>, mut bus: BusReceiver, health: Part, stop: Can
             continue;
         }
         // A database that hangs must not keep us from hearing the bus.
-        match timeout(HEAL, keeper.heal()).await {
-            Ok(Ok(())) => health.up(),
-            Ok(Err(error)) => health.down(&error),
-            Err(_) => health.down("the buyer database does not answer"),
-        }
-        let pause = if keeper.bus_is_up { LOOK } else { POLL };
-        keeper.look_at = Instant::now() + pause;
+        let healed = match timeout(HEAL, keeper.heal()).await {
+            Ok(Ok(())) => {
+                health.up();
+                true
+            }
+            Ok(Err(error)) => {
+                health.down(&error);
+                false
+            }
+            Err(_) => {
+                health.down("the buyer database does not answer");
+                false
+            }
+        };
+        keeper.look_at = Instant::now() + if keeper.bus_is_up && healed { LOOK } else { POLL };
     }
 }
 

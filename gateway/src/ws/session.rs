@@ -349,7 +349,10 @@ impl Session {
             Err(_) => {
                 // It takes nothing, so this may not reach it either; the socket ends all the same.
                 let _closed = self.protocol.close(CloseCode::TooSlow);
-                let frame = CloseFrame { code: CloseCode::TooSlow.code(), reason: CloseCode::TooSlow.reason().into() };
+                let frame = CloseFrame {
+                    code: CloseCode::TooSlow.code(),
+                    reason: CloseCode::TooSlow.reason().into(),
+                };
                 let _gone = self.socket.send(Message::Close(Some(frame))).now_or_never();
                 Err(Ended)
             }

@@ -1,10 +1,12 @@
 //! Bodies of REST: read field by field, so that every wrong one is told with its path, and written in lower case.
 
-use backbone::contract::{Deal, DealStatus};
+use backbone::contract::{Deal, DealStatus, Item};
 use backbone::ids::{DealId, ItemId, SellerId};
-use backbone::money::Discount;
+use backbone::money::{Currency, Discount, MinorUnits};
+use backbone::time::Timestamp;
 use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::{Code, Field, Problem};
@@ -44,34 +46,54 @@ pub(super) fn replacement(body: &[u8], seller: SellerId) -> Result<DealUpdate, P
 }
 
 /// A deal as REST shows it.
-pub(super) fn shown(deal: &Deal) -> Value {
-    let items: Vec<Value> = deal
-        .items
-        .iter()
-        .map(|item| json!({ "id": item.id, "name": item.name, "price": item.price }))
-        .collect();
-    let mut shown = json!({
-        "id": deal.id,
-        "sellerId": deal.seller_id,
-        "name": deal.name,
-        "totalPrice": deal.total_price,
-        "finalPrice": deal.final_price(),
-        "currency": deal.currency,
-        "status": deal.status.as_str().to_ascii_lowercase(),
-        "items": items,
-        "version": deal.version,
-        "createdAt": deal.created_at,
-        "updatedAt": deal.updated_at,
-    });
-    if let Some(discount) = deal.discount {
-        shown["discount"] = match discount {
-            Discount::Flat { amount } => json!({ "type": "flat", "amount": amount }),
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Shown<'a> {
+    id: DealId,
+    seller_id: SellerId,
+    name: &'a str,
+    total_price: MinorUnits,
+    final_price: MinorUnits,
+    currency: Currency,
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<ShownDiscount>,
+    items: &'a [Item],
+    version: u32,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum ShownDiscount {
+    Flat { amount: MinorUnits },
+    Percentage { percentage: f64 },
+}
+
+impl<'a> From<&'a Deal> for Shown<'a> {
+    fn from(deal: &'a Deal) -> Self {
+        let discount = deal.discount.map(|discount| match discount {
+            Discount::Flat { amount } => ShownDiscount::Flat { amount },
             Discount::Percentage { basis_points } => {
-                json!({ "type": "percentage", "percentage": basis_points.percentage() })
+                ShownDiscount::Percentage { percentage: basis_points.percentage() }
             }
-        };
+        });
+        Self {
+            id: deal.id,
+            seller_id: deal.seller_id,
+            name: &deal.name,
+            total_price: deal.total_price,
+            final_price: deal.final_price(),
+            currency: deal.currency,
+            status: deal.status.as_str().to_ascii_lowercase(),
+            discount,
+            items: &deal.items,
+            version: deal.version,
+            created_at: deal.created_at,
+            updated_at: deal.updated_at,
+        }
     }
-    shown
 }
 
 /// Takes fields out of an object and remembers what is wrong with them.
@@ -239,6 +261,8 @@ fn version(number: i64) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const SELLER: SellerId = SellerId(Uuid::from_u128(1));

@@ -1,0 +1,20 @@
+//! `dealwire seed`: an example market with random keys, or the demo.
+
+use super::{Failed, Stores};
+use crate::demo;
+use crate::settings::Config;
+
+/// Fills the market. A second time changes nothing.
+pub(super) async fn seed(config: Config, public: bool) -> Result<(), Failed> {
+    let stores = Stores::open(config).await?;
+    stores.ready().await?;
+    if public {
+        demo::complete(&stores.backends).await?;
+        println!("{}", demo::KEYS);
+    } else {
+        for line in demo::example(&stores.backends).await? {
+            println!("{line}");
+        }
+    }
+    stores.close().await
+}

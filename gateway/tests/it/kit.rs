@@ -1,0 +1,29 @@
+//! What tests stand on: an app in this process or as processes of their own, clients that speak its protocols.
+
+mod app;
+mod client;
+mod socket;
+
+pub(crate) use app::{BUYER_KEY, Backing, SELLER_KEY, TestApp};
+pub(crate) use client::{Answer, Client};
+pub(crate) use socket::{Socket, Subscription};
+
+use std::time::Duration;
+
+/// Longer than anything here may take, shorter than anybody's patience.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Runs a test on both kinds of backends, as two tests.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name($crate::kit::TestApp::start($crate::kit::Backing::Embedded).await).await; })+
+        }
+        mod production {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name($crate::kit::TestApp::start($crate::kit::Backing::Production).await).await; })+
+        }
+    };
+}
+pub(crate) use on_both;

@@ -1,0 +1,124 @@
+//! A gateway with all roles inside the test's process, holding the demo market.
+
+use std::path::PathBuf;
+
+use backbone::testkit::{Market, Services, wait_until};
+use gateway::app::App;
+use gateway::commands::install_tls_provider;
+use gateway::demo;
+use gateway::settings::{Config, Demo, Mode, Roles};
+use tempfile::TempDir;
+
+use super::{Client, DEADLINE, Socket};
+
+/// Keys of the demo market.
+pub(crate) const SELLER_KEY: &str = "some-secret-api-key";
+pub(crate) const BUYER_KEY: &str = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc";
+
+/// Which backends an app stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backing {
+    Embedded,
+    Production,
+}
+
+/// A running app; its data goes with it.
+pub(crate) struct TestApp {
+    pub(crate) app: App,
+    pub(crate) backing: Backing,
+    market: Option<(Services, Market)>,
+    folder: TempDir,
+}
+
+impl TestApp {
+    /// With the demo market, ready.
+    pub(crate) async fn start(backing: Backing) -> Self {
+        install_tls_provider();
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let market = match backing {
+            Backing::Embedded => None,
+            Backing::Production => {
+                let services = Services::shared_or_private().await;
+                let market = services.market().await;
+                Some((services, market))
+            }
+        };
+        let config = config(market.as_ref().map(|(_, market)| market), folder.path().to_owned(), Roles::ALL);
+        let app = App::start(config).await.expect("the app starts");
+        let started = Self { app, backing, market, folder };
+        if backing == Backing::Production {
+            started.ready().await;
+            demo::complete(started.app.backends()).await.expect("the demo is made");
+        }
+        started.ready().await;
+        started.caught_up().await;
+        started
+    }
+
+    /// Another process's worth of roles on the same production market.
+    pub(crate) async fn another(&self, roles: Roles) -> App {
+        let (_, market) = self.market.as_ref().expect("only a production market takes a second app");
+        let app = App::start(config(Some(market), self.folder.path().to_owned(), roles)).await;
+        let app = app.expect("the app starts");
+        wait_until(DEADLINE, "the other app is ready", async || app.health().down().is_empty()).await;
+        app
+    }
+
+    /// Waits until every part is up.
+    pub(crate) async fn ready(&self) {
+        wait_until(DEADLINE, "the app is ready", async || self.app.health().down().is_empty()).await;
+    }
+
+    /// Waits until both sides' tables have reached the log's head.
+    pub(crate) async fn caught_up(&self) {
+        let backends = self.app.backends();
+        let head = backends.log.head().await.expect("the log is there");
+        wait_until(DEADLINE, "the tables reach the log's head", async || {
+            let places = [backends.sellers.place().await, backends.buyers.place().await];
+            places.into_iter().all(|place| place.is_ok_and(|place| place.position >= head))
+        })
+        .await;
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.app.address())
+    }
+
+    /// A client with this key.
+    pub(crate) fn client(&self, key: &str) -> Client {
+        Client::new(&self.url(), Some(key))
+    }
+
+    /// A socket that has been acknowledged with this key.
+    pub(crate) async fn socket(&self, key: &str) -> Socket {
+        Socket::open(&self.url(), key).await
+    }
+
+    /// Ends it and checks that it ends well.
+    pub(crate) async fn stop(self) {
+        self.app.stop().await.expect("the app ends well");
+    }
+}
+
+fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
+    let mode = match market {
+        None => Mode::Embedded { data_dir },
+        Some(market) => Mode::Production {
+            nats: market.nats_url.as_str().into(),
+            redis: market.redis_url.as_str().into(),
+            seller_database: market.seller_database_url.as_str().into(),
+            buyer_database: market.buyer_database_url.as_str().into(),
+        },
+    };
+    Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        admin_listen: None,
+        roles,
+        market: market.map_or("market", |market| &market.market).to_owned(),
+        mode,
+        demo: Demo::Loopback,
+        drain: std::time::Duration::from_secs(1),
+        log: "warn".to_owned(),
+        log_json: false,
+    }
+}

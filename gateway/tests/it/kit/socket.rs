@@ -1,0 +1,146 @@
+//! A client of graphql-transport-ws, from its messages up to a subscription that resumes.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::DEADLINE;
+
+/// One socket.
+pub(crate) struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Socket {
+    /// Connected, nothing said yet.
+    pub(crate) async fn connect(url: &str, subprotocol: &str) -> Self {
+        let url = format!("{}/graphql", url.replacen("http", "ws", 1));
+        let mut request = url.into_client_request().expect("a URL");
+        let subprotocol = subprotocol.parse().expect("a header value");
+        request.headers_mut().insert("sec-websocket-protocol", subprotocol);
+        let (stream, _) = connect_async(request).await.expect("the gateway upgrades");
+        Self { stream }
+    }
+
+    /// Connected and acknowledged with a key.
+    pub(crate) async fn open(url: &str, key: &str) -> Self {
+        let mut socket = Self::connect(url, "graphql-transport-ws").await;
+        socket.send(json!({ "type": "connection_init", "payload": { "x-api-key": key } })).await;
+        assert_eq!(socket.message().await, json!({ "type": "connection_ack" }));
+        socket
+    }
+
+    pub(crate) async fn send(&mut self, message: Value) {
+        self.send_raw(&message.to_string()).await;
+    }
+
+    pub(crate) async fn send_raw(&mut self, text: &str) {
+        self.stream.send(Message::text(text)).await.expect("the socket is open");
+    }
+
+    /// The next message that is no ping; `None` when the socket has ended.
+    pub(crate) async fn try_message(&mut self) -> Option<Value> {
+        loop {
+            let message = timeout(DEADLINE, self.stream.next()).await.expect("a message in time");
+            match message {
+                Some(Ok(Message::Text(text))) => {
+                    let message: Value = serde_json::from_str(&text).expect("JSON");
+                    if message["type"] == "ping" {
+                        self.send(json!({ "type": "pong" })).await;
+                        continue;
+                    }
+                    return Some(message);
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(other)) => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    /// The next message.
+    pub(crate) async fn message(&mut self) -> Value {
+        self.try_message().await.expect("the socket is open")
+    }
+
+    /// Reads on until the gateway closes, and with what code.
+    pub(crate) async fn closed(&mut self) -> u16 {
+        loop {
+            match timeout(DEADLINE, self.stream.next()).await.expect("a close in time") {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(Message::Close(None)) | Err(_)) | None => panic!("the socket ended without a code"),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Begins an operation.
+    pub(crate) async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
+        let payload = json!({ "query": query, "variables": variables });
+        self.send(json!({ "type": "subscribe", "id": id, "payload": payload })).await;
+    }
+}
+
+/// One subscription on a socket of its own.
+pub(crate) struct Subscription {
+    socket: Socket,
+    /// Where it stands: the position of the last change seen.
+    pub(crate) position: Option<String>,
+}
+
+impl Subscription {
+    /// `dealChanged`, after a position or from now on. "From now on" holds once this returns.
+    pub(crate) async fn deals(url: &str, key: &str, after: Option<&str>) -> Self {
+        let query = "subscription($after: Position) {
+            dealChanged(after: $after) { type position changedFields deal { id sellerId name version status } } }";
+        Self::open(url, key, query, json!({ "after": after })).await
+    }
+
+    pub(crate) async fn open(url: &str, key: &str, query: &str, variables: Value) -> Self {
+        let mut socket = Socket::open(url, key).await;
+        let position = variables["after"].as_str().map(str::to_owned);
+        socket.subscribe("1", query, variables).await;
+        // The protocol does not acknowledge a subscription. Messages of one socket are taken in order, so the answer
+        // to a query that comes after it tells that it has begun.
+        socket.subscribe("begun", "{ __typename }", json!({})).await;
+        let mut subscription = Self { socket, position };
+        if subscription.position.is_none() {
+            subscription.await_beginning().await;
+        }
+        subscription
+    }
+
+    async fn await_beginning(&mut self) {
+        loop {
+            let message = self.socket.message().await;
+            if message["id"] == "begun" && message["type"] == "complete" {
+                return;
+            }
+        }
+    }
+
+    /// The next change: the root field's value.
+    pub(crate) async fn next(&mut self) -> Value {
+        self.try_next().await.expect("the socket is open")
+    }
+
+    /// The next change; `None` when the socket has ended.
+    pub(crate) async fn try_next(&mut self) -> Option<Value> {
+        loop {
+            let mut message = self.socket.try_message().await?;
+            if message["id"] == "begun" {
+                continue;
+            }
+            assert_eq!(message["type"], "next", "{message}");
+            let data = message["payload"]["data"].take();
+            let Value::Object(data) = data else { panic!("no data in {message}") };
+            let change = data.into_iter().next().expect("one root field").1;
+            self.position = change["position"].as_str().map(str::to_owned);
+            return Some(change);
+        }
+    }
+}
