@@ -85,8 +85,7 @@ impl SellerSide {
 
     /// One of the seller's deals, as the tables have it; `None` for another seller's.
     pub async fn deal(&self, seller: SellerId, id: DealId) -> Result<Option<Deal>, Error> {
-        let found = deal_table::find(&self.db, id).await?;
-        Ok(found.filter(|deal| deal.seller_id == seller))
+        deal_table::find(&self.db, Scope::Seller(seller), id).await
     }
 
     /// A page of the seller's deals.
