@@ -179,7 +179,8 @@ impl EventLog {
         }
     }
 
-    /// Reads on, in order, from the place after `after`.
+    /// Reads on, in order, from the place after `after`, which is not beyond the head: some backends would begin
+    /// such a tail at the head, and its first batch is an error.
     pub async fn tail(&self, after: Sequence) -> Result<Tail, Error> {
         let source = match &self.backend {
             Backend::JetStream(log) => Source::JetStream(log.tail(after).await?),

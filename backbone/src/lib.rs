@@ -25,6 +25,9 @@ pub mod lifecycle;
 pub mod live_bus;
 pub mod telemetry;
 
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
 mod error;
 
 pub use error::Error;

@@ -107,6 +107,7 @@ impl LiveBus {
     }
 
     /// A new listener. Its first event is [`Subscribed`](BusEvent::Subscribed), at once or when the link comes up.
+    /// It may still hear messages that were published just before and are on their way.
     pub fn subscribe(&self) -> BusReceiver {
         Hub::subscribe(&self.hub)
     }

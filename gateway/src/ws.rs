@@ -1,3 +1,6 @@
-//! Websockets of the gateway.
+//! graphql-transport-ws: the protocol as a pure machine, and the sockets that speak it.
 
 pub mod protocol;
+mod session;
+
+pub use session::{Sockets, upgrade};

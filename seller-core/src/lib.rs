@@ -101,12 +101,12 @@ impl SellerSide {
     }
 
     /// A page of the buyers to whom the seller grants access now, by their ids.
-    pub async fn access(&self, seller: SellerId, window: AccessWindow) -> Result<AccessPage, Error> {
-        self.store.access(seller, window).await
+    pub async fn grants(&self, seller: SellerId, window: AccessWindow) -> Result<AccessPage, Error> {
+        self.store.grants(seller, window).await
     }
 
     /// How far the tables are: what a read that must show a position waits for.
-    pub async fn reached(&self) -> Result<Place, Error> {
+    pub async fn place(&self) -> Result<Place, Error> {
         Place::read(&self.db, SellerProjection::NAME).await
     }
 

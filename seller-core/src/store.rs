@@ -103,7 +103,7 @@ impl Store {
         Self { db }
     }
 
-    pub(crate) async fn access(&self, seller: SellerId, window: AccessWindow) -> Result<AccessPage, Error> {
+    pub(crate) async fn grants(&self, seller: SellerId, window: AccessWindow) -> Result<AccessPage, Error> {
         let limit = i64::from(window.limit) + 1;
         let grants: Result<Vec<Granted>, sqlx::Error> = on_db!(self.db.read(), pool => match window.after {
             None => sqlx::query_as(FIRST_GRANTS).bind(seller).bind(limit).fetch_all(pool).await,

@@ -10,7 +10,9 @@ use async_nats::connection::State;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::{Config, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{
+    Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Request, RequestErrorKind};
 use bytes::Bytes;
@@ -31,6 +33,8 @@ const EXPECTED_LAST_SEQUENCE: &str = "Nats-Expected-Last-Sequence";
 const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
 /// Below this, a replicated stream accepts two publishes with one expectation (nats-server issue 4320).
 const REPLICAS_SAFE_FROM: (i64, i64) = (2, 11);
+/// How long it may take to find or create the stream and read who it is: a few round trips.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// A tail that hears nothing for this long asks for the head: a lost consumer says nothing of itself.
 const TAIL_WATCHDOG: Duration = Duration::from_secs(1);
 
@@ -40,21 +44,27 @@ pub(super) struct JetStreamLog {
     client: Client,
     context: Context,
     clock: Clock,
-    /// Counts connections, so that what was checked on one is checked again on the next.
-    connections: watch::Receiver<u64>,
+    connection: watch::Receiver<Connection>,
     checked: Arc<Mutex<Option<Checked>>>,
+}
+
+/// Counts connections, so that what was checked on one is checked again on the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Connection {
+    number: u64,
+    up: bool,
 }
 
 #[derive(Clone)]
 struct Checked {
-    connection: u64,
+    connection: Connection,
     epoch: Epoch,
     stream: Stream<()>,
 }
 
 impl JetStreamLog {
     pub(super) fn connect(url: &str, market: &str, clock: Clock) -> Result<Self, Error> {
-        let (counter, connections) = watch::channel(0);
+        let (state, connection) = watch::channel(Connection::default());
         let options = ConnectOptions::new()
             .name(format!("dealwire {market}"))
             .retry_on_initial_connect()
@@ -65,8 +75,13 @@ impl JetStreamLog {
             })
             .event_callback(move |event| {
                 match event {
-                    Event::Connected => counter.send_modify(|count| *count += 1),
-                    Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
+                    Event::Connected => {
+                        state.send_modify(|now| *now = Connection { number: now.number + 1, up: true });
+                    }
+                    Event::Disconnected => {
+                        state.send_modify(|now| now.up = false);
+                        tracing::warn!("the connection to NATS is lost");
+                    }
                     other => tracing::info!(event = %other, "NATS"),
                 }
                 std::future::ready(())
@@ -83,25 +98,32 @@ impl JetStreamLog {
             client,
             context,
             clock,
-            connections,
+            connection,
             checked: Arc::new(Mutex::new(None)),
         })
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.client.connection_state() == State::Connected
+        // The client knows of a lost connection first, and of a new one before it is counted.
+        self.client.connection_state() == State::Connected && self.connection.borrow().up
     }
 
     pub(super) async fn epoch(&self) -> Result<Epoch, Error> {
         Ok(self.checked().await?.epoch)
     }
 
-    /// The stream, known to be the log that this process follows on the connection of now.
+    /// The stream, known to be the log that this process follows on the connection of now. Callers wait for one
+    /// check together, none of them for longer than it may take.
     async fn checked(&self) -> Result<Checked, Error> {
+        let late = |_| Error::unavailable("event log", "the stream could not be checked in time");
+        tokio::time::timeout(CHECK_TIMEOUT, self.check()).await.map_err(late)?
+    }
+
+    async fn check(&self) -> Result<Checked, Error> {
         if !self.is_up() {
             return Err(Error::unavailable("event log", "not connected to NATS"));
         }
-        let connection = *self.connections.borrow();
+        let connection = *self.connection.borrow();
         let mut checked = self.checked.lock().await;
         if let Some(checked) = checked.as_ref().filter(|checked| checked.connection == connection) {
             return Ok(checked.clone());
@@ -127,7 +149,7 @@ impl JetStreamLog {
             subjects: vec![format!("{}.>", self.market)],
             storage: StorageType::File,
             retention: RetentionPolicy::Limits,
-            discard: jetstream::stream::DiscardPolicy::New,
+            discard: DiscardPolicy::New,
             deny_delete: true,
             deny_purge: true,
             duplicate_window: Duration::from_secs(120),
@@ -144,11 +166,8 @@ impl JetStreamLog {
                 format!("{replicas} replicas need nats-server {major}.{minor} or newer, this is {version}"),
             ));
         }
-        if info.config.max_age != Duration::ZERO || info.config.max_messages_per_subject > 0 {
-            return Err(Error::broken(
-                "event log",
-                "the stream forgets: max_age or max_msgs_per_subject is set",
-            ));
+        if let Some(setting) = forgets(&info.config) {
+            return Err(Error::broken("event log", format!("the stream would forget: {setting}")));
         }
         if info.state.messages == 0 {
             self.append_opening(&name).await?;
@@ -258,7 +277,7 @@ impl JetStreamLog {
 pub(super) struct Tail {
     log: JetStreamLog,
     messages: pull::Ordered,
-    connection: u64,
+    connection: Connection,
     last: Sequence,
     /// The head was beyond us at the last silence.
     suspect: bool,
@@ -266,14 +285,13 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) async fn batch(&mut self, max: usize) -> Result<Vec<Stored>, Error> {
-        let mut connections = self.log.connections.clone();
-        let connection = self.connection;
+        let (mut state, connection) = (self.log.connection.clone(), self.connection);
         let first = loop {
             tokio::select! {
                 message = self.messages.next() => break message,
                 // After a reconnect the stream may be another one, and the ephemeral consumer may be gone.
-                _ = connections.wait_for(|now| *now != connection) => {
-                    return Err(Error::unavailable("event log", "NATS was reconnected"));
+                () = another(&mut state, connection) => {
+                    return Err(Error::unavailable("event log", "the connection to NATS is another one"));
                 }
                 () = tokio::time::sleep(TAIL_WATCHDOG) => self.look_whether_deaf().await?,
             }
@@ -312,6 +330,24 @@ impl Tail {
         let body = message.message.payload;
         Ok(Stored { sequence, subject, message: Message { headers, body } })
     }
+}
+
+/// Returns when the connection is not this one any more.
+async fn another(state: &mut watch::Receiver<Connection>, connection: Connection) {
+    // An error says that the client has ended, and with it the connection.
+    let _ended = state.wait_for(|now| *now != connection).await.is_err();
+}
+
+/// The setting, if there is one, by which a stream loses what it has acknowledged.
+fn forgets(config: &Config) -> Option<&'static str> {
+    let settings = [
+        (config.max_age != Duration::ZERO, "max_age is set"),
+        (config.max_messages_per_subject > 0, "max_msgs_per_subject is set"),
+        (config.discard != DiscardPolicy::New, "discard is not new"),
+        (config.retention != RetentionPolicy::Limits, "retention is not limits"),
+        (config.storage != StorageType::File, "storage is not file"),
+    ];
+    settings.into_iter().find_map(|(set, setting)| set.then_some(setting))
 }
 
 /// The server's answer to a publish.

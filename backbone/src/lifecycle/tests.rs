@@ -56,7 +56,7 @@ async fn support_lives_until_the_work_is_done_and_is_not_waited_for_in_stage_one
 async fn the_first_error_shuts_down_and_is_the_result() {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn("projection", async { Err("the log is not the one we followed") });
-    lifecycle.draining().cancelled().await;
+    soon(lifecycle.draining().cancelled()).await;
     lifecycle.spawn("late", async { Err("because the other one is gone") });
     let failure = lifecycle.finish(GRACE).await.unwrap_err();
     assert_eq!(failure.to_string(), "projection failed: the log is not the one we followed");
@@ -66,7 +66,7 @@ async fn the_first_error_shuts_down_and_is_the_result() {
 async fn a_panic_of_a_task_shuts_down_and_is_the_result() {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn::<Infallible>("dispatcher", async { panic!("lease {}", 7) });
-    lifecycle.draining().cancelled().await;
+    soon(lifecycle.draining().cancelled()).await;
     let failure = lifecycle.finish(GRACE).await.unwrap_err();
     assert_eq!(failure, Failure { task: "dispatcher".to_owned(), why: "panicked: lease 7".to_owned() });
 }
@@ -80,7 +80,7 @@ async fn a_panic_of_a_detached_task_is_counted_and_ends_nothing() {
         let _dropped_by_the_panic = sender;
         panic!("odd frame");
     });
-    ended.await.unwrap_err();
+    soon(ended).await.unwrap_err();
     let still_draining = lifecycle.draining();
     tokio::task::yield_now().await;
     assert!(!still_draining.is_cancelled());
@@ -116,10 +116,10 @@ async fn the_first_signal_drains_and_the_second_stops() {
     // One turn of this single thread takes the task to where it listens.
     tokio::task::yield_now().await;
     send("TERM");
-    lifecycle.draining().cancelled().await;
+    soon(lifecycle.draining().cancelled()).await;
     assert!(!lifecycle.stopping().is_cancelled());
     send("INT");
-    lifecycle.stopping().cancelled().await;
+    soon(lifecycle.stopping().cancelled()).await;
     assert_eq!(lifecycle.finish(GRACE).await, Ok(()));
 }
 
@@ -127,8 +127,12 @@ async fn the_first_signal_drains_and_the_second_stops() {
 async fn waiting_for_a_signal_ends_when_a_task_fails() {
     let lifecycle = Lifecycle::new();
     lifecycle.spawn("worker", async { Err("no") });
-    lifecycle.run_until_signal().await;
+    soon(lifecycle.run_until_signal()).await;
     assert_eq!(lifecycle.finish(GRACE).await.unwrap_err().task, "worker");
+}
+
+async fn soon<T>(event: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), event).await.expect("it should happen within 20 s")
 }
 
 fn send(signal: &str) {

@@ -134,3 +134,6 @@ pub(super) async fn keep_dead(db: &Db, tx: &mut Tx, sorted: &Sorted<'_>) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

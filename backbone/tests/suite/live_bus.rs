@@ -156,10 +156,12 @@ async fn a_slow_receiver_gets_a_gap_and_goes_on(market: Market) {
 }
 
 async fn publishing_to_nobody_is_fine(market: Market) {
-    publish(&market.publisher, 0..LiveBus::CAPACITY * 2).await;
+    let last = LiveBus::CAPACITY * 2;
+    publish(&market.publisher, 0..last).await;
     let mut receiver = market.subscriber().await;
-    publish(&market.publisher, [7]).await;
-    expect_messages(&mut receiver, [7]).await;
+    publish(&market.publisher, [last]).await;
+    // Over Redis the last ones may still have been on their way when the receiver came.
+    while next(&mut receiver).await != BusEvent::Message(numbered(last)) {}
 }
 
 async fn what_happens_is_measured(market: Market) {

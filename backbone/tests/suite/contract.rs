@@ -1,0 +1,271 @@
+//! The event contract on the wire: golden files of every type and version ever released, and what is no event.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use backbone::contract::wire::{self, Message, Undecodable};
+use backbone::contract::{
+    AccessCause, AccessFact, Deal, DealCause, DealFact, DealField, DealStatus, Event, Fact, Fingerprint,
+    Item, Previous, Recent, Subject,
+};
+use backbone::contract::{Applied, RECENT_EVENTS};
+use backbone::ids::{BuyerId, EventId, ItemId};
+use backbone::money::{BasisPoints, Discount};
+use backbone::position::Epoch;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::deals::{NOW, SELLER, deal, renamed, subject, units};
+
+/// The version of the bodies that this binary writes.
+const CURRENT: u32 = 1;
+
+/// One stored message. The body stands on one line, as its hash is over its very bytes.
+#[derive(Deserialize)]
+struct Golden {
+    subject: String,
+    headers: BTreeMap<String, String>,
+    body: Box<RawValue>,
+}
+
+#[test]
+fn every_golden_file_decodes_to_the_event_it_was_made_from() {
+    for event in one_of_each_type() {
+        let (subject, stored) = read(&golden_file(&event, CURRENT));
+        assert_eq!(subject, event.subject.to_string());
+        assert_eq!(wire::decode(&subject, &stored).as_ref(), Ok(&event), "{}", event.fact.event_type());
+    }
+}
+
+#[test]
+fn the_current_version_encodes_to_its_golden_file_byte_for_byte() {
+    for event in one_of_each_type() {
+        let (_, stored) = read(&golden_file(&event, CURRENT));
+        let encoded = wire::encode("market", &event);
+        assert_eq!(encoded.headers, stored.headers, "{}", event.fact.event_type());
+        assert_eq!(text(&encoded.body), text(&stored.body), "{}", event.fact.event_type());
+    }
+}
+
+#[test]
+fn every_type_has_a_golden_file_and_every_golden_file_decodes() {
+    let files: BTreeSet<PathBuf> = fs::read_dir(golden_folder())
+        .expect("the golden files are there")
+        .map(|file| file.expect("the folder can be read").path())
+        .collect();
+    for file in &files {
+        let (subject, stored) = read(file);
+        wire::decode(&subject, &stored).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+    }
+    let numbers: BTreeSet<usize> = one_of_each_type().iter().map(|event| number(&event.fact)).collect();
+    assert_eq!(numbers, (0..TYPES).collect(), "the list has an event of every type");
+    for event in one_of_each_type() {
+        assert!(files.contains(&golden_file(&event, CURRENT)), "{}", event.fact.event_type());
+    }
+}
+
+/// How many types there are; see [`number`].
+const TYPES: usize = 7;
+
+/// Numbers the types: a new one does not compile here until it has its number, and so its golden file.
+fn number(fact: &Fact) -> usize {
+    match fact {
+        Fact::MarketOpened { .. } => 0,
+        Fact::Deal(fact) => match fact.cause {
+            DealCause::Created => 1,
+            DealCause::Updated => 2,
+            DealCause::Repaired => 3,
+        },
+        Fact::Access(fact) => match fact.cause {
+            AccessCause::Granted => 4,
+            AccessCause::Revoked => 5,
+            AccessCause::Repaired => 6,
+        },
+    }
+}
+
+#[test]
+fn a_body_that_was_changed_on_the_way_is_corrupt() {
+    let (subject, mut message) = an_update();
+    message.body = text(&message.body).replace("deal 7", "deal 8").into();
+    assert_corrupt(&subject, &message, "hash");
+}
+
+#[test]
+fn a_body_that_is_no_json_is_corrupt() {
+    let (subject, mut message) = an_update();
+    let cut = message.body.slice(..message.body.len() - 1);
+    set_body(&mut message, cut);
+    assert_corrupt(&subject, &message, "EOF");
+    set_body(&mut message, Bytes::from_static(b"{}"));
+    assert_corrupt(&subject, &message, "missing field");
+}
+
+#[test]
+fn a_message_without_one_of_the_headers_that_matter_is_corrupt() {
+    for name in ["ce-id", "ce-type", "ce-time", "ce-schemaversion", "ce-contenthash"] {
+        let (subject, mut message) = an_update();
+        message.headers.remove(name).expect("the header was there");
+        assert_corrupt(&subject, &message, name);
+    }
+    for (name, value, reason) in [
+        ("ce-id", "seven", "UUID"),
+        ("ce-time", "yesterday", "RFC 3339"),
+        ("ce-schemaversion", "one", "version"),
+    ] {
+        let (subject, mut message) = an_update();
+        message.headers.insert(name.to_owned(), value.to_owned());
+        assert_corrupt(&subject, &message, reason);
+    }
+}
+
+#[test]
+fn a_body_of_another_subject_is_corrupt() {
+    let (_, message) = an_update();
+    let access = Subject::Access { seller: SELLER, buyer: BuyerId(Uuid::from_u128(7)) };
+    for other in [subject(8), access, Subject::Opened] {
+        assert_corrupt(&other.to_string(), &message, "of another subject");
+    }
+    assert_corrupt("deal.not.ids", &message, "unknown subject");
+}
+
+#[test]
+fn a_newer_version_or_type_is_left_to_a_newer_binary() {
+    let (subject, mut message) = an_update();
+    message.headers.insert("ce-schemaversion".to_owned(), "2".to_owned());
+    let version_2 = Undecodable::Newer { event_type: "deal.updated".to_owned(), version: "2".to_owned() };
+    assert_eq!(wire::decode(&subject, &message), Err(version_2));
+
+    let (_, mut message) = an_update();
+    message.headers.insert("ce-type".to_owned(), "bid.placed".to_owned());
+    let unknown = Undecodable::Newer { event_type: "bid.placed".to_owned(), version: "1".to_owned() };
+    // On a subject that this binary does not know either.
+    assert_eq!(wire::decode("bid.1.2", &message), Err(unknown));
+}
+
+#[test]
+fn a_trace_that_cannot_be_read_is_left_out() {
+    let (subject, mut message) = an_update();
+    message.headers.insert("ce-traceparent".to_owned(), "nonsense".to_owned());
+    assert_eq!(wire::decode(&subject, &message).expect("the event is fine").trace, None);
+}
+
+/// An event of each type, as the golden files hold them. Never changed: a new type adds one.
+fn one_of_each_type() -> Vec<Event> {
+    let created = DealFact {
+        cause: DealCause::Created,
+        revision: 1,
+        deal: deal(7),
+        changed: DealField::ALL.to_vec(),
+        previous: None,
+        recent: Recent::first(with_key(1)),
+    };
+    let updated = DealFact {
+        deal: Deal {
+            status: DealStatus::Reserved,
+            discount: Some(Discount::Percentage {
+                basis_points: BasisPoints::from_percentage(12.5).expect("two decimals at most"),
+            }),
+            version: 2,
+            ..deal(7)
+        },
+        changed: vec![DealField::Status, DealField::Discount],
+        ..renamed(&created, "deal 7", with_key(2))
+    };
+    let many = (3..=20).fold(updated.clone(), |last, number| renamed(&last, "deal 7", with_key(number)));
+    let repaired = DealFact {
+        cause: DealCause::Repaired,
+        deal: Deal {
+            name: "naïve \"déal\" 💥".to_owned(),
+            discount: Some(Discount::Flat { amount: units(1) }),
+            items: (1..=2).map(item).collect(),
+            ..many.deal.clone()
+        },
+        changed: vec![],
+        previous: Some(Previous { status: DealStatus::Sold, total_price: units(5) }),
+        ..many
+    };
+    assert_eq!(repaired.recent.latest.len(), RECENT_EVENTS);
+    let granted = AccessFact {
+        cause: AccessCause::Granted,
+        revision: 1,
+        granted: true,
+        since: NOW,
+        recent: Recent::first(with_key(1)),
+    };
+    let revoked = AccessFact {
+        cause: AccessCause::Revoked,
+        revision: 2,
+        granted: false,
+        recent: granted.recent.then(Applied { key: None, ..with_key(2) }),
+        ..granted.clone()
+    };
+    let mended = AccessFact { cause: AccessCause::Repaired, revision: 9, ..revoked.clone() };
+    let access = Subject::Access { seller: SELLER, buyer: BuyerId(Uuid::from_u128(0xb0e7)) };
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok();
+    let event = |subject, fact| Event { id: EventId(Uuid::from_u128(77)), subject, time: NOW, trace, fact };
+    vec![
+        Event { trace: None, ..event(Subject::Opened, Fact::MarketOpened { epoch: Epoch(i64::MAX) }) },
+        event(subject(7), Fact::Deal(created)),
+        event(subject(7), Fact::Deal(updated)),
+        event(subject(7), Fact::Deal(repaired)),
+        event(access, Fact::Access(granted)),
+        event(access, Fact::Access(revoked)),
+        event(access, Fact::Access(mended)),
+    ]
+}
+
+fn with_key(number: u32) -> Applied {
+    Applied {
+        event: EventId(Uuid::from_u128(number.into())),
+        key: Some(Fingerprint::of(&number.to_be_bytes())),
+        request: Fingerprint::of(b"request"),
+        version: number,
+    }
+}
+
+fn item(number: u32) -> Item {
+    Item { id: ItemId(Uuid::from_u128(number.into())), name: format!("item {number}"), price: units(50) }
+}
+
+fn an_update() -> (String, Message) {
+    let event = crate::deals::event(7, 2);
+    (event.subject.to_string(), wire::encode("market", &event))
+}
+
+fn set_body(message: &mut Message, body: Bytes) {
+    use sha2::{Digest, Sha256};
+    let hash = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+    message.headers.insert("ce-contenthash".to_owned(), hash);
+    message.body = body;
+}
+
+fn assert_corrupt(subject: &str, message: &Message, reason: &str) {
+    match wire::decode(subject, message) {
+        Err(Undecodable::Corrupt(why)) => assert!(why.contains(reason), "{why:?} does not say {reason:?}"),
+        other => panic!("not corrupt: {other:?}"),
+    }
+}
+
+fn golden_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn golden_file(event: &Event, version: u32) -> PathBuf {
+    golden_folder().join(format!("{}.v{version}.json", event.fact.event_type()))
+}
+
+fn read(file: &Path) -> (String, Message) {
+    let golden = fs::read_to_string(file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+    let golden: Golden =
+        serde_json::from_str(&golden).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+    let body = Bytes::from(golden.body.get().to_owned());
+    (golden.subject, Message { headers: golden.headers, body })
+}
+
+fn text(body: &[u8]) -> &str {
+    std::str::from_utf8(body).expect("JSON is UTF-8")
+}

@@ -1,0 +1,277 @@
+//! One process put together: opens the backends, starts the roles, serves until told to stop. Every part that can
+//! be away is waited for, with its name in `/health/ready` and in the log.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use backbone::Error;
+use backbone::health::{Health, Part};
+use backbone::lifecycle::{Failure, Lifecycle};
+use backbone::telemetry::Metrics;
+use buyer_core::announce;
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::KeyRing;
+use crate::backends::{Backends, DataDir};
+use crate::graphql::Executor;
+use crate::http::{self, Probes, Public};
+use crate::live::{self, Feed};
+use crate::services::Services;
+use crate::settings::{Config, Mode, Roles};
+use crate::ws::Sockets;
+
+/// How often the stores are looked at for `/health/ready`.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A running process.
+pub struct App {
+    lifecycle: Lifecycle,
+    backends: Backends,
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    health: Health,
+    config: Config,
+    _data_dir: Option<DataDir>,
+}
+
+/// Why an app cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] crate::backends::DataDirError),
+    /// A store.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// An address.
+    #[error("cannot listen on {address}: {why}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+    },
+}
+
+impl App {
+    /// Starts the roles of `config` and listens. It may not be ready yet: see [`App::health`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let (lifecycle, metrics, health) = (Lifecycle::new(), Metrics::new(), Health::default());
+        lifecycle.measure(&metrics);
+        let data_dir = match &config.mode {
+            Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir)?),
+            Mode::Production { .. } => None,
+        };
+        let backends = Backends::open(&config, &lifecycle, &metrics).await?;
+        if data_dir.is_some() {
+            backends.migrate().await?;
+        }
+        let app = Parts {
+            config: &config,
+            lifecycle: &lifecycle,
+            metrics: &metrics,
+            health: &health,
+            backends: &backends,
+        };
+        app.watch_stores();
+        app.start_projections();
+        let probes = http::probes(Probes { health: health.clone(), metrics: metrics.clone() });
+        let public = if config.roles.gateway { app.start_gateway() } else { Router::new() };
+        let (router, admin) = match config.admin_listen {
+            Some(address) => (public, Some((address, probes))),
+            None => (public.merge(probes), None),
+        };
+        let address = serve(&lifecycle, config.listen, router).await?;
+        let admin_address = match admin {
+            Some((address, router)) => Some(serve(&lifecycle, address, router).await?),
+            None => None,
+        };
+        tracing::info!(%address, roles = ?config.roles, "listening on http://{address}");
+        Ok(Self { lifecycle, backends, address, admin_address, health, config, _data_dir: data_dir })
+    }
+
+    /// Where the public API is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where probes and metrics are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address.unwrap_or(self.address)
+    }
+
+    /// Its parts.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// What it works on.
+    pub fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
+    /// What it was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its tasks.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Ends it: what is in hand goes on for the drain time.
+    pub async fn stop(self) -> Result<(), Failure> {
+        let Self { lifecycle, config, backends, .. } = self;
+        drop(backends);
+        lifecycle.finish(config.drain).await
+    }
+}
+
+/// What the starting of roles draws on.
+struct Parts<'a> {
+    config: &'a Config,
+    lifecycle: &'a Lifecycle,
+    metrics: &'a Metrics,
+    health: &'a Health,
+    backends: &'a Backends,
+}
+
+impl Parts<'_> {
+    /// Brings databases up to date when they are there, and keeps looking whether the stores are.
+    fn watch_stores(&self) {
+        let Roles { gateway, seller, buyer } = self.config.roles;
+        let watch = StoreWatch {
+            backends: self.backends.clone(),
+            log: self.health.part("event log"),
+            bus: (gateway || buyer).then(|| self.health.part("live bus")),
+            sellers: (gateway || seller).then(|| self.health.part("seller database")),
+            buyers: (gateway || buyer).then(|| self.health.part("buyer database")),
+        };
+        self.lifecycle.spawn_support("store watch", watch.run(self.lifecycle.stopping()));
+    }
+
+    fn start_projections(&self) {
+        let draining = || self.lifecycle.draining();
+        if self.config.roles.seller {
+            let worker = self.backends.sellers.worker(self.health.part("seller projection"), self.metrics);
+            self.lifecycle.spawn("seller projection", worker.run(draining()));
+        }
+        if self.config.roles.buyer {
+            let (buyers, bus) = (self.backends.buyers.clone(), self.backends.bus.clone());
+            let part = self.health.part("buyer projection");
+            let worker = buyers.worker(self.backends.log.clone(), bus.clone(), part, self.metrics);
+            self.lifecycle.spawn("buyer projection", worker.run(draining()));
+            let beat = announce::heartbeat(buyers, bus, draining());
+            self.lifecycle.spawn("heartbeat", endless(beat));
+        }
+    }
+
+    fn start_gateway(&self) -> Router {
+        let Backends { log, bus, sellers, buyers } = self.backends.clone();
+        let keys = KeyRing::new(sellers.accounts().clone(), buyers.accounts().clone());
+        let feed = Feed::new(buyers.clone(), log.clone(), self.metrics);
+        let stopping = || self.lifecycle.stopping();
+        self.lifecycle.spawn_support("key ring", endless(keys.clone().keep_checking(stopping())));
+        let keeper = live::keep(Arc::clone(&feed), bus.subscribe(), self.health.part("feed"), stopping());
+        self.lifecycle.spawn_support("feed", endless(keeper));
+        let services = Services { sellers, buyers, log, keys: keys.clone() };
+        let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
+        let drain = (self.lifecycle.clone(), self.config.drain);
+        let sockets = Sockets::new(executor.clone(), keys, feed, drain, self.metrics);
+        let draining = self.health.part("accepting");
+        draining.up();
+        let told = self.lifecycle.draining();
+        self.lifecycle.spawn_support(
+            "readiness",
+            endless(async move {
+                told.cancelled().await;
+                draining.down("draining");
+            }),
+        );
+        http::public(Public { services, executor, sockets })
+    }
+}
+
+/// A task that cannot fail.
+async fn endless(task: impl Future<Output = ()>) -> Result<(), Error> {
+    task.await;
+    Ok(())
+}
+
+/// Looks at the stores that this process needs.
+struct StoreWatch {
+    backends: Backends,
+    log: Part,
+    bus: Option<Part>,
+    sellers: Option<Part>,
+    buyers: Option<Part>,
+}
+
+impl StoreWatch {
+    async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        let Self { backends, log, bus, sellers, buyers } = self;
+        let (mut seller_tables, mut buyer_tables) = (false, false);
+        loop {
+            let look_at_log = async { report(&log, backends.log.epoch()).await };
+            let look_at_sellers = async {
+                let Some(part) = &sellers else { return };
+                seller_tables = seller_tables || report(part, backends.sellers.migrate()).await;
+                if seller_tables {
+                    report(part, backends.sellers.place()).await;
+                }
+            };
+            let look_at_buyers = async {
+                let Some(part) = &buyers else { return };
+                buyer_tables = buyer_tables || report(part, backends.buyers.migrate()).await;
+                if buyer_tables {
+                    report(part, backends.buyers.place()).await;
+                }
+            };
+            tokio::join!(look_at_log, look_at_sellers, look_at_buyers);
+            if let Some(part) = bus.as_ref().filter(|_| backends.bus.is_up()) {
+                // Once it was up, being without it only makes pushes slower: the feed is polled.
+                part.up();
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = sleep(LOOK) => {}
+            }
+        }
+    }
+}
+
+/// Tells a part's state by the outcome of a call; whether it was a good one.
+async fn report<T>(part: &Part, call: impl Future<Output = Result<T, Error>>) -> bool {
+    match timeout(LOOK * 5, call).await {
+        Ok(Ok(_)) => part.up(),
+        Ok(Err(error)) => {
+            part.down(&error);
+            return false;
+        }
+        Err(_) => {
+            part.down("no answer");
+            return false;
+        }
+    }
+    true
+}
+
+async fn serve(lifecycle: &Lifecycle, address: SocketAddr, router: Router) -> Result<SocketAddr, StartError> {
+    let listen = |why| StartError::Listen { address, why };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let bound = listener.local_addr().map_err(listen)?;
+    let listener = listener.tap_io(|connection| {
+        // Answers are whole when they are written, so nothing is gained by waiting for more.
+        let _unsupported = connection.set_nodelay(true);
+    });
+    let draining = lifecycle.draining();
+    let server = axum::serve(listener, router).with_graceful_shutdown(draining.cancelled_owned());
+    lifecycle.spawn("http server", async move { server.await });
+    Ok(bound)
+}

@@ -1,0 +1,63 @@
+//! The GraphQL face: types, resolvers, and the execution of requests. Rules and stores are the cores'.
+
+mod access;
+mod account;
+mod connection;
+mod deal;
+mod execute;
+mod mutation;
+mod query;
+mod scalars;
+mod subscription;
+
+pub use execute::{Executor, GraphqlRequest, Live};
+pub(crate) use execute::{code, is_refusal};
+
+use async_graphql::{Context, ValidationMode};
+use backbone::telemetry::TraceContext;
+
+use crate::auth::Principal;
+use crate::error::Problem;
+use crate::services::Services;
+
+/// The executable schema.
+pub type Schema = async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
+
+/// What a request is executed for.
+#[derive(Clone)]
+pub struct Caller {
+    /// Whose key it came with.
+    pub principal: Option<Principal>,
+    /// The trace that it belongs to.
+    pub trace: TraceContext,
+}
+
+/// The schema over services; without any, only to be printed.
+pub fn schema(services: Option<Services>) -> Schema {
+    let mut builder = Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
+        .register_output_type::<query::Node>()
+        .validation_mode(ValidationMode::Strict);
+    if let Some(services) = services {
+        builder = builder.data(services);
+    }
+    builder.finish()
+}
+
+/// The schema as `schema.graphql` holds it.
+pub fn sdl() -> String {
+    schema(None).sdl()
+}
+
+fn services<'a>(context: &Context<'a>) -> &'a Services {
+    context.data_unchecked::<Services>()
+}
+
+/// The caller, who must have come with a key.
+fn principal<'a>(context: &Context<'a>) -> Result<&'a Principal, Problem> {
+    let caller = context.data_unchecked::<Caller>();
+    caller.principal.as_ref().ok_or_else(|| Problem::unauthenticated("this needs a key"))
+}
+
+fn trace(context: &Context<'_>) -> TraceContext {
+    context.data_unchecked::<Caller>().trace.child()
+}

@@ -1,0 +1,109 @@
+//! HTTP in: routes, bodies, probes. What is behind them is executed elsewhere.
+
+mod graphql;
+mod probes;
+mod rest;
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use backbone::health::Health;
+use backbone::telemetry::{Metrics, TraceContext};
+use serde_json::json;
+
+use crate::auth::{Principal, key_in};
+use crate::error::Problem;
+use crate::graphql::Executor;
+use crate::services::Services;
+use crate::ws::Sockets;
+
+/// The largest body of a request, in bytes.
+pub(crate) const MAX_BODY: usize = 256 << 10;
+
+/// What the public routes answer with.
+#[derive(Clone)]
+pub struct Public {
+    /// Both sides and the keys.
+    pub services: Services,
+    /// GraphQL.
+    pub executor: Executor,
+    /// Websockets.
+    pub sockets: Sockets,
+}
+
+/// What the probes answer with.
+#[derive(Clone)]
+pub struct Probes {
+    /// Part by part.
+    pub health: Health,
+    /// Everything that is counted.
+    pub metrics: Metrics,
+}
+
+/// The public API.
+pub fn public(state: Public) -> Router {
+    let deal = || get(rest::list).post(rest::create).put(rest::replace);
+    Router::new()
+        .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/deal", deal())
+        .route("/v1/deal", deal())
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+        .with_state(state)
+}
+
+/// Probes and metrics.
+pub fn probes(state: Probes) -> Router {
+    Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(probes::ready))
+        .route("/metrics", get(probes::metrics))
+        .with_state(state)
+}
+
+/// Whose key a request came with, if with any.
+async fn principal(services: &Services, headers: &HeaderMap) -> Result<Option<Principal>, Problem> {
+    match key_in(headers)? {
+        Some(key) => services.keys.authenticate(&key).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The trace that a request belongs to: the caller's, or a new one.
+fn trace(headers: &HeaderMap) -> TraceContext {
+    let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    parent
+        .and_then(|text| text.parse::<TraceContext>().ok())
+        .map_or_else(TraceContext::root, |parent| parent.child())
+}
+
+/// A problem as problem details (RFC 9457) with the code as an extension member.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let mut body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or("Error"),
+            "status": status.as_u16(),
+            "detail": self.message,
+            "code": self.code.as_str(),
+            "retryable": self.retryable,
+        });
+        if !self.fields.is_empty() {
+            body["fields"] = json!(self.fields);
+        }
+        if let Some(version) = self.current_version {
+            body["currentVersion"] = json!(version);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = self.retry_after {
+            body["retryAfterMs"] = json!(after.as_millis() as u64);
+            headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
+        (status, headers, body.to_string()).into_response()
+    }
+}

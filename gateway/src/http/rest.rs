@@ -1,0 +1,113 @@
+//! REST for deals: `POST`, `PUT`, `GET /deal`. The same mutations and pages as in GraphQL, with enum values in lower
+//! case and errors as problem details.
+
+mod body;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{OriginalUri, RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use backbone::accounts::Role;
+use backbone::deal_table::{Cursor, DealFilter, DealOrder, Window};
+use seller_core::{Asked, DealWritten};
+
+use super::graphql::json_body;
+use super::{Public, principal, trace};
+use crate::auth::Principal;
+use crate::error::{Code, Problem};
+use crate::services::Services;
+
+/// Deals on a page when the caller names no number, and the most.
+const DEFAULT_PAGE: u32 = 20;
+const MAX_PAGE: u32 = 100;
+/// Where a write stands, as in the payload of a mutation; of a page, the point of the log that it shows.
+const POSITION: HeaderName = HeaderName::from_static("dealwire-position");
+
+/// `POST /deal`: 201 with the deal and where it is.
+pub(super) async fn create(
+    State(public): State<Public>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let seller = caller(&public.services, &headers).await?.seller()?;
+    let input = body::new_deal(&json_body(&headers, body)?, seller)?;
+    let written = public.services.sellers.create_deal(seller, input, asked(&headers)?).await;
+    let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
+    let location = format!("{}/{}", uri.path(), written.deal.id);
+    let location = HeaderValue::from_str(&location).map_err(Problem::internal)?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], answer(&written)).into_response())
+}
+
+/// `PUT /deal`: 200 with the deal, which is replaced: an absent discount removes it.
+pub(super) async fn replace(
+    State(public): State<Public>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let seller = caller(&public.services, &headers).await?.seller()?;
+    let input = body::replacement(&json_body(&headers, body)?, seller)?;
+    let written = public.services.sellers.update_deal(seller, input, asked(&headers)?).await;
+    Ok(answer(&written.map_err(|refusal| Problem::refused(refusal, ""))?).into_response())
+}
+
+/// `GET /deal`: 200 with an array; a buyer's deals, or a seller's own. `?first&after`, and `Link` to the next page.
+pub(super) async fn list(
+    State(public): State<Public>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let caller = caller(&public.services, &headers).await?;
+    let window = window(query.as_deref().unwrap_or_default())?;
+    let services = &public.services;
+    let (filter, order) = (DealFilter::default(), DealOrder::LastChangedFirst);
+    let page = match caller.role() {
+        Role::Buyer => services.read(services.buyers.deals(caller.buyer()?, filter, order, window)).await?,
+        _ => services.read(services.sellers.deals(caller.seller()?, filter, order, window)).await?,
+    };
+    let mut answer = HeaderMap::new();
+    let header = |text: String| HeaderValue::from_str(&text).map_err(Problem::internal);
+    answer.insert(POSITION, header(page.position.encode())?);
+    if let (true, Some((last, _))) = (page.has_next, page.deals.last()) {
+        let next = format!("<{}?first={}&after={}>; rel=\"next\"", uri.path(), window.limit, last.encode());
+        answer.insert(header::LINK, header(next)?);
+    }
+    let deals: Vec<serde_json::Value> = page.deals.iter().map(|(_, deal)| body::shown(deal)).collect();
+    Ok((answer, Json(deals)).into_response())
+}
+
+async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {
+    principal(services, headers).await?.ok_or_else(|| Problem::unauthenticated("this needs a key"))
+}
+
+fn asked(headers: &HeaderMap) -> Result<Asked, Problem> {
+    let key = headers.get("idempotency-key").map(HeaderValue::to_str).transpose();
+    let key = key.map_err(|_| Problem::input("Idempotency-Key", "is not text"))?;
+    Ok(Asked { key: key.map(str::to_owned), trace: Some(trace(headers)) })
+}
+
+fn answer(written: &DealWritten) -> impl IntoResponse + use<> {
+    let position = HeaderValue::from_str(&written.position.encode()).expect("a position is URL-safe Base64");
+    ([(POSITION, position)], Json(body::shown(&written.deal)))
+}
+
+fn window(query: &str) -> Result<Window, Problem> {
+    let mut window = Window { limit: DEFAULT_PAGE, backwards: false, after: None, before: None };
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "first" => {
+                let first = value.parse().ok().filter(|first| *first <= MAX_PAGE);
+                window.limit = first.ok_or_else(|| Problem::input("first", "is not in 0 … 100"))?;
+            }
+            "after" => {
+                let after = Cursor::decode(&value, DealOrder::LastChangedFirst);
+                window.after = Some(after.ok_or_else(|| Problem::input("after", "is no cursor"))?);
+            }
+            other => return Err(Problem::new(Code::BadUserInput, format!("there is no parameter {other}"))),
+        }
+    }
+    Ok(window)
+}

@@ -1,0 +1,288 @@
+//! Bodies of REST: read field by field, so that every wrong one is told with its path, and written in lower case.
+
+use backbone::contract::{Deal, DealStatus};
+use backbone::ids::{DealId, ItemId, SellerId};
+use backbone::money::Discount;
+use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::error::{Code, Field, Problem};
+
+/// Fields that a deal shown by `GET` has and that a caller may send back: they are not taken from it.
+const IGNORED: [&str; 2] = ["createdAt", "updatedAt"];
+
+/// Reads the body of a `POST`.
+pub(super) fn new_deal(body: &[u8], seller: SellerId) -> Result<NewDeal, Problem> {
+    let mut reader = Reader::begin(body, seller)?;
+    let deal = NewDeal {
+        id: None,
+        name: reader.required("name", text).unwrap_or_default(),
+        total_price: reader.required("totalPrice", integer).unwrap_or_default(),
+        currency: reader.required("currency", text).unwrap_or_default(),
+        status: reader.optional("status", status).unwrap_or(DealStatus::Available),
+        discount: reader.discount(),
+        items: reader.items(),
+    };
+    reader.end().map(|()| deal)
+}
+
+/// Reads the body of a `PUT`: everything is given, but a discount may be absent.
+pub(super) fn replacement(body: &[u8], seller: SellerId) -> Result<DealUpdate, Problem> {
+    let mut reader = Reader::begin(body, seller)?;
+    let deal = DealUpdate {
+        id: DealId(reader.required("id", uuid).unwrap_or_default()),
+        expected_version: reader.optional("expectedVersion", integer).map(version),
+        name: reader.required("name", text),
+        total_price: reader.required("totalPrice", integer),
+        currency: reader.required("currency", text),
+        status: reader.required("status", status),
+        discount: reader.discount().map_or(Patch::Remove, Patch::Set),
+        items: Some(reader.items()),
+    };
+    reader.end().map(|()| deal)
+}
+
+/// A deal as REST shows it.
+pub(super) fn shown(deal: &Deal) -> Value {
+    let items: Vec<Value> = deal
+        .items
+        .iter()
+        .map(|item| json!({ "id": item.id, "name": item.name, "price": item.price }))
+        .collect();
+    let mut shown = json!({
+        "id": deal.id,
+        "sellerId": deal.seller_id,
+        "name": deal.name,
+        "totalPrice": deal.total_price,
+        "finalPrice": deal.final_price(),
+        "currency": deal.currency,
+        "status": deal.status.as_str().to_ascii_lowercase(),
+        "items": items,
+        "version": deal.version,
+        "createdAt": deal.created_at,
+        "updatedAt": deal.updated_at,
+    });
+    if let Some(discount) = deal.discount {
+        shown["discount"] = match discount {
+            Discount::Flat { amount } => json!({ "type": "flat", "amount": amount }),
+            Discount::Percentage { basis_points } => {
+                json!({ "type": "percentage", "percentage": basis_points.percentage() })
+            }
+        };
+    }
+    shown
+}
+
+/// Takes fields out of an object and remembers what is wrong with them.
+struct Reader {
+    fields: Map<String, Value>,
+    wrong: Vec<Field>,
+}
+
+impl Reader {
+    fn begin(body: &[u8], seller: SellerId) -> Result<Self, Problem> {
+        let body: Value = serde_json::from_slice(body)
+            .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not JSON: {error}")))?;
+        let Value::Object(mut fields) = body else {
+            return Err(Problem::new(Code::BadRequest, "the body is no JSON object"));
+        };
+        for ignored in IGNORED {
+            fields.remove(ignored);
+        }
+        let mut reader = Self { fields, wrong: Vec::new() };
+        let named = reader.optional("sellerId", uuid);
+        if named.is_some_and(|named| named != seller.0) {
+            return Err(Problem::forbidden("sellerId is another seller"));
+        }
+        Ok(reader)
+    }
+
+    fn required<T>(&mut self, name: &str, read: Read<T>) -> Option<T> {
+        if self.fields.get(name).is_none_or(Value::is_null) {
+            self.fields.remove(name);
+            self.fault(name, "is needed");
+            return None;
+        }
+        self.optional(name, read)
+    }
+
+    /// Null counts as absent.
+    fn optional<T>(&mut self, name: &str, read: Read<T>) -> Option<T> {
+        let value = self.fields.remove(name).filter(|value| !value.is_null())?;
+        read(&value).map_err(|fault| self.fault(name, fault)).ok()
+    }
+
+    fn discount(&mut self) -> Option<NewDiscount> {
+        let discount = self.object("discount")?;
+        let mut inner = self.within(discount);
+        let kind = inner.required("type", text);
+        let discount = match kind.as_deref() {
+            Some("flat") => inner.required("amount", integer).map(NewDiscount::Flat),
+            Some("percentage") => inner.required("percentage", number).map(NewDiscount::Percentage),
+            Some(_) => {
+                inner.fault("type", "is neither flat nor percentage");
+                None
+            }
+            None => None,
+        };
+        self.take_faults(
+            "discount",
+            inner,
+            kind.as_deref().is_some_and(|kind| kind == "flat" || kind == "percentage"),
+        );
+        discount
+    }
+
+    fn items(&mut self) -> Vec<NewItem> {
+        let items = match self.fields.remove("items") {
+            Some(Value::Array(items)) => items,
+            None | Some(Value::Null) => {
+                self.fault("items", "is needed");
+                return Vec::new();
+            }
+            Some(_) => {
+                self.fault("items", "is no list");
+                return Vec::new();
+            }
+        };
+        let mut read = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let path = format!("items.{index}");
+            let Value::Object(item) = item else {
+                self.fault(&path, "is no object");
+                continue;
+            };
+            let mut inner = self.within(item);
+            read.push(NewItem {
+                id: inner.optional("id", uuid).map(ItemId),
+                name: inner.required("name", text).unwrap_or_default(),
+                price: inner.required("price", integer).unwrap_or_default(),
+            });
+            self.take_faults(&path, inner, true);
+        }
+        read
+    }
+
+    fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.fields.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(object)) => Some(object),
+            Some(_) => {
+                self.fault(name, "is no object");
+                None
+            }
+        }
+    }
+
+    fn within(&self, fields: Map<String, Value>) -> Self {
+        Self { fields, wrong: Vec::new() }
+    }
+
+    /// `complete`: what is left of the inner object's fields is unknown.
+    fn take_faults(&mut self, path: &str, mut inner: Self, complete: bool) {
+        if complete {
+            inner.refuse_the_rest();
+        }
+        let named = |field: Field| Field { path: format!("{path}.{}", field.path), message: field.message };
+        self.wrong.extend(inner.wrong.into_iter().map(named));
+    }
+
+    fn refuse_the_rest(&mut self) {
+        for name in std::mem::take(&mut self.fields).keys() {
+            self.fault(name, "is not known");
+        }
+    }
+
+    fn fault(&mut self, path: &str, message: &str) {
+        self.wrong.push(Field { path: path.to_owned(), message: message.to_owned() });
+    }
+
+    fn end(mut self) -> Result<(), Problem> {
+        self.refuse_the_rest();
+        if self.wrong.is_empty() { Ok(()) } else { Err(Problem::inputs(self.wrong)) }
+    }
+}
+
+type Read<T> = fn(&Value) -> Result<T, &'static str>;
+
+fn text(value: &Value) -> Result<String, &'static str> {
+    value.as_str().map(str::to_owned).ok_or("is no text")
+}
+
+fn integer(value: &Value) -> Result<i64, &'static str> {
+    match value {
+        Value::Number(number) if number.is_i64() => Ok(number.as_i64().unwrap_or_default()),
+        // Beyond 64 bits: out of range like any other number that is too large.
+        Value::Number(number) if number.is_u64() => Ok(i64::MAX),
+        _ => Err("is no integer"),
+    }
+}
+
+fn number(value: &Value) -> Result<f64, &'static str> {
+    value.as_f64().ok_or("is no number")
+}
+
+fn uuid(value: &Value) -> Result<Uuid, &'static str> {
+    value.as_str().and_then(|text| Uuid::parse_str(text).ok()).ok_or("is no UUID")
+}
+
+fn status(value: &Value) -> Result<DealStatus, &'static str> {
+    let named = |status: &DealStatus| value.as_str() == Some(&status.as_str().to_ascii_lowercase());
+    DealStatus::ALL.into_iter().find(named).ok_or("is none of available, reserved, sold, withdrawn")
+}
+
+/// No deal has a version beyond 32 bits, so such a number fits none.
+fn version(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SELLER: SellerId = SellerId(Uuid::from_u128(1));
+
+    fn faults(body: &str) -> Vec<String> {
+        let problem = new_deal(body.as_bytes(), SELLER).expect_err("faults");
+        problem.fields.into_iter().map(|field| format!("{} {}", field.path, field.message)).collect()
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_path() {
+        let body = r#"{"totalPrice":"1","currency":null,"status":"SOLD","discount":{"type":"flat","amount":1,"x":2},
+                       "items":[{"name":"n","price":1.5},7],"colour":"red"}"#;
+        assert_eq!(
+            faults(body),
+            [
+                "name is needed",
+                "totalPrice is no integer",
+                "currency is needed",
+                "status is none of available, reserved, sold, withdrawn",
+                "discount.x is not known",
+                "items.0.price is no integer",
+                "items.1 is no object",
+                "colour is not known",
+            ]
+        );
+    }
+
+    #[test]
+    fn another_seller_is_refused_and_times_are_ignored() {
+        let with = |seller: Uuid| {
+            let body = json!({ "name": "n", "totalPrice": 1, "currency": "GBP", "sellerId": seller,
+                               "createdAt": "2024-06-17 05:30:12.520", "updatedAt": null, "items": [] });
+            new_deal(body.to_string().as_bytes(), SELLER).map_err(|problem| problem.code)
+        };
+        assert!(with(SELLER.0).is_ok());
+        assert_eq!(with(Uuid::from_u128(2)).map(|_| ()), Err(Code::Forbidden));
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_request() {
+        for body in ["", "{", "[]", "7"] {
+            let problem = new_deal(body.as_bytes(), SELLER).expect_err("no object");
+            assert_eq!(problem.code, Code::BadRequest, "{body}");
+        }
+    }
+}

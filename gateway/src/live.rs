@@ -1,0 +1,21 @@
+//! The live engine: the newest part of the feed in memory, kept whole whatever the live bus loses, and the
+//! subscribers that read it from their positions.
+//!
+//! Whoever subscribes is a position ([`subscriber`]), not a queue. Rendering is shared ([`shape`]). Transports are
+//! not known here.
+
+mod access_book;
+mod feed;
+mod interest;
+mod keeper;
+mod ring;
+pub mod shape;
+pub mod subscriber;
+
+pub use feed::Feed;
+pub use interest::Slot;
+pub use keeper::keep;
+pub use subscriber::{Subject, Subscriber, Subscription, Viewer};
+
+/// A place among changes: sequence, and index within the event.
+pub type Place = (u64, u16);

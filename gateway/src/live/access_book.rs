@@ -1,0 +1,88 @@
+//! What each buyer with an open subscription may see: loaded once, then kept by the access changes of the feed
+//! itself, so that live and replay obey one rule.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use backbone::Error;
+use backbone::ids::BuyerId;
+use buyer_core::BuyerSide;
+use buyer_core::access::Intervals;
+use buyer_core::feed::{Change, ChangeBody};
+use tokio::sync::OnceCell;
+
+/// The intervals of the buyers in use.
+#[derive(Default)]
+pub(super) struct AccessBook {
+    pages: Mutex<HashMap<BuyerId, Weak<Page>>>,
+}
+
+/// One buyer's intervals.
+pub(super) struct Page {
+    intervals: Mutex<Intervals>,
+    /// What the feed has brought while the intervals were being loaded; none once they are.
+    brought: Mutex<Option<Vec<Arc<Change>>>>,
+    loaded: OnceCell<()>,
+}
+
+impl AccessBook {
+    /// The intervals of a buyer, loaded if nobody holds them yet.
+    pub(super) async fn open(&self, buyers: &BuyerSide, buyer: BuyerId) -> Result<Arc<Page>, Error> {
+        let page = self.page(buyer);
+        page.loaded
+            .get_or_try_init(|| async {
+                let (intervals, _) = buyers.intervals(buyer).await?;
+                let mut loaded = Intervals::new(&intervals);
+                let mut brought = page.brought.lock().expect("nothing panics while it holds this lock");
+                for change in brought.take().into_iter().flatten() {
+                    take(&mut loaded, &change);
+                }
+                *page.lock() = loaded;
+                Ok::<_, Error>(())
+            })
+            .await?;
+        Ok(page)
+    }
+
+    fn page(&self, buyer: BuyerId) -> Arc<Page> {
+        let mut pages = self.pages.lock().expect("nothing panics while it holds this lock");
+        if let Some(page) = pages.get(&buyer).and_then(Weak::upgrade) {
+            return page;
+        }
+        let page = Arc::new(Page {
+            intervals: Mutex::default(),
+            brought: Mutex::new(Some(Vec::new())),
+            loaded: OnceCell::new(),
+        });
+        pages.retain(|_, page| page.strong_count() > 0);
+        pages.insert(buyer, Arc::downgrade(&page));
+        page
+    }
+
+    /// Takes the access changes among these. Call it before the new tip can be read.
+    pub(super) fn take(&self, changes: &[Arc<Change>]) {
+        let pages = self.pages.lock().expect("nothing panics while it holds this lock");
+        for change in changes {
+            let ChangeBody::Access { buyer, .. } = &change.body else { continue };
+            let Some(page) = pages.get(buyer).and_then(Weak::upgrade) else { continue };
+            let mut brought = page.brought.lock().expect("nothing panics while it holds this lock");
+            match brought.as_mut() {
+                Some(brought) => brought.push(Arc::clone(change)),
+                None => take(&mut page.lock(), change),
+            }
+        }
+    }
+}
+
+impl Page {
+    /// The intervals as the feed's tip has them.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Intervals> {
+        self.intervals.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+fn take(intervals: &mut Intervals, change: &Change) {
+    if let ChangeBody::Access { granted, .. } = &change.body {
+        intervals.apply(change.seller_id, *granted, change.sequence);
+    }
+}

@@ -1,0 +1,172 @@
+//! The gateway's copy of the feed's newest part, and the way to the rest.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use backbone::position::{Epoch, Position};
+use backbone::telemetry::{Counter, Gauge, Metrics};
+use backbone::{Error, event_log::EventLog};
+use buyer_core::BuyerSide;
+use buyer_core::feed::Change;
+use tokio::sync::watch;
+
+use super::Place;
+use super::access_book::AccessBook;
+use super::interest::{Interest, Registration, Topic};
+use super::ring::{Ring, Slice};
+use crate::error::{Code, Problem};
+
+/// Memory for changes; a reader further behind reads the table.
+const RING_BYTES: usize = 64 << 20;
+/// Changes that a reader takes at a time: enough to share the cost of the lock, few enough to be fair.
+const SLICE: usize = 64;
+/// Changes that one read of the table brings.
+pub(super) const TABLE_PAGE: u32 = 500;
+
+/// The live feed of one gateway.
+pub struct Feed {
+    buyers: BuyerSide,
+    log: EventLog,
+    state: Mutex<Option<State>>,
+    tip: watch::Sender<u64>,
+    pub(super) interest: Arc<Interest>,
+    pub(super) access: AccessBook,
+    metrics: FeedMetrics,
+}
+
+struct State {
+    epoch: Epoch,
+    generation: i32,
+    ring: Ring,
+}
+
+pub(super) struct FeedMetrics {
+    tip: Gauge,
+    table_reads: Counter,
+    pub(super) heals: Counter,
+}
+
+/// What a reader finds after its place.
+pub(super) enum Read {
+    /// These changes, and the place that they lead to.
+    Changes(Vec<Arc<Change>>, Place),
+    /// Older than the ring.
+    Behind,
+    /// The feed has not been read yet.
+    NotYet,
+}
+
+impl Feed {
+    /// Empty until [`super::keep`] has read where the feed stands.
+    pub fn new(buyers: BuyerSide, log: EventLog, metrics: &Metrics) -> Arc<Self> {
+        let metrics = FeedMetrics {
+            tip: metrics.gauge("feed_tip", "Log sequence of the gateway's feed"),
+            table_reads: metrics
+                .counter("feed_table_reads", "Reads of the feed's table, for readers and for gaps"),
+            heals: metrics.counter("feed_heals", "Times that the feed was read on from the table"),
+        };
+        Arc::new(Self {
+            buyers,
+            log,
+            state: Mutex::new(None),
+            tip: watch::channel(0).0,
+            interest: Arc::default(),
+            access: AccessBook::default(),
+            metrics,
+        })
+    }
+
+    pub(super) fn buyers(&self) -> &BuyerSide {
+        &self.buyers
+    }
+
+    pub(super) fn metrics(&self) -> &FeedMetrics {
+        &self.metrics
+    }
+
+    /// The log's identity and the newest place held; `None` before the first look.
+    pub fn tip(&self) -> Option<Position> {
+        self.lock().as_ref().map(|state| Position::end_of(state.epoch, state.ring.tip()))
+    }
+
+    /// Tells when the tip has moved.
+    pub fn watch_tip(&self) -> watch::Receiver<u64> {
+        self.tip.subscribe()
+    }
+
+    /// Begins, or begins anew, at a place: readers from before it go to the table.
+    pub(super) fn begin(&self, epoch: Epoch, generation: i32, tip: u64) {
+        *self.lock() = Some(State { epoch, generation, ring: Ring::new(tip, RING_BYTES) });
+        self.metrics.tip.set(tip as i64);
+        self.tip.send_replace(tip);
+    }
+
+    /// Epoch, generation and tip.
+    pub(super) fn standing(&self) -> Option<(Epoch, i32, u64)> {
+        self.lock().as_ref().map(|state| (state.epoch, state.generation, state.ring.tip()))
+    }
+
+    /// Takes what follows the tip. Readers are told before they can read it, so that none goes to sleep on it.
+    pub(super) fn append(&self, changes: Vec<Change>, tip: u64) {
+        let mut held = self.lock();
+        let Some(state) = held.as_mut() else { return };
+        let known = state.ring.tip();
+        let new: Vec<Arc<Change>> = state.ring.append(changes, tip);
+        if state.ring.tip() == known {
+            return;
+        }
+        // Still under the lock: whoever reads the new tip finds access and wake-ups done.
+        self.access.take(&new);
+        self.interest.announce(&new);
+        let tip = state.ring.tip();
+        drop(held);
+        self.metrics.tip.set(tip as i64);
+        self.tip.send_replace(tip);
+    }
+
+    /// Reads from memory.
+    pub(super) fn read(&self, place: Place) -> Read {
+        match self.lock().as_ref().map(|state| state.ring.after(place, SLICE)) {
+            Some(Slice::Changes(changes, reached)) => Read::Changes(changes, reached),
+            Some(Slice::Behind) => Read::Behind,
+            None => Read::NotYet,
+        }
+    }
+
+    /// Reads from the table, but never beyond the tip: what is known of access is as old as the tip.
+    pub(super) async fn read_table(&self, place: Place) -> Result<(Vec<Arc<Change>>, Place), Error> {
+        self.metrics.table_reads.inc();
+        let tip = self.standing().map_or(0, |(_, _, tip)| tip);
+        let page = self.buyers.feed_after(place, TABLE_PAGE).await?;
+        let reached = match page.changes.last() {
+            Some(last) if page.more => last.order(),
+            _ => (page.place.position, Position::END),
+        };
+        let known = page.changes.into_iter().filter(|change| change.sequence <= tip).map(Arc::new);
+        Ok((known.collect(), reached.min((tip, Position::END)).max(place)))
+    }
+
+    /// Where a subscriber begins: after the position it names, or at the tip.
+    pub async fn start(&self, after: Option<Position>) -> Result<(Epoch, Place), Problem> {
+        let tip = self.tip().ok_or_else(|| Problem::new(Code::Unavailable, "the feed is not read yet"))?;
+        let Some(after) = after else { return Ok((tip.epoch, tip.order())) };
+        if after.epoch != tip.epoch {
+            return Err(Problem::input("after", "is a position of another market"));
+        }
+        // Beyond the tip but not beyond the log: it will come, the subscriber waits for it.
+        if after.sequence > tip.sequence && after.sequence > self.log.head().await? {
+            return Err(Problem::input("after", "is a position that the market has not reached"));
+        }
+        Ok((tip.epoch, after.order()))
+    }
+
+    pub(super) fn register(&self, topics: HashSet<Topic>) -> Registration {
+        let mut registration = Registration::new(Arc::clone(&self.interest));
+        registration.follow(topics);
+        registration
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<State>> {
+        self.state.lock().expect("nothing panics while it holds this lock")
+    }
+}

@@ -1,0 +1,180 @@
+//! Who is woken by what: by seller for deals, by party for access. A sleeper whose sellers are quiet costs nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use buyer_core::feed::{Change, ChangeBody};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+/// What a subscriber waits for: changes of a seller, or access changes that name a party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Topic {
+    /// Deals of this seller.
+    Deals(Uuid),
+    /// Access changes that name this seller or buyer.
+    Access(Uuid),
+}
+
+/// Where a sleeper is woken. It remembers the first change that concerned it, so that it need not look at all those
+/// before.
+#[derive(Debug)]
+pub struct Slot {
+    /// The first sequence of concern since the sleeper lay down, [`QUIET`] if none, [`AWAKE`] while it is up.
+    first: AtomicU64,
+    wake: Notify,
+}
+
+const QUIET: u64 = 0;
+const AWAKE: u64 = u64::MAX;
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self { first: AtomicU64::new(AWAKE), wake: Notify::new() }
+    }
+}
+
+impl Slot {
+    /// From now on what concerns it counts.
+    pub(super) fn lie_down(&self) {
+        self.first.store(QUIET, Ordering::SeqCst);
+    }
+
+    /// It looks for itself again.
+    pub(super) fn get_up(&self) {
+        self.first.store(AWAKE, Ordering::SeqCst);
+    }
+
+    /// Sleeps until a change is of concern, gets up, and returns the first such change's sequence.
+    pub(super) async fn woken(&self) -> u64 {
+        loop {
+            let notified = self.wake.notified();
+            match self.first.load(Ordering::SeqCst) {
+                QUIET => notified.await,
+                sequence => {
+                    self.get_up();
+                    return sequence;
+                }
+            }
+        }
+    }
+
+    /// Whether it sleeps and nothing has concerned it since: it has seen everything up to the tip that was read
+    /// before this was asked.
+    pub fn is_caught_up(&self) -> bool {
+        self.first.load(Ordering::SeqCst) == QUIET
+    }
+
+    fn concern(&self, sequence: u64) {
+        let first = self.first.compare_exchange(QUIET, sequence, Ordering::SeqCst, Ordering::SeqCst);
+        if first.is_ok() {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// All sleepers by topic.
+#[derive(Default)]
+pub(super) struct Interest {
+    topics: Mutex<HashMap<Topic, Vec<Arc<Slot>>>>,
+}
+
+impl Interest {
+    /// Tells those concerned. Call it before the new tip can be read, so that nobody believes to be caught up in
+    /// between.
+    pub(super) fn announce(&self, changes: &[Arc<Change>]) {
+        let topics = self.topics.lock().expect("nothing panics while it holds this lock");
+        for change in changes {
+            let concerned: &[Topic] = match &change.body {
+                ChangeBody::Deal { .. } => &[Topic::Deals(change.seller_id.0)],
+                ChangeBody::Access { buyer, .. } => {
+                    &[Topic::Access(change.seller_id.0), Topic::Access(buyer.0)]
+                }
+            };
+            for slot in concerned.iter().filter_map(|topic| topics.get(topic)).flatten() {
+                slot.concern(change.sequence);
+            }
+        }
+    }
+
+    fn add(&self, topic: Topic, slot: &Arc<Slot>) {
+        let mut topics = self.topics.lock().expect("nothing panics while it holds this lock");
+        topics.entry(topic).or_default().push(Arc::clone(slot));
+    }
+
+    fn remove(&self, topic: Topic, slot: &Arc<Slot>) {
+        let mut topics = self.topics.lock().expect("nothing panics while it holds this lock");
+        if let Some(slots) = topics.get_mut(&topic) {
+            if let Some(at) = slots.iter().position(|held| Arc::ptr_eq(held, slot)) {
+                slots.swap_remove(at);
+            }
+            if slots.is_empty() {
+                topics.remove(&topic);
+            }
+        }
+    }
+}
+
+/// A slot with the topics that it is registered for; taken out when dropped.
+pub(super) struct Registration {
+    interest: Arc<Interest>,
+    slot: Arc<Slot>,
+    topics: HashSet<Topic>,
+}
+
+impl Registration {
+    pub(super) fn new(interest: Arc<Interest>) -> Self {
+        Self { interest, slot: Arc::default(), topics: HashSet::new() }
+    }
+
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// Waits for these topics from now on, and for no others.
+    pub(super) fn follow(&mut self, topics: HashSet<Topic>) {
+        for topic in topics.difference(&self.topics) {
+            self.interest.add(*topic, &self.slot);
+        }
+        for topic in self.topics.difference(&topics) {
+            self.interest.remove(*topic, &self.slot);
+        }
+        self.topics = topics;
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        for topic in &self.topics {
+            self.interest.remove(*topic, &self.slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use backbone::ids::{BuyerId, SellerId};
+
+    use super::*;
+
+    fn access(sequence: u64, seller: u128, buyer: u128) -> Arc<Change> {
+        let body = ChangeBody::Access { buyer: BuyerId(Uuid::from_u128(buyer)), granted: true };
+        Arc::new(Change { sequence, index: 0, seller_id: SellerId(Uuid::from_u128(seller)), body })
+    }
+
+    #[tokio::test]
+    async fn the_first_change_of_concern_wakes() {
+        let interest = Arc::new(Interest::default());
+        let mut registration = Registration::new(Arc::clone(&interest));
+        registration.follow([Topic::Access(Uuid::from_u128(7))].into());
+        registration.slot().lie_down();
+        interest.announce(&[access(3, 1, 2)]);
+        assert!(registration.slot().is_caught_up());
+        interest.announce(&[access(4, 1, 2), access(5, 7, 2), access(6, 1, 7)]);
+        assert_eq!(registration.slot().woken().await, 5);
+        assert!(!registration.slot().is_caught_up());
+        drop(registration);
+        assert!(interest.topics.lock().expect("not poisoned").is_empty());
+    }
+}

@@ -1,0 +1,135 @@
+//! Shared rendering: one execution for each (shape, change, kind), whoever asks first; everybody gets those bytes.
+//!
+//! A shape is a subscription's selection without its root field's arguments. Filters and positions route, they do
+//! not multiply executions. Sharing is sound because no type reachable from a subscription depends on the viewer.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, Weak};
+
+use async_graphql::{Request, Variables};
+use backbone::position::{Epoch, Position};
+use backbone::telemetry::{Counter, Metrics};
+use buyer_core::feed::Change;
+use futures_util::{FutureExt, StreamExt};
+
+use super::Place;
+use super::subscriber::Kind;
+use crate::document::{ShapeDocument, ShapeKey, shape_key};
+use crate::graphql::Schema;
+
+/// Results that a shape keeps: more than subscribers that keep pace can lie apart.
+const KEPT: usize = 1_024;
+
+/// What a subscription's root field resolves: one change, as one filter sees it.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// Of the market's log.
+    pub epoch: Epoch,
+    /// How the change looks.
+    pub kind: Kind,
+    /// The change.
+    pub change: Arc<Change>,
+}
+
+impl Pushed {
+    /// The change's place.
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, sequence: self.change.sequence, index: self.change.index }
+    }
+}
+
+/// The shapes in use.
+pub struct Shapes {
+    schema: Schema,
+    shapes: Mutex<HashMap<ShapeKey, Weak<Shape>>>,
+    executions: Counter,
+    deliveries: Counter,
+}
+
+/// One selection with the variables that it uses.
+pub struct Shape {
+    schema: Schema,
+    document: ShapeDocument,
+    variables: Variables,
+    kept: Mutex<Kept>,
+    executions: Counter,
+    deliveries: Counter,
+}
+
+type Key = (Place, Kind);
+
+#[derive(Default)]
+struct Kept {
+    results: HashMap<Key, Arc<str>>,
+    order: VecDeque<Key>,
+}
+
+impl Shapes {
+    /// None yet, over a schema.
+    pub fn new(schema: Schema, metrics: &Metrics) -> Self {
+        Self {
+            schema,
+            shapes: Mutex::default(),
+            executions: metrics.counter("push_executions", "GraphQL executions for pushes"),
+            deliveries: metrics.counter("push_deliveries", "Pushed results handed to subscribers"),
+        }
+    }
+
+    /// The shape of this selection, shared with whoever holds it already.
+    pub fn get(&self, document: ShapeDocument, variables: Variables) -> Arc<Shape> {
+        let key = shape_key(&document, &variables, "");
+        let mut shapes = self.shapes.lock().expect("nothing panics while it holds this lock");
+        if let Some(shape) = shapes.get(&key).and_then(Weak::upgrade) {
+            return shape;
+        }
+        let used = document.used_variables();
+        let mut variables = variables;
+        variables.retain(|name, _| used.contains(name));
+        let shape = Arc::new(Shape {
+            schema: self.schema.clone(),
+            document,
+            variables,
+            kept: Mutex::default(),
+            executions: self.executions.clone(),
+            deliveries: self.deliveries.clone(),
+        });
+        shapes.retain(|_, shape| shape.strong_count() > 0);
+        shapes.insert(key, Arc::downgrade(&shape));
+        shape
+    }
+}
+
+impl Shape {
+    /// The execution result for a change, as JSON.
+    pub fn render(&self, pushed: &Pushed) -> Arc<str> {
+        self.deliveries.inc();
+        let key = (pushed.change.order(), pushed.kind);
+        // Held while executing: whoever comes second waits for the first one's result instead of making its own.
+        let mut kept = self.kept.lock().expect("rendering does not panic");
+        if let Some(result) = kept.results.get(&key) {
+            return Arc::clone(result);
+        }
+        let result = self.execute(pushed);
+        kept.results.insert(key, Arc::clone(&result));
+        kept.order.push_back(key);
+        if kept.order.len() > KEPT {
+            if let Some(oldest) = kept.order.pop_front() {
+                kept.results.remove(&oldest);
+            }
+        }
+        result
+    }
+
+    fn execute(&self, pushed: &Pushed) -> Arc<str> {
+        self.executions.inc();
+        let mut request = Request::new("").variables(self.variables.clone()).data(pushed.clone());
+        request.set_parsed_query(self.document.document().clone());
+        let mut results = std::pin::pin!(self.schema.execute_stream(request));
+        let response = results
+            .next()
+            .now_or_never()
+            .flatten()
+            .expect("a pushed change is resolved from memory, without waiting, to one result");
+        serde_json::to_string(&response).expect("a response is JSON").into()
+    }
+}

@@ -1,0 +1,421 @@
+//! One socket's life: its messages go through the protocol's machine, its operations run beside each other, its
+//! writes are batched and bounded in time. Nothing queues here: an operation is asked for more when what it gave is
+//! written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::Response;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderMap;
+use backbone::chance;
+use backbone::lifecycle::Lifecycle;
+use backbone::telemetry::{Counter, Gauge, Metrics, TraceContext};
+use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, StreamExt};
+use futures_util::{FutureExt, SinkExt};
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::watch;
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::protocol::{
+    Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload, frame,
+};
+use crate::auth::{KeyRing, Principal, key_in, one_key};
+use crate::error::Problem;
+use crate::graphql::{Caller, Executor, GraphqlRequest, Live};
+use crate::live::{Feed, Slot, Subscriber};
+
+/// `connection_init` is due within this of the upgrade, as the reference server has it.
+const INIT: Duration = Duration::from_secs(3);
+const PING: Duration = Duration::from_secs(12);
+/// A socket that takes nothing for this long is too slow; its client resumes from where it came to.
+const WRITE: Duration = Duration::from_secs(10);
+/// The most frames that go out in one write before other things get a turn.
+const BATCH: usize = 64;
+/// Memory a quiet socket holds for reading; the library's default is 128 KiB.
+const READ_BUFFER: usize = 4 << 10;
+const WRITE_BUFFER: usize = 16 << 10;
+
+/// What all sockets of a gateway share.
+#[derive(Clone)]
+pub struct Sockets {
+    executor: Executor,
+    keys: KeyRing,
+    feed: Arc<Feed>,
+    lifecycle: Lifecycle,
+    drain: Duration,
+    open: Gauge,
+    frames: Counter,
+    writes: Counter,
+}
+
+impl Sockets {
+    /// `drain`: the time over which sockets are closed when the process ends.
+    pub fn new(
+        executor: Executor,
+        keys: KeyRing,
+        feed: Arc<Feed>,
+        (lifecycle, drain): (Lifecycle, Duration),
+        metrics: &Metrics,
+    ) -> Self {
+        Self {
+            executor,
+            keys,
+            feed,
+            lifecycle,
+            drain,
+            open: metrics.gauge("sockets_open", "Websockets that are open"),
+            frames: metrics.counter("socket_frames", "Messages written to websockets"),
+            writes: metrics.counter("socket_writes", "Writes to websockets, each of one or more messages"),
+        }
+    }
+}
+
+/// Accepts a socket.
+pub fn upgrade(sockets: Sockets, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> axum::response::Response {
+    let key = key_in(headers);
+    let limits = Limits::default();
+    let lifecycle = sockets.lifecycle.clone();
+    upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(4 << 20)
+        .max_message_size(limits.max_message_bytes)
+        .max_frame_size(limits.max_message_bytes)
+        .on_upgrade(async move |socket| {
+            let spoken = socket.protocol().is_some();
+            let session = Session::new(sockets, socket, limits, key);
+            lifecycle.spawn_detached("socket", session.run(spoken));
+        })
+}
+
+/// Something an operation has to say.
+enum Said {
+    /// It is a subscription, and tells here whether it is caught up.
+    Live(Arc<Slot>),
+    /// Results, in order, as JSON.
+    Next(Vec<Arc<str>>),
+    /// There is no more.
+    Finished,
+    /// It was refused: a JSON list of errors.
+    Failed(Box<RawValue>),
+}
+
+type Operations = SelectAll<BoxStream<'static, (OperationId, Said)>>;
+
+/// An operation as the session holds it; dropped, it stops.
+struct Running {
+    stop: AbortHandle,
+    slot: Option<Arc<Slot>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.abort();
+    }
+}
+
+struct Session {
+    sockets: Sockets,
+    socket: WebSocket,
+    protocol: Protocol,
+    /// Of the upgrade's headers.
+    key: Result<Option<String>, Problem>,
+    principal: Option<Principal>,
+    running: HashMap<OperationId, Running>,
+    operations: Operations,
+    /// Something has come since the last ping.
+    alive: bool,
+    pings_missed: u8,
+}
+
+/// The socket is gone, or is to go: nothing more is said.
+struct Ended;
+
+impl Session {
+    fn new(
+        sockets: Sockets,
+        socket: WebSocket,
+        limits: Limits,
+        key: Result<Option<String>, Problem>,
+    ) -> Self {
+        sockets.open.inc();
+        Self {
+            sockets,
+            socket,
+            protocol: Protocol::new(limits),
+            key,
+            principal: None,
+            running: HashMap::new(),
+            operations: SelectAll::new(),
+            alive: true,
+            pings_missed: 0,
+        }
+    }
+
+    /// `spoken`: the client offered our subprotocol.
+    async fn run(mut self, spoken: bool) {
+        if spoken {
+            let Ended = self.serve().await;
+        } else {
+            let _ended = self.close(CloseCode::SubprotocolNotAcceptable).await;
+        }
+        self.sockets.open.dec();
+    }
+
+    async fn serve(&mut self) -> Ended {
+        let started = Instant::now();
+        let mut ping = interval_at(started + PING, PING);
+        let mut drain_at: Option<Instant> = None;
+        let draining = self.sockets.lifecycle.draining();
+        let stopping = self.sockets.lifecycle.stopping();
+        loop {
+            let (revoked, mut trusted) = self.watch_key();
+            let pushes_allowed = *trusted.borrow_and_update();
+            let awaiting_init = self.principal.is_none();
+            let done = tokio::select! {
+                message = self.socket.recv() => self.hear(message).await,
+                Some((id, said)) = self.operations.next(), if pushes_allowed => self.say(id, said).await,
+                _ = trusted.changed(), if !awaiting_init => Ok(()),
+                () = revoked.cancelled(), if !awaiting_init => self.close(CloseCode::Forbidden).await,
+                _ = ping.tick() => self.ping().await,
+                () = sleep_until(started + INIT), if awaiting_init => {
+                    let late = self.protocol.init_timeout();
+                    self.act(late).await
+                }
+                () = draining.cancelled(), if drain_at.is_none() => {
+                    // Evenly over the time there is, so that clients do not all come back at once.
+                    drain_at = Some(Instant::now() + chance::jitter(self.sockets.drain.mul_f64(0.4), 1.0));
+                    Ok(())
+                }
+                () = until(drain_at), if drain_at.is_some() => self.close(CloseCode::Draining).await,
+                () = stopping.cancelled() => self.close(CloseCode::Draining).await,
+            };
+            if done.is_err() {
+                return Ended;
+            }
+        }
+    }
+
+    /// What tells that the key is revoked, and whether its database confirms keys.
+    fn watch_key(&self) -> (CancellationToken, watch::Receiver<bool>) {
+        match &self.principal {
+            Some(principal) => (principal.revoked(), principal.trusted()),
+            None => (CancellationToken::new(), watch::channel(true).1),
+        }
+    }
+
+    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), Ended> {
+        let action = match message {
+            Some(Ok(Message::Text(text))) => self.protocol.on_text(&text),
+            Some(Ok(Message::Binary(_))) => self.protocol.on_binary(),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
+            Some(Ok(Message::Close(_))) | None => return Err(Ended),
+            // The library refuses what is too large or not UTF-8 and can read no further.
+            Some(Err(_)) => self.protocol.on_oversized(),
+        };
+        self.alive = true;
+        self.act(action).await
+    }
+
+    async fn act(&mut self, action: Option<Action>) -> Result<(), Ended> {
+        let action = match action {
+            Some(Action::Authenticate { payload }) => self.authenticate(payload.as_ref()).await,
+            other => other,
+        };
+        match action {
+            // Authentication has been answered above, and is not asked for twice.
+            None | Some(Action::Authenticate { .. }) => Ok(()),
+            Some(Action::Send(frame)) => self.write(vec![frame]).await,
+            Some(Action::Start { id, request }) => {
+                self.start(id, request);
+                Ok(())
+            }
+            Some(Action::Stop { id }) => {
+                self.running.remove(&id);
+                Ok(())
+            }
+            Some(Action::Close { code, reason }) => {
+                let frame = CloseFrame { code: code.code(), reason: reason.as_ref().into() };
+                let _gone = timeout(WRITE, self.socket.send(Message::Close(Some(frame)))).await;
+                Err(Ended)
+            }
+        }
+    }
+
+    async fn close(&mut self, code: CloseCode) -> Result<(), Ended> {
+        let action = self.protocol.close(code);
+        self.act(action).await
+    }
+
+    /// A key in the init's payload, else that of the upgrade's headers. Without any, the socket is refused.
+    async fn authenticate(
+        &mut self,
+        payload: Option<&serde_json::Map<String, serde_json::Value>>,
+    ) -> Option<Action> {
+        let entry = |name: &str| {
+            let found = payload?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+            found.1.as_str()
+        };
+        let key = match one_key(entry("x-api-key"), entry("authorization")) {
+            Ok(None) => self.key.clone(),
+            named => named,
+        };
+        let principal = match key {
+            Ok(Some(key)) => self.sockets.keys.authenticate(&key).await,
+            Ok(None) => Err(Problem::unauthenticated("this needs a key")),
+            Err(problem) => Err(problem),
+        };
+        match principal {
+            Ok(principal) => {
+                self.principal = Some(principal);
+                self.protocol.init_accepted(None)
+            }
+            // Not the client's fault: it may try again.
+            Err(problem) if problem.retryable => self.protocol.close(CloseCode::Overloaded),
+            Err(_) => self.protocol.init_refused(),
+        }
+    }
+
+    fn start(&mut self, id: OperationId, request: SubscribePayload) {
+        let caller = Caller { principal: self.principal.clone(), trace: TraceContext::root() };
+        let request = GraphqlRequest {
+            query: request.query,
+            operation_name: request.operation_name,
+            variables: Some(request.variables),
+        };
+        let (stop, stopped) = AbortHandle::new_pair();
+        let operation = operation(self.sockets.executor.clone(), request, caller);
+        let name = Arc::clone(&id);
+        let operation = Abortable::new(operation, stopped).map(move |said| (Arc::clone(&name), said));
+        self.operations.push(operation.boxed());
+        self.running.insert(id, Running { stop, slot: None });
+    }
+
+    /// Writes what an operation says, and what else is ready by now, in one go.
+    async fn say(&mut self, id: OperationId, said: Said) -> Result<(), Ended> {
+        let mut frames = Vec::new();
+        self.take(id, said, &mut frames);
+        while frames.len() < BATCH {
+            match self.operations.next().now_or_never().flatten() {
+                Some((id, said)) => self.take(id, said, &mut frames),
+                None => break,
+            }
+        }
+        self.write(frames).await
+    }
+
+    fn take(&mut self, id: OperationId, said: Said, frames: &mut Vec<frame::Frame>) {
+        // What a stopped operation had ready is not said any more.
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let end = match said {
+            Said::Live(slot) => {
+                running.slot = Some(slot);
+                return;
+            }
+            Said::Next(results) => {
+                let header = frame::next_header(&id);
+                frames.extend(results.iter().map(|result| header.frame(result)));
+                return;
+            }
+            Said::Finished => self.protocol.operation_finished(&id),
+            Said::Failed(errors) => self.protocol.operation_failed(&id, &errors),
+        };
+        self.running.remove(&id);
+        if let Some(Action::Send(frame)) = end {
+            frames.push(frame);
+        }
+    }
+
+    async fn write(&mut self, frames: Vec<frame::Frame>) -> Result<(), Ended> {
+        let socket = &mut self.socket;
+        let mut count = 0;
+        let written = timeout(WRITE, async {
+            for frame in frames {
+                socket.feed(Message::text(frame.into_string())).await?;
+                count += 1;
+            }
+            socket.flush().await
+        })
+        .await;
+        self.sockets.frames.inc_by(count);
+        self.sockets.writes.inc();
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Ended),
+            Err(_) => {
+                // It takes nothing, so this may not reach it either; the socket ends all the same.
+                let _closed = self.protocol.close(CloseCode::TooSlow);
+                let frame = CloseFrame { code: CloseCode::TooSlow.code(), reason: CloseCode::TooSlow.reason().into() };
+                let _gone = self.socket.send(Message::Close(Some(frame))).now_or_never();
+                Err(Ended)
+            }
+        }
+    }
+
+    /// Pings a client, with its position when it is caught up; one that has not answered twice is gone.
+    async fn ping(&mut self) -> Result<(), Ended> {
+        self.pings_missed = if std::mem::take(&mut self.alive) { 0 } else { self.pings_missed + 1 };
+        if self.pings_missed >= 2 {
+            let gone = self.protocol.pong_missed();
+            return self.act(gone).await;
+        }
+        // The tip first: whoever is caught up after it was read has seen everything up to it.
+        let tip = self.sockets.feed.tip();
+        let (mut live, mut caught_up) = (false, true);
+        for running in self.running.values() {
+            if let Some(slot) = &running.slot {
+                live = true;
+                caught_up &= slot.is_caught_up();
+            }
+        }
+        let payload = tip.filter(|_| live && caught_up).map(|tip| {
+            let payload = serde_json::json!({ "position": tip });
+            to_raw_value(&payload).expect("a JSON value is always valid JSON")
+        });
+        let ping = self.protocol.ping_due(payload.as_deref());
+        self.act(ping).await
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What an operation says from beginning to end.
+fn operation(
+    executor: Executor,
+    request: GraphqlRequest,
+    caller: Caller,
+) -> impl futures_util::Stream<Item = Said> + Send + 'static {
+    futures_util::stream::once(async move { executor.start(request, caller).await }).flat_map(|live| {
+        match live {
+            Live::Once(response) => {
+                futures_util::stream::iter([Said::Next(vec![json(&response)]), Said::Finished]).boxed()
+            }
+            Live::Refused(errors) => {
+                let errors = to_raw_value(&errors).expect("errors are JSON");
+                futures_util::stream::iter([Said::Failed(errors)]).boxed()
+            }
+            Live::Subscriber(subscriber) => {
+                let slot = Said::Live(subscriber.slot());
+                let results =
+                    futures_util::stream::unfold(subscriber, |mut subscriber: Box<Subscriber>| async move {
+                        let results = subscriber.next().await;
+                        Some((Said::Next(results), subscriber))
+                    });
+                futures_util::stream::iter([slot]).chain(results).boxed()
+            }
+        }
+    })
+}
+
+fn json(response: &Response) -> Arc<str> {
+    serde_json::to_string(response).expect("a response is JSON").into()
+}
