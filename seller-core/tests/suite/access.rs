@@ -60,7 +60,7 @@ async fn pages_show_the_grants_that_hold_in_order(market: Market) {
     market.catch_up().await;
     let page = async |limit, after: Option<BuyerId>| {
         let AccessPage { grants, has_next } =
-            market.side.access(ANN, AccessWindow { limit, after }).await.unwrap();
+            market.side.grants(ANN, AccessWindow { limit, after }).await.unwrap();
         (grants.into_iter().map(|granted| granted.buyer.0.as_u128()).collect::<Vec<_>>(), has_next)
     };
     assert_eq!(page(2, None).await, (vec![1, 2], true));

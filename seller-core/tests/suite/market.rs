@@ -97,7 +97,7 @@ impl Market {
         while place.position < head {
             place = self.worker.run_once(place, &mut tail).await.unwrap();
         }
-        assert_eq!(self.side.reached().await.unwrap(), place);
+        assert_eq!(self.side.place().await.unwrap(), place);
         place
     }
 
@@ -130,7 +130,7 @@ impl Market {
 
     /// The buyers that Ann grants access.
     pub(crate) async fn granted(&self) -> Vec<Granted> {
-        self.side.access(ANN, AccessWindow { limit: 100, after: None }).await.unwrap().grants
+        self.side.grants(ANN, AccessWindow { limit: 100, after: None }).await.unwrap().grants
     }
 }
 
