@@ -40,3 +40,54 @@ fn fact(last: Option<&AccessFact>, cause: AccessCause, since: Timestamp, mutatio
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use backbone::contract::{Fingerprint, Subject};
+    use backbone::ids::{BuyerId, EventId, SellerId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000);
+    const LATER: Timestamp = Timestamp::from_micros(2_000);
+
+    fn mutation(number: u128) -> Mutation {
+        let (seller, buyer) = (SellerId(Uuid::from_u128(1)), BuyerId(Uuid::from_u128(2)));
+        Mutation {
+            subject: Subject::Access { seller, buyer },
+            event_id: EventId(Uuid::from_u128(number)),
+            key: None,
+            request: Fingerprint::of(b"request"),
+            trace: None,
+        }
+    }
+
+    #[test]
+    fn access_is_granted_revoked_and_granted_anew() {
+        let first = grant(None, &mutation(10), NOW).expect("there was none");
+        assert_eq!(
+            (first.cause, first.revision, first.granted, first.since),
+            (AccessCause::Granted, 1, true, NOW)
+        );
+        let gone = revoke(Some(&first), &mutation(11)).unwrap().expect("there was access");
+        assert_eq!(
+            (gone.cause, gone.revision, gone.granted, gone.since),
+            (AccessCause::Revoked, 2, false, NOW)
+        );
+        let again = grant(Some(&gone), &mutation(12), LATER).expect("it was revoked");
+        assert_eq!((again.revision, again.granted, again.since), (3, true, LATER));
+        for number in 10..=12 {
+            assert!(again.recent.find(mutation(number).event_id).is_some(), "{number} is remembered");
+        }
+    }
+
+    #[test]
+    fn what_is_so_already_is_not_said_again() {
+        let held = grant(None, &mutation(10), NOW).expect("there was none");
+        assert_eq!(grant(Some(&held), &mutation(11), LATER), None);
+        let gone = revoke(Some(&held), &mutation(11)).unwrap().expect("there was access");
+        assert_eq!(revoke(Some(&gone), &mutation(12)), Ok(None));
+        assert_eq!(revoke(None, &mutation(10)), Err(Refusal::NotFound));
+    }
+}

@@ -1,6 +1,8 @@
 //! The rules of a deal: pure functions from what is and what is asked to what shall be, or to every reason why not.
 
 mod items;
+#[cfg(test)]
+mod tests;
 
 use backbone::contract::{Applied, Deal, DealCause, DealFact, DealField, DealStatus, Previous, Recent};
 use backbone::ids::{DealId, EventId, SellerId};

@@ -59,3 +59,99 @@ pub(crate) fn request(of: &impl Serialize) -> Fingerprint {
 fn derived(name: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use backbone::contract::DealStatus;
+
+    use super::*;
+    use crate::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+
+    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    fn seller(number: u128) -> SellerId {
+        SellerId(Uuid::from_u128(number))
+    }
+
+    fn target(number: u128) -> DealId {
+        DealId(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn an_event_is_the_same_for_the_same_key_and_only_then() {
+        let id = |by, mutation, on, key| event(seller(by), mutation, target(on), Some(key));
+        let ids = [
+            id(1, UPDATE_DEAL, 2, "key"),
+            id(9, UPDATE_DEAL, 2, "key"),
+            id(1, CREATE_DEAL, 2, "key"),
+            id(1, UPDATE_DEAL, 9, "key"),
+            id(1, UPDATE_DEAL, 2, "kez"),
+            creation_of_fixed(seller(1), target(2)),
+        ];
+        assert_eq!(ids[0], id(1, UPDATE_DEAL, 2, "key"));
+        assert_eq!(HashSet::from(ids).len(), ids.len(), "every part counts");
+        let random = || event(seller(1), UPDATE_DEAL, target(2), None);
+        assert_ne!(random(), random());
+    }
+
+    #[test]
+    fn a_keyed_creation_is_always_the_same_deal_of_its_seller() {
+        let later = Timestamp::from_micros(NOW.as_micros() + 1);
+        assert_eq!(deal(seller(1), Some("key"), NOW), deal(seller(1), Some("key"), later));
+        assert_ne!(deal(seller(1), Some("key"), NOW), deal(seller(2), Some("key"), NOW));
+        assert_ne!(deal(seller(1), Some("key"), NOW), deal(seller(1), Some("kez"), NOW));
+        assert_ne!(deal(seller(1), None, NOW), deal(seller(1), None, NOW));
+    }
+
+    /// What earlier releases derived must be found by later ones: these values are in logs.
+    #[test]
+    fn what_is_derived_never_changes() {
+        let id = event(seller(1), CREATE_DEAL, target(2), Some("a key | with all"));
+        assert_eq!(id.to_string(), "d7fd8ba7-952d-51df-82bd-fd914ed44c05");
+        assert_eq!(deal(seller(1), Some("a key"), NOW).to_string(), "2a8eb67d-ce22-5be2-ab78-9df080f4bdc5");
+        assert_eq!(item(id, 3, |_| false).to_string(), "bfc13428-f8c7-5ac2-b832-5b3f7c26f135");
+        let items = vec![NewItem { id: Some(ItemId(Uuid::from_u128(5))), name: "oak".to_owned(), price: 1 }];
+        let creation = NewDeal {
+            id: None,
+            name: "Timber".to_owned(),
+            total_price: 10,
+            currency: "GBP".to_owned(),
+            status: DealStatus::Reserved,
+            discount: Some(NewDiscount::Percentage(12.5)),
+            items: items.clone(),
+        };
+        let update = DealUpdate {
+            expected_version: Some(3),
+            discount: Patch::Remove,
+            items: Some(items),
+            ..DealUpdate::of(target(2))
+        };
+        let known = |text: &str| serde_json::from_value::<Fingerprint>(text.into()).expect("a fingerprint");
+        assert_eq!(request(&creation), known("c5a1cfae6e496ed2b0743f50c7d62e20"));
+        assert_eq!(request(&update), known("70adc104325f77008cfa6d0b68defc12"));
+    }
+
+    #[test]
+    fn requests_that_differ_are_told_apart_and_space_does_not_count() {
+        let of = || DealUpdate::of(target(2));
+        let named = |name: &str| DealUpdate { name: Some(name.to_owned()), ..of() };
+        let requests = [
+            of(),
+            named("a"),
+            named("b"),
+            DealUpdate { expected_version: Some(1), ..of() },
+            DealUpdate { total_price: Some(1), ..of() },
+            DealUpdate { currency: Some("GBP".to_owned()), ..of() },
+            DealUpdate { status: Some(DealStatus::Sold), ..of() },
+            DealUpdate { discount: Patch::Remove, ..of() },
+            DealUpdate { discount: Patch::Set(NewDiscount::Flat(1)), ..of() },
+            DealUpdate { discount: Patch::Set(NewDiscount::Percentage(1.0)), ..of() },
+            DealUpdate { items: Some(vec![]), ..of() },
+        ];
+        let fingerprints: HashSet<Fingerprint> = requests.iter().map(request).collect();
+        assert_eq!(fingerprints.len(), requests.len());
+        assert_eq!(request(&named(" a\n").trimmed()), request(&named("a")));
+    }
+}

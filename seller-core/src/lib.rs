@@ -1,8 +1,9 @@
 //! The write side: what a seller may do with deals and with buyers' access, and the seller's own view of both.
 //!
-//! Read in this order: the rules of a [`deal`] and of [`access`], both pure; the [`mutation`]s that put what the
-//! rules say into the log; the [`projection`] that follows the log, and the [`store`] that it keeps. No HTTP, no
-//! GraphQL and no server's driver is known here, and nothing of the buyers' side: the two meet in the log.
+//! Read in this order: the rules of a deal (`deal.rs`) and of access (`access.rs`), both pure; the mutations that put
+//! what the rules say into the log (`mutation.rs`); the projection that follows the log (`projection.rs`), and the
+//! tables that it keeps (`store.rs`). No HTTP, no GraphQL and no server's driver is known here, and nothing of the
+//! buyers' side: the two meet in the log.
 
 mod access;
 mod check;

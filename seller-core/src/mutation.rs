@@ -47,17 +47,15 @@ impl SellerSide {
         let mut errors = Vec::new();
         let key = usable_key(&asked, &mut errors);
         let now = self.clock.now();
-        let (input, identity, key) = match (input.id, key) {
-            (Some(deal), _) => {
-                let event = identity::creation_of_fixed(seller, deal);
-                (input.trimmed(), Identity { seller, deal, event }, None)
-            }
-            (None, key) => {
+        let input = input.trimmed();
+        let (deal, event, key) = match input.id {
+            Some(deal) => (deal, identity::creation_of_fixed(seller, deal), None),
+            None => {
                 let deal = identity::deal(seller, key, now);
-                let event = identity::event(seller, identity::CREATE_DEAL, deal, key);
-                (input.trimmed(), Identity { seller, deal, event }, key)
+                (deal, identity::event(seller, identity::CREATE_DEAL, deal, key), key)
             }
         };
+        let identity = Identity { seller, deal, event };
         // Nothing in the log bears on whether a creation is right, so it is decided before the log is asked.
         let deal = with(&errors, deal::create(&input, identity, now).map_err(Refusal::Invalid))?;
         let mutation = Mutation {

@@ -105,3 +105,34 @@ impl<'a> Last<'a> {
         last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use backbone::contract::{AccessCause, AccessFact, Applied, Event, Fingerprint, Recent};
+    use backbone::ids::{BuyerId, EventId, SellerId};
+    use backbone::time::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1);
+
+    /// What is left of a pair may not depend on where one batch ends and the next begins.
+    #[test]
+    fn a_pair_that_dies_in_the_batch_of_its_grant_keeps_the_grants_revision() {
+        let (seller, buyer) = (SellerId(Uuid::from_u128(1)), BuyerId(Uuid::from_u128(2)));
+        let (id, subject) = (EventId(Uuid::from_u128(3)), Subject::Access { seller, buyer });
+        let applied = Applied { event: id, key: None, request: Fingerprint::of(b""), version: 4 };
+        let cause = AccessCause::Granted;
+        let recent = Recent::first(applied);
+        let fact = Fact::Access(AccessFact { cause, revision: 4, granted: true, since: NOW, recent });
+        let event = Event { id, subject, time: NOW, trace: None, fact };
+        let alive = Entry::Event { sequence: 7, event: &event };
+        let dead = Entry::Dead { sequence: 8, subject: Some(subject) };
+        let left = |entries: &[Entry<'_>]| Last::of(entries).access[&(seller, buyer)];
+        let row = |granted| Some(AccessRow { granted, since: NOW, revision: 4 });
+        assert_eq!(left(&[alive]), row(true));
+        assert_eq!(left(&[alive, dead, dead]), row(false));
+        assert_eq!(left(&[dead]), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and PostgreSQL.
+
+use std::time::Duration;
+
+use backbone::clock::Clock;
+use backbone::contract::{Deal, DealStatus, Event, Fact, Subject};
+use backbone::db::Db;
+use backbone::deal_table::{DealFilter, DealOrder, Page, Window};
+use backbone::event_log::{AppendAnswer, EventLog};
+use backbone::health::Health;
+use backbone::ids::{BuyerId, EventId, SellerId};
+use backbone::lifecycle::Lifecycle;
+use backbone::position::{Position, Sequence};
+use backbone::projection::{Place, Worker};
+use backbone::telemetry::Metrics;
+use backbone::testkit::{Services, wait_until};
+use seller_core::{AccessWindow, Asked, DealUpdate, Granted, NewDeal, NewItem, SellerProjection, SellerSide};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Runs each of these functions, which take a [`Market`], as a test on either backend.
+macro_rules! on_both_backends {
+    ($($test:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test] async fn $test() {
+                super::$test(crate::market::Market::embedded().await).await;
+            })+
+        }
+        mod production {
+            $(#[tokio::test] async fn $test() {
+                super::$test(crate::market::Market::production().await).await;
+            })+
+        }
+    };
+}
+
+pub(crate) const START: i64 = 1_700_000_000_123_456;
+
+/// Sellers of every market.
+pub(crate) const ANN: SellerId = SellerId(Uuid::from_u128(0xa11));
+pub(crate) const BOB: SellerId = SellerId(Uuid::from_u128(0xb0b));
+
+/// What must live as long as the market.
+#[expect(dead_code, reason = "they are held, not used")]
+enum Kept {
+    Embedded(TempDir, Lifecycle),
+    Production(Box<Services>),
+}
+
+/// One market with its seller side, whose clock moves by hand.
+pub(crate) struct Market {
+    pub(crate) side: SellerSide,
+    pub(crate) log: EventLog,
+    pub(crate) clock: Clock,
+    db: Db,
+    worker: Worker<SellerProjection>,
+    _kept: Kept,
+}
+
+impl Market {
+    pub(crate) async fn embedded() -> Self {
+        let (folder, lifecycle) = (tempfile::tempdir().unwrap(), Lifecycle::new());
+        let (file, clock) = (folder.path().join("log.db"), Clock::fixed(START));
+        let log =
+            EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new()).await.unwrap();
+        let db = Db::sqlite("seller database", &folder.path().join("seller.db"));
+        Self::open(log, db, clock, Kept::Embedded(folder, lifecycle)).await
+    }
+
+    pub(crate) async fn production() -> Self {
+        let (services, clock) = (Services::shared_or_private().await, Clock::fixed(START));
+        let market = services.market().await;
+        let log = EventLog::jetstream(&market.nats_url, &market.market, clock.clone(), &Metrics::new());
+        let log = log.unwrap();
+        let opened = async || log.epoch().await.is_ok();
+        wait_until(Duration::from_secs(10), "the log to be open", opened).await;
+        let db = Db::postgres("seller database", &market.seller_database_url).unwrap();
+        Self::open(log, db, clock, Kept::Production(Box::new(services))).await
+    }
+
+    async fn open(log: EventLog, db: Db, clock: Clock, kept: Kept) -> Self {
+        let side = SellerSide::new(log.clone(), db.clone(), clock.clone());
+        side.migrate().await.unwrap();
+        let worker = side.worker(Health::default().part("seller projection"), &Metrics::new());
+        Self { side, log, clock, db, worker, _kept: kept }
+    }
+
+    /// A seller side of another process: it shares the log and the database, not the lanes.
+    pub(crate) fn another_process(&self) -> SellerSide {
+        SellerSide::new(self.log.clone(), self.db.clone(), self.clock.clone())
+    }
+
+    /// Lets the projection read all that is in the log.
+    pub(crate) async fn catch_up(&self) -> Place {
+        let head = self.log.head().await.unwrap();
+        let (mut place, mut tail) = self.worker.open().await.unwrap();
+        while place.position < head {
+            place = self.worker.run_once(place, &mut tail).await.unwrap();
+        }
+        assert_eq!(self.side.place().await.unwrap(), place);
+        place
+    }
+
+    /// Puts a fact into the log past the rules, at the end of its subject.
+    pub(crate) async fn force(&self, subject: Subject, fact: Fact) -> Sequence {
+        let last = self.log.last(&subject).await.unwrap();
+        let id = EventId(backbone::chance::random_id());
+        let event = Event { id, subject, time: self.clock.now(), trace: None, fact };
+        match self.log.append(&event, last.map_or(0, |last| last.sequence)).await {
+            AppendAnswer::Stored(sequence) => sequence,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The fact at a position.
+    pub(crate) async fn fact(&self, position: Position) -> Fact {
+        self.log.get(position.sequence).await.unwrap().unwrap().event.unwrap().fact
+    }
+
+    /// A deal of Ann's.
+    pub(crate) async fn deal(&self) -> Deal {
+        self.side.create_deal(ANN, timber(), Asked::default()).await.unwrap().deal
+    }
+
+    /// Ann's deals, the last changed first.
+    pub(crate) async fn page(&self) -> Page {
+        let window = Window { limit: 100, backwards: false, after: None, before: None };
+        self.side.deals(ANN, DealFilter::default(), DealOrder::default(), window).await.unwrap()
+    }
+
+    /// The buyers that Ann grants access.
+    pub(crate) async fn granted(&self) -> Vec<Granted> {
+        self.side.grants(ANN, AccessWindow { limit: 100, after: None }).await.unwrap().grants
+    }
+}
+
+/// A deal to be created.
+pub(crate) fn timber() -> NewDeal {
+    NewDeal {
+        id: None,
+        name: "Timber".to_owned(),
+        total_price: 100_000,
+        currency: "GBP".to_owned(),
+        status: DealStatus::Available,
+        discount: None,
+        items: vec![NewItem { id: None, name: "oak".to_owned(), price: 60_000 }],
+    }
+}
+
+/// An update of the name alone.
+pub(crate) fn renamed(deal: &Deal, name: &str) -> DealUpdate {
+    DealUpdate { name: Some(name.to_owned()), ..DealUpdate::of(deal.id) }
+}
+
+/// A mutation with an idempotency key.
+pub(crate) fn keyed(key: &str) -> Asked {
+    Asked { key: Some(key.to_owned()), trace: None }
+}
+
+pub(crate) fn buyer(number: u128) -> BuyerId {
+    BuyerId(Uuid::from_u128(number))
+}
