@@ -3,4 +3,7 @@
 
 mod contract;
 mod deals;
+mod event_log;
+mod logs;
 mod testkit;
+mod write_path;
