@@ -59,6 +59,7 @@ impl Mutation {
 }
 
 /// What the rules say.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, and every rule would have to box")]
 pub enum Decision {
     /// This happens.
     Append(Fact),
@@ -141,7 +142,7 @@ impl WritePath {
                         id: mutation.event_id,
                         subject: mutation.subject,
                         time: now,
-                        trace: mutation.trace.clone(),
+                        trace: mutation.trace,
                         fact,
                     };
                     match self.append(event, expected, deadline, &mut unknown).await? {
