@@ -32,7 +32,7 @@ pub struct EventLog {
 
 #[derive(Clone)]
 enum Backend {
-    JetStream(jetstream::JetStreamLog),
+    JetStream(Box<jetstream::JetStreamLog>),
     Sqlite(sqlite::SqliteLog),
 }
 
@@ -88,7 +88,7 @@ impl EventLog {
     /// [`Error::Unavailable`] until it has.
     pub fn jetstream(url: &str, market: &str, clock: Clock, metrics: &Metrics) -> Result<Self, Error> {
         let log = jetstream::JetStreamLog::connect(url, market, clock)?;
-        Ok(Self::new(Backend::JetStream(log), market, metrics))
+        Ok(Self::new(Backend::JetStream(Box::new(log)), market, metrics))
     }
 
     /// The log in an SQLite file, made if absent. The caller holds the lock of its folder.
@@ -183,7 +183,7 @@ impl EventLog {
     /// such a tail at the head, and its first batch is an error.
     pub async fn tail(&self, after: Sequence) -> Result<Tail, Error> {
         let source = match &self.backend {
-            Backend::JetStream(log) => Source::JetStream(log.tail(after).await?),
+            Backend::JetStream(log) => Source::JetStream(Box::new(log.tail(after).await?)),
             Backend::Sqlite(log) => Source::Sqlite(log.tail(after)),
         };
         Ok(Tail { source, last: after, tailed: self.tailed.clone() })
@@ -216,7 +216,7 @@ pub struct Tail {
 }
 
 enum Source {
-    JetStream(jetstream::Tail),
+    JetStream(Box<jetstream::Tail>),
     Sqlite(sqlite::Tail),
 }
 

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex};
 /// The parts of one process. Ready when all are up.
 #[derive(Clone, Default)]
 pub struct Health {
-    parts: Arc<Mutex<Vec<(&'static str, Result<(), String>)>>>,
+    parts: Arc<Mutex<Parts>>,
 }
+
+/// Names, and why those that are down are down.
+type Parts = Vec<(&'static str, Result<(), String>)>;
 
 /// The owner's end of one part. Down until it says otherwise.
 #[derive(Clone)]
@@ -31,7 +34,7 @@ impl Health {
         self.lock().iter().filter_map(down).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(&'static str, Result<(), String>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
         self.parts.lock().expect("nothing panics while it holds this lock")
     }
 }

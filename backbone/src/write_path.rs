@@ -59,6 +59,7 @@ impl Mutation {
 }
 
 /// What the rules say.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, and every rule would have to box")]
 pub enum Decision {
     /// This happens.
     Append(Fact),
@@ -141,7 +142,7 @@ impl WritePath {
                         id: mutation.event_id,
                         subject: mutation.subject,
                         time: now,
-                        trace: mutation.trace.clone(),
+                        trace: mutation.trace,
                         fact,
                     };
                     match self.append(event, expected, deadline, &mut unknown).await? {
@@ -196,7 +197,11 @@ impl WritePath {
             self.log.get(sequence).await.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
         match found.map(|record| record.event) {
             Some(Ok(found)) if found.id == event.id && found.subject == event.subject => {
-                self.written(found.fact, sequence).await
+                // The log remembers ids for longer than a subject does.
+                match (carried(&found), carried(event)) {
+                    (Some(found), Some(asked)) if !same_request(found, asked) => Err(WriteError::KeyReused),
+                    _ => self.written(found.fact, sequence).await,
+                }
             }
             _ => {
                 Err(WriteError::Broken(format!("the id of this mutation is another event's, at {sequence}")))
@@ -213,40 +218,40 @@ impl WritePath {
     ) -> Result<Option<Written>, WriteError<R>> {
         let Some(last) = last else { return Ok(None) };
         let Some(recent) = last.event.fact.recent() else { return Ok(None) };
-        if let Some(applied) = recent.find(mutation.event_id) {
-            if applied.request != mutation.request || applied.key != mutation.key {
-                return Err(WriteError::KeyReused);
-            }
-            return self.written(last.event.fact.clone(), last.sequence).await.map(Some);
-        }
         let (sequence, revision) = first;
-        if !recent.reaches_back_to(revision, last.event.fact.revision())
-            && self.walk(mutation, sequence, last.sequence).await?
-        {
-            return self.written(last.event.fact.clone(), last.sequence).await.map(Some);
+        let applied = match recent.find(mutation.event_id) {
+            Some(applied) => Some(applied.clone()),
+            None if recent.reaches_back_to(revision, last.event.fact.revision()) => None,
+            None => self.walk(mutation, sequence, last.sequence).await?,
+        };
+        match applied {
+            None => Ok(None),
+            Some(applied) if same_request(&applied, &mutation.applied(applied.version)) => {
+                self.written(last.event.fact.clone(), last.sequence).await.map(Some)
+            }
+            Some(_) => Err(WriteError::KeyReused),
         }
-        Ok(None)
     }
 
-    /// Whether our event is on the subject after a place, for when the last event no longer remembers so far back.
+    /// What our event on the subject after a place carries, for when the last event no longer remembers so far back.
     async fn walk<R>(
         &self,
         mutation: &Mutation,
         after: Sequence,
         upto: Sequence,
-    ) -> Result<bool, WriteError<R>> {
+    ) -> Result<Option<Applied>, WriteError<R>> {
         let mut after = after;
         while after < upto {
             let next = self.log.next(&mutation.subject, after).await;
             let Some(record) = next.map_err(|error| WriteError::UnknownOutcome(error.to_string()))? else {
-                return Ok(false);
+                return Ok(None);
             };
-            if record.event.is_ok_and(|event| event.id == mutation.event_id) {
-                return Ok(true);
+            match &record.event {
+                Ok(event) if event.id == mutation.event_id => return Ok(carried(event).cloned()),
+                _ => after = record.sequence,
             }
-            after = record.sequence;
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The subject's last event. Before anything was sent, a log that is away is said at once.
@@ -277,6 +282,15 @@ impl WritePath {
         let epoch = self.log.epoch().await.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
         Ok(Written { fact, position: Position::end_of(epoch, sequence) })
     }
+}
+
+/// The mutation behind an event.
+fn carried(event: &Event) -> Option<&Applied> {
+    event.fact.recent().and_then(|recent| recent.latest.last())
+}
+
+fn same_request(one: &Applied, other: &Applied) -> bool {
+    one.request == other.request && one.key == other.key
 }
 
 fn readable<R>(record: Record) -> Result<Loaded, WriteError<R>> {

@@ -33,6 +33,9 @@ const EXPECTED_LAST_SEQUENCE: &str = "Nats-Expected-Last-Sequence";
 const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
 /// Below this, a replicated stream accepts two publishes with one expectation (nats-server issue 4320).
 const REPLICAS_SAFE_FROM: (i64, i64) = (2, 11);
+/// Below this, a stream with max_bytes drops its oldest message for one that it should have refused (nats-server
+/// issue 4771, mended within 2.10).
+const MAX_BYTES_SAFE_FROM: (i64, i64) = (2, 11);
 /// How long it may take to find or create the stream and read who it is: a few round trips.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// A tail that hears nothing for this long asks for the head: a lost consumer says nothing of itself.
@@ -179,22 +182,35 @@ impl JetStreamLog {
         };
         let stream = self.context.get_or_create_stream(config).await.map_err(unavailable)?;
         let info = stream.cached_info();
-        let replicas = info.config.num_replicas;
-        let (major, minor) = REPLICAS_SAFE_FROM;
-        if replicas > 1 && !self.client.is_server_compatible(major, minor, 0) {
+        if let Some(why) = self.unfit(&info.config) {
             let version = self.client.server_info().version;
-            return Err(Error::broken(
-                "event log",
-                format!("{replicas} replicas need nats-server {major}.{minor} or newer, this is {version}"),
-            ));
-        }
-        if let Some(setting) = forgets(&info.config) {
-            return Err(Error::broken("event log", format!("the stream would forget: {setting}")));
+            return Err(Error::broken("event log", format!("the stream on nats-server {version} {why}")));
         }
         if info.state.messages == 0 {
             self.append_opening(&name).await?;
         }
         self.context.get_stream_no_info(&name).await.map_err(unavailable)
+    }
+
+    /// Why a stream would lose what it has acknowledged, or acknowledge what it should refuse.
+    fn unfit(&self, config: &Config) -> Option<&'static str> {
+        let older_than = |(major, minor)| !self.client.is_server_compatible(major, minor, 0);
+        let faults = [
+            (config.max_age != Duration::ZERO, "forgets: max_age is set"),
+            (config.max_messages_per_subject > 0, "forgets: max_msgs_per_subject is set"),
+            (config.discard != DiscardPolicy::New, "forgets: discard is not new"),
+            (config.retention != RetentionPolicy::Limits, "forgets: retention is not limits"),
+            (config.storage != StorageType::File, "forgets: storage is not file"),
+            (
+                config.max_bytes > 0 && older_than(MAX_BYTES_SAFE_FROM),
+                "forgets: max_bytes is set, which is sound from 2.11 on",
+            ),
+            (
+                config.num_replicas > 1 && older_than(REPLICAS_SAFE_FROM),
+                "has replicas, which are sound from 2.11 on",
+            ),
+        ];
+        faults.into_iter().find_map(|(found, why)| found.then_some(why))
     }
 
     /// Whoever comes first writes it; the others' attempts are refused, and all read the same.
@@ -358,18 +374,6 @@ impl Tail {
 async fn another(state: &mut watch::Receiver<Connection>, connection: Connection) {
     // An error says that the client has ended, and with it the connection.
     let _ended = state.wait_for(|now| *now != connection).await.is_err();
-}
-
-/// The setting, if there is one, by which a stream loses what it has acknowledged.
-fn forgets(config: &Config) -> Option<&'static str> {
-    let settings = [
-        (config.max_age != Duration::ZERO, "max_age is set"),
-        (config.max_messages_per_subject > 0, "max_msgs_per_subject is set"),
-        (config.discard != DiscardPolicy::New, "discard is not new"),
-        (config.retention != RetentionPolicy::Limits, "retention is not limits"),
-        (config.storage != StorageType::File, "storage is not file"),
-    ];
-    settings.into_iter().find_map(|(set, setting)| set.then_some(setting))
 }
 
 /// The server's answer to a publish.

@@ -3,6 +3,9 @@
 
 mod contract;
 mod deals;
+mod event_log;
 mod live_bus;
+mod logs;
 mod redis_server;
 mod testkit;
+mod write_path;

@@ -1,0 +1,268 @@
+//! What only the production log must cope with: a server that dies, is not there yet, hangs, or has been given
+//! another stream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use backbone::Error;
+use backbone::contract::Event;
+use backbone::event_log::{AppendAnswer, EventLog};
+use backbone::position::Sequence;
+use backbone::testkit::{NatsServer, Proxy, wait_for, wait_until};
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::deals::{event, subject};
+use crate::logs::{MARKET, SOON, event_of, jetstream, opened, read, sequences, store, tail};
+
+#[tokio::test]
+async fn openers_that_race_agree_on_one_opening() {
+    let nats = NatsServer::start().await;
+    let open = async || {
+        let log = jetstream(&nats.url());
+        (opened(&log).await, log.head().await.expect("the log is open"))
+    };
+    let found = join_all((0..8).map(|_| open())).await;
+    assert!(found.iter().all(|opened| *opened == found[0] && opened.1 == 1), "{found:?}");
+}
+
+#[tokio::test]
+async fn every_acknowledged_append_survives_a_kill_under_load_once() {
+    let nats = NatsServer::start().await;
+    let log = jetstream(&nats.url());
+    opened(&log).await;
+    let (stop, acknowledged) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
+    let mut writers = JoinSet::new();
+    for number in 1..=8 {
+        writers.spawn(write_until_told(log.clone(), number, stop.clone(), acknowledged.clone()));
+    }
+    let (mut tail_of_before, mut followed) = (tail(&log, 0).await, 0);
+    for _ in 0..2 {
+        let so_far = acknowledged.load(Ordering::SeqCst);
+        wait_until(SOON, "the writers make progress", async || {
+            acknowledged.load(Ordering::SeqCst) >= so_far + 100
+        })
+        .await;
+        nats.kill();
+        followed = timeout(SOON, follow_to_its_end(tail_of_before, followed)).await.expect("the tail ends");
+        nats.restart().await;
+        opened(&log).await;
+        tail_of_before = tail(&log, followed).await;
+    }
+    stop.cancel();
+    let written = writers.join_all().await;
+
+    let head = log.head().await.expect("the log is up");
+    let rest = read(&mut tail_of_before, (head - followed) as usize).await;
+    assert_eq!(sequences(&rest), (followed + 1..=head).collect::<Vec<_>>());
+    let all = read(&mut tail(&log, 0).await, head as usize).await;
+    let places: HashMap<_, _> = all.iter().map(|record| (event_of(record).id, record.sequence)).collect();
+    assert_eq!(places.len(), all.len(), "each event once");
+    for (event, sequence) in written.iter().flatten() {
+        assert_eq!(places.get(&event.id), Some(sequence));
+    }
+    assert_eq!(written.iter().map(Vec::len).sum::<usize>() + 1, all.len(), "nothing that nobody wrote");
+}
+
+/// One deal's chain, each event sent until its outcome is known; where each was stored.
+async fn write_until_told(
+    log: EventLog,
+    number: u128,
+    stop: CancellationToken,
+    acknowledged: Arc<AtomicU64>,
+) -> Vec<(Event, Sequence)> {
+    let mut written = Vec::new();
+    let (mut expected, mut revision) = (0, 1);
+    while !stop.is_cancelled() {
+        let event = event(number, revision);
+        expected = loop {
+            match log.append(&event, expected).await {
+                AppendAnswer::Stored(sequence) | AppendAnswer::Duplicate(sequence) => break sequence,
+                AppendAnswer::WrongLastSequence => {
+                    let last = log.last(&subject(number)).await;
+                    let Ok(Some(last)) = last else { continue };
+                    assert_eq!(event_of(&last).id, event.id, "nobody else writes this deal");
+                    break last.sequence;
+                }
+                AppendAnswer::Unknown { .. } | AppendAnswer::NotConnected { .. } => {
+                    tokio::task::yield_now().await;
+                }
+                AppendAnswer::Refused { why } => panic!("refused: {why}"),
+            }
+        };
+        acknowledged.fetch_add(1, Ordering::SeqCst);
+        written.push((event, expected));
+        revision += 1;
+    }
+    written
+}
+
+/// The last place that a tail came to before it failed.
+async fn follow_to_its_end(mut tail: backbone::event_log::Tail, mut last: Sequence) -> Sequence {
+    while let Ok(records) = tail.batch(1_000).await {
+        last = records.last().expect("a batch is never empty").sequence;
+    }
+    last
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_at_the_start_is_found_when_it_comes() {
+    let nats = NatsServer::start().await;
+    nats.kill();
+    let log = jetstream(&nats.url());
+    assert!(!log.is_up());
+    assert!(matches!(log.epoch().await, Err(Error::Unavailable { .. })));
+    assert!(matches!(log.last(&subject(1)).await, Err(Error::Unavailable { .. })));
+    assert!(matches!(log.tail(0).await.err(), Some(Error::Unavailable { .. })));
+    let answer = log.append(&event(1, 1), 0).await;
+    assert!(matches!(answer, AppendAnswer::NotConnected { .. }), "{answer:?}");
+
+    nats.restart().await;
+    opened(&log).await;
+    assert!(log.is_up());
+    assert_eq!(log.head().await.expect("the log is up"), 1, "what was not sent is not sent later");
+    store(&log, &event(1, 1), 0).await;
+}
+
+#[tokio::test]
+async fn another_stream_in_the_place_of_ours_is_noticed_with_the_next_connection() {
+    let nats = NatsServer::start().await;
+    let proxy = Proxy::in_front_of(&nats.url()).await;
+    let log = jetstream(&proxy.url(&nats.url()));
+    let epoch = opened(&log).await;
+    store(&log, &event(1, 1), 0).await;
+    let mut tail = tail(&log, 0).await;
+    read(&mut tail, 2).await;
+
+    stream_context(&nats).await.delete_stream("MARKET").await.expect("the stream is there");
+    assert_ne!(opened(&jetstream(&nats.url())).await, epoch);
+    proxy.reset();
+
+    wait_until(SOON, "the other epoch is noticed", async || {
+        matches!(log.epoch().await, Err(Error::Broken { .. }))
+    })
+    .await;
+    let answer = log.append(&event(1, 1), 0).await;
+    assert!(matches!(answer, AppendAnswer::NotConnected { .. }), "{answer:?}");
+    assert!(matches!(log.head().await, Err(Error::Broken { .. })));
+    timeout(SOON, tail.batch(1)).await.expect("the tail ends").expect_err("it does not go on elsewhere");
+}
+
+#[tokio::test]
+async fn a_tail_whose_stream_is_gone_ends() {
+    let nats = NatsServer::start().await;
+    let log = jetstream(&nats.url());
+    opened(&log).await;
+    let mut tail = tail(&log, 1).await;
+    stream_context(&nats).await.delete_stream("MARKET").await.expect("the stream is there");
+    timeout(SOON, tail.batch(1)).await.expect("the tail ends").expect_err("there is nothing to read");
+}
+
+#[tokio::test]
+async fn a_stream_that_forgets_is_no_log() {
+    let forgetful = [
+        ("max_age", Config { max_age: Duration::from_secs(3_600), ..stream() }),
+        ("max_msgs_per_subject", Config { max_messages_per_subject: 10, ..stream() }),
+        ("discard", Config { discard: DiscardPolicy::Old, max_messages: 1_000, ..stream() }),
+        ("retention", Config { retention: RetentionPolicy::Interest, ..stream() }),
+        ("storage", Config { storage: StorageType::Memory, ..stream() }),
+    ];
+    let nats = NatsServer::start().await;
+    let context = stream_context(&nats).await;
+    for (what, config) in forgetful {
+        context.create_stream(config).await.unwrap_or_else(|why| panic!("{what}: {why}"));
+        assert_broken(&jetstream(&nats.url()), what).await;
+        context.delete_stream("MARKET").await.expect("the stream is there");
+    }
+    context.create_stream(stream()).await.expect("the stream can be made");
+    opened(&jetstream(&nats.url())).await;
+}
+
+/// Old servers make room in a stream with max_bytes by dropping the first message: there it is no log.
+#[tokio::test]
+async fn a_log_with_a_limit_of_bytes_never_makes_room_by_forgetting() {
+    let nats = NatsServer::start().await;
+    let config = Config { max_bytes: 1_800, ..stream() };
+    stream_context(&nats).await.create_stream(config).await.expect("the stream can be made");
+    let log = jetstream(&nats.url());
+    let answer = wait_for(SOON, "the stream is judged", async || match log.epoch().await {
+        Err(Error::Unavailable { .. }) => None,
+        answer => Some(answer),
+    })
+    .await;
+    if let Err(why) = answer {
+        assert!(why.to_string().contains("max_bytes"), "{why}");
+        return;
+    }
+    for number in 1..=9 {
+        let answer = log.append(&event(number, 1), 0).await;
+        assert!(matches!(answer, AppendAnswer::Stored(_) | AppendAnswer::Refused { .. }), "{answer:?}");
+    }
+    assert!(log.head().await.expect("the log is up") < 10, "it was filled");
+    assert!(log.get(1).await.expect("the log is up").is_some(), "nothing was forgotten");
+}
+
+#[tokio::test]
+async fn a_stream_of_somebody_else_is_no_log() {
+    let nats = NatsServer::start().await;
+    let context = stream_context(&nats).await;
+    context.create_stream(stream()).await.expect("the stream can be made");
+    let stored = context.publish(format!("{MARKET}.news"), "bought".into()).await.expect("NATS is up");
+    stored.await.expect("it is stored");
+    assert_broken(&jetstream(&nats.url()), "first event").await;
+}
+
+#[tokio::test]
+async fn callers_of_a_server_that_hangs_do_not_wait_for_each_other() {
+    let nats = NatsServer::start().await;
+    let proxy = Proxy::in_front_of(&nats.url()).await;
+    let log = jetstream(&proxy.url(&nats.url()));
+    opened(&log).await;
+    // Reconnected, so that the stream has to be checked again, and then nothing more passes.
+    let before = proxy.accepted();
+    proxy.reset();
+    wait_until(SOON, "the client is back", async || proxy.accepted() > before && log.is_up()).await;
+    proxy.half_open();
+
+    let asked = Instant::now();
+    let mut callers = JoinSet::new();
+    for number in 0..16 {
+        let log = log.clone();
+        callers.spawn(async move { log.append(&event(number, 1), 0).await });
+    }
+    for answer in callers.join_all().await {
+        assert!(!matches!(answer, AppendAnswer::Stored(_)), "{answer:?}");
+    }
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?} for one attempt each", asked.elapsed());
+}
+
+async fn assert_broken(log: &EventLog, what: &str) {
+    wait_until(SOON, what, async || match log.epoch().await {
+        Err(Error::Broken { why, .. }) => {
+            assert!(why.contains(what), "{why:?} does not say {what:?}");
+            true
+        }
+        Err(Error::Unavailable { .. }) => false,
+        other => panic!("{what}: {other:?}"),
+    })
+    .await;
+}
+
+/// A stream as an operator may make it beforehand.
+fn stream() -> Config {
+    Config {
+        name: "MARKET".to_owned(),
+        subjects: vec!["market.>".to_owned()],
+        discard: DiscardPolicy::New,
+        ..Config::default()
+    }
+}
+
+async fn stream_context(nats: &NatsServer) -> async_nats::jetstream::Context {
+    async_nats::jetstream::new(async_nats::connect(nats.url()).await.expect("NATS is up"))
+}

@@ -1,0 +1,143 @@
+//! A log on each backend, for stories that must hold on both: SQLite in a folder of its own, JetStream on a server
+//! of its own.
+
+use std::time::Duration;
+
+use backbone::clock::Clock;
+use backbone::contract::Event;
+use backbone::event_log::{AppendAnswer, EventLog, Record, Tail};
+use backbone::lifecycle::Lifecycle;
+use backbone::position::{Epoch, Sequence};
+use backbone::telemetry::Metrics;
+use backbone::testkit::{NatsServer, wait_for};
+use tempfile::TempDir;
+
+/// The market of every log here.
+pub(crate) const MARKET: &str = "market";
+/// How long what must happen may take.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// One market's log, open.
+pub(crate) struct TestLog {
+    /// The log.
+    pub(crate) log: EventLog,
+    home: Home,
+}
+
+enum Home {
+    Sqlite(TempDir),
+    JetStream(NatsServer),
+}
+
+impl TestLog {
+    /// A new log in SQLite.
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self { log: sqlite(&folder).await, home: Home::Sqlite(folder) }
+    }
+
+    /// A new log in JetStream.
+    pub(crate) async fn jetstream() -> Self {
+        let nats = NatsServer::start().await;
+        let log = jetstream(&nats.url());
+        opened(&log).await;
+        Self { log, home: Home::JetStream(nats) }
+    }
+
+    /// The same log as a process that starts later finds it.
+    pub(crate) async fn reopen(self) -> Self {
+        let Self { log, home } = self;
+        drop(log);
+        let log = match &home {
+            Home::Sqlite(folder) => sqlite(folder).await,
+            Home::JetStream(nats) => jetstream(&nats.url()),
+        };
+        opened(&log).await;
+        Self { log, home }
+    }
+
+    /// The same log as another process beside this one sees it. On SQLite there is no such process.
+    pub(crate) async fn beside(&self) -> EventLog {
+        match &self.home {
+            Home::Sqlite(_) => self.log.clone(),
+            Home::JetStream(nats) => {
+                let log = jetstream(&nats.url());
+                opened(&log).await;
+                log
+            }
+        }
+    }
+}
+
+/// The log in a folder, opened as a process does. Its writer ends with the test.
+pub(crate) async fn sqlite(folder: &TempDir) -> EventLog {
+    let file = folder.path().join("log.db");
+    EventLog::sqlite(&file, MARKET, Clock::system(), &Lifecycle::new(), &Metrics::new())
+        .await
+        .expect("the log can be opened")
+}
+
+/// The log on a server, not yet connected.
+pub(crate) fn jetstream(url: &str) -> EventLog {
+    EventLog::jetstream(url, MARKET, Clock::system(), &Metrics::new()).expect("the client starts")
+}
+
+/// Waits until the log is reached, and returns its epoch.
+pub(crate) async fn opened(log: &EventLog) -> Epoch {
+    wait_for(SOON, "the log is open", async || log.epoch().await.ok()).await
+}
+
+/// Appends what must be stored.
+pub(crate) async fn store(log: &EventLog, event: &Event, expected: Sequence) -> Sequence {
+    match log.append(event, expected).await {
+        AppendAnswer::Stored(sequence) => sequence,
+        other => panic!("event {} was not stored: {other:?}", event.id),
+    }
+}
+
+/// Reads the next `count` events, which may take several batches.
+pub(crate) async fn read(tail: &mut Tail, count: usize) -> Vec<Record> {
+    let mut records = Vec::new();
+    while records.len() < count {
+        records.extend(tail.batch(count - records.len()).await.expect("the tail goes on"));
+    }
+    records
+}
+
+/// A tail from the place after `after`.
+pub(crate) async fn tail(log: &EventLog, after: Sequence) -> Tail {
+    log.tail(after).await.expect("the log has a tail")
+}
+
+/// The sequences of these records.
+pub(crate) fn sequences(records: &[Record]) -> Vec<Sequence> {
+    records.iter().map(|record| record.sequence).collect()
+}
+
+/// The event of a record that must be readable.
+pub(crate) fn event_of(record: &Record) -> &Event {
+    record.event.as_ref().unwrap_or_else(|why| panic!("event {}: {why}", record.sequence))
+}
+
+/// Makes a test of each story on each backend. A story is a function over [`TestLog`] in the same file.
+macro_rules! on_both_backends {
+    ($($story:ident,)+) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story(crate::logs::TestLog::sqlite().await).await;
+                }
+            )+
+        }
+        mod on_jetstream {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story(crate::logs::TestLog::jetstream().await).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_both_backends;

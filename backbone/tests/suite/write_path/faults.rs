@@ -1,0 +1,191 @@
+//! The write path when the network or the server fails under it: found, if it was written; said to be unknown, if
+//! nobody can know; never done twice.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
+use backbone::event_log::EventLog;
+use backbone::testkit::{NatsServer, Proxy, wait_until};
+use backbone::write_path::{WriteError, WritePath, Written};
+use tokio::time::Instant;
+
+use super::{assert_applied_once, mutation, path, rename, write};
+use crate::deals::{deal_of, subject};
+use crate::logs::{SOON, event_of, jetstream, opened};
+
+/// One process behind a proxy, another with a line of its own, and their server.
+struct Market {
+    nats: NatsServer,
+    proxy: Proxy,
+    ours: EventLog,
+    theirs: EventLog,
+}
+
+/// How long a mutation tries before it says that it does not know: five seconds, and an attempt of one that began
+/// just before.
+const BUDGET: RangeInclusive<Duration> = Duration::from_millis(4_900)..=Duration::from_millis(6_500);
+
+#[tokio::test]
+async fn a_lost_acknowledgement_is_found_by_its_id() {
+    let market = Market::open(Config::default()).await;
+    write(&path(&market.theirs), &mutation(1)).await.expect("it is created");
+    let written = market.lose_the_acknowledgement(2, 1).await.expect("it is found");
+    let is_duplicate = written.position.sequence == 3;
+    assert!(is_duplicate || written.position.sequence == 4, "{written:?}");
+    assert_applied_once(&market.theirs, [1, 2, 1001].into()).await;
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_is_found_among_the_recent_when_the_log_forgot_its_id() {
+    for others in [0, 1, 15] {
+        let market = Market::open(forgets_ids()).await;
+        write(&path(&market.theirs), &mutation(1)).await.expect("it is created");
+        let written = market.lose_the_acknowledgement(2, others).await.expect("it is found");
+        assert_eq!(written.position.sequence, 3 + others as u64, "the deal as it stands");
+        assert_eq!(deal_of(&written.fact).revision, 2 + others as u64);
+        assert_applied_once(&market.theirs, (1..=2).chain(1001..=1000 + others).collect()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_is_found_by_a_walk_when_too_many_came_between() {
+    let market = Market::open(forgets_ids()).await;
+    write(&path(&market.theirs), &mutation(1)).await.expect("it is created");
+    let written = market.lose_the_acknowledgement(2, 20).await.expect("it is found");
+    assert_eq!(written.position.sequence, 3 + 20, "the deal as it stands");
+    assert_eq!(deal_of(&written.fact).revision, 2 + 20);
+    assert_applied_once(&market.theirs, (1..=2).chain(1001..=1020).collect()).await;
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_of_a_creation_is_found_too() {
+    let market = Market::open(forgets_ids()).await;
+    let written = market.lose_the_acknowledgement(1, 20).await.expect("it is found");
+    assert_eq!(written.position.sequence, 2 + 20, "the deal as it stands");
+    assert_applied_once(&market.theirs, [1].into_iter().chain(1001..=1020).collect()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_before_the_first_send_is_said_at_once() {
+    let market = Market::open(Config::default()).await;
+    let writes = path(&market.ours);
+    write(&writes, &mutation(1)).await.expect("it is created");
+    market.nats.kill();
+    wait_until(SOON, "the loss is noticed", async || !market.ours.is_up()).await;
+    let asked = Instant::now();
+    let answer = write(&writes, &mutation(2)).await;
+    assert!(matches!(answer, Err(WriteError::Unavailable(_))), "{answer:?}");
+    assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+
+    market.nats.restart().await;
+    opened(&market.ours).await;
+    assert_eq!(market.ours.head().await.expect("the log is up"), 2, "it was not sent later");
+    write(&writes, &mutation(2)).await.expect("it is written now");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_in_the_middle_and_stays_away_leaves_the_outcome_unknown() {
+    let market = Market::open(Config::default()).await;
+    let asked = Instant::now();
+    let (answer, ()) = tokio::join!(market.write_unheard(1), async {
+        market.wait_for_event_of(1).await;
+        market.nats.kill();
+    });
+    assert!(matches!(answer, Err(WriteError::UnknownOutcome(_))), "{answer:?}");
+    assert!(BUDGET.contains(&asked.elapsed()), "{:?}", asked.elapsed());
+
+    market.nats.restart().await;
+    market.proxy.restore().await;
+    opened(&market.ours).await;
+    let repeat = write(&path(&market.ours), &mutation(1)).await.expect("the same key learns the outcome");
+    assert_eq!(repeat.position.sequence, 2);
+    opened(&market.theirs).await;
+    assert_applied_once(&market.theirs, [1].into()).await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_in_the_middle_leaves_the_outcome_unknown() {
+    let market = Market::open(Config::default()).await;
+    let asked = Instant::now();
+    let answer = market.write_unheard(1).await;
+    assert!(matches!(answer, Err(WriteError::UnknownOutcome(_))), "{answer:?}");
+    assert!(BUDGET.contains(&asked.elapsed()), "{:?}", asked.elapsed());
+    assert_applied_once(&market.theirs, [1].into()).await;
+}
+
+#[tokio::test]
+async fn a_full_log_refuses_and_stores_nothing() {
+    let market = Market::open(Config { max_messages: 2, ..Config::default() }).await;
+    let writes = path(&market.ours);
+    write(&writes, &mutation(1)).await.expect("there is room for one");
+    let answer = write(&writes, &mutation(2)).await;
+    assert!(matches!(answer, Err(WriteError::Unavailable(_))), "{answer:?}");
+    assert_applied_once(&market.theirs, [1].into()).await;
+}
+
+impl Market {
+    /// With a stream that was made beforehand: ours but for some settings.
+    async fn open(settings: Config) -> Self {
+        let nats = NatsServer::start().await;
+        let config = Config {
+            name: "MARKET".to_owned(),
+            subjects: vec!["market.>".to_owned()],
+            discard: DiscardPolicy::New,
+            ..settings
+        };
+        let client = async_nats::connect(nats.url()).await.expect("NATS is up");
+        async_nats::jetstream::new(client).create_stream(config).await.expect("the stream can be made");
+        let proxy = Proxy::in_front_of(&nats.url()).await;
+        let (ours, theirs) = (jetstream(&proxy.url(&nats.url())), jetstream(&nats.url()));
+        opened(&ours).await;
+        opened(&theirs).await;
+        Self { nats, proxy, ours, theirs }
+    }
+
+    /// Our mutation is stored, its acknowledgement is lost, and others write before we are back.
+    async fn lose_the_acknowledgement(
+        &self,
+        number: u128,
+        others: u128,
+    ) -> Result<Written, WriteError<Infallible>> {
+        let (written, ()) = tokio::join!(self.write_unheard(number), async {
+            self.wait_for_event_of(number).await;
+            let theirs = path(&self.theirs);
+            for other in 1..=others {
+                write(&theirs, &mutation(1000 + other)).await.expect("their line is fine");
+            }
+            self.proxy.restore().await;
+        });
+        written
+    }
+
+    /// Writes, and hears nothing from the moment of the first decision on.
+    async fn write_unheard(&self, number: u128) -> Result<Written, WriteError<Infallible>> {
+        let (writes, mutation, first): (WritePath, _, _) =
+            (path(&self.ours), mutation(number), Cell::new(true));
+        let decide = |last: Option<&_>, now| {
+            if first.replace(false) {
+                self.proxy.swallow_replies();
+            }
+            rename(&mutation, last, now)
+        };
+        writes.write(&mutation, decide).await
+    }
+
+    async fn wait_for_event_of(&self, number: u128) {
+        let id = mutation(number).event_id;
+        wait_until(SOON, "the event is stored", async || {
+            let last = self.theirs.last(&subject(1)).await.expect("their line is fine");
+            last.is_some_and(|last| event_of(&last).id == id)
+        })
+        .await;
+    }
+}
+
+/// Ids are forgotten long before an attempt is given up.
+fn forgets_ids() -> Config {
+    Config { duplicate_window: Duration::from_millis(100), ..Config::default() }
+}
