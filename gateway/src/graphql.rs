@@ -13,7 +13,7 @@ mod subscription;
 pub use execute::{Executor, GraphqlRequest, Live};
 pub(crate) use execute::{code, is_refusal};
 
-use async_graphql::{Context, ValidationMode};
+use async_graphql::{Context, SDLExportOptions, ValidationMode};
 use backbone::telemetry::TraceContext;
 
 use crate::auth::Principal;
@@ -45,7 +45,9 @@ pub fn schema(services: Option<Services>) -> Schema {
 
 /// The schema as `schema.graphql` holds it.
 pub fn sdl() -> String {
-    schema(None).sdl()
+    let options = SDLExportOptions::new().include_specified_by().prefer_single_line_descriptions();
+    let sdl = schema(None).sdl_with_options(options);
+    sdl.replace('\t', "  ")
 }
 
 fn services<'a>(context: &Context<'a>) -> &'a Services {

@@ -1,3 +1,5 @@
+//! Tests of document checks, an area each.
+
 mod limits;
 mod shapes;
 mod subscriptions;

@@ -63,7 +63,6 @@ pub(super) struct DealItem {
     price: MinorUnits,
 }
 
-/// Something that a seller offers as one
 pub(super) struct Deal(pub(super) Arc<contract::Deal>);
 
 impl From<contract::Deal> for Deal {
@@ -72,6 +71,7 @@ impl From<contract::Deal> for Deal {
     }
 }
 
+/// Something that a seller offers as one
 #[Object]
 impl Deal {
     pub(super) async fn id(&self) -> ID {

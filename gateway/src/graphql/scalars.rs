@@ -5,9 +5,9 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 use backbone::money;
 use backbone::time::Timestamp;
 
-/// RFC 3339, UTC
 pub(super) struct DateTime(pub(super) Timestamp);
 
+/// RFC 3339, UTC
 #[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -28,7 +28,6 @@ impl ScalarType for DateTime {
     }
 }
 
-/// Whole minor units of the currency (pence, cents), 0 … 2^53-1, a JSON number
 #[derive(Clone, Copy)]
 pub(super) struct MinorUnits(pub(super) i64);
 
@@ -38,6 +37,7 @@ impl From<money::MinorUnits> for MinorUnits {
     }
 }
 
+/// Whole minor units of the currency (pence, cents), 0 … 2^53-1, a JSON number
 #[Scalar(name = "MinorUnits", specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html")]
 impl ScalarType for MinorUnits {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -62,10 +62,10 @@ impl ScalarType for MinorUnits {
 /// A text that is judged where it is used.
 macro_rules! text_scalar {
     ($(#[$doc:meta])* $name:ident, $graphql:literal, $url:literal) => {
-        $(#[$doc])*
         #[derive(Clone)]
         pub(super) struct $name(pub(super) String);
 
+        $(#[$doc])*
         #[Scalar(name = $graphql, specified_by_url = $url)]
         impl ScalarType for $name {
             fn parse(value: Value) -> InputValueResult<Self> {

@@ -3,4 +3,6 @@
 
 mod kit;
 
+mod architecture;
+mod schema;
 mod spine;
