@@ -6,5 +6,7 @@ mod error;
 pub mod lifecycle;
 pub mod live_bus;
 pub mod telemetry;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use error::Error;

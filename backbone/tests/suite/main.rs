@@ -2,4 +2,4 @@
 #![expect(clippy::unwrap_used, reason = "clippy spares tests, and their helpers are tests as well")]
 
 mod live_bus;
-mod redis_server;
+mod testkit;

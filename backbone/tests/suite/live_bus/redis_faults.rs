@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::redis_server::RedisServer;
+use backbone::testkit::RedisServer;
 use tokio::time::{Instant, sleep};
 
 use super::*;

@@ -1,0 +1,74 @@
+//! A private nats-server with JetStream.
+//!
+//! Refuses clusters: one server, one store.
+
+use std::ffi::OsString;
+use std::sync::Mutex;
+
+use super::port::Port;
+use super::server::{Probe, Server, find, folder};
+
+/// A running nats-server, 2.9 or newer. It is killed when this value is dropped.
+#[derive(Debug)]
+pub struct NatsServer(Server);
+
+impl NatsServer {
+    /// Starts one and returns when it answers.
+    ///
+    /// # Panics
+    /// When nats-server is missing or does not answer within a minute.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more command line arguments, such as `["-c", "file.conf"]`.
+    ///
+    /// # Panics
+    /// As [`Self::start`] does.
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        let (folder, port) = (folder("nats"), Port::reserve());
+        let fixed = ["-js", "-a", "127.0.0.1", "-p", &port.number().to_string(), "-sd"].map(OsString::from);
+        let store = [folder.path().join("store").into_os_string()];
+        let server = Self(Server {
+            program: find("nats-server", vec![]),
+            arguments: fixed.into_iter().chain(store).chain(arguments.iter().map(OsString::from)).collect(),
+            identity: None,
+            probe: Probe::Nats,
+            port,
+            process: Mutex::default(),
+            folder,
+        });
+        server.0.start().await;
+        server
+    }
+
+    /// `nats://127.0.0.1:PORT`, the same through every restart.
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.0.port.addr())
+    }
+
+    /// SIGKILL; returns when the process is gone.
+    pub fn kill(&self) {
+        self.0.kill();
+    }
+
+    /// Starts it again (killing it first if it runs) on the same port with the same store.
+    pub async fn restart(&self) {
+        self.0.start().await;
+    }
+
+    /// SIGSTOP: connections stay open and unanswered.
+    pub fn pause(&self) {
+        self.0.pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.0.resume();
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.0.log()
+    }
+}

@@ -1,0 +1,203 @@
+//! A private PostgreSQL cluster, and databases in one that a test run shares.
+//!
+//! Refuses to run as root, because PostgreSQL does: root's clusters belong to `postgres`, or else `nobody`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use url::Url;
+
+use super::port::Port;
+use super::server::{Probe, Server, find, folder};
+
+/// A running PostgreSQL, 15 or newer. It is shut down at once (SIGQUIT) when this value is dropped.
+#[derive(Debug)]
+pub struct PostgresServer(Server);
+
+impl PostgresServer {
+    /// Starts one that skips fsync, for tests that do not ask what survives a crash of the machine.
+    ///
+    /// # Panics
+    /// When PostgreSQL is missing or does not answer within a minute.
+    pub async fn start() -> Self {
+        Self::launch(false).await
+    }
+
+    /// Starts one that syncs what it commits, for tests that kill it.
+    ///
+    /// # Panics
+    /// As [`Self::start`] does.
+    pub async fn durable() -> Self {
+        Self::launch(true).await
+    }
+
+    async fn launch(durable: bool) -> Self {
+        let (folder, port) = (folder("postgres"), Port::reserve());
+        let identity = identity(folder.path());
+        if let Some((user, group)) = identity {
+            chown(folder.path(), Some(user), Some(group)).expect("root may give a folder away");
+        }
+        let sync = if durable { "on" } else { "off" };
+        // Shared memory in files of its own folder: a killed cluster leaves nothing in /dev/shm.
+        let settings = format!(
+            "-h 127.0.0.1 -p {} -c max_connections=300 -c fsync={sync} -c full_page_writes={sync} \
+             -c dynamic_shared_memory_type=mmap -c timezone=UTC",
+            port.number()
+        );
+        let places =
+            [OsString::from("-D"), data(folder.path()).into(), OsString::from("-k"), folder.path().into()];
+        let server = Self(Server {
+            program: find("postgres", binaries()),
+            arguments: places.into_iter().chain(settings.split(' ').map(OsString::from)).collect(),
+            identity,
+            probe: Probe::Postgres(admin_url(&port)),
+            port,
+            process: Mutex::default(),
+            folder,
+        });
+        server.initialise().await;
+        server.0.start().await;
+        server
+    }
+
+    async fn initialise(&self) {
+        let mut command = self.0.command(&find("initdb", binaries()));
+        command.args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+        ]);
+        command.arg(data(self.0.folder.path()));
+        let output = tokio::process::Command::from(command).output().await.expect("initdb can be run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "initdb: {}\n{said}", output.status);
+    }
+
+    /// `postgres://postgres@127.0.0.1:PORT/postgres`, the same through every restart.
+    pub fn url(&self) -> String {
+        admin_url(&self.0.port)
+    }
+
+    /// Makes an empty database and returns its URL.
+    ///
+    /// # Panics
+    /// As [`create_database`] does.
+    pub async fn create_database(&self, name: &str) -> String {
+        create_database(&self.url(), name).await
+    }
+
+    /// SIGKILL to the postmaster and every process of it; returns when they are gone.
+    pub fn kill(&self) {
+        self.0.kill();
+    }
+
+    /// Starts it again (killing it first if it runs) on the same port with the same data.
+    pub async fn restart(&self) {
+        self.0.start().await;
+    }
+
+    /// SIGSTOP to the postmaster and every process of it: connections stay open and unanswered.
+    pub fn pause(&self) {
+        self.0.pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.0.resume();
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.0.log()
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        self.0.end();
+        // A cluster that was killed and not restarted leaves a shared memory segment, whose number is the second on
+        // line 7 of its lock file. The system has room for some thousands.
+        let lock = fs::read_to_string(data(self.0.folder.path()).join("postmaster.pid")).unwrap_or_default();
+        if let Some(id) = lock.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
+            // Where there is no ipcrm the segment stays until the next boot.
+            let _ = std::process::Command::new("ipcrm").args(["-m", id]).status();
+        }
+    }
+}
+
+/// Makes an empty database on the server of `admin_url` and returns its URL.
+///
+/// # Panics
+/// When the server refuses, or `name` is more than lower-case letters, digits and `_`.
+pub async fn create_database(admin_url: &str, name: &str) -> String {
+    execute(admin_url, name, "CREATE DATABASE").await;
+    let mut url = Url::parse(admin_url).expect("the server's URL is well formed");
+    url.set_path(name);
+    url.into()
+}
+
+/// Drops the database that `url` names, with whoever is still connected to it.
+///
+/// # Panics
+/// When the server refuses.
+pub async fn drop_database(admin_url: &str, url: &str) {
+    let url = Url::parse(url).expect("the database's URL is well formed");
+    let name = url.path().trim_start_matches('/');
+    execute(admin_url, &format!("{name} WITH (FORCE)"), "DROP DATABASE IF EXISTS").await;
+}
+
+async fn execute(admin_url: &str, name: &str, statement: &str) {
+    let plain =
+        name.trim_end_matches(" WITH (FORCE)").bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    assert!(plain, "not a plain database name: {name}");
+    let done = async {
+        let mut session = PgConnection::connect(admin_url).await?;
+        sqlx::query(AssertSqlSafe(format!("{statement} {name}"))).execute(&mut session).await?;
+        session.close().await
+    };
+    done.await.unwrap_or_else(|error: sqlx::Error| panic!("{statement} {name}: {error}"));
+}
+
+fn admin_url(port: &Port) -> String {
+    format!("postgres://postgres@{}/postgres", port.addr())
+}
+
+fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+/// Where Debian keeps the programs, newest version first.
+pub(super) fn binaries() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, path)| path.join("postgres").is_file() && path.join("initdb").is_file())
+        .collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// User and group to run as when we are root, which shows in whose the new folder is.
+fn identity(folder: &Path) -> Option<(u32, u32)> {
+    if folder.metadata().expect("the folder was just made").uid() != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd can be read");
+    let ids = |wanted: &str| {
+        let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let user = fields.into_iter().find(|user| user.len() > 3 && user[0] == wanted)?;
+        Some((user[2].parse().ok()?, user[3].parse().ok()?))
+    };
+    Some(
+        ids("postgres")
+            .or_else(|| ids("nobody"))
+            .expect("root needs a user `postgres` or `nobody` for PostgreSQL"),
+    )
+}

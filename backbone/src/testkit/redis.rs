@@ -1,0 +1,75 @@
+//! A private redis-server that keeps nothing on disk.
+//!
+//! Refuses persistence: Redis is a hint here, and a restart must be allowed to forget.
+
+use std::ffi::OsString;
+use std::sync::Mutex;
+
+use super::port::Port;
+use super::server::{Probe, Server, find, folder};
+
+/// A running redis-server, 7 or newer. It is killed when this value is dropped.
+#[derive(Debug)]
+pub struct RedisServer(Server);
+
+impl RedisServer {
+    /// Starts one and returns when it answers.
+    ///
+    /// # Panics
+    /// When redis-server is missing or does not answer within a minute.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more command line arguments, such as
+    /// `["--client-output-buffer-limit", "pubsub 64kb 32kb 5"]`.
+    ///
+    /// # Panics
+    /// As [`Self::start`] does.
+    pub async fn start_with(arguments: &[&str]) -> Self {
+        let (folder, port) = (folder("redis"), Port::reserve());
+        let fixed =
+            ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.number().to_string()];
+        let server = Self(Server {
+            program: find("redis-server", vec![]),
+            arguments: fixed.iter().chain(arguments).map(OsString::from).collect(),
+            identity: None,
+            probe: Probe::Redis,
+            port,
+            process: Mutex::default(),
+            folder,
+        });
+        server.0.start().await;
+        server
+    }
+
+    /// `redis://127.0.0.1:PORT`, the same through every restart.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.0.port.addr())
+    }
+
+    /// SIGKILL; returns when the process is gone.
+    pub fn kill(&self) {
+        self.0.kill();
+    }
+
+    /// Starts it again (killing it first if it runs) on the same port, empty.
+    pub async fn restart(&self) {
+        self.0.start().await;
+    }
+
+    /// SIGSTOP: connections stay open and unanswered.
+    pub fn pause(&self) {
+        self.0.pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.0.resume();
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.0.log()
+    }
+}

@@ -1,0 +1,192 @@
+//! What the three servers have in common: a program found on this machine, a private folder, a reserved port, and
+//! a life of start, kill, pause and restart in which port and data stay.
+//!
+//! Refuses to hand a server out before it answers on its port.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::Connection;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::port::Port;
+use super::process::Process;
+use super::wait::wait_until;
+
+/// From spawning to the first answer, recovery included, on a machine that is busy with other tests.
+const READY: Duration = Duration::from_secs(60);
+
+/// A server program with its arguments and its files.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<OsString>,
+    /// User and group to run as, if not our own.
+    pub(super) identity: Option<(u32, u32)>,
+    pub(super) probe: Probe,
+    pub(super) port: Port,
+    pub(super) process: Mutex<Option<Process>>,
+    /// The last field: the folder goes when the process has.
+    pub(super) folder: TempDir,
+}
+
+/// How a server shows that it is ready.
+#[derive(Debug)]
+pub(super) enum Probe {
+    /// It greets with an INFO line.
+    Nats,
+    /// It answers PING with PONG.
+    Redis,
+    /// It lets a session in at this URL.
+    Postgres(String),
+}
+
+impl Server {
+    /// Starts the process, or one in place of it, and returns when it answers.
+    pub(super) async fn start(&self) {
+        self.kill();
+        let mut seen = self.spawn();
+        wait_until(
+            READY,
+            &format!("{} answers on {}", self.program.display(), self.port.addr()),
+            async || {
+                let ended = self.process().as_mut().and_then(Process::ended);
+                if let Some(status) = ended {
+                    let log = self.log();
+                    let said = log.get(seen..).unwrap_or(&log);
+                    // What a killed postmaster held is let go a moment after its death.
+                    let held = ["shared memory block", "postmaster.pid\" already exists"];
+                    assert!(
+                        held.iter().any(|text| said.contains(text)),
+                        "{}\n{status}:\n{said}",
+                        self.program.display()
+                    );
+                    seen = self.spawn();
+                }
+                self.probe.answers(self.port.addr()).await
+            },
+        )
+        .await;
+    }
+
+    /// SIGKILL to the process and its children; returns when they are gone. A server that is down stays so.
+    pub(super) fn kill(&self) {
+        if let Some(mut process) = self.process().take() {
+            process.kill();
+        }
+    }
+
+    /// Ends it as gently as is quick.
+    pub(super) fn end(&self) {
+        drop(self.process().take());
+    }
+
+    pub(super) fn pause(&self) {
+        self.process().as_mut().expect("a server that was killed cannot be paused").pause();
+    }
+
+    pub(super) fn resume(&self) {
+        self.process().as_mut().expect("a server that was killed cannot be resumed").resume();
+    }
+
+    /// A command of the server's user in its folder.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path());
+        if let Some((user, group)) = self.identity {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+
+    /// All that the server has printed so far.
+    pub(super) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    /// Returns how much of the log is older than the new process.
+    fn spawn(&self) -> usize {
+        let seen = self.log().len();
+        let mut command = self.command(&self.program);
+        command.args(&self.arguments);
+        let end = if matches!(self.probe, Probe::Postgres(_)) { "QUIT" } else { "KILL" };
+        *self.process() = Some(Process::spawn(command, &self.log_path(), self.folder.path(), end));
+        seen
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Probe {
+    async fn answers(&self, addr: SocketAddr) -> bool {
+        let answer = async {
+            match self {
+                Self::Nats => converse(addr, b"", b"INFO ").await,
+                Self::Redis => converse(addr, b"PING\r\n", b"+PONG").await,
+                Self::Postgres(url) => match sqlx::PgConnection::connect(url).await {
+                    Ok(session) => session.close().await.is_ok(),
+                    Err(_) => false,
+                },
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), answer).await.unwrap_or(false)
+    }
+}
+
+async fn converse(addr: SocketAddr, say: &[u8], hear: &[u8]) -> bool {
+    let Ok(mut stream) = TcpStream::connect(addr).await else { return false };
+    let mut heard = vec![0; hear.len()];
+    stream.write_all(say).await.is_ok() && stream.read_exact(&mut heard).await.is_ok() && heard == hear
+}
+
+/// A fresh folder that the servers and nobody else may read.
+pub(super) fn folder(name: &str) -> TempDir {
+    tempfile::Builder::new()
+        .prefix(&format!("dealwire-{name}-"))
+        .tempdir()
+        .expect("a temporary folder can be made")
+}
+
+/// Finds a program in `folders`, then on the search path, then where Debian keeps daemons.
+///
+/// # Panics
+/// When it is nowhere, with what to do.
+pub(super) fn find(program: &str, folders: Vec<PathBuf>) -> PathBuf {
+    let path = environment("PATH").unwrap_or_default();
+    let places = folders
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    places.map(|place| place.join(program)).find(|file| file.is_file()).unwrap_or_else(|| {
+        panic!(
+            "{program} not found: ./scripts/test installs it on Debian and Ubuntu when run as root; otherwise install \
+             nats-server 2.9+, Redis 7+ and PostgreSQL 15+ so that nats-server, redis-server and postgres are on PATH"
+        )
+    })
+}
+
+/// The environment, for the kit alone: where programs are, and which servers a test run shares.
+#[expect(clippy::disallowed_methods, reason = "tests have no settings; this is the kit's own door")]
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,173 @@
+//! The three servers a test needs, shared by a whole run where one was prepared, and a market of its own in them.
+//!
+//! Refuses to let tests meet: every market has a name of its own (stream and channel) and two fresh databases.
+
+use std::fmt;
+use std::process::Command;
+
+use super::nats::NatsServer;
+use super::port::random;
+use super::postgres::{PostgresServer, binaries, create_database, drop_database};
+use super::redis::RedisServer;
+use super::server::{environment, find};
+
+const NATS: &str = "DEALWIRE_TEST_NATS_URL";
+const REDIS: &str = "DEALWIRE_TEST_REDIS_URL";
+const POSTGRES: &str = "DEALWIRE_TEST_POSTGRES_URL";
+
+/// One NATS, one Redis and one PostgreSQL.
+#[derive(Debug)]
+pub struct Services {
+    /// `nats://…`
+    pub nats_url: String,
+    /// `redis://…`
+    pub redis_url: String,
+    /// `postgres://…` of a user that may create databases.
+    pub postgres_admin_url: String,
+    _private: Option<(NatsServer, RedisServer, PostgresServer)>,
+}
+
+impl Services {
+    /// The servers named by `DEALWIRE_TEST_NATS_URL`, `DEALWIRE_TEST_REDIS_URL` and `DEALWIRE_TEST_POSTGRES_URL`
+    /// where all three are set, else private ones that live as long as this value. A test that breaks servers
+    /// starts its own instead.
+    ///
+    /// # Panics
+    /// When only some of the three are set, or a server does not start.
+    pub async fn shared_or_private() -> Self {
+        match [NATS, REDIS, POSTGRES].map(environment) {
+            [Some(nats_url), Some(redis_url), Some(postgres_admin_url)] => {
+                Self { nats_url, redis_url, postgres_admin_url, _private: None }
+            }
+            [None, None, None] => Self::private().await,
+            _ => panic!("set all of {NATS}, {REDIS} and {POSTGRES}, or none"),
+        }
+    }
+
+    /// Private servers that live as long as this value.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub async fn private() -> Self {
+        let (nats, redis, postgres) =
+            tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::start());
+        Self {
+            nats_url: nats.url(),
+            redis_url: redis.url(),
+            postgres_admin_url: postgres.url(),
+            _private: Some((nats, redis, postgres)),
+        }
+    }
+
+    /// The variables under which [`Self::shared_or_private`] finds these servers.
+    pub fn environment(&self) -> [(&'static str, &str); 3] {
+        [(NATS, &self.nats_url), (REDIS, &self.redis_url), (POSTGRES, &self.postgres_admin_url)]
+    }
+
+    /// A market that no other test knows, with two empty databases.
+    ///
+    /// # Panics
+    /// When a database cannot be made.
+    pub async fn market(&self) -> Market {
+        self.market_named(&format!("t{:016x}", random())).await
+    }
+
+    /// The same with a given name: lower-case letters and digits.
+    ///
+    /// # Panics
+    /// When a database cannot be made, as when it exists.
+    pub async fn market_named(&self, market: &str) -> Market {
+        let (seller, buyer) = (format!("{market}_seller"), format!("{market}_buyer"));
+        let (seller_database_url, buyer_database_url) = tokio::join!(
+            create_database(&self.postgres_admin_url, &seller),
+            create_database(&self.postgres_admin_url, &buyer)
+        );
+        Market {
+            market: market.to_owned(),
+            nats_url: self.nats_url.clone(),
+            redis_url: self.redis_url.clone(),
+            seller_database_url,
+            buyer_database_url,
+        }
+    }
+
+    /// Drops a market's databases, whoever is still connected. Tests that make few need not: the databases go
+    /// with the server.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn drop_market(&self, market: &Market) {
+        drop_database(&self.postgres_admin_url, &market.seller_database_url).await;
+        drop_database(&self.postgres_admin_url, &market.buyer_database_url).await;
+    }
+}
+
+/// What a production-mode instance needs to know of the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Market {
+    /// Its name: lower-case letters and digits.
+    pub market: String,
+    /// `nats://…`
+    pub nats_url: String,
+    /// `redis://…`
+    pub redis_url: String,
+    /// `postgres://…` of the seller database.
+    pub seller_database_url: String,
+    /// `postgres://…` of the buyer database.
+    pub buyer_database_url: String,
+}
+
+impl Market {
+    /// The settings of `dealwire serve` for this market.
+    pub fn environment(&self) -> [(&'static str, &str); 5] {
+        [
+            ("DEALWIRE_MARKET", &self.market),
+            ("DEALWIRE_NATS_URL", &self.nats_url),
+            ("DEALWIRE_REDIS_URL", &self.redis_url),
+            ("DEALWIRE_SELLER_DATABASE_URL", &self.seller_database_url),
+            ("DEALWIRE_BUYER_DATABASE_URL", &self.buyer_database_url),
+        ]
+    }
+}
+
+/// The versions of the servers the kit starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// Such as `2.9.10`.
+    pub nats: String,
+    /// Such as `7.0.15`.
+    pub redis: String,
+    /// Such as `15.19`.
+    pub postgres: String,
+}
+
+impl Versions {
+    /// Asks the programs themselves.
+    ///
+    /// # Panics
+    /// When one is missing, or prints no version.
+    pub fn installed() -> Self {
+        Self {
+            nats: version("nats-server", vec![]),
+            redis: version("redis-server", vec![]),
+            postgres: version("postgres", binaries()),
+        }
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nats-server {}, redis {}, PostgreSQL {}", self.nats, self.redis, self.postgres)
+    }
+}
+
+/// The first word that reads as a version: `nats-server: v2.9.10`, `Redis server v=7.0.15 …`, `postgres … 15.19 …`.
+fn version(program: &str, folders: Vec<std::path::PathBuf>) -> String {
+    let program = find(program, folders);
+    let output =
+        Command::new(&program).arg("--version").output().expect("a program that was found can be run");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.split_whitespace().map(|word| word.trim_start_matches(['v', '=']));
+    let version = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    version.unwrap_or_else(|| panic!("{} prints no version: {text}", program.display())).to_owned()
+}
