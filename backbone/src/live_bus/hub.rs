@@ -49,13 +49,18 @@ impl Hub {
         })
     }
 
-    /// Begins a session, with the link down. What former sessions still say is ignored from here on: a connection
-    /// given up may deliver for a while.
+    /// Begins a session, with the link down, in place of any other.
     pub(super) fn begin(hub: &Arc<Self>) -> Session {
-        let mut state = hub.state();
+        Session { hub: hub.clone(), id: hub.end() }
+    }
+
+    /// The link is down, and what its session still says is ignored from here on: a connection that was given up
+    /// may deliver for a while. Gives the number of the next session.
+    pub(super) fn end(&self) -> u64 {
+        let mut state = self.state();
         state.session += 1;
-        hub.turn(&mut state, false);
-        Session { hub: hub.clone(), id: state.session }
+        self.turn(&mut state, false);
+        state.session
     }
 
     pub(super) fn subscribe(hub: &Arc<Self>) -> BusReceiver {
@@ -114,6 +119,7 @@ impl Session {
         self.turn(true);
     }
 
+    #[cfg(any(test, feature = "testkit"))]
     pub(super) fn down(&self) {
         self.turn(false);
     }
