@@ -24,6 +24,8 @@ pub mod health;
 pub mod lifecycle;
 pub mod live_bus;
 pub mod telemetry;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -49,13 +49,18 @@ impl Hub {
         })
     }
 
-    /// Begins a session, with the link down. What former sessions still say is ignored from here on: a connection
-    /// given up may deliver for a while.
+    /// Begins a session, with the link down, in place of any other.
     pub(super) fn begin(hub: &Arc<Self>) -> Session {
-        let mut state = hub.state();
+        Session { hub: hub.clone(), id: hub.end() }
+    }
+
+    /// The link is down, and what its session still says is ignored from here on: a connection that was given up
+    /// may deliver for a while. Gives the number of the next session.
+    pub(super) fn end(&self) -> u64 {
+        let mut state = self.state();
         state.session += 1;
-        hub.turn(&mut state, false);
-        Session { hub: hub.clone(), id: state.session }
+        self.turn(&mut state, false);
+        state.session
     }
 
     pub(super) fn subscribe(hub: &Arc<Self>) -> BusReceiver {
@@ -114,6 +119,7 @@ impl Session {
         self.turn(true);
     }
 
+    #[cfg(any(test, feature = "testkit"))]
     pub(super) fn down(&self) {
         self.turn(false);
     }
@@ -184,33 +190,39 @@ impl BusReceiver {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn hub(capacity: usize) -> Arc<Hub> {
         Hub::new(capacity, &Metrics::new())
     }
 
+    async fn next(receiver: &mut BusReceiver) -> BusEvent {
+        tokio::time::timeout(Duration::from_secs(1), receiver.next()).await.expect("an event is due")
+    }
+
     fn message(text: &'static str) -> BusEvent {
         BusEvent::Message(Bytes::from_static(text.as_bytes()))
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_receiver_that_lost_the_news_of_the_link_hears_it_with_the_next_item() {
         let hub = hub(1);
         let mut receiver = Hub::subscribe(&hub);
         let session = Hub::begin(&hub);
         session.up();
         session.message(Bytes::from_static(b"news"));
-        assert_eq!(receiver.next().await, BusEvent::Gap);
-        assert_eq!(receiver.next().await, BusEvent::Subscribed);
-        assert_eq!(receiver.next().await, message("news"));
+        assert_eq!(next(&mut receiver).await, BusEvent::Gap);
+        assert_eq!(next(&mut receiver).await, BusEvent::Subscribed);
+        assert_eq!(next(&mut receiver).await, message("news"));
         session.message(Bytes::from_static(b"lost"));
         session.down();
-        assert_eq!(receiver.next().await, BusEvent::Gap);
-        assert_eq!(receiver.next().await, BusEvent::Disconnected);
+        assert_eq!(next(&mut receiver).await, BusEvent::Gap);
+        assert_eq!(next(&mut receiver).await, BusEvent::Disconnected);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_session_given_up_is_not_heard_any_more() {
         let hub = hub(8);
         let mut receiver = Hub::subscribe(&hub);
@@ -227,18 +239,18 @@ mod tests {
         session.message(Bytes::from_static(b"fresh"));
         let expected = [BusEvent::Subscribed, BusEvent::Disconnected, BusEvent::Subscribed, message("fresh")];
         for event in expected {
-            assert_eq!(receiver.next().await, event);
+            assert_eq!(next(&mut receiver).await, event);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_bus_that_is_gone_is_a_link_that_stays_down() {
         let hub = hub(8);
         Hub::begin(&hub).up();
         let mut receiver = Hub::subscribe(&hub);
         drop(hub);
-        assert_eq!(receiver.next().await, BusEvent::Subscribed);
-        assert_eq!(receiver.next().await, BusEvent::Disconnected);
+        assert_eq!(next(&mut receiver).await, BusEvent::Subscribed);
+        assert_eq!(next(&mut receiver).await, BusEvent::Disconnected);
         let silence = tokio::select! {
             biased;
             event = receiver.next() => Some(event),
@@ -247,13 +259,13 @@ mod tests {
         assert_eq!(silence, None);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_wait_for_an_event_can_be_given_up_and_begun_again() {
         let hub = hub(8);
         let session = Hub::begin(&hub);
         session.up();
         let mut receiver = Hub::subscribe(&hub);
-        assert_eq!(receiver.next().await, BusEvent::Subscribed);
+        assert_eq!(next(&mut receiver).await, BusEvent::Subscribed);
         for text in ["one", "two"] {
             tokio::select! {
                 biased;
@@ -261,7 +273,7 @@ mod tests {
                 () = tokio::task::yield_now() => {}
             }
             session.message(Bytes::from_static(text.as_bytes()));
-            assert_eq!(receiver.next().await, message(text));
+            assert_eq!(next(&mut receiver).await, message(text));
         }
     }
 }

@@ -128,7 +128,7 @@ impl Keeper {
             }
         };
         let _: Option<Infallible> = stopping.run_until_cancelled(lives).await;
-        Hub::begin(&self.hub).down();
+        self.hub.end();
         self.decide.send_replace(Publishing::Down("stopped".to_owned()));
     }
 
@@ -140,7 +140,7 @@ impl Keeper {
             ended = self.connect_and_watch(&session, &lost) => ended,
             () = lost.cancelled() => Err((ErrorKind::Io, "the connection was lost").into()),
         };
-        session.down();
+        self.hub.end();
         ended
     }
 

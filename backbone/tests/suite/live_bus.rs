@@ -5,11 +5,11 @@ mod redis_faults;
 
 use std::time::Duration;
 
-use crate::redis_server::RedisServer;
 use backbone::Error;
 use backbone::lifecycle::Lifecycle;
 use backbone::live_bus::{BusEvent, BusReceiver, LiveBus};
 use backbone::telemetry::Metrics;
+use backbone::testkit::RedisServer;
 use bytes::Bytes;
 use tokio::time::timeout;
 

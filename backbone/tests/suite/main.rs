@@ -6,6 +6,5 @@ mod deals;
 mod event_log;
 mod live_bus;
 mod logs;
-mod redis_server;
 mod testkit;
 mod write_path;
