@@ -24,8 +24,6 @@ pub mod health;
 pub mod lifecycle;
 pub mod live_bus;
 pub mod telemetry;
-#[cfg(feature = "testkit")]
-pub mod testkit;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -148,7 +149,10 @@ pub fn init_tracing(filter: &str, json: bool) -> Result<(), Error> {
     let filter = EnvFilter::builder()
         .parse(filter)
         .map_err(|error| Error::Broken { what: "the log filter", why: error.to_string() })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let first = if json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
     if first.is_err() {
         tracing::debug!("the log was set up before");

@@ -146,10 +146,10 @@ async fn create_account(context: &Context<'_>, role: Role, name: String, id: Opt
         Role::Seller | Role::Admin => (services.sellers.accounts(), services.buyers.accounts()),
     };
     let taken = || Problem::new(Code::Conflict, "the id belongs to another account");
-    if let Some(id) = id {
-        if services.read(others.find(id)).await?.is_some() {
-            return Err(taken().into());
-        }
+    if let Some(id) = id
+        && services.read(others.find(id)).await?.is_some()
+    {
+        return Err(taken().into());
     }
     let account = services.read(accounts.create(id, role, &name)).await?;
     if account.role != role || account.name != name {

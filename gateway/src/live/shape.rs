@@ -112,10 +112,10 @@ impl Shape {
         let result = self.execute(pushed);
         kept.results.insert(key, Arc::clone(&result));
         kept.order.push_back(key);
-        if kept.order.len() > KEPT {
-            if let Some(oldest) = kept.order.pop_front() {
-                kept.results.remove(&oldest);
-            }
+        if kept.order.len() > KEPT
+            && let Some(oldest) = kept.order.pop_front()
+        {
+            kept.results.remove(&oldest);
         }
         result
     }
