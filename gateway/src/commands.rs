@@ -39,12 +39,8 @@ enum Command {
     Schema,
     /// Check the settings and what they point at, and tell what they promise
     CheckConfig,
-    /// Make an example market: sellers, buyers, deals, and print the keys
-    Seed {
-        /// The demo market with its fixed ids and public keys
-        #[arg(id = "public", long = "demo")]
-        demo: bool,
-    },
+    /// Make an example market with random keys and print them; with --demo, the demo market and its public keys
+    Seed,
     /// Accounts, keys and access
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -102,7 +98,7 @@ async fn execute(command: Command, config: Config) -> Result<(), Failed> {
             println!("both databases are up to date");
             stores.close().await
         }
-        Command::Seed { demo } => seed::seed(config, demo).await,
+        Command::Seed => seed::seed(config).await,
         Command::Admin(command) => admin::run(config, command).await,
     }
 }
@@ -159,5 +155,17 @@ async fn patiently<F: Future<Output = Result<(), backbone::Error>>>(
             }
             outcome => return Ok(outcome?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
     }
 }

@@ -47,7 +47,9 @@ pub fn public(state: Public) -> Router {
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/deal", deal())
+        .route("/deal/{id}", get(rest::show))
         .route("/v1/deal", deal())
+        .route("/v1/deal/{id}", get(rest::show))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
 }

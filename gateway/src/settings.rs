@@ -30,7 +30,7 @@ pub struct Settings {
     /// Do not fill an empty embedded market with the demo
     #[arg(long, env = "DEALWIRE_NO_DEMO", global = true)]
     no_demo: bool,
-    /// Serve the demo market, whose keys are public, on an address other than loopback
+    /// Serve the demo market, whose keys are public, on an address other than loopback; with `seed`: make it
     #[arg(long, env = "DEALWIRE_DEMO", global = true)]
     demo: bool,
     /// NATS server (2.9 or newer) with JetStream: nats://host:4222

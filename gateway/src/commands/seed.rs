@@ -2,10 +2,11 @@
 
 use super::{Failed, Stores};
 use crate::demo;
-use crate::settings::Config;
+use crate::settings::{Config, Demo};
 
 /// Fills the market. A second time changes nothing.
-pub(super) async fn seed(config: Config, public: bool) -> Result<(), Failed> {
+pub(super) async fn seed(config: Config) -> Result<(), Failed> {
+    let public = config.demo == Demo::Anywhere;
     let stores = Stores::open(config).await?;
     stores.ready().await?;
     if public {

@@ -6,11 +6,12 @@ mod body;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{OriginalUri, RawQuery, State};
+use axum::extract::{OriginalUri, Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backbone::accounts::Role;
 use backbone::deal_table::{Cursor, DealFilter, DealOrder, Window};
+use backbone::ids::DealId;
 use seller_core::{Asked, DealWritten};
 
 use super::graphql::json_body;
@@ -77,6 +78,22 @@ pub(super) async fn list(
     }
     let deals: Vec<body::Shown<'_>> = page.deals.iter().map(|(_, deal)| deal.into()).collect();
     Ok((answer, Json(deals)).into_response())
+}
+
+/// `GET /deal/ID`: 200 with the deal, if the caller may see it.
+pub(super) async fn show(
+    State(public): State<Public>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (services, caller) = (&public.services, caller(&public.services, &headers).await?);
+    let missing = || Problem::new(Code::NotFound, "there is no such deal");
+    let id = id.parse().map(DealId).map_err(|_| missing())?;
+    let deal = match caller.role() {
+        Role::Buyer => services.read(services.buyers.deal(caller.buyer()?, id)).await?,
+        _ => services.read(services.sellers.deal(caller.seller()?, id)).await?,
+    };
+    Ok(Json(body::Shown::from(&deal.ok_or_else(missing)?)).into_response())
 }
 
 async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {

@@ -331,6 +331,9 @@ impl Session {
     }
 
     async fn write(&mut self, frames: Vec<frame::Frame>) -> Result<(), Ended> {
+        if frames.is_empty() {
+            return Ok(());
+        }
         let socket = &mut self.socket;
         let mut count = 0;
         let written = timeout(WRITE, async {
