@@ -21,7 +21,8 @@ const FIRST_OF_ROLE: &str =
 const ANY_ACCOUNT: &str = "SELECT EXISTS (SELECT 1 FROM account)";
 const INSERT_KEY: &str = "
     INSERT INTO api_key (id, account_id, hash, label, created_at) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (hash) DO NOTHING";
+    ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash
+    RETURNING id";
 const REVOKE_KEY: &str = "
     UPDATE api_key SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1 RETURNING revoked_at";
 const HOLDER: &str = "
@@ -166,16 +167,16 @@ impl Accounts {
         Ok(IssuedKey { id, account_id, key })
     }
 
-    /// Keeps a key whose text is known already: only for examples with public keys. A second time changes nothing.
+    /// Keeps a key whose text is known already, and returns its id: only for examples with public keys. A second time
+    /// changes nothing.
     pub async fn keep(&self, account_id: Uuid, label: Option<&str>, key: &str) -> Result<Uuid, Error> {
         let now = self.clock.now();
         let id = chance::row_id(now.as_micros());
         let hash = KeyHash::of(key);
-        on_db!(self.db.write(), pool => sqlx::query(INSERT_KEY)
+        let kept = on_db!(self.db.write(), pool => sqlx::query_scalar(INSERT_KEY)
             .bind(id).bind(account_id).bind(&hash.0[..]).bind(label).bind(now)
-            .execute(pool).await.map(|_| ()))
-        .map_err(|error| self.db.error(error))?;
-        Ok(id)
+            .fetch_one(pool).await);
+        kept.map_err(|error| self.db.error(error))
     }
 
     /// Revokes a key, once for all; `None` when there is no such key here.

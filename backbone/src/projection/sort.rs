@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::types::Json;
 
+use crate::contract::wire::Headers;
 use crate::contract::{Event, Subject};
 use crate::db::{Db, Tx};
 use crate::event_log::Record;
@@ -110,14 +111,15 @@ pub(super) async fn dead_subjects(db: &Db, tx: &mut Tx) -> Result<HashSet<String
 /// Keeps what is dead, and settles what a repair covers: the dead before it, not those after.
 pub(super) async fn keep_dead(db: &Db, tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Error> {
     for (record, reason) in &sorted.dead {
-        // PostgreSQL's text holds no NUL, and a dead event is the one that may bring it.
-        let reason = reason.replace('\0', "\u{fffd}");
+        let message = &record.message;
+        let headers: Headers =
+            message.headers.iter().map(|(name, value)| (without_nul(name), without_nul(value))).collect();
         on_tx!(tx, connection => sqlx::query(KEEP)
             .bind(record.sequence as i64)
-            .bind(record.subject.replace('\0', "\u{fffd}"))
-            .bind(&reason)
-            .bind(Json(&record.message.headers))
-            .bind(record.message.body.as_ref())
+            .bind(without_nul(&record.subject))
+            .bind(without_nul(reason))
+            .bind(Json(&headers))
+            .bind(message.body.as_ref())
             .execute(connection)
             .await
             .map(|_| ()))
@@ -133,6 +135,11 @@ pub(super) async fn keep_dead(db: &Db, tx: &mut Tx, sorted: &Sorted<'_>) -> Resu
         .map_err(|error| db.error(error))?;
     }
     Ok(())
+}
+
+/// PostgreSQL's text and JSON hold no NUL, and a dead event is the one that may bring it.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]

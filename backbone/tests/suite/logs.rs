@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use backbone::clock::Clock;
 use backbone::contract::Event;
+use backbone::contract::wire::Message;
 use backbone::event_log::{AppendAnswer, EventLog, Record, Tail};
 use backbone::lifecycle::Lifecycle;
 use backbone::position::{Epoch, Sequence};
 use backbone::telemetry::Metrics;
 use backbone::testkit::{NatsServer, wait_for};
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::types::Json;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// The market of every log here.
 pub(crate) const MARKET: &str = "market";
@@ -54,6 +59,23 @@ impl TestLog {
         };
         opened(&log).await;
         Self { log, home }
+    }
+
+    /// Writes a message past the log's rules, as only a fault could, at the place after its head. Only on SQLite;
+    /// tails see it with the next append.
+    pub(crate) async fn insert(&self, sequence: Sequence, (subject, message): &(String, Message)) {
+        let Home::Sqlite(folder) = &self.home else { panic!("a stream takes what it is sent") };
+        let options = SqliteConnectOptions::new().filename(folder.path().join("log.db"));
+        let mut file = SqliteConnection::connect_with(&options).await.expect("the log's file is there");
+        sqlx::query("INSERT INTO event (sequence, id, subject, headers, body) VALUES ($1, $2, $3, $4, $5)")
+            .bind(sequence as i64)
+            .bind(Uuid::from_u128(u128::MAX - u128::from(sequence)))
+            .bind(subject)
+            .bind(Json(&message.headers))
+            .bind(message.body.as_ref())
+            .execute(&mut file)
+            .await
+            .expect("the place is free");
     }
 
     /// The same log as another process beside this one sees it. On SQLite there is no such process.

@@ -1,0 +1,78 @@
+//! The runner when its log or its database goes away: it waits, says so, and goes on where it stood.
+
+use backbone::db::Db;
+use backbone::testkit::{NatsServer, Proxy, wait_until};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::begin;
+use super::ledger::{caught_up, make_table, start};
+use crate::databases::TestDb;
+use crate::deals::event;
+use crate::logs::{SOON, jetstream, opened, store};
+
+#[tokio::test]
+async fn a_database_that_goes_away_is_waited_for() {
+    let test = TestDb::postgres().await;
+    let (log, db) = begin(&test).await;
+    let url = test.url().expect("PostgreSQL has one");
+    let proxy = Proxy::in_front_of(url).await;
+    let worker = start(&log.log, &Db::postgres("seller database", &proxy.url(url)).expect("the URL is one"));
+    caught_up(&log.log, &db).await;
+
+    proxy.cut().await;
+    for number in 1..=50 {
+        store(&log.log, &event(number, 1), 0).await;
+    }
+    wait_until(SOON, "it says why it is not ready", async || !worker.complaint().is_empty()).await;
+    proxy.restore().await;
+
+    let all: Vec<_> = (1..=51).map(|sequence| (sequence, 1)).collect();
+    assert_eq!(caught_up(&log.log, &db).await, all);
+    assert_eq!(worker.complaint(), "");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_read_only_for_now_is_waited_for() {
+    let test = TestDb::postgres().await;
+    let (log, db) = begin(&test).await;
+    let url = test.url().expect("PostgreSQL has one");
+    let mut admin = PgConnection::connect(url).await.expect("PostgreSQL is up");
+    let name: String =
+        sqlx::query_scalar("SELECT current_database()").fetch_one(&mut admin).await.expect("it has a name");
+    let mut set = async |setting: &str| {
+        let statement = AssertSqlSafe(format!("ALTER DATABASE {name} {setting}"));
+        sqlx::query(statement).execute(&mut admin).await.expect("it is ours");
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        sqlx::query(others).execute(&mut admin).await.expect("they are ours");
+    };
+    set("SET default_transaction_read_only = on").await;
+    let worker = start(&log.log, &test.beside());
+    wait_until(SOON, "it says why it is not ready", async || worker.complaint().contains("read-only")).await;
+    set("RESET default_transaction_read_only").await;
+    assert_eq!(caught_up(&log.log, &db).await, [(1, 1)]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_dies_and_comes_back_is_followed_on() {
+    let (nats, test) = (NatsServer::start().await, TestDb::sqlite().await);
+    make_table(&test.db).await;
+    let log = jetstream(&nats.url());
+    let worker = start(&log, &test.db);
+    opened(&log).await;
+    store(&log, &event(1, 1), 0).await;
+    assert_eq!(caught_up(&log, &test.db).await.len(), 2);
+
+    nats.kill();
+    wait_until(SOON, "it says why it is not ready", async || !worker.complaint().is_empty()).await;
+    nats.restart().await;
+    opened(&log).await;
+    store(&log, &event(2, 1), 0).await;
+
+    assert_eq!(caught_up(&log, &test.db).await, [(1, 1), (2, 1), (3, 1)]);
+    wait_until(SOON, "it is ready again", async || worker.complaint().is_empty()).await;
+    worker.stop().await;
+}

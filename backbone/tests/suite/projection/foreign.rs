@@ -1,0 +1,62 @@
+//! Tables and a log that do not belong together: the worker stops and says so, and touches nothing.
+
+use backbone::db::Db;
+use backbone::{Error, on_db};
+
+use super::begin;
+use super::ledger::{caught_up, lines, place, start};
+use crate::databases::{TestDb, on_both_engines};
+use crate::deals::event;
+use crate::logs::{TestLog, store};
+
+on_both_engines! {
+    another_log_is_not_followed,
+    a_log_with_another_event_at_our_place_is_not_followed,
+    a_log_that_ends_before_our_place_is_not_followed,
+}
+
+async fn another_log_is_not_followed(test: TestDb) {
+    let (_log, db) = followed(&test).await;
+    let other = TestLog::sqlite().await;
+    store(&other.log, &event(1, 1), 0).await;
+    assert_refused(&other, &db, "epoch").await;
+}
+
+async fn a_log_with_another_event_at_our_place_is_not_followed(test: TestDb) {
+    let (log, db) = followed(&test).await;
+    on_db!(db.write(), pool => sqlx::query("UPDATE projection SET event_id = $1")
+        .bind(event(9, 9).id).execute(pool).await.map(|_| ()))
+    .expect("the place can be changed");
+    assert_refused(&log, &db, "another event stands at 2").await;
+}
+
+async fn a_log_that_ends_before_our_place_is_not_followed(test: TestDb) {
+    let (log, db) = followed(&test).await;
+    on_db!(db.write(), pool =>
+        sqlx::query("UPDATE projection SET position = 3").execute(pool).await.map(|_| ()))
+    .expect("the place can be changed");
+    assert_refused(&log, &db, "they stand at 3, where the log has nothing").await;
+}
+
+/// A log and tables that have followed it to its second event.
+async fn followed(test: &TestDb) -> (TestLog, Db) {
+    let (log, db) = begin(test).await;
+    store(&log.log, &event(1, 1), 0).await;
+    let worker = start(&log.log, &db);
+    caught_up(&log.log, &db).await;
+    worker.stop().await;
+    (log, db)
+}
+
+async fn assert_refused(log: &TestLog, db: &Db, reason: &str) {
+    let before = place(db).await;
+    let worker = start(&log.log, db);
+    let health = worker.health.clone();
+    match worker.end().await {
+        Err(Error::Broken { why, .. }) => assert!(why.contains(reason), "{why:?} does not say {reason:?}"),
+        other => panic!("it was followed: {other:?}"),
+    }
+    assert!(!health.down().is_empty(), "not ready");
+    assert_eq!(place(db).await, before);
+    assert_eq!(lines(db).await, [(1, 1), (2, 1)]);
+}
