@@ -24,7 +24,7 @@ pub struct Services {
     pub redis_url: String,
     /// `postgres://…` of a user that may create databases.
     pub postgres_admin_url: String,
-    _private: Option<(NatsServer, RedisServer, PostgresServer)>,
+    private: Option<(NatsServer, RedisServer, PostgresServer)>,
 }
 
 impl Services {
@@ -37,7 +37,7 @@ impl Services {
     pub async fn shared_or_private() -> Self {
         match [NATS, REDIS, POSTGRES].map(environment) {
             [Some(nats_url), Some(redis_url), Some(postgres_admin_url)] => {
-                Self { nats_url, redis_url, postgres_admin_url, _private: None }
+                Self { nats_url, redis_url, postgres_admin_url, private: None }
             }
             [None, None, None] => Self::private().await,
             _ => panic!("set all of {NATS}, {REDIS} and {POSTGRES}, or none"),
@@ -55,8 +55,30 @@ impl Services {
             nats_url: nats.url(),
             redis_url: redis.url(),
             postgres_admin_url: postgres.url(),
-            _private: Some((nats, redis, postgres)),
+            private: Some((nats, redis, postgres)),
         }
+    }
+
+    /// The private NATS, for a test that breaks it.
+    ///
+    /// # Panics
+    /// When the servers are shared: then they are not this test's to break.
+    pub fn nats(&self) -> &NatsServer {
+        &self.own().0
+    }
+
+    /// The private Redis; as [`Self::nats`].
+    pub fn redis(&self) -> &RedisServer {
+        &self.own().1
+    }
+
+    /// The private PostgreSQL; as [`Self::nats`].
+    pub fn postgres(&self) -> &PostgresServer {
+        &self.own().2
+    }
+
+    fn own(&self) -> &(NatsServer, RedisServer, PostgresServer) {
+        self.private.as_ref().expect("a test breaks only servers of its own: Services::private()")
     }
 
     /// The variables under which [`Self::shared_or_private`] finds these servers.

@@ -4,14 +4,14 @@ mod pages;
 
 use backbone::contract::{Deal, DealStatus, Item};
 use backbone::db::Db;
-use backbone::deal_table::{self, Write};
+use backbone::deal_table::{self, Scope, Write};
 use backbone::ids::{DealId, ItemId, SellerId};
 use backbone::money::{BasisPoints, Discount, MinorUnits};
 use backbone::time::Timestamp;
 use uuid::Uuid;
 
 use crate::databases::{TestDb, on_both_engines};
-use crate::deals::{deal, units};
+use crate::deals::{SELLER, deal, units};
 
 on_both_engines! {
     every_column_survives,
@@ -52,10 +52,12 @@ async fn every_column_survives(test: TestDb) {
     deals.push(Deal { name: "null".to_owned(), items: vec![], total_price: units(0), ..deal(22) });
     write(&test.db, &deals.iter().map(|deal| at(deal, 1, 7)).collect::<Vec<_>>()).await;
     for deal in deals {
-        let found = deal_table::find(&test.db, deal.id).await.expect("the table is there");
+        let found = deal_table::find(&test.db, Scope::Seller(deal.seller_id), deal.id)
+            .await
+            .expect("the table is there");
         assert_eq!(found.as_ref(), Some(&deal));
     }
-    let unknown = deal_table::find(&test.db, DealId(Uuid::from_u128(99))).await;
+    let unknown = deal_table::find(&test.db, Scope::Seller(SELLER), DealId(Uuid::from_u128(99))).await;
     assert_eq!(unknown.expect("the table is there"), None);
 }
 
@@ -104,7 +106,10 @@ async fn what_is_not_committed_is_not_there(test: TestDb) {
     let mut tx = test.db.begin().await.expect("the database is up");
     deal_table::upsert(&test.db, &mut tx, &[at(&deal(1), 1, 1)]).await.expect("it can be written");
     drop(tx);
-    assert_eq!(deal_table::find(&test.db, deal(1).id).await.expect("the table is there"), None);
+    assert_eq!(
+        deal_table::find(&test.db, Scope::Seller(SELLER), deal(1).id).await.expect("the table is there"),
+        None
+    );
     write(&test.db, &[at(&deal(1), 1, 1)]).await;
     assert_eq!(found(&test.db, 1).await, deal(1));
 }
@@ -120,7 +125,10 @@ async fn write(db: &Db, rows: &[Write<'_>]) {
 }
 
 async fn found(db: &Db, number: u128) -> Deal {
-    deal_table::find(db, deal(number).id).await.expect("the table is there").expect("it was written")
+    deal_table::find(db, Scope::Seller(SELLER), deal(number).id)
+        .await
+        .expect("the table is there")
+        .expect("it was written")
 }
 
 fn item(number: u32) -> Item {

@@ -2,10 +2,12 @@
 
 mod app;
 mod client;
+mod process;
 mod socket;
 
 pub(crate) use app::{BUYER_KEY, Backing, SELLER_KEY, TestApp};
-pub(crate) use client::{Answer, Client};
+pub(crate) use client::{Answer, CREATE, Client, UPDATE};
+pub(crate) use process::Process;
 pub(crate) use socket::{Socket, Subscription};
 
 use std::time::Duration;

@@ -25,9 +25,8 @@ pub(crate) enum Backing {
 /// A running app; its data goes with it.
 pub(crate) struct TestApp {
     pub(crate) app: App,
-    pub(crate) backing: Backing,
-    market: Option<(Services, Market)>,
-    folder: TempDir,
+    _market: Option<(Services, Market)>,
+    _folder: TempDir,
 }
 
 impl TestApp {
@@ -45,7 +44,7 @@ impl TestApp {
         };
         let config = config(market.as_ref().map(|(_, market)| market), folder.path().to_owned(), Roles::ALL);
         let app = App::start(config).await.expect("the app starts");
-        let started = Self { app, backing, market, folder };
+        let started = Self { app, _market: market, _folder: folder };
         if backing == Backing::Production {
             started.ready().await;
             demo::complete(started.app.backends()).await.expect("the demo is made");
@@ -53,15 +52,6 @@ impl TestApp {
         started.ready().await;
         started.caught_up().await;
         started
-    }
-
-    /// Another process's worth of roles on the same production market.
-    pub(crate) async fn another(&self, roles: Roles) -> App {
-        let (_, market) = self.market.as_ref().expect("only a production market takes a second app");
-        let app = App::start(config(Some(market), self.folder.path().to_owned(), roles)).await;
-        let app = app.expect("the app starts");
-        wait_until(DEADLINE, "the other app is ready", async || app.health().down().is_empty()).await;
-        app
     }
 
     /// Waits until every part is up.

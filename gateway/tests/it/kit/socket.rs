@@ -18,20 +18,29 @@ pub(crate) struct Socket {
 impl Socket {
     /// Connected, nothing said yet.
     pub(crate) async fn connect(url: &str, subprotocol: &str) -> Self {
+        Self::try_connect(url, subprotocol).await.expect("the gateway upgrades")
+    }
+
+    async fn try_connect(url: &str, subprotocol: &str) -> Option<Self> {
         let url = format!("{}/graphql", url.replacen("http", "ws", 1));
         let mut request = url.into_client_request().expect("a URL");
         let subprotocol = subprotocol.parse().expect("a header value");
         request.headers_mut().insert("sec-websocket-protocol", subprotocol);
-        let (stream, _) = connect_async(request).await.expect("the gateway upgrades");
-        Self { stream }
+        let (stream, _) = connect_async(request).await.ok()?;
+        Some(Self { stream })
     }
 
     /// Connected and acknowledged with a key.
     pub(crate) async fn open(url: &str, key: &str) -> Self {
-        let mut socket = Self::connect(url, "graphql-transport-ws").await;
-        socket.send(json!({ "type": "connection_init", "payload": { "x-api-key": key } })).await;
-        assert_eq!(socket.message().await, json!({ "type": "connection_ack" }));
-        socket
+        Self::try_open(url, key).await.expect("the gateway acknowledges")
+    }
+
+    /// As [`Socket::open`]; `None` when the gateway is not there, or ends the socket.
+    pub(crate) async fn try_open(url: &str, key: &str) -> Option<Self> {
+        let mut socket = Self::try_connect(url, "graphql-transport-ws").await?;
+        let init = json!({ "type": "connection_init", "payload": { "x-api-key": key } });
+        socket.stream.send(Message::text(init.to_string())).await.ok()?;
+        (socket.try_message().await? == json!({ "type": "connection_ack" })).then_some(socket)
     }
 
     pub(crate) async fn send(&mut self, message: Value) {
@@ -50,7 +59,7 @@ impl Socket {
                 Some(Ok(Message::Text(text))) => {
                     let message: Value = serde_json::from_str(&text).expect("JSON");
                     if message["type"] == "ping" {
-                        self.send(json!({ "type": "pong" })).await;
+                        self.stream.send(Message::text(r#"{"type":"pong"}"#)).await.ok()?;
                         continue;
                     }
                     return Some(message);
@@ -85,6 +94,9 @@ impl Socket {
     }
 }
 
+const DEALS: &str = "subscription($after: Position) {
+    dealChanged(after: $after) { type position changedFields deal { id sellerId name version status } } }";
+
 /// One subscription on a socket of its own.
 pub(crate) struct Subscription {
     socket: Socket,
@@ -95,9 +107,16 @@ pub(crate) struct Subscription {
 impl Subscription {
     /// `dealChanged`, after a position or from now on. "From now on" holds once this returns.
     pub(crate) async fn deals(url: &str, key: &str, after: Option<&str>) -> Self {
-        let query = "subscription($after: Position) {
-            dealChanged(after: $after) { type position changedFields deal { id sellerId name version status } } }";
-        Self::open(url, key, query, json!({ "after": after })).await
+        Self::open(url, key, DEALS, json!({ "after": after })).await
+    }
+
+    /// As [`Subscription::deals`]; `None` when the gateway is not there, or ends the socket.
+    pub(crate) async fn try_deals(url: &str, key: &str, after: Option<&str>) -> Option<Self> {
+        let mut socket = Socket::try_open(url, key).await?;
+        let payload = json!({ "query": DEALS, "variables": { "after": after } });
+        let subscribe = json!({ "type": "subscribe", "id": "1", "payload": payload });
+        socket.stream.send(Message::text(subscribe.to_string())).await.ok()?;
+        Some(Self { socket, position: after.map(str::to_owned) })
     }
 
     pub(crate) async fn open(url: &str, key: &str, query: &str, variables: Value) -> Self {
@@ -128,12 +147,15 @@ impl Subscription {
         self.try_next().await.expect("the socket is open")
     }
 
-    /// The next change; `None` when the socket has ended.
+    /// The next change; `None` when the socket has ended, or the gateway says to come again.
     pub(crate) async fn try_next(&mut self) -> Option<Value> {
         loop {
             let mut message = self.socket.try_message().await?;
             if message["id"] == "begun" {
                 continue;
+            }
+            if message["type"] == "error" && message["payload"][0]["extensions"]["retryable"] == true {
+                return None;
             }
             assert_eq!(message["type"], "next", "{message}");
             let data = message["payload"]["data"].take();

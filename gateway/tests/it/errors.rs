@@ -1,0 +1,102 @@
+//! Bad requests: each gets a code, none harms the server.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::kit::{Answer, BUYER_KEY, Client, SELLER_KEY, Socket, TestApp, on_both};
+
+on_both!(bad_requests_get_a_code, bad_positions_are_refused, roles_are_kept_apart);
+
+async fn raw(client: &Client, kind: &str, accept: &str, body: String) -> Answer {
+    let request =
+        client.request(Method::POST, "/graphql").header("content-type", kind).header("accept", accept);
+    Answer::read(request.body(body).send().await.expect("the gateway answers")).await
+}
+
+async fn bad_requests_get_a_code(app: TestApp) {
+    let client = app.client(SELLER_KEY);
+    let (json_kind, own_kind) = ("application/json", "application/graphql-response+json");
+    let bomb = {
+        let fragments: String =
+            (0..30).map(|n| format!("fragment f{n} on Query {{ ...f{} ...f{} }} ", n + 1, n + 1)).collect();
+        format!("{{ ...f0 }} {fragments} fragment f30 on Query {{ __typename }}")
+    };
+    let query = |text: &str| json!({ "query": text }).to_string();
+    let table = [
+        (json_kind, "{".to_owned(), 400, "BAD_REQUEST"),
+        ("text/plain", query("{ __typename }"), 400, "BAD_REQUEST"),
+        (json_kind, "[]".to_owned(), 400, "BAD_REQUEST"),
+        (json_kind, "{}".to_owned(), 400, "BAD_REQUEST"),
+        (json_kind, query(&"x".repeat(300 << 10)), 413, "PAYLOAD_TOO_LARGE"),
+        (json_kind, query("{"), 400, "GRAPHQL_PARSE_FAILED"),
+        (json_kind, query("{ nothing }"), 400, "GRAPHQL_VALIDATION_FAILED"),
+        (json_kind, query("{ deal(id: 1.5) { id } }"), 400, "GRAPHQL_VALIDATION_FAILED"),
+        (json_kind, query("query a { __typename } query b { __typename }"), 400, "GRAPHQL_VALIDATION_FAILED"),
+        (json_kind, query(&bomb), 400, "QUERY_TOO_COMPLEX"),
+        (json_kind, query("subscription { dealChanged { type } }"), 400, "BAD_REQUEST"),
+    ];
+    for (kind, body, status, code) in table {
+        let said: String = body.chars().take(60).collect();
+        let answer = raw(&client, kind, own_kind, body).await;
+        assert_eq!((answer.status, answer.code()), (status, code), "{said}");
+        assert!(answer.body["errors"][0]["extensions"]["retryable"].is_boolean(), "{said}");
+        assert_eq!(answer.body.get("data").unwrap_or(&Value::Null), &Value::Null, "{said}");
+    }
+    let as_json = raw(&client, json_kind, json_kind, query("{ nothing }")).await;
+    assert_eq!((as_json.status, as_json.code()), (200, "GRAPHQL_VALIDATION_FAILED"));
+
+    let get = async |query: &str| {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let request = client.request(Method::GET, &format!("/graphql?query={query}"));
+        Answer::read(request.send().await.expect("the gateway answers")).await
+    };
+    assert_eq!(get("mutation { createSeller(name: \"x\") { id } }").await.code(), "BAD_REQUEST");
+    assert_eq!(get("{ viewer { role } }").await.data(), json!({ "viewer": { "role": "SELLER" } }));
+    app.stop().await;
+}
+
+async fn bad_positions_are_refused(app: TestApp) {
+    let epoch = app.app.backends().log.epoch().await.expect("the log is there");
+    let beyond = backbone::position::Position::end_of(epoch, 1_000_000).encode();
+    let foreign = backbone::position::Position::end_of(backbone::position::Epoch(7), 1).encode();
+    let mut socket = app.socket(BUYER_KEY).await;
+    for (id, after) in [("a", "garbage"), ("b", &beyond), ("c", &foreign)] {
+        let query = "subscription($after: Position) { dealChanged(after: $after) { type } }";
+        socket.subscribe(id, query, json!({ "after": after })).await;
+        let answer = socket.message().await;
+        assert_eq!((&answer["type"], &answer["id"]), (&json!("error"), &json!(id)));
+        assert_eq!(answer["payload"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
+        assert_eq!(answer["payload"][0]["extensions"]["fields"][0]["path"], "after");
+    }
+    app.stop().await;
+}
+
+async fn roles_are_kept_apart(app: TestApp) {
+    let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
+    let nobody = Client::new(&app.url(), None);
+    assert_eq!(nobody.ask("{ viewer { id } }", json!({})).await.code(), "UNAUTHENTICATED");
+    let unknown = app.client("unknown").ask("{ viewer { id } }", json!({})).await;
+    assert_eq!((unknown.status, unknown.code()), (401, "UNAUTHENTICATED"));
+    for (client, query) in [
+        (&seller, "{ dealsForBuyer { nodes { id } } }"),
+        (&buyer, "{ dealsForSeller { nodes { id } } }"),
+        (&buyer, "mutation { revokeAccess(buyerId: \"90d57fe0-0fa1-4dae-a51c-917cc82bcddc\") { granted } }"),
+        (&seller, "mutation { createBuyer(name: \"x\") { id } }"),
+    ] {
+        assert_eq!(client.ask(query, json!({})).await.code(), "FORBIDDEN", "{query}");
+    }
+    let accounts = app.app.backends().sellers.accounts();
+    let admin = accounts.create(None, backbone::accounts::Role::Admin, "operator").await.expect("an account");
+    let key = accounts.issue(admin.id, None).await.expect("a key").key;
+    let admin = app.client(&key);
+    let made = admin.data("mutation { createBuyer(name: \"new\") { id role } }", json!({})).await;
+    let issue = "mutation($id: ID!) { issueApiKey(accountId: $id) { id key } }";
+    let issued = admin.data(issue, json!({ "id": made["createBuyer"]["id"] })).await["issueApiKey"].clone();
+    let key = issued["key"].as_str().expect("a key");
+    assert_eq!(app.client(key).data("{ viewer { name } }", json!({})).await["viewer"]["name"], "new");
+    let mut socket = Socket::open(&app.url(), key).await;
+    admin.data("mutation($id: ID!) { revokeApiKey(id: $id) { id } }", json!({ "id": issued["id"] })).await;
+    assert_eq!(socket.closed().await, 4403, "a revoked key ends what it has opened");
+    assert_eq!(app.client(key).ask("{ viewer { name } }", json!({})).await.code(), "UNAUTHENTICATED");
+    app.stop().await;
+}

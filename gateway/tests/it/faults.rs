@@ -1,0 +1,187 @@
+//! What breaks while the market is at work, and that nothing is lost and nothing happens twice.
+
+mod load;
+
+use std::time::Duration;
+
+use backbone::testkit::{Market, Services, wait_until};
+use tokio::time::Instant;
+
+use crate::kit::{BUYER_KEY, Client, DEADLINE, Process, SELLER_KEY, UPDATE};
+use load::Load;
+use serde_json::json;
+
+/// A production market of its own servers, with a process for each role.
+struct Separate {
+    services: Services,
+    gateway: Process,
+    seller: Process,
+    buyer: Process,
+}
+
+impl Separate {
+    async fn start() -> Self {
+        let services = Services::private().await;
+        let market = services.market().await;
+        let process = |role: &str| {
+            let mut environment = market.environment().to_vec();
+            environment.push(("DEALWIRE_ROLES", role));
+            Process::spawn(&environment)
+        };
+        let started = Self {
+            gateway: process("gateway"),
+            seller: process("seller"),
+            buyer: process("buyer"),
+            services,
+        };
+        seed(&market).await;
+        for process in [&started.gateway, &started.seller, &started.buyer] {
+            process.ready().await;
+        }
+        started
+    }
+}
+
+/// Makes the demo market.
+async fn seed(market: &Market) {
+    let seeded = tokio::process::Command::new(env!("CARGO_BIN_EXE_dealwire"))
+        .args(["seed", "--demo"])
+        .envs(market.environment())
+        .stdout(std::process::Stdio::null())
+        .status()
+        .await;
+    assert!(seeded.expect("the binary runs").success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedded_market_survives_kill_9() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data_dir = folder.path().to_str().expect("a path of text");
+    let mut process = Process::spawn(&[("DEALWIRE_DATA_DIR", data_dir)]);
+    process.ready().await;
+    let load = Load::start(&process.url()).await;
+    for _ in 0..3 {
+        load.run_for(40).await;
+        process.kill().await;
+        process.start();
+    }
+    process.ready().await;
+    load.run_for(40).await;
+    load.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_production_market_survives_kill_9_of_each_process() {
+    let mut market = Separate::start().await;
+    let load = Load::start(&market.gateway.url()).await;
+    for role in 0..3 {
+        load.run_for(30).await;
+        let process = match role {
+            0 => &mut market.buyer,
+            1 => &mut market.gateway,
+            _ => &mut market.seller,
+        };
+        process.kill().await;
+        process.start();
+        process.ready().await;
+    }
+    load.run_for(30).await;
+    load.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_may_die_under_load() {
+    let market = Separate::start().await;
+    let load = Load::start(&market.gateway.url()).await;
+    load.run_for(20).await;
+
+    market.services.nats().kill();
+    let asked = Instant::now();
+    let demo = json!({ "input": { "id": "56c5e92a-683b-430e-8466-5721c7cacb90", "name": "now?" } });
+    let refused = Client::new(&market.gateway.url(), Some(SELLER_KEY)).ask(UPDATE, demo).await;
+    assert!(["UNAVAILABLE", "UNKNOWN_OUTCOME"].contains(&refused.code()), "{refused:?}");
+    assert!(asked.elapsed() < Duration::from_secs(6), "answered within the budget");
+    let read = Client::new(&market.gateway.url(), Some(BUYER_KEY));
+    read.data("{ dealsForBuyer { nodes { id } } }", json!({})).await;
+    market.services.nats().restart().await;
+    load.run_for(20).await;
+
+    market.services.postgres().kill();
+    wait_until(DEADLINE, "queries say that their database is away", async || {
+        read.ask("{ dealsForBuyer { nodes { id } } }", json!({})).await.body["errors"].is_array()
+    })
+    .await;
+    market.services.postgres().restart().await;
+    load.run_for(20).await;
+    load.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_may_be_away_for_ten_seconds() {
+    let market = Separate::start().await;
+    let load = Load::start(&market.gateway.url()).await;
+    load.run_for(20).await;
+    market.services.redis().kill();
+    // The load goes on meanwhile, and so do the pushes: the feed is polled.
+    let away = Instant::now();
+    while away.elapsed() < Duration::from_secs(10) {
+        load.run_for(10).await;
+    }
+    market.services.redis().restart().await;
+    load.run_for(40).await;
+    load.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_may_come_later_than_the_process() {
+    let services = Services::private().await;
+    let market = services.market().await;
+    services.nats().kill();
+    services.redis().kill();
+    services.postgres().kill();
+    let process = Process::spawn(&market.environment());
+    wait_until(DEADLINE, "the process says that it is not ready", async || {
+        process.ready_status().await == 503
+    })
+    .await;
+    services.postgres().restart().await;
+    services.redis().restart().await;
+    assert_eq!(process.ready_status().await, 503, "the log is still away");
+    services.nats().restart().await;
+    process.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_holds_the_data_directory() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data_dir = folder.path().to_str().expect("a path of text");
+    let process = Process::spawn(&[("DEALWIRE_DATA_DIR", data_dir)]);
+    process.ready().await;
+    let run = async |arguments: &[&str]| {
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_dealwire"))
+            .args(arguments)
+            .env("DEALWIRE_DATA_DIR", data_dir)
+            .output()
+            .await
+            .expect("the binary runs")
+    };
+    let second = run(&["serve", "--listen", "127.0.0.1:0"]).await;
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("is in use by another process"));
+    wait_until(DEADLINE, "commands find the server", async || folder.path().join("server.json").exists())
+        .await;
+    let made = run(&["admin", "create-buyer", "--name", "late buyer"]).await;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let id = String::from_utf8(made.stdout).expect("text").trim().to_owned();
+    let issued = run(&["admin", "issue-key", "--account", &id]).await;
+    let issued = String::from_utf8(issued.stdout).expect("text");
+    let key = issued.split_whitespace().nth(1).expect("an id and a key");
+    let viewer = Client::new(&process.url(), Some(key)).data("{ viewer { id name } }", json!({})).await;
+    assert_eq!(viewer["viewer"], json!({ "id": id, "name": "late buyer" }));
+    drop(process);
+    wait_until(DEADLINE, "public keys are refused beyond loopback", async || {
+        let open = run(&["serve", "--listen", "0.0.0.0:0"]).await;
+        !open.status.success() && String::from_utf8_lossy(&open.stderr).contains("keys are public")
+    })
+    .await;
+}

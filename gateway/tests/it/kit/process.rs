@@ -1,0 +1,65 @@
+//! The real binary as a process of its own.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use backbone::testkit::{Port, wait_until};
+use tokio::process::{Child, Command};
+
+use super::{Client, DEADLINE};
+
+/// One `dealwire serve`, killed when dropped.
+pub(crate) struct Process {
+    environment: Vec<(String, String)>,
+    port: Port,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// Starts it; it may not be ready yet.
+    pub(crate) fn spawn(environment: &[(&str, &str)]) -> Self {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut process = Self { environment: environment.collect(), port: Port::reserve(), child: None };
+        process.start();
+        process
+    }
+
+    /// Starts it again, on the same port.
+    pub(crate) fn start(&mut self) {
+        let child = Command::new(env!("CARGO_BIN_EXE_dealwire"))
+            .arg("serve")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env("DEALWIRE_LISTEN", self.port.addr().to_string())
+            .env("DEALWIRE_LOG", "warn")
+            .env("DEALWIRE_DRAIN_SECONDS", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        self.child = Some(child.expect("the binary starts"));
+    }
+
+    /// kill -9, and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().await.expect("it can be killed");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.port.addr())
+    }
+
+    /// The status of `/health/ready`; 0 when nobody answers.
+    pub(crate) async fn ready_status(&self) -> u16 {
+        let request = Client::new(&self.url(), None).request(reqwest::Method::GET, "/health/ready");
+        match request.timeout(Duration::from_secs(2)).send().await {
+            Ok(answer) => answer.status().as_u16(),
+            Err(_) => 0,
+        }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        wait_until(DEADLINE, "the process is ready", async || self.ready_status().await == 200).await;
+    }
+}
