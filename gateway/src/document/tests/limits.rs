@@ -1,3 +1,5 @@
+//! What a document may not be: too large, too deep, no GraphQL, without end.
+
 use super::*;
 
 const INTROSPECTION: &str = include_str!("introspection.graphql");

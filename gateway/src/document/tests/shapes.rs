@@ -1,3 +1,5 @@
+//! What shares a shape, and what does not.
+
 use std::collections::BTreeSet;
 
 use async_graphql::{

@@ -1,3 +1,5 @@
+//! The rules of a subscription's root.
+
 use async_graphql_value::Value;
 
 use super::*;

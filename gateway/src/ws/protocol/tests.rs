@@ -1,3 +1,5 @@
+//! Every transition and every close code as tables, then random walks.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use backbone::testkit::{Market, Services, wait_until};
 use gateway::app::App;
-use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::settings::{Config, Demo, Mode, Roles};
 use tempfile::TempDir;
@@ -32,7 +31,6 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// With the demo market, ready.
     pub(crate) async fn start(backing: Backing) -> Self {
-        install_tls_provider();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let market = match backing {
             Backing::Embedded => None,

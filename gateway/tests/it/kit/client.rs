@@ -1,5 +1,6 @@
 //! A client of GraphQL over HTTP and of REST.
 
+use gateway::commands::install_tls_provider;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
@@ -49,6 +50,7 @@ impl Answer {
 
 impl Client {
     pub(crate) fn new(url: &str, key: Option<&str>) -> Self {
+        install_tls_provider();
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { http, url: url.to_owned(), key: key.map(str::to_owned) }
     }
