@@ -17,6 +17,8 @@ use crate::Error;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A statement that takes longer is stuck, not slow: the server ends it.
 const STATEMENT_TIMEOUT: &str = "30s";
+/// A process that is stopped in the middle of a transaction must not keep its rows locked: a standby waits for them.
+const IDLE_TIMEOUT: &str = "3s";
 const READERS: u32 = 4;
 const POSTGRES_VERSION: &str = "SELECT 'PostgreSQL ' || current_setting('server_version')";
 const SQLITE_VERSION: &str = "SELECT 'SQLite ' || sqlite_version()";
@@ -97,9 +99,11 @@ impl Db {
     /// [`Error::Broken`] when the URL is none.
     pub fn postgres(what: &'static str, url: &str) -> Result<Self, Error> {
         let options: PgConnectOptions = url.parse().map_err(|error| Error::broken(what, error))?;
-        let options = options
-            .application_name("dealwire")
-            .options([("statement_timeout", STATEMENT_TIMEOUT), ("timezone", "UTC")]);
+        let options = options.application_name("dealwire").options([
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
+            ("timezone", "UTC"),
+        ]);
         let pool = PgPoolOptions::new()
             .max_connections(12)
             .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 
 /// The settings as given. [`Settings::check`] makes a [`Config`] of them.
 #[derive(Args, Clone, Debug)]
@@ -28,10 +29,10 @@ pub struct Settings {
     #[arg(long, env = "DEALWIRE_MARKET", default_value = "market", global = true)]
     market: String,
     /// Do not fill an empty embedded market with the demo
-    #[arg(long, env = "DEALWIRE_NO_DEMO", global = true)]
+    #[arg(long, env = "DEALWIRE_NO_DEMO", value_parser = FalseyValueParser::new(), global = true)]
     no_demo: bool,
     /// Serve the demo market, whose keys are public, on an address other than loopback; with `seed`: make it
-    #[arg(long, env = "DEALWIRE_DEMO", global = true)]
+    #[arg(long, env = "DEALWIRE_DEMO", value_parser = FalseyValueParser::new(), global = true)]
     demo: bool,
     /// NATS server (2.9 or newer) with JetStream: nats://host:4222
     #[arg(long, env = "DEALWIRE_NATS_URL", hide_env_values = true, global = true)]
@@ -52,7 +53,7 @@ pub struct Settings {
     #[arg(long, env = "DEALWIRE_LOG", default_value = "info", global = true)]
     log: String,
     /// Log as JSON, a line an event
-    #[arg(long, env = "DEALWIRE_LOG_JSON", global = true)]
+    #[arg(long, env = "DEALWIRE_LOG_JSON", value_parser = FalseyValueParser::new(), global = true)]
     log_json: bool,
 }
 
