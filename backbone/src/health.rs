@@ -1,15 +1,20 @@
-//! What a process needs before it is ready, part by part.
+//! What a process needs before it is ready, part by part, and what it can go on without once it was there.
 
 use std::sync::{Arc, Mutex};
 
-/// The parts of one process. Ready when all are up.
+/// The parts of one process. Ready when none is down.
 #[derive(Clone, Default)]
 pub struct Health {
-    parts: Arc<Mutex<Parts>>,
+    parts: Arc<Mutex<Vec<(&'static str, State)>>>,
 }
 
-/// Names, and why those that are down are down.
-type Parts = Vec<(&'static str, Result<(), String>)>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Up,
+    /// It was up, and its loss takes something away, not everything.
+    Degraded(String),
+    Down(String),
+}
 
 /// The owner's end of one part. Down until it says otherwise.
 #[derive(Clone)]
@@ -22,19 +27,32 @@ impl Health {
     /// Adds a part, not yet up.
     pub fn part(&self, name: &'static str) -> Part {
         let mut parts = self.lock();
-        parts.push((name, Err("starting".to_owned())));
+        parts.push((name, State::Down("starting".to_owned())));
         Part { health: self.clone(), index: parts.len() - 1 }
     }
 
-    /// The parts that are down, with why.
+    /// The parts without which the process is not ready, with why.
     pub fn down(&self) -> Vec<(&'static str, String)> {
-        let down = |(name, state): &(&'static str, Result<(), String>)| {
-            state.as_ref().err().map(|why| (*name, why.clone()))
-        };
-        self.lock().iter().filter_map(down).collect()
+        self.told(|state| match state {
+            State::Down(why) => Some(why),
+            State::Up | State::Degraded(_) => None,
+        })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
+    /// The parts that the process goes on without, with why.
+    pub fn degraded(&self) -> Vec<(&'static str, String)> {
+        self.told(|state| match state {
+            State::Degraded(why) => Some(why),
+            State::Up | State::Down(_) => None,
+        })
+    }
+
+    fn told(&self, why: impl Fn(&State) -> Option<&String>) -> Vec<(&'static str, String)> {
+        let parts = self.lock();
+        parts.iter().filter_map(|(name, state)| Some((*name, why(state)?.clone()))).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(&'static str, State)>> {
         self.parts.lock().expect("nothing panics while it holds this lock")
     }
 }
@@ -42,23 +60,57 @@ impl Health {
 impl Part {
     /// The part works.
     pub fn up(&self) {
-        self.set(Ok(()));
+        self.set(|_| State::Up);
     }
 
-    /// The part does not work. Said once in the process's own log, not at every attempt.
+    /// The part does not work, and the process is not ready.
     pub fn down(&self, why: impl std::fmt::Display) {
-        self.set(Err(why.to_string()));
+        self.set(|_| State::Down(why.to_string()));
     }
 
-    fn set(&self, state: Result<(), String>) {
+    /// What the part stands on is away. A process that starts waits for it; one that had it stays ready for all that
+    /// does not need it: what all processes share is no reason to take each of them from its load balancer.
+    pub fn away(&self, why: impl std::fmt::Display) {
+        self.set(|state| match state {
+            State::Down(_) => State::Down(why.to_string()),
+            State::Up | State::Degraded(_) => State::Degraded(why.to_string()),
+        });
+    }
+
+    /// A change is said in the process's own log, once.
+    fn set(&self, change: impl FnOnce(&State) -> State) {
         let mut parts = self.health.lock();
         let (name, held) = &mut parts[self.index];
-        if held.is_ok() != state.is_ok() || (held.is_err() && *held != state) {
-            match &state {
-                Ok(()) => tracing::info!(part = name, "{name} is up"),
-                Err(why) => tracing::warn!(part = name, why, "{name} is down: {why}"),
-            }
+        let state = change(held);
+        if *held == state {
+            return;
+        }
+        match &state {
+            State::Up => tracing::info!(part = name, "{name} is up"),
+            State::Degraded(why) => tracing::warn!(part = name, why, "going on without {name}: {why}"),
+            State::Down(why) => tracing::warn!(part = name, why, "{name} is down: {why}"),
         }
         *held = state;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Health;
+
+    #[test]
+    fn a_process_waits_for_a_part_and_may_lose_it_later() {
+        let health = Health::default();
+        let (tables, log) = (health.part("tables"), health.part("log"));
+        assert_eq!(health.down().len(), 2);
+        tables.up();
+        log.away("not there yet");
+        assert_eq!(health.down(), [("log", "not there yet".to_owned())]);
+        log.up();
+        assert!(health.down().is_empty() && health.degraded().is_empty());
+        log.away("lost");
+        tables.down("lost too");
+        assert_eq!(health.down(), [("tables", "lost too".to_owned())]);
+        assert_eq!(health.degraded(), [("log", "lost".to_owned())]);
     }
 }

@@ -112,8 +112,13 @@ impl<P: Projection> Worker<P> {
             let standing_by = match ended {
                 Ok(never) => match never {},
                 Err(Error::Conflict { .. }) => true,
-                Err(error @ Error::Unavailable { .. }) => {
+                // An event that this binary cannot read: a newer one must come.
+                Err(error @ Error::Unavailable { what: this, .. }) if this == P::NAME => {
                     self.health.down(&error);
+                    false
+                }
+                Err(error @ Error::Unavailable { .. }) => {
+                    self.health.away(&error);
                     false
                 }
                 Err(error @ Error::Broken { .. }) => {

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::MarketAccounts;
 use crate::auth::KeyRing;
 use crate::backends::{Backends, DataDir};
 use crate::demo;
@@ -209,7 +210,8 @@ impl Parts<'_> {
         self.lifecycle.spawn_support("key ring", endless(keys.clone().keep_checking(stopping())));
         let keeper = live::keep(Arc::clone(&feed), bus.subscribe(), self.health.part("feed"), stopping());
         self.lifecycle.spawn_support("feed", endless(keeper));
-        let services = Services { sellers, buyers, log, keys: keys.clone() };
+        let accounts = MarketAccounts::new(&sellers, &buyers);
+        let services = Services { sellers, buyers, log, keys: keys.clone(), accounts };
         let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
         let drain = (self.lifecycle.clone(), self.config.drain);
         let sockets = Sockets::new(executor.clone(), keys, feed, drain, self.metrics);
@@ -247,7 +249,13 @@ impl StoreWatch {
         let Self { backends, log, bus, sellers, buyers } = self;
         let (mut seller_tables, mut buyer_tables) = (false, false);
         loop {
-            let look_at_log = async { report(&log, backends.log.epoch()).await };
+            // Without the log mutations are refused, and all else goes on.
+            let look_at_log = async {
+                match look(backends.log.epoch()).await {
+                    Ok(()) => log.up(),
+                    Err(why) => log.away(why),
+                }
+            };
             let look_at_sellers = async {
                 let Some(part) = &sellers else { return };
                 seller_tables = seller_tables || report(part, backends.sellers.migrate()).await;
@@ -263,9 +271,9 @@ impl StoreWatch {
                 }
             };
             tokio::join!(look_at_log, look_at_sellers, look_at_buyers);
-            if let Some(part) = bus.as_ref().filter(|_| backends.bus.is_up()) {
-                // Once it was up, being without it only makes pushes slower: the feed is polled.
-                part.up();
+            if let Some(part) = &bus {
+                // Without it pushes are slower: the feed is polled.
+                if backends.bus.is_up() { part.up() } else { part.away("not connected") }
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -277,18 +285,21 @@ impl StoreWatch {
 
 /// Tells a part's state by the outcome of a call; whether it was a good one.
 async fn report<T>(part: &Part, call: impl Future<Output = Result<T, Error>>) -> bool {
-    match timeout(LOOK * 5, call).await {
-        Ok(Ok(_)) => part.up(),
-        Ok(Err(error)) => {
-            part.down(&error);
-            return false;
-        }
-        Err(_) => {
-            part.down("no answer");
-            return false;
-        }
+    let outcome = look(call).await;
+    match &outcome {
+        Ok(()) => part.up(),
+        Err(why) => part.down(why),
     }
-    true
+    outcome.is_ok()
+}
+
+/// Why a call did not succeed, if it did not.
+async fn look<T>(call: impl Future<Output = Result<T, Error>>) -> Result<(), String> {
+    match timeout(LOOK * 5, call).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer".to_owned()),
+    }
 }
 
 /// Ends the process if the market holds the demo's keys, as soon as that can be told.

@@ -16,7 +16,7 @@ use backbone::telemetry::{Metrics, init_tracing};
 use clap::{Parser, Subcommand};
 use tokio::time::{Instant, sleep};
 
-use crate::backends::{Backends, DataDir};
+use crate::backends::{Backends, DataDir, DataDirError};
 use crate::settings::{Config, Mode, Settings};
 
 /// The live side of a trading platform: a GraphQL gateway with subscriptions that lose nothing
@@ -115,7 +115,10 @@ impl Stores {
     /// Embedded: another process holds the data directory.
     async fn open(config: Config) -> Result<Self, Failed> {
         let data_dir = match &config.mode {
-            Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir)?),
+            Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir).map_err(|error| match error {
+                in_use @ DataDirError::InUse(_) => format!("{in_use}: stop it first"),
+                other => other.to_string(),
+            })?),
             Mode::Production { .. } => None,
         };
         let lifecycle = Lifecycle::new();

@@ -54,9 +54,11 @@ fn services<'a>(context: &Context<'a>) -> &'a Services {
     context.data_unchecked::<Services>()
 }
 
-/// The caller, who must have come with a key.
+/// The caller, who must have come with a key. What is pushed is rendered once for all who see it, so there is no caller:
+/// a field that asks for one fails there instead of showing one viewer's view to another.
 fn principal<'a>(context: &Context<'a>) -> Result<&'a Principal, Problem> {
-    let caller = context.data_unchecked::<Caller>();
+    let caller = context.data_opt::<Caller>();
+    let caller = caller.ok_or_else(|| Problem::internal("a pushed field depends on the viewer"))?;
     caller.principal.as_ref().ok_or_else(|| Problem::unauthenticated("this needs a key"))
 }
 

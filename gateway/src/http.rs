@@ -13,7 +13,7 @@ use backbone::telemetry::{Metrics, TraceContext};
 use serde_json::json;
 
 use crate::auth::{Principal, key_in};
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::graphql::Executor;
 use crate::services::Services;
 use crate::ws::Sockets;
@@ -50,6 +50,12 @@ pub fn public(state: Public) -> Router {
         .route("/deal/{id}", get(rest::show))
         .route("/v1/deal", deal())
         .route("/v1/deal/{id}", get(rest::show))
+        .fallback(async || Problem::new(Code::NotFound, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            // The table of codes has no word for it, and the status says it.
+            let problem = Problem::new(Code::BadRequest, "this path does not take this method");
+            problem.with_status(StatusCode::METHOD_NOT_ALLOWED)
+        })
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)
 }
@@ -83,6 +89,12 @@ fn trace(headers: &HeaderMap) -> TraceContext {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
+        self.with_status(status)
+    }
+}
+
+impl Problem {
+    fn with_status(self, status: StatusCode) -> Response {
         let mut body = json!({
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or("Error"),

@@ -3,6 +3,7 @@
 //! Read in this order: [`app`] puts a process together; [`http`] and [`ws`] let clients in; [`graphql`] executes what
 //! they ask; [`live`] pushes what changes. Rules, tables and the log are the other crates'.
 
+pub mod accounts;
 pub mod app;
 pub mod auth;
 pub mod backends;

@@ -11,6 +11,7 @@ use buyer_core::BuyerSide;
 use seller_core::SellerSide;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::accounts::MarketAccounts;
 use crate::auth::{KeyRing, Principal};
 use crate::error::{Code, Problem};
 
@@ -31,11 +32,16 @@ pub struct Services {
     pub log: EventLog,
     /// Who calls.
     pub keys: KeyRing,
+    /// Who may call.
+    pub accounts: MarketAccounts,
 }
 
 impl Services {
     /// Bounds a read: a database that hangs is away.
-    pub async fn read<T>(&self, read: impl Future<Output = Result<T, Error>>) -> Result<T, Problem> {
+    pub async fn read<T, E>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, Problem>
+    where
+        Problem: From<E>,
+    {
         match timeout(READ, read).await {
             Ok(result) => Ok(result?),
             Err(_) => Err(Problem::new(Code::Unavailable, "the database does not answer")),

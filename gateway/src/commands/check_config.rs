@@ -7,30 +7,35 @@ use backbone::live_bus::{BusEvent, LiveBus};
 use tokio::time::timeout;
 
 use super::{Failed, Stores};
+use crate::backends::{Backends, DataDir, DataDirError};
 use crate::settings::{Config, Mode};
 
 /// Tells; fails if something is missing.
 pub(super) async fn check(config: Config) -> Result<(), Failed> {
     println!("market {}, listening on {}", config.market, config.listen);
-    match &config.mode {
-        Mode::Embedded { data_dir } => {
-            println!(
-                "embedded in {}: an acknowledged change survives kill -9 and power loss",
-                data_dir.display()
-            );
+    if let Mode::Embedded { data_dir } = &config.mode {
+        println!(
+            "embedded in {}: an acknowledged change survives kill -9 and power loss",
+            data_dir.display()
+        );
+        if !data_dir.try_exists()? {
+            println!("the directory is not there yet; the first start makes it");
             return Ok(());
         }
-        Mode::Production { .. } => {}
+        match DataDir::lock(data_dir) {
+            Ok(free) => drop(free),
+            Err(in_use @ DataDirError::InUse(_)) => {
+                println!("{in_use}, which has the stores open");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     let stores = Stores::open(config).await?;
-    let backends = &stores.backends;
+    let told = describe(&stores.backends).await;
+    stores.close().await?;
     let mut missing = Vec::new();
-    for (store, told) in [
-        ("event log", backends.log.describe().await),
-        ("seller database", backends.sellers.describe().await),
-        ("buyer database", backends.buyers.describe().await),
-        ("live bus", bus(&backends.bus).await),
-    ] {
+    for (store, told) in told {
         match told {
             Ok(told) => println!("{store}: {told}"),
             Err(error) => {
@@ -39,8 +44,16 @@ pub(super) async fn check(config: Config) -> Result<(), Failed> {
             }
         }
     }
-    stores.close().await?;
     if missing.is_empty() { Ok(()) } else { Err(format!("not usable: {}", missing.join(", ")).into()) }
+}
+
+async fn describe(backends: &Backends) -> [(&'static str, Result<String, Error>); 4] {
+    [
+        ("event log", backends.log.describe().await),
+        ("seller database", backends.sellers.describe().await),
+        ("buyer database", backends.buyers.describe().await),
+        ("live bus", bus(&backends.bus).await),
+    ]
 }
 
 /// How long Redis may take to confirm a subscription.

@@ -7,19 +7,21 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use backbone::accounts::{Accounts, Role};
+use backbone::accounts::{KeyHash, Role};
 use backbone::ids::{BuyerId, SellerId};
 use seller_core::Asked;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Failed, Stores};
-use crate::backends::{DataDir, DataDirError};
+use crate::accounts::MarketAccounts;
+use crate::backends::{Backends, DataDir, DataDirError};
+use crate::error::Problem;
 use crate::settings::{Config, Mode};
 
-/// The name of the account that administrative keys belong to.
-const OPERATOR: &str = "operator";
+/// The files of a data directory that lead commands to its server.
+const URL_FILE: &str = "server";
+const KEY_FILE: &str = "admin-key";
 
 /// Where commands go.
 pub(super) enum Operator {
@@ -28,36 +30,46 @@ pub(super) enum Operator {
 }
 
 /// A running server and a key of it.
-#[derive(Serialize, Deserialize)]
 pub(super) struct Server {
     url: String,
     key: String,
 }
 
-/// The file by which commands find the running server; removed when it ends.
+/// The file that names the running server's address; removed when it ends.
 pub(super) struct ServerFile(PathBuf);
 
 impl ServerFile {
-    /// Leaves the server's address and an administrative key in the data directory, readable by its owner alone.
+    /// Leaves the server's address in the data directory, and beside it an administrative key that only the owner of
+    /// the directory can read. The key stays, so that every start but the first finds it.
     pub(super) async fn write(
         data_dir: &Path,
         address: SocketAddr,
-        accounts: &Accounts,
+        backends: &Backends,
     ) -> Result<Self, Failed> {
-        let path = data_dir.join("server.json");
-        let known: Option<Server> =
-            std::fs::read(&path).ok().and_then(|file| serde_json::from_slice(&file).ok());
-        let key = match known {
-            // A server that was killed has left it; the key is as good as it was.
-            Some(Server { key, .. }) => key,
-            None => issue_admin(accounts, Some("server.json")).await?.1,
+        let key_path = data_dir.join(KEY_FILE);
+        let known = match std::fs::read_to_string(&key_path) {
+            Ok(key) => backends.sellers.accounts().holder(KeyHash::of(key.trim())).await?,
+            Err(_) => None,
         };
+        if known.is_none_or(|holder| holder.role != Role::Admin) {
+            let accounts = MarketAccounts::new(&backends.sellers, &backends.buyers);
+            let issued = accounts.issue_admin(Some(KEY_FILE)).await.map_err(said)?;
+            write_private(&key_path, &issued.key)?;
+        }
         let ip = if address.ip().is_unspecified() { [127, 0, 0, 1].into() } else { address.ip() };
-        let url = format!("http://{}/graphql", SocketAddr::new(ip, address.port()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        file.write_all(&serde_json::to_vec(&Server { url, key })?)?;
+        let path = data_dir.join(URL_FILE);
+        write_private(&path, &format!("http://{}/graphql", SocketAddr::new(ip, address.port())))?;
         Ok(Self(path))
     }
+}
+
+/// Writes a line that nobody but the owner of the file can read; whole, or not at all.
+fn write_private(path: &Path, line: &str) -> std::io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    writeln!(file, "{line}")?;
+    file.sync_all()?;
+    std::fs::rename(fresh, path)
 }
 
 impl Drop for ServerFile {
@@ -67,17 +79,24 @@ impl Drop for ServerFile {
     }
 }
 
+impl Server {
+    fn of(data_dir: &Path) -> Result<Self, Failed> {
+        let line = |file: &str| {
+            let text = std::fs::read_to_string(data_dir.join(file));
+            text.map(|text| text.trim().to_owned())
+                .map_err(|_| "a server holds the data directory but is not ready yet")
+        };
+        Ok(Self { url: line(URL_FILE)?, key: line(KEY_FILE)? })
+    }
+}
+
 impl Operator {
     pub(super) async fn reach(config: Config) -> Result<Self, Failed> {
         if let Mode::Embedded { data_dir } = &config.mode {
             match DataDir::lock(data_dir) {
                 // Given back at once: opening the stores takes it again.
                 Ok(free) => drop(free),
-                Err(DataDirError::InUse(_)) => {
-                    let file = std::fs::read(data_dir.join("server.json"))
-                        .map_err(|_| "a server holds the data directory but is not ready yet")?;
-                    return Ok(Self::Server(serde_json::from_slice(&file)?));
-                }
+                Err(DataDirError::InUse(_)) => return Ok(Self::Server(Server::of(data_dir)?)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -103,15 +122,7 @@ impl Operator {
                 Ok(text(&data[field]["id"]))
             }
             Self::Stores(stores) => {
-                let mut wrong = Vec::new();
-                let name = seller_core::text(name, "name", &mut wrong);
-                if let Some(wrong) = wrong.first() {
-                    return Err(format!("{} {}", wrong.path, wrong.message).into());
-                }
-                let account = stores.accounts(role).create(id, role, &name).await?;
-                if account.role != role || account.name != name {
-                    return Err("the id belongs to another account".into());
-                }
+                let account = stores.accounts().create(role, name, id).await.map_err(said)?;
                 Ok(account.id.to_string())
             }
         }
@@ -136,11 +147,12 @@ impl Operator {
                 Ok(format!("{} {}", text(&issued["id"]), text(&issued["key"])))
             }
             Self::Stores(stores) => {
-                let (id, key) = match account {
-                    None => issue_admin(stores.accounts(Role::Admin), label).await?,
-                    Some(account) => stores.issue(account, label).await?,
+                let issued = match account {
+                    None => stores.accounts().issue_admin(label).await,
+                    Some(account) => stores.accounts().issue(account, label).await,
                 };
-                Ok(format!("{id} {key}"))
+                let issued = issued.map_err(said)?;
+                Ok(format!("{} {}", issued.id, issued.key))
             }
         }
     }
@@ -150,18 +162,11 @@ impl Operator {
             Self::Server(server) => {
                 let mutation = "mutation($id: ID!) { revokeApiKey(id: $id) { revokedAt } }";
                 let data = server.ask(mutation, json!({ "id": id })).await?;
-                Some(text(&data["revokeApiKey"]["revokedAt"]))
+                text(&data["revokeApiKey"]["revokedAt"])
             }
-            Self::Stores(stores) => {
-                let of_seller = stores.accounts(Role::Seller).revoke(id).await?;
-                let revoked = match of_seller {
-                    Some(at) => Some(at),
-                    None => stores.accounts(Role::Buyer).revoke(id).await?,
-                };
-                revoked.map(|at| at.to_string())
-            }
+            Self::Stores(stores) => stores.accounts().revoke(id).await.map_err(said)?.to_string(),
         };
-        Ok(format!("revoked at {}", revoked.ok_or("there is no such key")?))
+        Ok(format!("revoked at {revoked}"))
     }
 
     pub(super) async fn access(
@@ -181,8 +186,8 @@ impl Operator {
                 Ok(format!("at position {}", text(&data[field]["position"])))
             }
             Self::Stores(stores) => {
-                stores.must_exist(Role::Seller, seller.0).await?;
-                stores.must_exist(Role::Buyer, buyer.0).await?;
+                stores.accounts().must_exist(Role::Seller, seller.0).await.map_err(said)?;
+                stores.accounts().must_exist(Role::Buyer, buyer.0).await.map_err(said)?;
                 let sellers = &stores.backends.sellers;
                 let asked = Asked { key: None, trace: None };
                 let written = match granted {
@@ -213,39 +218,13 @@ impl Server {
 }
 
 impl Stores {
-    fn accounts(&self, role: Role) -> &Accounts {
-        match role {
-            Role::Buyer => self.backends.buyers.accounts(),
-            Role::Seller | Role::Admin => self.backends.sellers.accounts(),
-        }
-    }
-
-    async fn must_exist(&self, role: Role, id: Uuid) -> Result<(), Failed> {
-        match self.accounts(role).find(id).await? {
-            Some(account) if account.role == role => Ok(()),
-            _ => Err(format!("there is no {} {id}", role.as_str().to_ascii_lowercase()).into()),
-        }
-    }
-
-    async fn issue(&self, account: Uuid, label: Option<&str>) -> Result<(Uuid, String), Failed> {
-        for accounts in [self.accounts(Role::Seller), self.accounts(Role::Buyer)] {
-            if accounts.find(account).await?.is_some() {
-                let issued = accounts.issue(account, label).await?;
-                return Ok((issued.id, issued.key));
-            }
-        }
-        Err(format!("there is no account {account}").into())
+    fn accounts(&self) -> MarketAccounts {
+        MarketAccounts::new(&self.backends.sellers, &self.backends.buyers)
     }
 }
 
-/// A key for administrators, of the one account that all such keys belong to.
-async fn issue_admin(accounts: &Accounts, label: Option<&str>) -> Result<(Uuid, String), Failed> {
-    let account = match accounts.first_of(Role::Admin).await? {
-        Some(account) => account,
-        None => accounts.create(None, Role::Admin, OPERATOR).await?,
-    };
-    let issued = accounts.issue(account.id, label).await?;
-    Ok((issued.id, issued.key))
+fn said(problem: Problem) -> Failed {
+    problem.message.into()
 }
 
 fn text(value: &Value) -> String {

@@ -11,7 +11,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failed> {
     let app = App::start(config).await?;
     let server_file = match &app.config().mode {
         Mode::Embedded { data_dir } => {
-            Some(ServerFile::write(data_dir, app.address(), app.backends().sellers.accounts()).await?)
+            Some(ServerFile::write(data_dir, app.address(), app.backends()).await?)
         }
         Mode::Production { .. } => None,
     };

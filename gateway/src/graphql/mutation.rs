@@ -1,17 +1,16 @@
 //! Mutations: each authorises, hands the input to the side that knows the rules, and shows what it answered.
 
 use async_graphql::{Context, ID, Object, Result};
-use backbone::accounts::{Account as StoredAccount, Role};
+use backbone::accounts::Role;
 use backbone::ids::{BuyerId, SellerId};
 use seller_core::{AccessWritten, Asked, DealWritten};
-use uuid::Uuid;
 
 use super::access::{Access, AccessPayload};
 use super::account::{Account, IssuedApiKey, RevokedApiKey};
 use super::deal::{CreateDealInput, DealPayload, UpdateDealInput, uuid};
 use super::scalars::DateTime;
 use super::{principal, services, trace};
-use crate::error::{Code, Field, Problem};
+use crate::error::Problem;
 
 #[derive(Default)]
 pub struct Mutation;
@@ -53,9 +52,7 @@ impl Mutation {
     ) -> Result<AccessPayload> {
         let seller = granting_seller(context, seller_id).await?;
         let (services, buyer) = (services(context), uuid("buyerId", &buyer_id)?);
-        if services.read(services.buyers.accounts().find(buyer)).await?.is_none() {
-            return Err(Problem::new(Code::NotFound, "there is no such buyer").into());
-        }
+        services.read(services.accounts.must_exist(Role::Buyer, buyer)).await?;
         let asked = Asked { key: None, trace: Some(trace(context)) };
         let written = services.sellers.grant_access(seller, BuyerId(buyer), asked).await;
         Ok(written.map_err(|refusal| Problem::refused(refusal, ""))?.into())
@@ -94,26 +91,16 @@ impl Mutation {
     ) -> Result<IssuedApiKey> {
         principal(context)?.admin()?;
         let (services, account) = (services(context), uuid("accountId", &account_id)?);
-        let label = label.map(|label| text("label", &label)).transpose()?;
-        for accounts in [services.sellers.accounts(), services.buyers.accounts()] {
-            if services.read(accounts.find(account)).await?.is_some() {
-                return Ok(services.read(accounts.issue(account, label.as_deref())).await?.into());
-            }
-        }
-        Err(Problem::new(Code::NotFound, "there is no such account").into())
+        Ok(services.read(services.accounts.issue(account, label.as_deref())).await?.into())
     }
 
     /// Administrators: ends a key, and within seconds what it has opened
     async fn revoke_api_key(&self, context: &Context<'_>, id: ID) -> Result<RevokedApiKey> {
         principal(context)?.admin()?;
         let (services, key) = (services(context), uuid("id", &id)?);
-        for accounts in [services.sellers.accounts(), services.buyers.accounts()] {
-            if let Some(at) = services.read(accounts.revoke(key)).await? {
-                services.keys.check_now();
-                return Ok(RevokedApiKey { id, revoked_at: DateTime(at) });
-            }
-        }
-        Err(Problem::new(Code::NotFound, "there is no such key").into())
+        let at = services.read(services.accounts.revoke(key)).await?;
+        services.keys.check_now();
+        Ok(RevokedApiKey { id, revoked_at: DateTime(at) })
     }
 }
 
@@ -124,11 +111,8 @@ async fn granting_seller(context: &Context<'_>, named: Option<ID>) -> Result<Sel
     match (caller.role(), named) {
         (Role::Admin, Some(id)) => {
             let services = services(context);
-            let account = services.read(services.sellers.accounts().find(id)).await?;
-            match account {
-                Some(StoredAccount { role: Role::Seller, .. }) => Ok(SellerId(id)),
-                _ => Err(Problem::new(Code::NotFound, "there is no such seller")),
-            }
+            services.read(services.accounts.must_exist(Role::Seller, id)).await?;
+            Ok(SellerId(id))
         }
         (Role::Admin, None) => Err(Problem::input("sellerId", "is needed from an administrator")),
         (_, Some(id)) if id != caller.id() => Err(Problem::forbidden("this is another seller")),
@@ -139,31 +123,8 @@ async fn granting_seller(context: &Context<'_>, named: Option<ID>) -> Result<Sel
 async fn create_account(context: &Context<'_>, role: Role, name: String, id: Option<ID>) -> Result<Account> {
     principal(context)?.admin()?;
     let services = services(context);
-    let name = text("name", &name)?;
-    let id: Option<Uuid> = id.map(|id| uuid("id", &id)).transpose()?;
-    let (accounts, others) = match role {
-        Role::Buyer => (services.buyers.accounts(), services.sellers.accounts()),
-        Role::Seller | Role::Admin => (services.sellers.accounts(), services.buyers.accounts()),
-    };
-    let taken = || Problem::new(Code::Conflict, "the id belongs to another account");
-    if let Some(id) = id
-        && services.read(others.find(id)).await?.is_some()
-    {
-        return Err(taken().into());
-    }
-    let account = services.read(accounts.create(id, role, &name)).await?;
-    if account.role != role || account.name != name {
-        return Err(taken().into());
-    }
-    Ok(account.into())
-}
-
-fn text(path: &str, text: &str) -> Result<String, Problem> {
-    let mut wrong = Vec::new();
-    let text = seller_core::text(text, path, &mut wrong);
-    let fields: Vec<Field> =
-        wrong.into_iter().map(|field| Field { path: field.path, message: field.message }).collect();
-    if fields.is_empty() { Ok(text) } else { Err(Problem::inputs(fields)) }
+    let id = id.map(|id| uuid("id", &id)).transpose()?;
+    Ok(services.read(services.accounts.create(role, &name, id)).await?.into())
 }
 
 impl From<DealWritten> for DealPayload {

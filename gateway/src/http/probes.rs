@@ -4,17 +4,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Probes;
 
-/// 200 when every part is up, else 503 with those that are not.
+/// 200 when nothing that the process needs is down, else 503. `degraded`: what it does without for now.
 pub(super) async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
-    let down = probes.health.down();
+    let (down, degraded) = (probes.health.down(), probes.health.degraded());
     let status = if down.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let parts: serde_json::Map<String, serde_json::Value> =
-        down.into_iter().map(|(part, why)| (part.to_owned(), why.into())).collect();
-    (status, Json(json!({ "ready": status == StatusCode::OK, "down": parts })))
+    let parts = |parts: Vec<(&'static str, String)>| {
+        let parts = parts.into_iter().map(|(part, why)| (part.to_owned(), why.into()));
+        Value::Object(parts.collect())
+    };
+    let told = json!({ "ready": status == StatusCode::OK, "down": parts(down), "degraded": parts(degraded) });
+    (status, Json(told))
 }
 
 /// OpenMetrics.

@@ -123,7 +123,7 @@ fn window(query: &str) -> Result<Window, Problem> {
                 let after = Cursor::decode(&value, DealOrder::LastChangedFirst);
                 window.after = Some(after.ok_or_else(|| Problem::input("after", "is no cursor"))?);
             }
-            other => return Err(Problem::new(Code::BadUserInput, format!("there is no parameter {other}"))),
+            other => return Err(Problem::input(other, "is no parameter")),
         }
     }
     Ok(window)

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::kit::{Answer, BUYER_KEY, Client, SELLER_KEY, Socket, TestApp, on_both};
+use crate::kit::{Answer, BUYER_KEY, Client, SELLER_KEY, TestApp, on_both};
 
 on_both!(bad_requests_get_a_code, bad_positions_are_refused, roles_are_kept_apart);
 
@@ -51,6 +51,12 @@ async fn bad_requests_get_a_code(app: TestApp) {
         Answer::read(request.send().await.expect("the gateway answers")).await
     };
     assert_eq!(get("mutation { createSeller(name: \"x\") { id } }").await.code(), "BAD_REQUEST");
+    for (method, path, status) in [(Method::GET, "/nothing", 404), (Method::DELETE, "/deal", 405)] {
+        let answer = client.rest(method, path, None).await;
+        assert_eq!((answer.status, &answer.body["status"]), (status, &json!(status)), "{answer:?}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+    assert_eq!(client.rest(Method::GET, "/deal?page=2", None).await.paths(), ["page"]);
     assert_eq!(get("{ viewer { role } }").await.data(), json!({ "viewer": { "role": "SELLER" } }));
     app.stop().await;
 }
@@ -85,18 +91,5 @@ async fn roles_are_kept_apart(app: TestApp) {
     ] {
         assert_eq!(client.ask(query, json!({})).await.code(), "FORBIDDEN", "{query}");
     }
-    let accounts = app.app.backends().sellers.accounts();
-    let admin = accounts.create(None, backbone::accounts::Role::Admin, "operator").await.expect("an account");
-    let key = accounts.issue(admin.id, None).await.expect("a key").key;
-    let admin = app.client(&key);
-    let made = admin.data("mutation { createBuyer(name: \"new\") { id role } }", json!({})).await;
-    let issue = "mutation($id: ID!) { issueApiKey(accountId: $id) { id key } }";
-    let issued = admin.data(issue, json!({ "id": made["createBuyer"]["id"] })).await["issueApiKey"].clone();
-    let key = issued["key"].as_str().expect("a key");
-    assert_eq!(app.client(key).data("{ viewer { name } }", json!({})).await["viewer"]["name"], "new");
-    let mut socket = Socket::open(&app.url(), key).await;
-    admin.data("mutation($id: ID!) { revokeApiKey(id: $id) { id } }", json!({ "id": issued["id"] })).await;
-    assert_eq!(socket.closed().await, 4403, "a revoked key ends what it has opened");
-    assert_eq!(app.client(key).ask("{ viewer { name } }", json!({})).await.code(), "UNAUTHENTICATED");
     app.stop().await;
 }

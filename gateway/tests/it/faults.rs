@@ -4,7 +4,7 @@ mod load;
 
 use std::time::Duration;
 
-use backbone::testkit::{Market, Services, wait_until};
+use backbone::testkit::{Market, Proxy, Services, wait_until};
 use tokio::time::Instant;
 
 use crate::kit::{BUYER_KEY, Client, DEADLINE, Process, SELLER_KEY, UPDATE};
@@ -14,6 +14,7 @@ use serde_json::json;
 /// A production market of its own servers, with a process for each role.
 struct Separate {
     services: Services,
+    market: Market,
     gateway: Process,
     seller: Process,
     buyer: Process,
@@ -23,23 +24,30 @@ impl Separate {
     async fn start() -> Self {
         let services = Services::private().await;
         let market = services.market().await;
-        let process = |role: &str| {
-            let mut environment = market.environment().to_vec();
-            environment.push(("DEALWIRE_ROLES", role));
-            Process::spawn(&environment)
-        };
+        let process = |role| with_role(&market, role);
         let started = Self {
             gateway: process("gateway"),
             seller: process("seller"),
             buyer: process("buyer"),
             services,
+            market,
         };
-        seed(&market).await;
+        seed(&started.market).await;
         for process in [&started.gateway, &started.seller, &started.buyer] {
             process.ready().await;
         }
         started
     }
+
+    fn process(&self, role: &str) -> Process {
+        with_role(&self.market, role)
+    }
+}
+
+fn with_role(market: &Market, role: &str) -> Process {
+    let mut environment = market.environment().to_vec();
+    environment.push(("DEALWIRE_ROLES", role));
+    Process::spawn(&environment)
 }
 
 /// Makes the demo market.
@@ -87,6 +95,75 @@ async fn a_production_market_survives_kill_9_of_each_process() {
     }
     load.run_for(30).await;
     load.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_takes_over_from_a_projection_that_hangs() {
+    let market = Separate::start().await;
+    let standby = market.process("buyer");
+    standby.ready().await;
+    let load = Load::start(&market.gateway.url()).await;
+    load.see(20).await;
+    // Whichever advances, it is stopped in one of the turns; what it finds when it goes on is no longer its own.
+    for hung in [&market.buyer, &standby, &market.buyer] {
+        hung.pause().await;
+        load.see(60).await;
+        hung.resume().await;
+        load.see(20).await;
+    }
+    load.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_acknowledgement_is_found_though_others_wrote_meanwhile() {
+    let services = Services::shared_or_private().await;
+    let market = services.market().await;
+    seed(&market).await;
+    let proxy = Proxy::in_front_of(&market.nats_url).await;
+    let nats_url = proxy.url(&market.nats_url);
+    let far: Vec<_> =
+        market.environment().into_iter().filter(|(name, _)| *name != "DEALWIRE_NATS_URL").collect();
+    let far = Process::spawn(
+        &[far, vec![("DEALWIRE_NATS_URL", &nats_url), ("DEALWIRE_ROLES", "gateway")]].concat(),
+    );
+    let near = Process::spawn(&market.environment());
+    far.ready().await;
+    near.ready().await;
+    let [ours, theirs] = [&far, &near].map(|process| Client::new(&process.url(), Some(SELLER_KEY)));
+    let deal = theirs.create("contended").await["deal"]["id"].clone();
+    let request = json!({ "input": { "id": deal, "name": "ours" }, "key": "once" });
+
+    // Slow enough for the line to be cut between the write and its acknowledgement.
+    proxy.delay(Duration::from_millis(200));
+    let answer = tokio::spawn({
+        let (ours, request) = (ours.clone(), request.clone());
+        async move { ours.ask(UPDATE, request).await }
+    });
+    let read = "query($id: ID!) { deal(id: $id) { name version } }";
+    wait_until(DEADLINE, "the change is written", async || {
+        theirs.data(read, json!({ "id": deal })).await["deal"]["name"] == "ours"
+    })
+    .await;
+    proxy.cut().await;
+    for version in 3..=12 {
+        let theirs = theirs.rename(deal.as_str().expect("an id"), &format!("version {version}")).await;
+        assert_eq!(theirs["deal"]["version"], version);
+    }
+    assert!(!answer.is_finished(), "its acknowledgement is lost");
+    proxy.restore().await;
+    let answer = answer.await.expect("the client does not panic");
+    if answer.body["errors"].is_array() {
+        assert_eq!(answer.code(), "UNKNOWN_OUTCOME", "{answer:?}");
+    } else {
+        // The server may still know the id, and then answers with what was made; else the deal as it stands is told.
+        let version = answer.data()["updateDeal"]["deal"]["version"].take();
+        assert!([2, 12].contains(&version.as_u64().expect("a version")), "{version}");
+    }
+    let again = ours.data(UPDATE, request).await;
+    let stands = json!({ "name": "version 12", "version": 12 });
+    assert_eq!(theirs.data(read, json!({ "id": deal })).await["deal"], stands, "it was made once");
+    let told = &again["updateDeal"]["deal"];
+    assert_eq!((&told["name"], &told["version"]), (&stands["name"], &stands["version"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,8 +245,7 @@ async fn one_process_holds_the_data_directory() {
     let second = run(&["serve", "--listen", "127.0.0.1:0"]).await;
     assert!(!second.status.success());
     assert!(String::from_utf8_lossy(&second.stderr).contains("is in use by another process"));
-    wait_until(DEADLINE, "commands find the server", async || folder.path().join("server.json").exists())
-        .await;
+    wait_until(DEADLINE, "commands find the server", async || folder.path().join("server").exists()).await;
     let made = run(&["admin", "create-buyer", "--name", "late buyer"]).await;
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let id = String::from_utf8(made.stdout).expect("text").trim().to_owned();

@@ -3,6 +3,7 @@
 mod kit;
 
 mod access;
+mod accounts;
 mod architecture;
 mod deals;
 mod errors;

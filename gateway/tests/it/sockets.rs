@@ -4,10 +4,16 @@ use serde_json::{Value, json};
 
 use crate::kit::{BUYER_KEY, SELLER_KEY, Socket, Subscription, TestApp, on_both};
 
-on_both!(wrong_clients_are_closed_with_their_code, every_kind_of_operation_runs, one_execution_serves_all);
+on_both!(
+    wrong_clients_are_closed_with_their_code,
+    every_kind_of_operation_runs,
+    one_execution_serves_all,
+    everything_is_rendered_without_a_viewer,
+    sockets_are_told_to_come_again_when_the_gateway_ends,
+);
 
 async fn fresh(app: &TestApp) -> Socket {
-    Socket::connect(&app.url(), "graphql-transport-ws").await
+    Socket::connect(&app.url(), Some("graphql-transport-ws")).await
 }
 
 async fn wrong_clients_are_closed_with_their_code(app: TestApp) {
@@ -15,6 +21,9 @@ async fn wrong_clients_are_closed_with_their_code(app: TestApp) {
     let mut early = fresh(&app).await;
     early.send(subscribe).await;
     assert_eq!(early.closed().await, 4401);
+
+    let mut mute = Socket::connect(&app.url(), None).await;
+    assert_eq!(mute.closed().await, 4406);
 
     let mut garbled = fresh(&app).await;
     garbled.send_raw("hello").await;
@@ -92,6 +101,58 @@ async fn one_execution_serves_all(app: TestApp) {
     let after = counters(&app).await;
     assert_eq!((after.0 - before.0, after.1 - before.1), (1, 3), "one execution, three deliveries");
     app.stop().await;
+}
+
+/// Whatever can be selected in a change, now and later, must be the same for all who see it: rendering has no viewer.
+async fn everything_is_rendered_without_a_viewer(app: TestApp) {
+    let seller = app.client(SELLER_KEY);
+    let introspection = "{ __schema { subscriptionType { name } types { name
+        fields { name type { name ofType { name ofType { name ofType { name } } } } } } } }";
+    let schema = seller.data(introspection, json!({})).await["__schema"].take();
+    let types = schema["types"].as_array().expect("types");
+    let fields = |name: &str| {
+        let found = types.iter().find(|found| found["name"] == name).expect("the type is there");
+        found["fields"].as_array().cloned().unwrap_or_default()
+    };
+    let begin = seller.create("begin").await["position"].as_str().expect("a position").to_owned();
+    seller.create("everything").await;
+    let grant = "mutation($buyer: ID!) { revokeAccess(buyerId: $buyer) { granted } }";
+    seller.data(grant, json!({ "buyer": BUYER_KEY })).await;
+    let roots = fields(schema["subscriptionType"]["name"].as_str().expect("a name"));
+    for root in &roots {
+        let (name, selected) = (root["name"].as_str().expect("a name"), selection(root, &fields));
+        let query = format!("subscription($after: Position) {{ {name}(after: $after) {selected} }}");
+        let mut changes = Subscription::open(&app.url(), SELLER_KEY, &query, json!({ "after": begin })).await;
+        let change = changes.next().await;
+        assert!(change["position"].is_string(), "{name}: {change}");
+    }
+    assert_eq!(roots.len(), 2);
+    app.stop().await;
+}
+
+/// Everything that can be selected of a field's type, as the text of a selection set; empty for scalars and enums.
+fn selection(field: &Value, fields: &impl Fn(&str) -> Vec<Value>) -> String {
+    let mut kind = &field["type"];
+    while kind["name"].is_null() {
+        kind = &kind["ofType"];
+    }
+    let inner = fields(kind["name"].as_str().expect("a name"));
+    if inner.is_empty() {
+        return String::new();
+    }
+    let inner: Vec<String> = inner
+        .iter()
+        .map(|field| format!("{} {}", field["name"].as_str().expect("a name"), selection(field, fields)))
+        .collect();
+    format!("{{ {} }}", inner.join(" "))
+}
+
+async fn sockets_are_told_to_come_again_when_the_gateway_ends(app: TestApp) {
+    let mut idle = app.socket(BUYER_KEY).await;
+    let mut busy = app.socket(SELLER_KEY).await;
+    busy.subscribe("1", "subscription { dealChanged { type } }", json!({})).await;
+    let (idle, busy, ()) = tokio::join!(idle.closed(), busy.closed(), app.stop());
+    assert_eq!((idle, busy), (1012, 1012));
 }
 
 /// Executions and deliveries, as `/metrics` tells them.

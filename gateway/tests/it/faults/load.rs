@@ -68,6 +68,17 @@ impl Load {
         .await;
     }
 
+    /// Lets the subscriber see this many more changes.
+    pub(super) async fn see(&self, changes: u64) {
+        let seen = async || self.seen.lock().await.versions.values().sum::<u64>();
+        let goal = seen().await + changes;
+        wait_until(PATIENCE, "changes are pushed", async || {
+            assert!(!self.reader.is_finished(), "the subscriber found a fault");
+            seen().await >= goal
+        })
+        .await;
+    }
+
     /// Ends the writing and compares: what was acknowledged, what was pushed, what both sides' tables hold.
     pub(super) async fn finish(self) {
         self.stop.cancel();

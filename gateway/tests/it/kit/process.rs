@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backbone::testkit::{Port, wait_until};
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use super::{Client, DEADLINE};
 
@@ -43,6 +44,30 @@ impl Process {
     pub(crate) async fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().await.expect("it can be killed");
+    }
+
+    /// Asks it to end (SIGTERM), and waits until it has.
+    pub(crate) async fn end(&mut self) {
+        self.signal("TERM").await;
+        let mut child = self.child.take().expect("it runs");
+        let ended = timeout(DEADLINE, child.wait()).await.expect("it ends in time");
+        assert!(ended.expect("it can be waited for").success());
+    }
+
+    /// Stops it where it stands (SIGSTOP): its connections stay open and unanswered.
+    pub(crate) async fn pause(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) async fn resume(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().and_then(Child::id).expect("it runs");
+        let sent = Command::new("/bin/sh").args(["-c", "kill -s $0 $1", name, &pid.to_string()]).status();
+        assert!(sent.await.expect("/bin/sh can be run").success());
     }
 
     pub(crate) fn url(&self) -> String {

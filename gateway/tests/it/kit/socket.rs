@@ -17,15 +17,17 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Connected, nothing said yet.
-    pub(crate) async fn connect(url: &str, subprotocol: &str) -> Self {
+    pub(crate) async fn connect(url: &str, subprotocol: Option<&str>) -> Self {
         Self::try_connect(url, subprotocol).await.expect("the gateway upgrades")
     }
 
-    async fn try_connect(url: &str, subprotocol: &str) -> Option<Self> {
+    async fn try_connect(url: &str, subprotocol: Option<&str>) -> Option<Self> {
         let url = format!("{}/graphql", url.replacen("http", "ws", 1));
         let mut request = url.into_client_request().expect("a URL");
-        let subprotocol = subprotocol.parse().expect("a header value");
-        request.headers_mut().insert("sec-websocket-protocol", subprotocol);
+        if let Some(subprotocol) = subprotocol {
+            let subprotocol = subprotocol.parse().expect("a header value");
+            request.headers_mut().insert("sec-websocket-protocol", subprotocol);
+        }
         let (stream, _) = connect_async(request).await.ok()?;
         Some(Self { stream })
     }
@@ -37,7 +39,7 @@ impl Socket {
 
     /// As [`Socket::open`]; `None` when the gateway is not there, or ends the socket.
     pub(crate) async fn try_open(url: &str, key: &str) -> Option<Self> {
-        let mut socket = Self::try_connect(url, "graphql-transport-ws").await?;
+        let mut socket = Self::try_connect(url, Some("graphql-transport-ws")).await?;
         let init = json!({ "type": "connection_init", "payload": { "x-api-key": key } });
         socket.stream.send(Message::text(init.to_string())).await.ok()?;
         (socket.try_message().await? == json!({ "type": "connection_ack" })).then_some(socket)
