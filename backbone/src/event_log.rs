@@ -199,6 +199,15 @@ impl EventLog {
         }
     }
 
+    /// The number of the connection that calls go over now: what was known of the log's newest events on another one
+    /// may no longer be so, since a server that lost its power may have lost some.
+    pub fn connection(&self) -> u64 {
+        match &self.backend {
+            Backend::JetStream(log) => log.connection(),
+            Backend::Sqlite(_) => 0,
+        }
+    }
+
     /// Whether a call would find the log now.
     pub fn is_up(&self) -> bool {
         match &self.backend {

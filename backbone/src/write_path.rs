@@ -2,9 +2,11 @@
 //! out what happened when the log does not say.
 //!
 //! The rules of what may happen are the caller's: a pure function from the subject's last event to a [`Decision`].
-//! A mutation's event is in the log once, whatever was answered on the way.
+//! A mutation's event is in the log once, whatever was answered on the way. What this process wrote last saves loading
+//! it again, as a guess that the expectation proves.
 
 mod lanes;
+mod memory;
 mod step;
 
 use std::time::Duration;
@@ -21,6 +23,7 @@ use crate::telemetry::TraceContext;
 use crate::time::Timestamp;
 use crate::{Error, chance};
 use lanes::Lanes;
+use memory::{Last, Memory};
 use step::{Step, step};
 
 /// How long one mutation may take, queueing included.
@@ -33,6 +36,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct WritePath {
     log: EventLog,
     lanes: Lanes,
+    memory: Memory,
     clock: Clock,
 }
 
@@ -49,6 +53,8 @@ pub struct Mutation {
     pub request: Fingerprint,
     /// The trace that it belongs to.
     pub trace: Option<TraceContext>,
+    /// The subject should be empty: this begins it.
+    pub begins: bool,
 }
 
 impl Mutation {
@@ -95,20 +101,48 @@ pub enum WriteError<R> {
     Broken(String),
 }
 
-/// The subject's last event.
-struct Loaded {
-    sequence: Sequence,
-    event: Event,
+/// What a decision rests on.
+struct Basis {
+    /// The subject's last event.
+    last: Option<Last>,
+    /// Not from the log: what this process knew last.
+    guessed: bool,
+}
+
+impl Basis {
+    /// The place of the last event, and its revision.
+    fn place(&self) -> (Sequence, u64) {
+        self.last.as_ref().map_or((0, 0), |last| (last.sequence, last.fact.revision()))
+    }
+}
+
+/// What becomes of a mutation on one basis.
+enum Turn {
+    /// It is in the log, or changed nothing.
+    Written(Written),
+    /// Only the log can say: load, and decide again.
+    LookAgain,
+}
+
+/// What is known of the attempts so far.
+struct Attempts {
+    deadline: Instant,
+    /// The outcome of one of them is not known.
+    unknown: bool,
+    /// What the last of them expected.
+    expected: Sequence,
+    /// From here on the subject may hold an event of theirs.
+    since: (Sequence, u64),
 }
 
 impl WritePath {
     /// Over a log.
     pub fn new(log: EventLog, clock: Clock) -> Self {
-        Self { log, lanes: Lanes::default(), clock }
+        Self { log, lanes: Lanes::default(), memory: Memory::default(), clock }
     }
 
     /// Writes one mutation. `decide` sees the subject's last fact and the time of the decision; it is asked again
-    /// when somebody else was faster.
+    /// when somebody else was faster, or when what it saw may be old.
     pub async fn write<R>(
         &self,
         mutation: &Mutation,
@@ -119,69 +153,97 @@ impl WritePath {
             lanes::Refused::Full => WriteError::LaneFull,
             lanes::Refused::TooLate => WriteError::Unavailable("its turn did not come in time".to_owned()),
         })?;
-        let mut unknown = false;
-        let mut last = self.load(mutation.subject, deadline, unknown).await?;
-        let first = (
-            last.as_ref().map_or(0, |last| last.sequence),
-            last.as_ref().map_or(0, |last| last.event.fact.revision()),
-        );
-        let mut expected = first.0;
+        let connection = self.log.connection();
+        let mut basis = match self.memory.recall(&mutation.subject, connection) {
+            None if mutation.begins => Basis { last: None, guessed: true },
+            None => self.load(mutation.subject, deadline, false).await?,
+            last => Basis { last, guessed: true },
+        };
+        let since = basis.place();
+        let mut attempts = Attempts { deadline, unknown: false, expected: since.0, since };
         loop {
-            if let Some(written) = self.already(mutation, last.as_ref(), first).await? {
-                return Ok(written);
+            match self.turn(mutation, basis, &mut attempts, &mut decide).await? {
+                Turn::Written(written) => {
+                    // Its position is the end of the event that stands at the sequence.
+                    let last = Last { sequence: written.position.sequence, fact: written.fact.clone() };
+                    self.memory.keep(mutation.subject, connection, last);
+                    return Ok(written);
+                }
+                Turn::LookAgain => {
+                    basis = self.load(mutation.subject, deadline, attempts.unknown).await?;
+                }
             }
-            // The subject has moved past what our attempts expected, so none of them can land any more.
-            unknown &= last.as_ref().map_or(0, |last| last.sequence) == expected;
-            let now = self.clock.now();
-            let decision =
-                decide(last.as_ref().map(|last| &last.event.fact), now).map_err(WriteError::Rejected)?;
-            last = match (decision, last) {
-                (Decision::Append(fact), last) => {
-                    expected = last.map_or(0, |last| last.sequence);
-                    let event = Event {
-                        id: mutation.event_id,
-                        subject: mutation.subject,
-                        time: now,
-                        trace: mutation.trace,
-                        fact,
-                    };
-                    match self.append(event, expected, deadline, &mut unknown).await? {
-                        Some(written) => return Ok(written),
-                        None if Instant::now() >= deadline => return Err(out_of_time(unknown)),
-                        None => self.load(mutation.subject, deadline, unknown).await?,
-                    }
-                }
-                (Decision::Unchanged, Some(last)) => {
-                    return self.written(last.event.fact, last.sequence).await;
-                }
-                (Decision::Unchanged, None) => {
-                    return Err(WriteError::Broken(
-                        "nothing can stay as it is on an empty subject".to_owned(),
-                    ));
-                }
-            };
         }
     }
 
-    /// Appends until the outcome is known; `None` when somebody else was faster.
+    /// Decides on a basis, and does what was decided.
+    async fn turn<R>(
+        &self,
+        mutation: &Mutation,
+        basis: Basis,
+        attempts: &mut Attempts,
+        decide: &mut impl FnMut(Option<&Fact>, Timestamp) -> Result<Decision, R>,
+    ) -> Result<Turn, WriteError<R>> {
+        match self.already(mutation, basis.last.as_ref(), attempts.since).await {
+            Ok(None) => {}
+            _ if basis.guessed => return Ok(Turn::LookAgain),
+            Ok(Some(written)) => return Ok(Turn::Written(written)),
+            Err(error) => return Err(error),
+        }
+        // The subject has moved past what our attempts expected, and none of them is there: none can land any more.
+        attempts.unknown &= basis.place().0 == attempts.expected;
+        if !attempts.unknown {
+            attempts.since = basis.place();
+        }
+        let now = self.clock.now();
+        let fact = match decide(basis.last.as_ref().map(|last| &last.fact), now) {
+            Ok(Decision::Append(fact)) => fact,
+            _ if basis.guessed => return Ok(Turn::LookAgain),
+            Err(no) => return Err(WriteError::Rejected(no)),
+            Ok(Decision::Unchanged) => {
+                let nothing =
+                    || WriteError::Broken("nothing can stay as it is on an empty subject".to_owned());
+                let last = basis.last.ok_or_else(nothing)?;
+                return self.written(last.fact, last.sequence).await.map(Turn::Written);
+            }
+        };
+        attempts.expected = basis.place().0;
+        let event = Event {
+            id: mutation.event_id,
+            subject: mutation.subject,
+            time: now,
+            trace: mutation.trace,
+            fact,
+        };
+        match self.append(event, basis.guessed, attempts).await? {
+            Some(written) => Ok(Turn::Written(written)),
+            None if Instant::now() >= attempts.deadline => Err(out_of_time(attempts.unknown)),
+            None => Ok(Turn::LookAgain),
+        }
+    }
+
+    /// Appends until the outcome is known; `None` when the log must be looked at first: somebody else was faster, or
+    /// what was decided on a guess has been in the log for long.
     async fn append<R>(
         &self,
         event: Event,
-        expected: Sequence,
-        deadline: Instant,
-        unknown: &mut bool,
+        guessed: bool,
+        attempts: &mut Attempts,
     ) -> Result<Option<Written>, WriteError<R>> {
         loop {
-            let answer = self.log.append(&event, expected).await;
-            *unknown |= matches!(answer, AppendAnswer::Unknown { .. });
-            match step(answer, *unknown) {
+            let answer = self.log.append(&event, attempts.expected).await;
+            attempts.unknown |= matches!(answer, AppendAnswer::Unknown { .. });
+            match step(answer, attempts.unknown) {
                 Step::Done(sequence) => return self.written(event.fact, sequence).await.map(Some),
                 Step::Reload => {
-                    sleep(chance::jitter(PAUSE, 0.5)).await;
+                    if !guessed {
+                        sleep(chance::jitter(PAUSE, 0.5)).await;
+                    }
                     return Ok(None);
                 }
+                Step::Verify(_) if guessed => return Ok(None),
                 Step::Verify(sequence) => return self.verify(&event, sequence).await.map(Some),
-                Step::Repeat(why) if Instant::now() >= deadline => {
+                Step::Repeat(why) if Instant::now() >= attempts.deadline => {
                     return Err(WriteError::UnknownOutcome(why));
                 }
                 Step::Repeat(_) => sleep(chance::jitter(PAUSE * 10, 0.5)).await,
@@ -213,21 +275,21 @@ impl WritePath {
     async fn already<R>(
         &self,
         mutation: &Mutation,
-        last: Option<&Loaded>,
+        last: Option<&Last>,
         first: (Sequence, u64),
     ) -> Result<Option<Written>, WriteError<R>> {
         let Some(last) = last else { return Ok(None) };
-        let Some(recent) = last.event.fact.recent() else { return Ok(None) };
+        let Some(recent) = last.fact.recent() else { return Ok(None) };
         let (sequence, revision) = first;
         let applied = match recent.find(mutation.event_id) {
             Some(applied) => Some(applied.clone()),
-            None if recent.reaches_back_to(revision, last.event.fact.revision()) => None,
+            None if recent.reaches_back_to(revision, last.fact.revision()) => None,
             None => self.walk(mutation, sequence, last.sequence).await?,
         };
         match applied {
             None => Ok(None),
             Some(applied) if same_request(&applied, &mutation.applied(applied.version)) => {
-                self.written(last.event.fact.clone(), last.sequence).await.map(Some)
+                self.written(last.fact.clone(), last.sequence).await.map(Some)
             }
             Some(_) => Err(WriteError::KeyReused),
         }
@@ -260,11 +322,13 @@ impl WritePath {
         subject: Subject,
         deadline: Instant,
         unknown: bool,
-    ) -> Result<Option<Loaded>, WriteError<R>> {
+    ) -> Result<Basis, WriteError<R>> {
         loop {
             match self.log.last(&subject).await {
-                Ok(Some(record)) => return readable(record).map(Some),
-                Ok(None) => return Ok(None),
+                Ok(Some(record)) => {
+                    return readable(record).map(|last| Basis { last: Some(last), guessed: false });
+                }
+                Ok(None) => return Ok(Basis { last: None, guessed: false }),
                 Err(Error::Unavailable { .. }) if unknown && Instant::now() < deadline => {
                     sleep(chance::jitter(PAUSE * 10, 0.5)).await;
                 }
@@ -293,9 +357,9 @@ fn same_request(one: &Applied, other: &Applied) -> bool {
     one.request == other.request && one.key == other.key
 }
 
-fn readable<R>(record: Record) -> Result<Loaded, WriteError<R>> {
+fn readable<R>(record: Record) -> Result<Last, WriteError<R>> {
     match record.event {
-        Ok(event) => Ok(Loaded { sequence: record.sequence, event }),
+        Ok(event) => Ok(Last { sequence: record.sequence, fact: event.fact }),
         Err(why @ Undecodable::Newer { .. }) => Err(WriteError::Unavailable(why.to_string())),
         Err(why) => Err(WriteError::Broken(format!("event {} cannot be read: {why}", record.sequence))),
     }

@@ -176,6 +176,12 @@ impl<'a> Operation<'a> {
         self.name
     }
 
+    /// As it was written.
+    #[must_use]
+    pub fn definition(&self) -> &'a OperationDefinition {
+        &self.definition.node
+    }
+
     /// The one root field of a subscription.
     ///
     /// # Errors

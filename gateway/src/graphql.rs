@@ -6,14 +6,16 @@ mod connection;
 mod deal;
 mod execute;
 mod mutation;
+mod prepared;
 mod query;
 mod scalars;
 mod subscription;
+mod variables;
 
 pub use execute::{Executor, GraphqlRequest, Live};
 pub(crate) use execute::{code, is_refusal};
 
-use async_graphql::{Context, SDLExportOptions, ValidationMode};
+use async_graphql::{Context, SDLExportOptions};
 use backbone::telemetry::TraceContext;
 
 use crate::auth::Principal;
@@ -32,21 +34,17 @@ pub struct Caller {
     pub trace: TraceContext,
 }
 
-/// The schema over services; without any, only to be printed.
-pub fn schema(services: Option<Services>) -> Schema {
-    let mut builder = Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
+type Builder = async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription>;
+
+fn schema() -> Builder {
+    Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
         .register_output_type::<query::Node>()
-        .validation_mode(ValidationMode::Strict);
-    if let Some(services) = services {
-        builder = builder.data(services);
-    }
-    builder.finish()
 }
 
 /// The schema as `schema.graphql` holds it.
 pub fn sdl() -> String {
     let options = SDLExportOptions::new().include_specified_by().prefer_single_line_descriptions();
-    let sdl = schema(None).sdl_with_options(options);
+    let sdl = schema().finish().sdl_with_options(options);
     sdl.replace('\t', "  ")
 }
 

@@ -60,6 +60,7 @@ mod tests {
             key: None,
             request: Fingerprint::of(b"request"),
             trace: None,
+            begins: false,
         }
     }
 

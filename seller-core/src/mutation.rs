@@ -64,6 +64,8 @@ impl SellerSide {
             key: key.map(fingerprint),
             request: identity::request(&input),
             trace: asked.trace,
+            // A fixed id is given to find the deal that is there.
+            begins: input.id.is_none(),
         };
         let decide = |last: Option<&Fact>, _| match last {
             None => Ok(Decision::Append(Fact::Deal(deal::created(deal.clone(), mutation.applied(1))))),
@@ -91,6 +93,7 @@ impl SellerSide {
             key: key.map(fingerprint),
             request: identity::request(&input),
             trace: asked.trace,
+            begins: false,
         };
         let decide = |last: Option<&Fact>, now| {
             let last = deal_fact(last.ok_or(Refusal::NotFound)?)?;
@@ -158,6 +161,7 @@ fn access_mutation(name: &str, seller: SellerId, buyer: BuyerId, asked: &Asked) 
         key: key.map(fingerprint),
         request: identity::request(&buyer),
         trace: asked.trace,
+        begins: false,
     })
 }
 

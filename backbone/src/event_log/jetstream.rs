@@ -111,6 +111,10 @@ impl JetStreamLog {
         self.client.connection_state() == State::Connected && self.connection.borrow().up
     }
 
+    pub(super) fn connection(&self) -> u64 {
+        self.connection.borrow().number
+    }
+
     pub(super) async fn epoch(&self) -> Result<Epoch, Error> {
         Ok(self.checked().await?.epoch)
     }

@@ -29,6 +29,7 @@ on_both_backends! {
     what_the_rules_reject_or_leave_unchanged_is_not_appended,
     two_hundred_writers_of_one_deal_are_each_applied_once,
     two_processes_that_fight_over_one_deal_apply_nothing_twice,
+    what_is_remembered_is_never_the_reason_of_a_no,
     a_full_lane_refuses_and_other_deals_do_not_notice,
 }
 
@@ -151,6 +152,42 @@ async fn two_processes_that_fight_over_one_deal_apply_nothing_twice(test: TestLo
     assert_applied_once(&test.log, applied).await;
 }
 
+async fn what_is_remembered_is_never_the_reason_of_a_no(test: TestLog) {
+    let (ours, theirs) = (path(&test.log), path(&test.beside().await));
+    for number in 1..=2 {
+        write(&ours, &mutation(number)).await.expect("it is written");
+    }
+    write(&theirs, &mutation(3)).await.expect("it is written");
+    let seen = std::cell::RefCell::new(Vec::new());
+    let look = |last: Option<&Fact>| {
+        seen.borrow_mut().push(deal_of(last.expect("there is a deal")).deal.name.clone())
+    };
+    let rejected = ours
+        .write(&mutation(4), |last, _| {
+            look(last);
+            Err("not today")
+        })
+        .await;
+    assert!(matches!(rejected, Err(WriteError::Rejected("not today"))), "{rejected:?}");
+    assert_eq!(seen.take(), ["by 2", "by 3"], "what was remembered, then what the log holds");
+    let unchanged = ours
+        .write(&mutation(4), |last, _| {
+            look(last);
+            Ok::<_, Infallible>(Decision::Unchanged)
+        })
+        .await;
+    assert_eq!(deal_of(&unchanged.expect("that is an answer").fact).deal.name, "by 3");
+
+    let repeat = write(&ours, &mutation(2)).await.expect("it is known");
+    assert_eq!(deal_of(&repeat.fact).deal.name, "by 3", "a repeat tells the deal as it stands");
+    let begun_again = write(&path(&test.log), &mutation(1)).await.expect("it is known");
+    assert_eq!(deal_of(&begun_again.fact).deal.name, "by 3");
+    write(&theirs, &mutation(5)).await.expect("it is written");
+    let appended = write(&ours, &mutation(6)).await.expect("the log says what was remembered is old");
+    assert_eq!(deal_of(&appended.fact).revision, 5);
+    assert_applied_once(&test.log, [1, 2, 3, 5, 6].into()).await;
+}
+
 async fn a_full_lane_refuses_and_other_deals_do_not_notice(test: TestLog) {
     let writes = path(&test.log);
     let crowd = (1..=300).map(|number| {
@@ -191,6 +228,7 @@ fn mutation(number: u128) -> Mutation {
         key: Some(Fingerprint::of(&number.to_be_bytes())),
         request: Fingerprint::of(b"rename"),
         trace: None,
+        begins: number == 1,
     }
 }
 

@@ -1,16 +1,17 @@
-//! Requests into results: document checks, execution, coded errors; for subscriptions, a subscriber of the live
+//! Requests into results: prepared documents, execution, coded errors; for subscriptions, a subscriber of the live
 //! engine. Transports differ only in the envelope they put around what comes from here.
 
 use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, Response, ServerError, Value, Variables};
+use async_graphql::{Response, ServerError, ValidationMode, Value, Variables};
 use backbone::telemetry::Metrics;
 use serde::Deserialize;
 
+use super::prepared::{Documents, Prepared};
 use super::subscription::Plan;
 use super::{Caller, Schema, schema};
-use crate::document::{self, DocumentError, DocumentLimits, Operation, Parsed};
+use crate::document::{DocumentError, ShapeDocument};
 use crate::error::{Code, Problem};
 use crate::live::shape::Shapes;
 use crate::live::{Feed, Subscriber};
@@ -34,6 +35,7 @@ pub struct GraphqlRequest {
 #[derive(Clone)]
 pub struct Executor {
     schema: Schema,
+    documents: Arc<Documents>,
     feed: Arc<Feed>,
     shapes: Arc<Shapes>,
 }
@@ -51,74 +53,62 @@ pub enum Live {
 impl Executor {
     /// Over the parts behind the API.
     pub fn new(services: Services, feed: Arc<Feed>, metrics: &Metrics) -> Self {
-        let schema = schema(Some(services));
+        // What comes here has been validated.
+        let schema = schema().data(services).validation_mode(ValidationMode::Fast).finish();
         let shapes = Arc::new(Shapes::new(schema.clone(), metrics));
-        Self { schema, feed, shapes }
+        Self { schema, documents: Arc::new(Documents::new(metrics)), feed, shapes }
     }
 
     /// Executes a query or a mutation. `readonly`: a mutation is refused.
     pub async fn execute(&self, request: GraphqlRequest, caller: Caller, readonly: bool) -> Response {
-        let parsed = match parse(&request) {
-            Ok(parsed) => parsed,
-            Err(error) => return refused(error),
+        let (prepared, variables) = match self.prepare(request).await {
+            Ok(prepared) => prepared,
+            Err(errors) => return Response::from_errors(errors),
         };
-        match parsed.operation(request.operation_name.as_deref()).map(|operation| operation.ty()) {
-            Err(error) => refused(error.into()),
-            Ok(OperationType::Subscription) => refused(
-                Problem::new(Code::BadRequest, "subscriptions need a websocket (graphql-transport-ws)")
-                    .into(),
-            ),
-            Ok(OperationType::Mutation) if readonly => {
-                refused(Problem::new(Code::BadRequest, "mutations are not allowed with GET").into())
-            }
-            Ok(_) => self.run(parsed, request, caller).await,
+        let refused = |message| Response::from_errors(vec![Problem::new(Code::BadRequest, message).into()]);
+        match prepared.ty() {
+            OperationType::Subscription => refused("subscriptions need a websocket (graphql-transport-ws)"),
+            OperationType::Mutation if readonly => refused("mutations are not allowed with GET"),
+            OperationType::Query | OperationType::Mutation => self.run(&prepared, variables, caller).await,
         }
     }
 
     /// Executes a request, or begins a subscription.
     pub async fn start(&self, request: GraphqlRequest, caller: Caller) -> Live {
-        let parsed = match parse(&request) {
-            Ok(parsed) => parsed,
-            Err(error) => return Live::Refused(vec![error]),
+        let (prepared, variables) = match self.prepare(request).await {
+            Ok(prepared) => prepared,
+            Err(errors) => return Live::Refused(errors),
         };
-        let operation = match parsed.operation(request.operation_name.as_deref()) {
-            Ok(operation) => operation,
-            Err(error) => return Live::Refused(vec![error.into()]),
-        };
-        if operation.ty() == OperationType::Subscription {
-            return match self.subscribe(&parsed, &operation, &request, caller).await {
+        if let Some(shape) = prepared.shape() {
+            return match self.subscribe(&prepared, shape, variables, caller).await {
                 Ok(subscriber) => Live::Subscriber(Box::new(subscriber)),
                 Err(errors) => Live::Refused(errors),
             };
         }
-        let response = self.run(parsed, request, caller).await;
+        let response = self.run(&prepared, variables, caller).await;
         if is_refusal(&response) { Live::Refused(response.errors) } else { Live::Once(response) }
     }
 
-    async fn run(&self, parsed: Parsed, request: GraphqlRequest, caller: Caller) -> Response {
-        coded(self.schema.execute(executable(parsed, request).data(caller)).await)
+    async fn prepare(&self, request: GraphqlRequest) -> Result<(Arc<Prepared>, Variables), Vec<ServerError>> {
+        let GraphqlRequest { query, operation_name, variables } = request;
+        let variables = variables.unwrap_or_default();
+        let prepared = self.documents.prepare(&query, operation_name.as_deref(), &variables).await?;
+        Ok((prepared, variables))
+    }
+
+    async fn run(&self, prepared: &Prepared, variables: Variables, caller: Caller) -> Response {
+        coded(self.schema.execute(prepared.request(variables).data(caller)).await)
     }
 
     async fn subscribe(
         &self,
-        parsed: &Parsed,
-        operation: &Operation<'_>,
-        request: &GraphqlRequest,
+        prepared: &Prepared,
+        shape: &ShapeDocument,
+        variables: Variables,
         caller: Caller,
     ) -> Result<Subscriber, Vec<ServerError>> {
-        let refused = |error: DocumentError| vec![ServerError::from(error)];
-        operation.subscription_root().map_err(refused)?;
-        let shape = operation.shape().map_err(refused)?;
         let plan = Plan::default();
-        let planning = Request::new("")
-            .variables(request.variables.clone().unwrap_or_default())
-            .data(caller)
-            .data(plan.clone());
-        let mut planning = match &request.operation_name {
-            Some(name) => planning.operation_name(name),
-            None => planning,
-        };
-        planning.set_parsed_query(parsed.document().clone());
+        let planning = prepared.request(variables.clone()).data(caller).data(plan.clone());
         let mut results = std::pin::pin!(self.schema.execute_stream(planning));
         // Resolving yields nothing: the arguments have gone into the plan. A result is a list of errors.
         if let Some(response) = futures_util::StreamExt::next(&mut results).await {
@@ -126,26 +116,9 @@ impl Executor {
         }
         let asked =
             plan.take().ok_or_else(|| vec![Problem::internal("a subscription left no plan").into()])?;
-        let shape = self.shapes.get(shape, request.variables.clone().unwrap_or_default());
+        let shape = self.shapes.get(shape, variables);
         Subscriber::open(Arc::clone(&self.feed), asked, shape).await.map_err(|problem| vec![problem.into()])
     }
-}
-
-fn parse(request: &GraphqlRequest) -> Result<Parsed, ServerError> {
-    Ok(document::parse(&request.query, &DocumentLimits::default())?)
-}
-
-fn executable(parsed: Parsed, request: GraphqlRequest) -> Request {
-    let mut executable = Request::new("").variables(request.variables.unwrap_or_default());
-    if let Some(name) = request.operation_name {
-        executable = executable.operation_name(name);
-    }
-    executable.set_parsed_query(parsed.into_document());
-    executable
-}
-
-fn refused(error: ServerError) -> Response {
-    Response::from_errors(vec![error])
 }
 
 /// The code of an error, if it has one.
@@ -162,7 +135,7 @@ pub(crate) fn is_refusal(response: &Response) -> bool {
 }
 
 /// Gives every error a code: what the library itself says of a document or of a value has none.
-fn coded(mut response: Response) -> Response {
+pub(super) fn coded(mut response: Response) -> Response {
     for error in &mut response.errors {
         if code(error).is_some() {
             continue;

@@ -76,8 +76,8 @@ impl Shapes {
     }
 
     /// The shape of this selection, shared with whoever holds it already.
-    pub fn get(&self, document: ShapeDocument, variables: Variables) -> Arc<Shape> {
-        let key = shape_key(&document, &variables, "");
+    pub fn get(&self, document: &ShapeDocument, variables: Variables) -> Arc<Shape> {
+        let key = shape_key(document, &variables, "");
         let mut shapes = self.shapes.lock().expect("nothing panics while it holds this lock");
         if let Some(shape) = shapes.get(&key).and_then(Weak::upgrade) {
             return shape;
@@ -87,7 +87,7 @@ impl Shapes {
         variables.retain(|name, _| used.contains(name));
         let shape = Arc::new(Shape {
             schema: self.schema.clone(),
-            document,
+            document: document.clone(),
             variables,
             kept: Mutex::default(),
             executions: self.executions.clone(),

@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 
 use crate::kit::{Answer, BUYER_KEY, Client, SELLER_KEY, TestApp, on_both};
 
-on_both!(bad_requests_get_a_code, bad_positions_are_refused, roles_are_kept_apart);
+on_both!(
+    bad_requests_get_a_code,
+    wrong_variables_stop_everything_with_their_paths,
+    bad_positions_are_refused,
+    roles_are_kept_apart,
+);
 
 async fn raw(client: &Client, kind: &str, accept: &str, body: String) -> Answer {
     let request =
@@ -58,6 +63,53 @@ async fn bad_requests_get_a_code(app: TestApp) {
     }
     assert_eq!(client.rest(Method::GET, "/deal?page=2", None).await.paths(), ["page"]);
     assert_eq!(get("{ viewer { role } }").await.data(), json!({ "viewer": { "role": "SELLER" } }));
+    app.stop().await;
+}
+
+async fn wrong_variables_stop_everything_with_their_paths(app: TestApp) {
+    let client = app.client(SELLER_KEY);
+    let two = "mutation($first: CreateDealInput!, $second: CreateDealInput!, $key: String) {
+        first: createDeal(input: $first, idempotencyKey: $key) { deal { id } }
+        second: createDeal(input: $second) { deal { id } } }";
+    let good = json!({ "name": "one", "totalPrice": 1, "currency": "GBP",
+                       "items": { "name": "an item alone stands for a list", "price": 1 } });
+    let wrong = json!({ "name": 7, "totalPrice": 1.5, "currency": null, "colour": "red",
+                        "status": "LOST", "items": [{ "name": "i", "price": 1 }, { "name": "j" }, null] });
+    let deals = "{ dealsForSeller(first: 100) { nodes { id } } }";
+    let before = client.data(deals, json!({})).await;
+    // The second time the document is known, and its variables are looked at all the same.
+    for known in [false, true] {
+        let mut variables = json!({ "first": good, "second": wrong, "key": ["x"] });
+        let refused = client.ask(two, variables.take()).await;
+        assert_eq!(refused.code(), "BAD_USER_INPUT", "known: {known}");
+        let mut paths = refused.paths();
+        paths.sort_unstable();
+        let expected = [
+            "key",
+            "second.colour",
+            "second.currency",
+            "second.items.1.price",
+            "second.items.2",
+            "second.name",
+            "second.status",
+            "second.totalPrice",
+        ];
+        assert_eq!(paths, expected, "known: {known}");
+    }
+    assert_eq!(client.ask(two, json!({ "first": good })).await.paths(), ["second"]);
+    app.caught_up().await;
+    assert_eq!(client.data(deals, json!({})).await, before, "the first root field was not executed either");
+    client.data(two, json!({ "first": good, "second": good, "key": null })).await;
+
+    let name = |name: &str| {
+        let request = client.request(Method::POST, "/graphql");
+        let query = "query a { a: __typename } query b { b: __typename }";
+        request.json(&json!({ "query": query, "operationName": name }))
+    };
+    for operation in ["a", "b"] {
+        let answer = Answer::read(name(operation).send().await.expect("the gateway answers")).await.data();
+        assert_eq!(answer[operation], "Query", "one document, two operations: {answer}");
+    }
     app.stop().await;
 }
 

@@ -24,7 +24,7 @@ async fn a_database_that_goes_away_is_waited_for() {
     for number in 1..=50 {
         store(&log.log, &event(number, 1), 0).await;
     }
-    wait_until(SOON, "it says why it is not ready", async || !worker.complaint().is_empty()).await;
+    wait_until(SOON, "it says what is away", async || !worker.complaint().is_empty()).await;
     proxy.restore().await;
 
     let all: Vec<_> = (1..=51).map(|sequence| (sequence, 1)).collect();
@@ -50,7 +50,7 @@ async fn a_database_that_is_read_only_for_now_is_waited_for() {
     };
     set("SET default_transaction_read_only = on").await;
     let worker = start(&log.log, &test.beside());
-    wait_until(SOON, "it says why it is not ready", async || worker.complaint().contains("read-only")).await;
+    wait_until(SOON, "it says what is away", async || worker.complaint().contains("read-only")).await;
     set("RESET default_transaction_read_only").await;
     assert_eq!(caught_up(&log.log, &db).await, [(1, 1)]);
     worker.stop().await;
@@ -67,7 +67,7 @@ async fn a_log_that_dies_and_comes_back_is_followed_on() {
     assert_eq!(caught_up(&log, &test.db).await.len(), 2);
 
     nats.kill();
-    wait_until(SOON, "it says why it is not ready", async || !worker.complaint().is_empty()).await;
+    wait_until(SOON, "it says what is away", async || !worker.complaint().is_empty()).await;
     nats.restart().await;
     opened(&log).await;
     store(&log, &event(2, 1), 0).await;

@@ -141,7 +141,7 @@ impl Running {
 
     /// Why it is down; nothing when it is not.
     pub(super) fn complaint(&self) -> String {
-        self.health.down().into_iter().map(|(_, why)| why).collect()
+        [self.health.down(), self.health.degraded()].concat().into_iter().map(|(_, why)| why).collect()
     }
 }
 

@@ -117,6 +117,29 @@ async fn a_server_that_hangs_in_the_middle_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
+async fn what_is_remembered_goes_with_its_connection() {
+    let market = Market::open(Config::default()).await;
+    let ours = path(&market.ours);
+    for number in 1..=2 {
+        write(&ours, &mutation(number)).await.expect("it is written");
+    }
+    write(&path(&market.theirs), &mutation(3)).await.expect("it is written");
+    let connection = market.ours.connection();
+    market.proxy.reset();
+    wait_until(SOON, "there is another connection", async || market.ours.connection() > connection).await;
+    opened(&market.ours).await;
+    let seen = std::cell::RefCell::new(Vec::new());
+    let written = ours
+        .write(&mutation(4), |last, now| {
+            seen.borrow_mut().push(deal_of(last.expect("there is a deal")).revision);
+            rename(&mutation(4), last, now)
+        })
+        .await;
+    written.expect("it is written");
+    assert_eq!(seen.take(), [3], "the log was asked first");
+}
+
+#[tokio::test]
 async fn a_full_log_refuses_and_stores_nothing() {
     let market = Market::open(Config { max_messages: 2, ..Config::default() }).await;
     let writes = path(&market.ours);
