@@ -1,0 +1,41 @@
+//! Clients small enough to cost little beside what they measure: HTTP/1.1 and graphql-transport-ws over plain TCP.
+
+mod http;
+mod socket;
+
+pub(crate) use http::{Http, get, post};
+pub(crate) use socket::Socket;
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+use url::Url;
+
+use crate::Failed;
+
+/// Where a URL's server listens.
+pub(crate) fn address(url: &Url) -> Result<SocketAddr, Failed> {
+    url.socket_addrs(|| None)?.into_iter().next().ok_or_else(|| format!("{url} names no address").into())
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, Failed> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Reads up to the end of a response's head; what it returns begins with the head and may hold more.
+async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize, Failed> {
+    use tokio::io::AsyncReadExt;
+    let mut looked = 0;
+    loop {
+        let from = usize::saturating_sub(looked, 3);
+        if let Some(found) = buffer[from..].windows(4).position(|window| window == b"\r\n\r\n") {
+            return Ok(from + found + 4);
+        }
+        looked = buffer.len();
+        if stream.read_buf(buffer).await? == 0 {
+            return Err("the server closed the connection".into());
+        }
+    }
+}

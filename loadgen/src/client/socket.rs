@@ -1,0 +1,144 @@
+//! One websocket (RFC 6455) that speaks graphql-transport-ws: enough of both to subscribe and to listen.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use url::Url;
+
+use super::{connect, read_head};
+use crate::Failed;
+
+const TEXT: u8 = 0x1;
+const CLOSE: u8 = 0x8;
+const PING: u8 = 0x9;
+const PONG: u8 = 0xA;
+
+/// A socket. Reads only as much memory as a frame needs.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that have been taken.
+    taken: usize,
+}
+
+impl Socket {
+    /// Connects and upgrades.
+    pub(crate) async fn open(url: &Url, address: SocketAddr) -> Result<Self, Failed> {
+        let mut stream = connect(address).await?;
+        let (path, host) = (url.path(), url.host_str().unwrap_or_default());
+        let upgrade = format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             sec-websocket-protocol: graphql-transport-ws\r\n\r\n"
+        );
+        stream.write_all(upgrade.as_bytes()).await?;
+        let mut buffer = Vec::with_capacity(1 << 10);
+        let taken = read_head(&mut stream, &mut buffer).await?;
+        if !buffer.starts_with(b"HTTP/1.1 101") {
+            return Err(String::from_utf8_lossy(&buffer[..taken]).into_owned().into());
+        }
+        Ok(Self { stream, buffer, taken })
+    }
+
+    /// Connects, is acknowledged and subscribes: the payload is that of `subscribe`. When this returns the
+    /// subscription has begun.
+    pub(crate) async fn subscribe(
+        url: &Url,
+        address: SocketAddr,
+        key: &str,
+        payload: &serde_json::Value,
+    ) -> Result<Self, Failed> {
+        let mut socket = Self::open(url, address).await?;
+        let init = serde_json::json!({ "type": "connection_init", "payload": { "x-api-key": key } });
+        socket.send(init.to_string().as_bytes()).await?;
+        let ack = socket.text().await?;
+        if !ack.windows(14).any(|window| window == b"connection_ack") {
+            return Err(String::from_utf8_lossy(ack).into_owned().into());
+        }
+        let subscribe = serde_json::json!({ "type": "subscribe", "id": "1", "payload": payload });
+        socket.send(subscribe.to_string().as_bytes()).await?;
+        Ok(socket)
+    }
+
+    /// Waits until all that was sent has been acted on: messages of a socket are taken in order.
+    pub(crate) async fn settle(&mut self) -> Result<(), Failed> {
+        self.send(br#"{"type":"subscribe","id":"settled","payload":{"query":"{ __typename }"}}"#).await?;
+        loop {
+            let text = self.text().await?;
+            let is = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
+            if is(br#""error""#) {
+                return Err(String::from_utf8_lossy(text).into_owned().into());
+            }
+            if is(b"settled") && is(b"complete") {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) async fn send(&mut self, text: &[u8]) -> Result<(), Failed> {
+        self.write(TEXT, text).await
+    }
+
+    async fn write(&mut self, opcode: u8, payload: &[u8]) -> Result<(), Failed> {
+        let mut frame = vec![0x80 | opcode];
+        match payload.len() {
+            length @ 0..126 => frame.push(0x80 | length as u8),
+            length => {
+                frame.push(0x80 | 126);
+                frame.extend(u16::try_from(length)?.to_be_bytes());
+            }
+        }
+        // A client must mask; the mask of zeros leaves the payload as it is.
+        frame.extend([0; 4]);
+        frame.extend_from_slice(payload);
+        Ok(self.stream.write_all(&frame).await?)
+    }
+
+    /// The next text that is no ping of the protocol; those are answered.
+    pub(crate) async fn text(&mut self) -> Result<&[u8], Failed> {
+        loop {
+            let (opcode, from, to) = self.frame().await?;
+            match opcode {
+                TEXT if self.buffer[from..to].starts_with(br#"{"type":"ping""#) => {
+                    self.send(br#"{"type":"pong"}"#).await?;
+                }
+                TEXT => return Ok(&self.buffer[from..to]),
+                PING => {
+                    let payload = self.buffer[from..to].to_vec();
+                    self.write(PONG, &payload).await?;
+                }
+                CLOSE => {
+                    let why = String::from_utf8_lossy(&self.buffer[(from + 2).min(to)..to]);
+                    return Err(format!("the server closed the socket: {why}").into());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next frame: its kind, and where in the buffer its payload stands. Servers neither mask nor, here, split.
+    async fn frame(&mut self) -> Result<(u8, usize, usize), Failed> {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        loop {
+            if let [first, second, rest @ ..] = self.buffer.as_slice() {
+                let (length, header) = match (second & 0x7f, rest) {
+                    (126, [high, low, ..]) => (Some(usize::from(u16::from_be_bytes([*high, *low]))), 4),
+                    (126, _) => (None, 4),
+                    (127, _) => return Err("a frame of over 64 KiB".into()),
+                    (length, _) => (Some(usize::from(length)), 2),
+                };
+                if let Some(end) =
+                    length.map(|length| header + length).filter(|end| self.buffer.len() >= *end)
+                {
+                    self.taken = end;
+                    return Ok((first & 0x0f, header, end));
+                }
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+        }
+    }
+}

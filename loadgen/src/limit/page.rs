@@ -1,0 +1,91 @@
+//! A page by an index: one prepared statement, 20 rows, JSON.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::{FromRow, query, query_as};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use super::ready;
+use crate::Failed;
+
+const TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS loadgen_deal (
+        id uuid PRIMARY KEY, seller_id uuid NOT NULL, name text NOT NULL, total_price bigint NOT NULL,
+        currency text NOT NULL, status text NOT NULL, version int NOT NULL, sequence bigint NOT NULL,
+        updated_at text NOT NULL, items text NOT NULL)";
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS loadgen_deal_by_change ON loadgen_deal (seller_id, sequence)";
+const FILL: &str = r#"
+    INSERT INTO loadgen_deal
+    SELECT gen_random_uuid(), $1, 'loadgen ' || n, 122300, 'GBP', 'AVAILABLE', 1, n, '2026-01-01T00:00:00.000000Z',
+           '[{"id":"9c01d992-7344-44c2-b7d1-a66ac08b1cb7","name":"a board of oak","price":90000},
+             {"id":"9c01d992-7344-44c2-b7d1-a66ac08b1cb7","name":"its transport","price":32300}]'
+      FROM generate_series(1, $2) n
+    ON CONFLICT DO NOTHING"#;
+const PAGE: &str = "
+    SELECT id, name, total_price, currency, status, version, updated_at FROM loadgen_deal
+     WHERE seller_id = $1 ORDER BY sequence DESC LIMIT 21";
+const PAGE_WITH_ITEMS: &str = "
+    SELECT id, name, total_price, currency, status, version, updated_at, items FROM loadgen_deal
+     WHERE seller_id = $1 ORDER BY sequence DESC LIMIT 21";
+const SELLER: Uuid = Uuid::from_u128(1);
+
+#[derive(FromRow, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    id: Uuid,
+    name: String,
+    total_price: i64,
+    currency: String,
+    status: String,
+    version: i32,
+    updated_at: String,
+    #[sqlx(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<String>,
+}
+
+#[derive(Clone)]
+struct Pages {
+    pool: PgPool,
+    page: &'static str,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    data: Vec<Row>,
+}
+
+pub(super) async fn serve(
+    listener: TcpListener,
+    port: u16,
+    database: &str,
+    rows: usize,
+    items: bool,
+) -> Result<(), Failed> {
+    let pool = PgPoolOptions::new().max_connections(16).connect(database).await?;
+    query(TABLE).execute(&pool).await?;
+    query(INDEX).execute(&pool).await?;
+    query("TRUNCATE loadgen_deal").execute(&pool).await?;
+    query(FILL).bind(SELLER).bind(i64::try_from(rows)?).execute(&pool).await?;
+    query("ANALYZE loadgen_deal").execute(&pool).await?;
+    let page = if items { PAGE_WITH_ITEMS } else { PAGE };
+    let router = Router::new().route("/graphql", post(read)).with_state(Pages { pool, page });
+    ready(port);
+    Ok(axum::serve(listener, router).await?)
+}
+
+async fn read(State(pages): State<Pages>, Json(request): Json<Value>) -> Result<Json<Answer>, StatusCode> {
+    if !request["query"].is_string() {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    let page = query_as(pages.page).bind(SELLER).fetch_all(&pages.pool).await;
+    let mut data: Vec<Row> = page.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    data.truncate(20);
+    Ok(Json(Answer { data }))
+}
