@@ -18,10 +18,17 @@ const BUYER: Uuid = uuid!("90d57fe0-0fa1-4dae-a51c-917cc82bcddc");
 const OTHER_SELLER: Uuid = uuid!("4d1f0d52-4c1b-4f0e-9a0e-6a8ad1c6a101");
 const OTHER_BUYER: Uuid = uuid!("4d1f0d52-4c1b-4f0e-9a0e-6a8ad1c6a102");
 
+/// The first seller's public key.
+pub const SELLER_KEY: &str = "some-secret-api-key";
+/// The public key of the buyer that the first seller lets in.
+pub const BUYER_KEY: &str = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc";
+/// A deal of the first seller.
+pub const DEAL: Uuid = uuid!("56c5e92a-683b-430e-8466-5721c7cacb90");
+
 /// Accounts and their public keys.
 const ACCOUNTS: [(Role, Uuid, &str, &str); 4] = [
-    (Role::Seller, SELLER, "Demo seller", "some-secret-api-key"),
-    (Role::Buyer, BUYER, "Demo buyer", "90d57fe0-0fa1-4dae-a51c-917cc82bcddc"),
+    (Role::Seller, SELLER, "Demo seller", SELLER_KEY),
+    (Role::Buyer, BUYER, "Demo buyer", BUYER_KEY),
     (Role::Seller, OTHER_SELLER, "Second seller", "second-seller-api-key"),
     (Role::Buyer, OTHER_BUYER, "Second buyer", "second-buyer-api-key"),
 ];
@@ -141,7 +148,7 @@ fn accounts(backends: &Backends, role: Role) -> &Accounts {
 
 fn deals() -> [(Uuid, NewDeal); 5] {
     let id = |id: Uuid| Some(DealId(id));
-    let mut first = simple(id(uuid!("56c5e92a-683b-430e-8466-5721c7cacb90")), "john doe", 122_300, Available);
+    let mut first = simple(id(DEAL), "john doe", 122_300, Available);
     first.discount = Some(NewDiscount::Flat(1_234));
     let mut boards =
         simple(id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e01")), "Oak boards", 129_900, Available);

@@ -1,6 +1,7 @@
 //! HTTP in: routes, bodies, probes. What is behind them is executed elsewhere.
 
 mod graphql;
+mod pages;
 mod probes;
 mod rest;
 
@@ -46,6 +47,11 @@ pub fn public(state: Public) -> Router {
     let deal = || get(rest::list).post(rest::create).put(rest::replace);
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/", get(pages::root))
+        .route("/graphiql", get(pages::graphiql))
+        .route("/graphiql/", get(pages::graphiql))
+        .route("/graphiql/config.json", get(pages::graphiql_config))
+        .route("/graphiql/{*path}", get(pages::graphiql_file))
         .route("/deal", deal())
         .route("/deal/{id}", get(rest::show))
         .route("/v1/deal", deal())

@@ -8,6 +8,7 @@ mod access_book;
 mod feed;
 mod interest;
 mod keeper;
+mod rendered;
 mod ring;
 pub mod shape;
 pub mod subscriber;

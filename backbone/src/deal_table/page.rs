@@ -205,12 +205,31 @@ fn cursor(order: DealOrder, sequence: Sequence, row: &Row) -> Cursor {
 /// the place comes even when there is no deal.
 fn statement(projection: &'static str, request: &PageRequest) -> Statement {
     let mut sql = Statement::default();
-    sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (SELECT sequence, ").text(COLUMNS);
-    sql.text(" FROM deal WHERE ");
-    within(&mut sql, request.scope);
-    restrict(&mut sql, &request.filter);
-    // One way or the other through the same index.
-    let descending = (request.order != DealOrder::PriceAscending) != request.window.backwards;
+    sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (");
+    match request.scope {
+        Scope::Seller(seller) => {
+            sql.text("SELECT sequence, ").text(COLUMNS).text(" FROM deal WHERE seller_id = ").id(seller.0);
+            first_of(&mut sql, request);
+        }
+        // The first ones of each seller by the index, and of those the first: what the planner makes of one condition
+        // over all sellers may read every deal of theirs.
+        Scope::Sellers { before, of, after } => {
+            sql.text("SELECT d.* FROM (").text(before).id(of).text(after);
+            sql.either(
+                ") s CROSS JOIN LATERAL (SELECT * FROM deal WHERE seller_id = s.seller_id",
+                ") s JOIN deal d ON d.rowid IN (SELECT rowid FROM deal WHERE seller_id = s.seller_id",
+            );
+            first_of(&mut sql, request);
+            sql.either(") d", ")").text(order_by(request)).text(" LIMIT ").count(limit(request));
+        }
+    }
+    sql.text(") d ON TRUE WHERE p.name = ").name(projection).text(order_by(request));
+    sql
+}
+
+/// What is left of some deals, and the first of it in the order of the page.
+fn first_of(sql: &mut Statement, request: &PageRequest) {
+    restrict(sql, &request.filter);
     for (cursor, beyond) in [(request.window.after, true), (request.window.before, false)] {
         let Some(cursor) = cursor else { continue };
         // "After" is further on in the order, which is less when the order descends.
@@ -225,15 +244,23 @@ fn statement(projection: &'static str, request: &PageRequest) -> Statement {
             }
         }
     }
-    let order = match (request.order, descending) {
+    sql.text(order_by(request)).text(" LIMIT ").count(limit(request));
+}
+
+/// One way or the other through the same index.
+fn order_by(request: &PageRequest) -> &'static str {
+    let descending = (request.order != DealOrder::PriceAscending) != request.window.backwards;
+    match (request.order, descending) {
         (DealOrder::LastChangedFirst, true) => " ORDER BY sequence DESC",
         (DealOrder::LastChangedFirst, false) => " ORDER BY sequence",
         (_, true) => " ORDER BY total_price DESC, id DESC",
         (_, false) => " ORDER BY total_price, id",
-    };
-    sql.text(order).text(" LIMIT ").number(i64::from(request.window.limit) + 1);
-    sql.text(") d ON TRUE WHERE p.name = ").name(projection).text(order);
-    sql
+    }
+}
+
+/// One more than asked for tells whether there is more.
+fn limit(request: &PageRequest) -> u32 {
+    request.window.limit + 1
 }
 
 fn within(sql: &mut Statement, scope: Scope) {

@@ -12,6 +12,8 @@ pub(super) struct Statement(Vec<Piece>);
 #[derive(Debug)]
 enum Piece {
     Text(&'static str),
+    Either { postgres: &'static str, sqlite: &'static str },
+    Count(u32),
     Id(Uuid),
     Number(i64),
     Name(&'static str),
@@ -19,11 +21,13 @@ enum Piece {
 
 /// Generates the same loop for an engine: `QueryBuilder` is generic, its binds are not.
 macro_rules! builder {
-    ($pieces:expr, $engine:ty) => {{
+    ($pieces:expr, $engine:ty, $dialect:ident) => {{
         let mut builder = QueryBuilder::<$engine>::new("");
         for piece in $pieces {
             match piece {
                 Piece::Text(text) => builder.push(*text),
+                Piece::Either { $dialect: text, .. } => builder.push(*text),
+                Piece::Count(count) => builder.push(count),
                 Piece::Id(id) => builder.push_bind(*id),
                 Piece::Number(number) => builder.push_bind(*number),
                 Piece::Name(name) => builder.push_bind(*name),
@@ -36,6 +40,16 @@ macro_rules! builder {
 impl Statement {
     pub(super) fn text(&mut self, text: &'static str) -> &mut Self {
         self.push(Piece::Text(text))
+    }
+
+    /// Where dialects part.
+    pub(super) fn either(&mut self, postgres: &'static str, sqlite: &'static str) -> &mut Self {
+        self.push(Piece::Either { postgres, sqlite })
+    }
+
+    /// A number that the planner should know: as text, not bound. Few values, or every one is a statement to prepare.
+    pub(super) fn count(&mut self, count: u32) -> &mut Self {
+        self.push(Piece::Count(count))
     }
 
     pub(super) fn id(&mut self, id: Uuid) -> &mut Self {
@@ -73,10 +87,10 @@ impl Statement {
     }
 
     pub(super) fn for_postgres(&self) -> QueryBuilder<Postgres> {
-        builder!(&self.0, Postgres)
+        builder!(&self.0, Postgres, postgres)
     }
 
     pub(super) fn for_sqlite(&self) -> QueryBuilder<Sqlite> {
-        builder!(&self.0, Sqlite)
+        builder!(&self.0, Sqlite, sqlite)
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::Place;
 use super::access_book::AccessBook;
 use super::interest::{Interest, Registration, Topic};
+use super::rendered::Rendered;
 use super::ring::{Ring, Slice};
 use crate::error::{Code, Problem};
 
@@ -31,6 +32,7 @@ pub struct Feed {
     tip: watch::Sender<u64>,
     pub(super) interest: Arc<Interest>,
     pub(super) access: AccessBook,
+    pub(super) rendered: Rendered,
     metrics: FeedMetrics,
 }
 
@@ -72,6 +74,7 @@ impl Feed {
             tip: watch::channel(0).0,
             interest: Arc::default(),
             access: AccessBook::default(),
+            rendered: Rendered::default(),
             metrics,
         })
     }
@@ -97,6 +100,7 @@ impl Feed {
     /// Begins, or begins anew, at a place: readers from before it go to the table.
     pub(super) fn begin(&self, epoch: Epoch, generation: i32, tip: u64) {
         *self.lock() = Some(State { epoch, generation, ring: Ring::new(tip, RING_BYTES) });
+        self.rendered.clear();
         self.metrics.tip.set(tip as i64);
         self.tip.send_replace(tip);
     }

@@ -3,7 +3,7 @@
 //! A shape is a subscription's selection without its root field's arguments. Filters and positions route, they do
 //! not multiply executions. Sharing is sound because no type reachable from a subscription depends on the viewer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_graphql::{Request, Variables};
@@ -12,13 +12,10 @@ use backbone::telemetry::{Counter, Metrics};
 use buyer_core::feed::Change;
 use futures_util::{FutureExt, StreamExt};
 
-use super::Place;
+use super::rendered::Rendered;
 use super::subscriber::Kind;
 use crate::document::{ShapeDocument, ShapeKey, shape_key};
 use crate::graphql::Schema;
-
-/// Results that a shape keeps: more than subscribers that keep pace can lie apart.
-const KEPT: usize = 1_024;
 
 /// What a subscription's root field resolves: one change, as one filter sees it.
 #[derive(Clone, Debug)]
@@ -48,20 +45,12 @@ pub struct Shapes {
 
 /// One selection with the variables that it uses.
 pub struct Shape {
+    key: ShapeKey,
     schema: Schema,
     document: ShapeDocument,
     variables: Variables,
-    kept: Mutex<Kept>,
     executions: Counter,
     deliveries: Counter,
-}
-
-type Key = (Place, Kind);
-
-#[derive(Default)]
-struct Kept {
-    results: HashMap<Key, Arc<str>>,
-    order: VecDeque<Key>,
 }
 
 impl Shapes {
@@ -86,10 +75,10 @@ impl Shapes {
         let mut variables = variables;
         variables.retain(|name, _| used.contains(name));
         let shape = Arc::new(Shape {
+            key,
             schema: self.schema.clone(),
             document: document.clone(),
             variables,
-            kept: Mutex::default(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
         });
@@ -101,23 +90,9 @@ impl Shapes {
 
 impl Shape {
     /// The execution result for a change, as JSON.
-    pub fn render(&self, pushed: &Pushed) -> Arc<str> {
+    pub(super) fn render(&self, rendered: &Rendered, pushed: &Pushed) -> Arc<str> {
         self.deliveries.inc();
-        let key = (pushed.change.order(), pushed.kind);
-        // Held while executing: whoever comes second waits for the first one's result instead of making its own.
-        let mut kept = self.kept.lock().expect("rendering does not panic");
-        if let Some(result) = kept.results.get(&key) {
-            return Arc::clone(result);
-        }
-        let result = self.execute(pushed);
-        kept.results.insert(key, Arc::clone(&result));
-        kept.order.push_back(key);
-        if kept.order.len() > KEPT
-            && let Some(oldest) = kept.order.pop_front()
-        {
-            kept.results.remove(&oldest);
-        }
-        result
+        rendered.get_or_make(self.key, pushed.change.order(), pushed.kind, || self.execute(pushed))
     }
 
     fn execute(&self, pushed: &Pushed) -> Arc<str> {

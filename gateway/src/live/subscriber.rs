@@ -172,7 +172,8 @@ impl Subscriber {
             }
             _ => return None,
         };
-        Some(self.shape.render(&Pushed { epoch: self.epoch, kind, change: Arc::clone(change) }))
+        let pushed = Pushed { epoch: self.epoch, kind, change: Arc::clone(change) };
+        Some(self.shape.render(&self.feed.rendered, &pushed))
     }
 
     fn permits(&self, change: &Change) -> bool {

@@ -8,6 +8,7 @@ mod architecture;
 mod deals;
 mod errors;
 mod faults;
+mod pages;
 mod rest;
 mod resume;
 mod schema;
