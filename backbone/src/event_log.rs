@@ -7,6 +7,7 @@ mod jetstream;
 mod sqlite;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -25,14 +26,14 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct EventLog {
     backend: Backend,
-    market: String,
+    market: Arc<str>,
     append_seconds: Histogram,
     tailed: Counter,
 }
 
 #[derive(Clone)]
 enum Backend {
-    JetStream(Box<jetstream::JetStreamLog>),
+    JetStream(Arc<jetstream::JetStreamLog>),
     Sqlite(sqlite::SqliteLog),
 }
 
@@ -88,7 +89,7 @@ impl EventLog {
     /// [`Error::Unavailable`] until it has.
     pub fn jetstream(url: &str, market: &str, clock: Clock, metrics: &Metrics) -> Result<Self, Error> {
         let log = jetstream::JetStreamLog::connect(url, market, clock)?;
-        Ok(Self::new(Backend::JetStream(Box::new(log)), market, metrics))
+        Ok(Self::new(Backend::JetStream(Arc::new(log)), market, metrics))
     }
 
     /// The log in an SQLite file, made if absent. The caller holds the lock of its folder.
@@ -106,7 +107,7 @@ impl EventLog {
     fn new(backend: Backend, market: &str, metrics: &Metrics) -> Self {
         Self {
             backend,
-            market: market.to_owned(),
+            market: market.into(),
             append_seconds: metrics.histogram(
                 "log_append",
                 "Time of one attempt to append to the event log",

@@ -5,6 +5,8 @@ mod pages;
 mod probes;
 mod rest;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -63,7 +65,7 @@ pub fn public(state: Public) -> Router {
             problem.with_status(StatusCode::METHOD_NOT_ALLOWED)
         })
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
-        .with_state(state)
+        .with_state(Arc::new(state))
 }
 
 /// Probes and metrics.

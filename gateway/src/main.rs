@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gateway::commands::{self, Cli};
+use mimalloc::MiMalloc;
+
+/// A fifth of a request's time went into the system's allocator.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     commands::install_tls_provider();

@@ -4,7 +4,7 @@ mod http;
 mod socket;
 
 pub(crate) use http::{Http, get, post};
-pub(crate) use socket::Socket;
+pub(crate) use socket::{PATIENCE, Socket};
 
 use std::net::SocketAddr;
 

@@ -116,7 +116,18 @@ impl JetStreamLog {
     }
 
     pub(super) async fn epoch(&self) -> Result<Epoch, Error> {
-        Ok(self.checked().await?.epoch)
+        match self.known() {
+            Some(epoch) => Ok(epoch),
+            None => Ok(self.checked().await?.epoch),
+        }
+    }
+
+    /// The epoch, if the stream was checked on the connection of now and nobody is checking it at this moment.
+    fn known(&self) -> Option<Epoch> {
+        let connection = *self.connection.borrow();
+        let checked = self.checked.try_lock().ok()?;
+        let checked = checked.as_ref().filter(|checked| checked.connection == connection)?;
+        self.is_up().then_some(checked.epoch)
     }
 
     pub(super) async fn describe(&self) -> Result<String, Error> {
@@ -238,7 +249,7 @@ impl JetStreamLog {
         expected: Sequence,
     ) -> AppendAnswer {
         // The client library would keep the message while disconnected and send it some time later.
-        if let Err(error) = self.checked().await {
+        if let Err(error) = self.epoch().await {
             return AppendAnswer::NotConnected { why: error.to_string() };
         }
         let mut headers = header_map(&message);

@@ -3,6 +3,8 @@
 //! Only `application/json` is taken, so that no page of another site can send a mutation without asking first.
 
 use async_graphql_axum::GraphQLResponse;
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
@@ -18,7 +20,7 @@ use crate::ws;
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 
 pub(super) async fn post(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -30,14 +32,14 @@ pub(super) async fn post(
 }
 
 pub(super) async fn get(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     if headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
         return match upgrade {
-            Ok(upgrade) => ws::upgrade(public.sockets, upgrade, &headers),
+            Ok(upgrade) => ws::upgrade(public.sockets.clone(), upgrade, &headers),
             Err(rejection) => rejection.into_response(),
         };
     }
@@ -47,7 +49,12 @@ pub(super) async fn get(
     }
 }
 
-async fn execute(public: Public, headers: &HeaderMap, request: GraphqlRequest, readonly: bool) -> Response {
+async fn execute(
+    public: Arc<Public>,
+    headers: &HeaderMap,
+    request: GraphqlRequest,
+    readonly: bool,
+) -> Response {
     let principal = match principal(&public.services, headers).await {
         Ok(principal) => principal,
         Err(problem) => return refused(headers, problem),

@@ -1,5 +1,7 @@
 //! Pages for people, embedded in the binary: GraphiQL, which asks no other host for anything.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -39,7 +41,7 @@ pub(super) async fn graphiql_file(Path(path): Path<String>, headers: HeaderMap) 
 }
 
 /// `GET /graphiql/config.json`: what the page begins with. Keys only when they are public.
-pub(super) async fn graphiql_config(State(public): State<Public>) -> impl IntoResponse {
+pub(super) async fn graphiql_config(State(public): State<Arc<Public>>) -> impl IntoResponse {
     let demo = public.services.keys.authenticate(demo::SELLER_KEY).await.is_ok();
     let config = if demo {
         json!({

@@ -3,6 +3,8 @@
 
 mod body;
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -28,7 +30,7 @@ const POSITION: HeaderName = HeaderName::from_static("dealwire-position");
 
 /// `POST /deal`: 201 with the deal and where it is.
 pub(super) async fn create(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -44,7 +46,7 @@ pub(super) async fn create(
 
 /// `PUT /deal`: 200 with the deal, which is replaced: an absent discount removes it.
 pub(super) async fn replace(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -56,7 +58,7 @@ pub(super) async fn replace(
 
 /// `GET /deal`: 200 with an array; a buyer's deals, or a seller's own. `?first&after`, and `Link` to the next page.
 pub(super) async fn list(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
@@ -82,7 +84,7 @@ pub(super) async fn list(
 
 /// `GET /deal/ID`: 200 with the deal, if the caller may see it.
 pub(super) async fn show(
-    State(public): State<Public>,
+    State(public): State<Arc<Public>>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -2,6 +2,7 @@
 //! itself, so that live and replay obey one rule.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use backbone::Error;
@@ -23,6 +24,8 @@ pub(super) struct Page {
     /// What the feed has brought while the intervals were being loaded; none once they are.
     brought: Mutex<Option<Vec<Arc<Change>>>>,
     loaded: OnceCell<()>,
+    /// +1 with every change of the intervals.
+    version: AtomicU64,
 }
 
 impl AccessBook {
@@ -38,6 +41,7 @@ impl AccessBook {
                     take(&mut loaded, &change);
                 }
                 *page.lock() = loaded;
+                page.version.fetch_add(1, Ordering::SeqCst);
                 Ok::<_, Error>(())
             })
             .await?;
@@ -53,6 +57,7 @@ impl AccessBook {
             intervals: Mutex::default(),
             brought: Mutex::new(Some(Vec::new())),
             loaded: OnceCell::new(),
+            version: AtomicU64::new(0),
         });
         pages.retain(|_, page| page.strong_count() > 0);
         pages.insert(buyer, Arc::downgrade(&page));
@@ -68,13 +73,21 @@ impl AccessBook {
             let mut brought = page.brought.lock().expect("nothing panics while it holds this lock");
             match brought.as_mut() {
                 Some(brought) => brought.push(Arc::clone(change)),
-                None => take(&mut page.lock(), change),
+                None => {
+                    take(&mut page.lock(), change);
+                    page.version.fetch_add(1, Ordering::SeqCst);
+                }
             }
         }
     }
 }
 
 impl Page {
+    /// Tells whether the intervals are still those that were looked at.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+
     /// The intervals as the feed's tip has them.
     pub(super) fn lock(&self) -> MutexGuard<'_, Intervals> {
         self.intervals.lock().expect("nothing panics while it holds this lock")

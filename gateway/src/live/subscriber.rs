@@ -72,6 +72,8 @@ pub struct Subscriber {
     place: Place,
     access: Option<Arc<Page>>,
     registration: Registration,
+    /// The version of the access that the registered topics come from.
+    followed: Option<u64>,
 }
 
 impl Subscriber {
@@ -84,7 +86,7 @@ impl Subscriber {
         };
         let (epoch, place) = feed.start(after).await?;
         let registration = feed.register(HashSet::new());
-        Ok(Self { feed, viewer, subject, shape, epoch, place, access, registration })
+        Ok(Self { feed, viewer, subject, shape, epoch, place, access, registration, followed: None })
     }
 
     /// Tells from outside whether it is caught up.
@@ -127,7 +129,12 @@ impl Subscriber {
 
     /// Sleeps until there may be something to see.
     async fn park(&mut self) {
-        self.registration.follow(self.topics());
+        // The version first: what changes while the topics are gathered is gathered again the next time.
+        let version = self.access.as_ref().map_or(0, |page| page.version());
+        if self.followed != Some(version) {
+            self.registration.follow(self.topics());
+            self.followed = Some(version);
+        }
         let slot = self.slot();
         slot.lie_down();
         // Whatever was appended before we lay down did not wake us.

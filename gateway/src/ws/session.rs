@@ -12,12 +12,12 @@ use axum::http::HeaderMap;
 use backbone::chance;
 use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::{Counter, Gauge, Metrics, TraceContext};
-use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, StreamExt};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, StreamExt};
 use futures_util::{FutureExt, SinkExt};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::watch;
-use tokio::time::{Instant, interval_at, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::protocol::{
     Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload, frame,
@@ -118,6 +118,23 @@ impl Drop for Running {
     }
 }
 
+/// What a session heeds beside its client and its operations. Each waits in a place of its own and costs nothing until
+/// it comes.
+enum Signal {
+    /// A ping is due.
+    Ping(Instant),
+    /// `connection_init` should have come by now.
+    InitDue,
+    /// Whether the key's database confirms its keys has changed.
+    Trust(watch::Receiver<bool>),
+    /// The key was revoked.
+    Revoked,
+    /// The gateway ends: sockets are closed one after the other.
+    Draining,
+    /// This socket's turn has come.
+    Drained,
+}
+
 struct Session {
     sockets: Sockets,
     socket: WebSocket,
@@ -125,6 +142,9 @@ struct Session {
     /// Of the upgrade's headers.
     key: Result<Option<String>, Problem>,
     principal: Option<Principal>,
+    /// Pushes may go out: the key's database confirms its keys.
+    trusted: bool,
+    signals: FuturesUnordered<BoxFuture<'static, Signal>>,
     running: HashMap<OperationId, Running>,
     operations: Operations,
     /// Something has come since the last ping.
@@ -149,6 +169,8 @@ impl Session {
             protocol: Protocol::new(limits),
             key,
             principal: None,
+            trusted: true,
+            signals: FuturesUnordered::new(),
             running: HashMap::new(),
             operations: SelectAll::new(),
             alive: true,
@@ -168,31 +190,24 @@ impl Session {
 
     async fn serve(&mut self) -> Ended {
         let started = Instant::now();
-        let mut ping = interval_at(started + PING, PING);
-        let mut drain_at: Option<Instant> = None;
-        let draining = self.sockets.lifecycle.draining();
-        let stopping = self.sockets.lifecycle.stopping();
+        let (draining, stopping) = (self.sockets.lifecycle.draining(), self.sockets.lifecycle.stopping());
+        self.expect(at(started + PING, Signal::Ping(started + PING)));
+        self.expect(at(started + INIT, Signal::InitDue));
+        self.expect(async move {
+            draining.cancelled_owned().await;
+            Signal::Draining
+        });
+        self.expect(async move {
+            stopping.cancelled_owned().await;
+            Signal::Drained
+        });
         loop {
-            let (revoked, mut trusted) = self.watch_key();
-            let pushes_allowed = *trusted.borrow_and_update();
-            let awaiting_init = self.principal.is_none();
+            // The client before its operations: one that is flooded can still say that it has enough.
             let done = tokio::select! {
+                biased;
+                Some(signal) = self.signals.next() => self.heed(signal).await,
                 message = self.socket.recv() => self.hear(message).await,
-                Some((id, said)) = self.operations.next(), if pushes_allowed => self.say(id, said).await,
-                _ = trusted.changed(), if !awaiting_init => Ok(()),
-                () = revoked.cancelled(), if !awaiting_init => self.close(CloseCode::Forbidden).await,
-                _ = ping.tick() => self.ping().await,
-                () = sleep_until(started + INIT), if awaiting_init => {
-                    let late = self.protocol.init_timeout();
-                    self.act(late).await
-                }
-                () = draining.cancelled(), if drain_at.is_none() => {
-                    // Evenly over the time there is, so that clients do not all come back at once.
-                    drain_at = Some(Instant::now() + chance::jitter(self.sockets.drain.mul_f64(0.4), 1.0));
-                    Ok(())
-                }
-                () = until(drain_at), if drain_at.is_some() => self.close(CloseCode::Draining).await,
-                () = stopping.cancelled() => self.close(CloseCode::Draining).await,
+                Some((id, said)) = self.operations.next(), if self.trusted => self.say(id, said).await,
             };
             if done.is_err() {
                 return Ended;
@@ -200,12 +215,57 @@ impl Session {
         }
     }
 
-    /// What tells that the key is revoked, and whether its database confirms keys.
-    fn watch_key(&self) -> (CancellationToken, watch::Receiver<bool>) {
-        match &self.principal {
-            Some(principal) => (principal.revoked(), principal.trusted()),
-            None => (CancellationToken::new(), watch::channel(true).1),
+    fn expect(&self, signal: impl Future<Output = Signal> + Send + 'static) {
+        self.signals.push(signal.boxed());
+    }
+
+    async fn heed(&mut self, signal: Signal) -> Result<(), Ended> {
+        match signal {
+            Signal::Ping(due) => {
+                self.expect(at(due + PING, Signal::Ping(due + PING)));
+                self.ping().await
+            }
+            Signal::InitDue if self.principal.is_none() => {
+                let late = self.protocol.init_timeout();
+                self.act(late).await
+            }
+            Signal::InitDue => Ok(()),
+            Signal::Trust(mut trusted) => {
+                self.trusted = *trusted.borrow_and_update();
+                self.expect_change_of(trusted);
+                Ok(())
+            }
+            Signal::Revoked => self.close(CloseCode::Forbidden).await,
+            Signal::Draining => {
+                // Evenly over the time there is, so that clients do not all come back at once.
+                let turn = Instant::now() + chance::jitter(self.sockets.drain.mul_f64(0.4), 1.0);
+                self.expect(at(turn, Signal::Drained));
+                Ok(())
+            }
+            Signal::Drained => self.close(CloseCode::Draining).await,
         }
+    }
+
+    fn expect_change_of(&self, mut trusted: watch::Receiver<bool>) {
+        self.expect(async move {
+            match trusted.changed().await {
+                Ok(()) => Signal::Trust(trusted),
+                // The key ring has ended, and so will this soon.
+                Err(_) => std::future::pending().await,
+            }
+        });
+    }
+
+    /// From now on the socket is this caller's.
+    fn belong_to(&mut self, principal: Principal) {
+        let (revoked, mut trusted) = (principal.revoked(), principal.trusted());
+        self.expect(async move {
+            revoked.cancelled_owned().await;
+            Signal::Revoked
+        });
+        self.trusted = *trusted.borrow_and_update();
+        self.expect_change_of(trusted);
+        self.principal = Some(principal);
     }
 
     async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), Ended> {
@@ -271,7 +331,7 @@ impl Session {
         };
         match principal {
             Ok(principal) => {
-                self.principal = Some(principal);
+                self.belong_to(principal);
                 self.protocol.init_accepted(None)
             }
             // Not the client's fault: it may try again.
@@ -387,11 +447,9 @@ impl Session {
     }
 }
 
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
-    }
+async fn at(time: Instant, signal: Signal) -> Signal {
+    sleep_until(time).await;
+    signal
 }
 
 /// What an operation says from beginning to end.

@@ -1,13 +1,18 @@
 //! One websocket (RFC 6455) that speaks graphql-transport-ws: enough of both to subscribe and to listen.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use url::Url;
 
 use super::{connect, read_head};
 use crate::Failed;
+
+/// The longest that an answer may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
@@ -52,7 +57,7 @@ impl Socket {
         let mut socket = Self::open(url, address).await?;
         let init = serde_json::json!({ "type": "connection_init", "payload": { "x-api-key": key } });
         socket.send(init.to_string().as_bytes()).await?;
-        let ack = socket.text().await?;
+        let ack = socket.text_within(PATIENCE).await?;
         if !ack.windows(14).any(|window| window == b"connection_ack") {
             return Err(String::from_utf8_lossy(ack).into_owned().into());
         }
@@ -65,7 +70,7 @@ impl Socket {
     pub(crate) async fn settle(&mut self) -> Result<(), Failed> {
         self.send(br#"{"type":"subscribe","id":"settled","payload":{"query":"{ __typename }"}}"#).await?;
         loop {
-            let text = self.text().await?;
+            let text = self.text_within(PATIENCE).await?;
             let is = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
             if is(br#""error""#) {
                 return Err(String::from_utf8_lossy(text).into_owned().into());
@@ -93,6 +98,11 @@ impl Socket {
         frame.extend([0; 4]);
         frame.extend_from_slice(payload);
         Ok(self.stream.write_all(&frame).await?)
+    }
+
+    /// As [`Socket::text`], within a time.
+    pub(crate) async fn text_within(&mut self, time: Duration) -> Result<&[u8], Failed> {
+        timeout(time, self.text()).await.map_err(|_| "nothing came over a socket in time")?
     }
 
     /// The next text that is no ping of the protocol; those are answered.

@@ -9,14 +9,11 @@ use tokio::net::TcpStream;
 use tokio::time::{interval, timeout};
 
 use super::{Server, open_all};
-use crate::client::{Http, Socket, address};
+use crate::client::{Http, PATIENCE, Socket, address};
 use crate::compare::{Meter, alternate};
 use crate::limit::Limit;
 use crate::report::{Latencies, Run, latencies};
 use crate::{Failed, Target, report};
-
-/// The longest that a change may be under way.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Args, Clone)]
 pub(crate) struct Fanout {
@@ -86,7 +83,7 @@ impl Fanout {
         let create = target.create(&Marker::write(0, Instant::now()), None);
         Http::open(at).await?.call(&create).await?;
         loop {
-            let text = socket.text().await?;
+            let text = socket.text_within(PATIENCE).await?;
             if Marker::read(text).is_some() {
                 return Ok(String::from_utf8(text.to_vec())?);
             }

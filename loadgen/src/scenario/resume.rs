@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Server;
-use crate::client::{Http, Socket};
+use crate::client::{Http, PATIENCE, Socket};
 use crate::compare::{Meter, alternate};
 use crate::report::{Run, latencies};
 use crate::{Failed, Target, report};
@@ -65,7 +65,7 @@ impl Resume {
                 let mut socket = Socket::subscribe(&graphql, at, &key, &payload).await?;
                 let mut wrong = 0;
                 for number in 1..=missed {
-                    wrong += u64::from(version(socket.text().await?) != Some(first + number));
+                    wrong += u64::from(version(socket.text_within(PATIENCE).await?) != Some(first + number));
                 }
                 Ok::<_, Failed>((begun.elapsed(), wrong))
             })
