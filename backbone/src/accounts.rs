@@ -201,9 +201,7 @@ impl Accounts {
                 sqlx::query_scalar(VALID_POSTGRES).bind(hashes).fetch_all(pool).await
             }
             Pool::Sqlite(pool) => {
-                let hex =
-                    |hash: &KeyHash| hash.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-                let hashes: Vec<String> = hashes.iter().map(hex).collect();
+                let hashes: Vec<String> = hashes.iter().map(|hash| hex::encode(hash.0)).collect();
                 sqlx::query_scalar(VALID_SQLITE).bind(Json(hashes)).fetch_all(pool).await
             }
         };

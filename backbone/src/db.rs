@@ -219,10 +219,10 @@ impl Db {
 /// SQLSTATE classes and SQLite result codes that say "not now" rather than "not so".
 fn may_pass(code: &str) -> bool {
     // connection, transaction rollback, resources, operator intervention, system error; read-only: a failover is
-    // under way; undefined table: not migrated yet.
+    // under way; a transaction that was given up because we slept in it; undefined table: not migrated yet.
     let postgres =
         ["08", "40", "53", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class));
     // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR, in the low byte of an extended code.
     let sqlite = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13));
-    postgres || matches!(code, "25006" | "42P01") || (code.len() < 5 && sqlite)
+    postgres || matches!(code, "25006" | "25P02" | "25P03" | "25P04" | "42P01") || (code.len() < 5 && sqlite)
 }

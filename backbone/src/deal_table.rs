@@ -4,6 +4,8 @@
 mod page;
 mod statement;
 
+#[cfg(feature = "testkit")]
+pub use page::plan;
 pub use page::{Cursor, DealFilter, DealOrder, Page, PageRequest, Scope, Window, find, page};
 
 use std::collections::HashMap;

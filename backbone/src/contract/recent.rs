@@ -17,7 +17,7 @@ impl Fingerprint {
     /// Of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         let digest = Sha256::digest(bytes);
-        Self(digest[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex::encode(&digest[..16]))
     }
 }
 

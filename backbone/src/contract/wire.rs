@@ -4,6 +4,7 @@
 //! Every version ever released decodes here for ever; a type or a version newer than this binary is not an error of
 //! the event, it is left to a newer binary.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -31,8 +32,8 @@ const CONTENT_HASH: &str = "ce-contenthash";
 const TRACE_PARENT: &str = "ce-traceparent";
 const CONTENT_TYPE: &str = "content-type";
 
-/// The headers of a message, by name.
-pub type Headers = BTreeMap<String, String>;
+/// The headers of a message, by name; ours have names that never change.
+pub type Headers = BTreeMap<Cow<'static, str>, String>;
 
 /// An event as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub fn encode(market: &str, event: &Event) -> Message {
         (CONTENT_TYPE, "application/json".to_owned()),
     ];
     let trace = event.trace.as_ref().map(|trace| (TRACE_PARENT, trace.to_string()));
-    let headers = headers.into_iter().chain(trace).map(|(name, value)| (name.to_owned(), value)).collect();
+    let headers = headers.into_iter().chain(trace).map(|(name, value)| (name.into(), value)).collect();
     Message { headers, body }
 }
 
@@ -152,5 +153,5 @@ fn corrupt(reason: impl Into<String>) -> Undecodable {
 }
 
 fn content_hash(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(body))
 }

@@ -192,6 +192,24 @@ pub async fn page(db: &Db, projection: &'static str, request: &PageRequest) -> R
     })
 }
 
+/// How the engine would read a page: its plan, as text.
+#[cfg(feature = "testkit")]
+pub async fn plan(db: &Db, projection: &'static str, request: &PageRequest) -> Result<String, Error> {
+    let statement = statement(projection, request);
+    let lines: Result<Vec<String>, _> = match db.read() {
+        Pool::Postgres(pool) => {
+            let mut query = statement.after("EXPLAIN ").for_postgres();
+            query.build_query_scalar().fetch_all(pool).await
+        }
+        Pool::Sqlite(pool) => {
+            let mut query = statement.after("EXPLAIN QUERY PLAN ").for_sqlite();
+            let rows: Result<Vec<(i64, i64, i64, String)>, _> = query.build_query_as().fetch_all(pool).await;
+            rows.map(|rows| rows.into_iter().map(|(.., line)| line).collect())
+        }
+    };
+    Ok(lines.map_err(|error| db.error(error))?.join("\n"))
+}
+
 fn cursor(order: DealOrder, sequence: Sequence, row: &Row) -> Cursor {
     match order {
         DealOrder::LastChangedFirst => Cursor::Change(sequence),

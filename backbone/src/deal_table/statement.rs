@@ -81,6 +81,13 @@ impl Statement {
         self.text(if of.is_empty() { "NULL)" } else { ")" });
     }
 
+    /// The same statement with a text before it.
+    #[cfg(feature = "testkit")]
+    pub(super) fn after(mut self, text: &'static str) -> Self {
+        self.0.insert(0, Piece::Text(text));
+        self
+    }
+
     fn push(&mut self, piece: Piece) -> &mut Self {
         self.0.push(piece);
         self

@@ -3,6 +3,7 @@
 //!
 //! Publishes go out as plain requests, so that every answer, coded or not, is seen as the server gave it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use async_nats::jetstream::stream::{
     Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType, Stream,
 };
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions, Event, HeaderMap, Request, RequestErrorKind};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, HeaderName, Request, RequestErrorKind};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -44,6 +45,8 @@ const TAIL_WATCHDOG: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct JetStreamLog {
     market: String,
+    /// Its stream's name.
+    stream: String,
     client: Client,
     context: Context,
     clock: Clock,
@@ -98,6 +101,7 @@ impl JetStreamLog {
         context.set_timeout(ATTEMPT_TIMEOUT);
         Ok(Self {
             market: market.to_owned(),
+            stream: market.to_uppercase(),
             client,
             context,
             clock,
@@ -183,7 +187,7 @@ impl JetStreamLog {
 
     /// Finds or creates the stream and its first event.
     async fn open(&self) -> Result<Stream<()>, Error> {
-        let name = self.market.to_uppercase();
+        let name = self.stream.clone();
         let config = Config {
             name: name.clone(),
             subjects: vec![format!("{}.>", self.market)],
@@ -253,7 +257,7 @@ impl JetStreamLog {
             return AppendAnswer::NotConnected { why: error.to_string() };
         }
         let mut headers = header_map(&message);
-        headers.insert(EXPECTED_STREAM, self.market.to_uppercase());
+        headers.insert(HeaderName::from_static(EXPECTED_STREAM), self.stream.as_str());
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
         headers.insert(NATS_MESSAGE_ID, id.to_string());
         self.publish(subject, headers, message.body).await
@@ -418,7 +422,10 @@ fn read_answer(payload: &[u8]) -> AppendAnswer {
 fn header_map(message: &Message) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in &message.headers {
-        map.insert(name.as_str(), value.as_str());
+        match name {
+            Cow::Borrowed(name) => map.insert(HeaderName::from_static(name), value.as_str()),
+            Cow::Owned(name) => map.insert(name.as_str(), value.as_str()),
+        }
     }
     map
 }
@@ -426,7 +433,7 @@ fn header_map(message: &Message) -> HeaderMap {
 /// CloudEvents' headers; those of the server and of the write path are not the event's.
 fn headers(map: &HeaderMap) -> Headers {
     map.iter()
-        .map(|(name, values)| (name.to_string(), values))
+        .map(|(name, values)| (Cow::<'static, str>::Owned(name.to_string()), values))
         .filter(|(name, _)| !name.starts_with("Nats-"))
         .filter_map(|(name, values)| values.first().map(|value| (name, value.to_string())))
         .collect()

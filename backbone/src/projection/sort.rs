@@ -112,8 +112,11 @@ pub(super) async fn dead_subjects(db: &Db, tx: &mut Tx) -> Result<HashSet<String
 pub(super) async fn keep_dead(db: &Db, tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Error> {
     for (record, reason) in &sorted.dead {
         let message = &record.message;
-        let headers: Headers =
-            message.headers.iter().map(|(name, value)| (without_nul(name), without_nul(value))).collect();
+        let headers: Headers = message
+            .headers
+            .iter()
+            .map(|(name, value)| (without_nul(name).into(), without_nul(value)))
+            .collect();
         on_tx!(tx, connection => sqlx::query(KEEP)
             .bind(record.sequence as i64)
             .bind(without_nul(&record.subject))

@@ -1,10 +1,10 @@
 //! The event contract on the wire: golden files of every type and version ever released, and what is no event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use backbone::contract::wire::{self, Message, Undecodable};
+use backbone::contract::wire::{self, Headers, Message, Undecodable};
 use backbone::contract::{
     AccessCause, AccessFact, Deal, DealCause, DealFact, DealField, DealStatus, Event, Fact, Fingerprint,
     Item, Previous, Recent, Subject,
@@ -27,7 +27,7 @@ const CURRENT: u32 = 1;
 #[derive(Deserialize)]
 struct Golden {
     subject: String,
-    headers: BTreeMap<String, String>,
+    headers: Headers,
     body: Box<RawValue>,
 }
 
@@ -117,7 +117,7 @@ fn a_message_without_one_of_the_headers_that_matter_is_corrupt() {
         ("ce-schemaversion", "one", "version"),
     ] {
         let (subject, mut message) = an_update();
-        message.headers.insert(name.to_owned(), value.to_owned());
+        message.headers.insert(name.into(), value.to_owned());
         assert_corrupt(&subject, &message, reason);
     }
 }
@@ -135,12 +135,12 @@ fn a_body_of_another_subject_is_corrupt() {
 #[test]
 fn a_newer_version_or_type_is_left_to_a_newer_binary() {
     let (subject, mut message) = an_update();
-    message.headers.insert("ce-schemaversion".to_owned(), "2".to_owned());
+    message.headers.insert("ce-schemaversion".into(), "2".to_owned());
     let version_2 = Undecodable::Newer { event_type: "deal.updated".to_owned(), version: "2".to_owned() };
     assert_eq!(wire::decode(&subject, &message), Err(version_2));
 
     let (_, mut message) = an_update();
-    message.headers.insert("ce-type".to_owned(), "bid.placed".to_owned());
+    message.headers.insert("ce-type".into(), "bid.placed".to_owned());
     let unknown = Undecodable::Newer { event_type: "bid.placed".to_owned(), version: "1".to_owned() };
     // On a subject that this binary does not know either.
     assert_eq!(wire::decode("bid.1.2", &message), Err(unknown));
@@ -149,7 +149,7 @@ fn a_newer_version_or_type_is_left_to_a_newer_binary() {
 #[test]
 fn a_trace_that_cannot_be_read_is_left_out() {
     let (subject, mut message) = an_update();
-    message.headers.insert("ce-traceparent".to_owned(), "nonsense".to_owned());
+    message.headers.insert("ce-traceparent".into(), "nonsense".to_owned());
     assert_eq!(wire::decode(&subject, &message).expect("the event is fine").trace, None);
 }
 
@@ -239,7 +239,7 @@ fn an_update() -> (String, Message) {
 fn set_body(message: &mut Message, body: Bytes) {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
-    message.headers.insert("ce-contenthash".to_owned(), hash);
+    message.headers.insert("ce-contenthash".into(), hash);
     message.body = body;
 }
 

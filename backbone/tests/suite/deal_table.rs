@@ -1,6 +1,7 @@
 //! The deal table on both engines: what is written is what is found, a page at a time, in every order.
 
 mod pages;
+mod plans;
 
 use backbone::contract::{Deal, DealStatus, Item};
 use backbone::db::Db;

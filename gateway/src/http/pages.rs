@@ -60,8 +60,7 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     let Some(EmbeddedFile { data, metadata }) = Graphiql::get(path) else {
         return Problem::new(Code::NotFound, "there is nothing at this path").into_response();
     };
-    let tag: String = metadata.sha256_hash()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{tag}\"");
+    let tag = format!("\"{}\"", hex::encode(&metadata.sha256_hash()[..8]));
     let cache = if path.starts_with("assets/") { FOR_EVER } else { "no-cache" };
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),

@@ -15,6 +15,7 @@ use crate::deals::{SELLER, deal, units};
 on_both_engines! {
     an_empty_table_has_a_place,
     pages_of_any_size_in_any_direction_are_the_same_list,
+    pages_of_many_sellers_are_one_list,
     a_page_says_what_lies_around_it,
     a_page_between_two_cursors_holds_what_lies_between,
     a_filter_leaves_what_it_names,
@@ -45,9 +46,37 @@ async fn pages_of_any_size_in_any_direction_are_the_same_list(test: TestDb) {
         let expected = sorted(&deals, order);
         for limit in [1, 7, 49, 50, 51] {
             for backwards in [false, true] {
-                let paged = all_pages(&test.db, order, limit, backwards).await;
+                let paged = all_pages(&test.db, everything(order), limit, backwards).await;
                 assert_eq!(paged, expected, "{order:?} by {limit}, backwards {backwards}");
             }
+        }
+    }
+}
+
+async fn pages_of_many_sellers_are_one_list(test: TestDb) {
+    let seller = |number: u128| SellerId(Uuid::from_u128(0x5e11e4 + number));
+    let deals: Vec<Deal> = (1..=60)
+        .map(|number: u128| Deal {
+            seller_id: seller(number * number % 7),
+            total_price: units((number as i64 * 37) % 400),
+            ..deal(number)
+        })
+        .collect();
+    write(&test.db, &deals.iter().zip(100..).map(|(deal, place)| at(deal, 1, place)).collect::<Vec<_>>())
+        .await;
+    let buyer = Uuid::from_u128(5);
+    let granted = [0, 1, 2].map(seller);
+    for seller in granted {
+        grant(&test.db, seller, buyer).await;
+    }
+    let seen: Vec<Deal> = deals.into_iter().filter(|deal| granted.contains(&deal.seller_id)).collect();
+    assert!(seen.len() > 20);
+    for order in ORDERS {
+        let request = PageRequest { scope: sellers(buyer), ..everything(order) };
+        let expected = sorted(&seen, order);
+        for (limit, backwards) in [(1, false), (7, true), (7, false), (100, true)] {
+            let paged = all_pages(&test.db, request.clone(), limit, backwards).await;
+            assert_eq!(paged, expected, "{order:?} by {limit}, backwards {backwards}");
         }
     }
 }
@@ -150,18 +179,8 @@ async fn nobody_sees_the_deals_of_others(test: TestDb) {
     let nobody = SellerId(Uuid::from_u128(1));
     assert!(get(&test.db, &of(Scope::Seller(nobody))).await.deals.is_empty());
 
-    // A buyer's sellers: here those of whom there is an access row.
-    let grant =
-        "INSERT INTO access (seller_id, buyer_id, granted, since, revision) VALUES ($1, $2, TRUE, $3, 1)";
     let buyer = Uuid::from_u128(5);
-    on_db!(test.db.write(), pool => sqlx::query(grant)
-        .bind(OTHER).bind(buyer).bind(crate::deals::NOW).execute(pool).await.map(|_| ()))
-    .expect("access can be granted");
-    let sellers = |of| Scope::Sellers {
-        before: "SELECT seller_id FROM access WHERE granted AND buyer_id = ",
-        of,
-        after: "",
-    };
+    grant(&test.db, OTHER, buyer).await;
     let seen = get(&test.db, &of(sellers(buyer))).await;
     assert_eq!(seen.deals.len(), theirs.len());
     assert!(seen.deals.iter().all(|(_, deal)| deal.seller_id == OTHER));
@@ -193,12 +212,25 @@ async fn check(db: &Db, deals: &[Deal], filter: DealFilter, keep: impl Fn(&Deal)
     }
 }
 
+async fn grant(db: &Db, seller: SellerId, buyer: Uuid) {
+    let grant =
+        "INSERT INTO access (seller_id, buyer_id, granted, since, revision) VALUES ($1, $2, TRUE, $3, 1)";
+    on_db!(db.write(), pool => sqlx::query(grant)
+        .bind(seller).bind(buyer).bind(crate::deals::NOW).execute(pool).await.map(|_| ()))
+    .expect("access can be granted");
+}
+
+/// The sellers of whom a buyer has an access row.
+fn sellers(of: Uuid) -> Scope {
+    Scope::Sellers { before: "SELECT seller_id FROM access WHERE granted AND buyer_id = ", of, after: "" }
+}
+
 /// Pages through everything, each time from the cursor's text.
-async fn all_pages(db: &Db, order: DealOrder, limit: u32, backwards: bool) -> Vec<Deal> {
-    let mut deals = Vec::new();
+async fn all_pages(db: &Db, request: PageRequest, limit: u32, backwards: bool) -> Vec<Deal> {
+    let (mut deals, order) = (Vec::new(), request.order);
     let mut window = window(limit, backwards);
     loop {
-        let page = get(db, &PageRequest { window, ..everything(order) }).await;
+        let page = get(db, &PageRequest { window, ..request.clone() }).await;
         let more = if backwards { page.has_previous } else { page.has_next };
         let end = if backwards { page.deals.first() } else { page.deals.last() };
         let text = end.expect("a page of a full table has deals").0.encode();

@@ -80,8 +80,8 @@ async fn a_repair_settles_what_is_dead_before_it(test: TestDb) {
 async fn no_byte_of_a_dead_event_stops_the_projection(test: TestDb) {
     let (log, db) = begin(&test).await;
     let mut message = garbage(&event(1, 1));
-    message.1.headers.insert("ce-id".to_owned(), "nul \0 and \u{1} and \\u0000".to_owned());
-    message.1.headers.insert("nul\0name".to_owned(), "💥".to_owned());
+    message.1.headers.insert("ce-id".into(), "nul \0 and \u{1} and \\u0000".to_owned());
+    message.1.headers.insert("nul\0name".into(), "💥".to_owned());
     message.1.body = vec![0, 255, 0, 128].into();
     log.insert(2, &message).await;
     log.insert(3, &("deal.nul\0.subject".to_owned(), message.1)).await;
@@ -102,7 +102,7 @@ async fn an_event_of_a_newer_binary_is_left_to_it(test: TestDb) {
         running.stop().await;
         let before = place(&db).await;
         let mut newer = (subject(1).to_string(), wire::encode(MARKET, &event(1, 2)));
-        newer.1.headers.insert(name.to_owned(), value.to_owned());
+        newer.1.headers.insert(name.into(), value.to_owned());
         log.insert(3, &newer).await;
         store(&log.log, &event(2, 1), 0).await;
 

@@ -1,6 +1,7 @@
 //! The runner when its log or its database goes away: it waits, says so, and goes on where it stood.
 
 use backbone::db::Db;
+use backbone::on_tx;
 use backbone::testkit::{NatsServer, Proxy, wait_until};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -31,6 +32,30 @@ async fn a_database_that_goes_away_is_waited_for() {
     assert_eq!(caught_up(&log.log, &db).await, all);
     assert_eq!(worker.complaint(), "");
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_slept_too_long_may_be_tried_again() {
+    let test = TestDb::postgres().await;
+    let mut admin = PgConnection::connect(test.url().expect("it has one")).await.expect("PostgreSQL is up");
+    let mut tx = test.db.begin().await.expect("PostgreSQL is up");
+    let backend: i32 = on_tx!(&mut tx, connection =>
+        sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(connection).await)
+    .expect("it has a backend");
+    on_tx!(&mut tx, connection =>
+        sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '10ms'").execute(connection).await.map(|_| ()))
+    .expect("it can be set");
+    wait_until(SOON, "PostgreSQL gives the transaction up", async || {
+        let backends = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
+        let backends: i64 =
+            sqlx::query_scalar(backends).bind(backend).fetch_one(&mut admin).await.expect("PostgreSQL is up");
+        backends == 0
+    })
+    .await;
+    let late = on_tx!(&mut tx, connection =>
+        sqlx::query("SELECT 1").execute(connection).await.map(|_| ()));
+    let late = test.db.error(late.expect_err("the transaction is gone"));
+    assert!(late.is_unavailable(), "{late}");
 }
 
 #[tokio::test]
