@@ -12,7 +12,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use prometheus_client::metrics::counter::Counter;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -198,10 +199,12 @@ impl Lifecycle {
         future: impl Future<Output = T>,
     ) -> Result<Option<T>, Box<dyn Any + Send>> {
         let _running = Running::enter(&self.0.running, name);
+        // In a set of its own, so that waking the task does not visit the token, which all tasks share.
+        let mut aborted = FuturesUnordered::from_iter([self.0.aborting.clone().cancelled_owned()]);
         let abortable = async {
             tokio::select! {
                 biased;
-                () = self.0.aborting.cancelled() => None,
+                Some(()) = aborted.next() => None,
                 output = future => Some(output),
             }
         };

@@ -1,6 +1,7 @@
 //! The gateway's copy of the feed's newest part, and the way to the rest.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use backbone::position::{Epoch, Position};
@@ -8,7 +9,6 @@ use backbone::telemetry::{Counter, Gauge, Metrics};
 use backbone::{Error, event_log::EventLog};
 use buyer_core::BuyerSide;
 use buyer_core::feed::Change;
-use tokio::sync::watch;
 
 use super::Place;
 use super::access_book::AccessBook;
@@ -29,7 +29,8 @@ pub struct Feed {
     buyers: BuyerSide,
     log: EventLog,
     state: Mutex<Option<State>>,
-    tip: watch::Sender<u64>,
+    /// The ring's tip, or a moment ahead of it: for those who only ask whether there is more.
+    tip_ahead: AtomicU64,
     pub(super) interest: Arc<Interest>,
     pub(super) access: AccessBook,
     pub(super) rendered: Rendered,
@@ -71,7 +72,7 @@ impl Feed {
             buyers,
             log,
             state: Mutex::new(None),
-            tip: watch::channel(0).0,
+            tip_ahead: AtomicU64::new(0),
             interest: Arc::default(),
             access: AccessBook::default(),
             rendered: Rendered::default(),
@@ -92,17 +93,18 @@ impl Feed {
         self.lock().as_ref().map(|state| Position::end_of(state.epoch, state.ring.tip()))
     }
 
-    /// Tells when the tip has moved.
-    pub fn watch_tip(&self) -> watch::Receiver<u64> {
-        self.tip.subscribe()
+    /// Whether there may be changes after a place. A no holds until the next [`Interest::announce`], which comes after
+    /// whatever makes it a yes.
+    pub(super) fn goes_beyond(&self, place: Place) -> bool {
+        (self.tip_ahead.load(Ordering::SeqCst), Position::END) > place
     }
 
     /// Begins, or begins anew, at a place: readers from before it go to the table.
     pub(super) fn begin(&self, epoch: Epoch, generation: i32, tip: u64) {
         *self.lock() = Some(State { epoch, generation, ring: Ring::new(tip, RING_BYTES) });
         self.rendered.clear();
+        self.tip_ahead.store(tip, Ordering::SeqCst);
         self.metrics.tip.set(tip as i64);
-        self.tip.send_replace(tip);
     }
 
     /// Epoch, generation and tip.
@@ -119,13 +121,13 @@ impl Feed {
         if state.ring.tip() == known {
             return;
         }
+        self.tip_ahead.store(state.ring.tip(), Ordering::SeqCst);
         // Still under the lock: whoever reads the new tip finds access and wake-ups done.
         self.access.take(&new);
         self.interest.announce(&new);
         let tip = state.ring.tip();
         drop(held);
         self.metrics.tip.set(tip as i64);
-        self.tip.send_replace(tip);
     }
 
     /// Reads from memory.

@@ -108,12 +108,17 @@ impl Keeper {
     async fn heal(&mut self) -> Result<(), Error> {
         let place = self.feed.buyers().place().await?;
         let tip = match self.feed.standing() {
-            Some((epoch, generation, tip)) if epoch == place.epoch && generation == place.generation => tip,
             Some((epoch, _, _)) if epoch != place.epoch => {
                 return Err(Error::broken("feed", "the tables were made from another log than before"));
             }
-            // Nothing read yet, or tables built anew: what was kept in memory is not theirs.
-            _ => {
+            Some((epoch, generation, tip)) => {
+                if generation != place.generation {
+                    // Tables built anew: what was kept in memory is not theirs.
+                    self.feed.begin(epoch, place.generation, tip);
+                }
+                tip
+            }
+            None => {
                 // Tables of epoch 0 have read nothing yet, so there is no log to speak of.
                 if place.epoch.0 == 0 {
                     return Err(Error::unavailable(

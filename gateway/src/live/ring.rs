@@ -60,7 +60,7 @@ impl Ring {
         if place < self.floor {
             return Slice::Behind;
         }
-        let start = self.changes.partition_point(|change| change.order() <= place);
+        let start = self.first_after(place);
         let found: Vec<Arc<Change>> = self.changes.range(start..).take(max).cloned().collect();
         let all = start + found.len() == self.changes.len();
         let reached = match found.last() {
@@ -68,6 +68,25 @@ impl Ring {
             _ => (self.tip, Position::END).max(place),
         };
         Slice::Changes(found, reached)
+    }
+
+    /// The index of the first change after a place. Nearly all readers are near the tip: it is sought from there, in
+    /// growing steps.
+    fn first_after(&self, place: Place) -> usize {
+        let seen = |index: usize| self.changes[index].order() <= place;
+        let (mut after, mut step) = (self.changes.len(), 1);
+        while after > 0 {
+            let mut before = after.saturating_sub(step);
+            if seen(before) {
+                while before + 1 < after {
+                    let middle = before.midpoint(after);
+                    if seen(middle) { before = middle } else { after = middle }
+                }
+                return after;
+            }
+            (after, step) = (before, step * 2);
+        }
+        0
     }
 }
 

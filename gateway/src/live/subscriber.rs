@@ -97,6 +97,10 @@ impl Subscriber {
     /// Waits for what it may see next: one or more results, in order, each the JSON of an execution result.
     pub async fn next(&mut self) -> Vec<Arc<str>> {
         loop {
+            if !self.feed.goes_beyond(self.place) {
+                self.park().await;
+                continue;
+            }
             let (changes, reached) = match self.feed.read(self.place) {
                 Read::Changes(changes, reached) if changes.is_empty() => {
                     self.place = reached;
@@ -138,8 +142,7 @@ impl Subscriber {
         let slot = self.slot();
         slot.lie_down();
         // Whatever was appended before we lay down did not wake us.
-        let tip = self.feed.tip().map_or(0, |tip| tip.sequence);
-        if tip > self.place.0 {
+        if self.feed.goes_beyond(self.place) {
             slot.get_up();
             return;
         }
