@@ -31,7 +31,7 @@ impl Change {
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", try_from = "FlatBody")]
 pub enum ChangeBody {
     /// A deal.
     Deal {
@@ -54,6 +54,45 @@ pub enum ChangeBody {
     },
 }
 
+/// [`ChangeBody`] as it is read. Every gateway reads every change, and an enum with a tag inside would be read twice:
+/// first into a tree of values, then from that.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FlatBody {
+    kind: Kind,
+    created: Option<bool>,
+    deal: Option<Arc<Deal>>,
+    changed: Option<Vec<DealField>>,
+    previous: Option<Previous>,
+    buyer: Option<BuyerId>,
+    granted: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Kind {
+    Deal,
+    Access,
+}
+
+impl TryFrom<FlatBody> for ChangeBody {
+    type Error = &'static str;
+
+    fn try_from(flat: FlatBody) -> Result<Self, Self::Error> {
+        let FlatBody { kind, created, deal, changed, previous, buyer, granted } = flat;
+        let body = match kind {
+            Kind::Deal => created.zip(deal).zip(changed).map(|((created, deal), changed)| Self::Deal {
+                created,
+                deal,
+                changed,
+                previous,
+            }),
+            Kind::Access => buyer.zip(granted).map(|(buyer, granted)| Self::Access { buyer, granted }),
+        };
+        body.ok_or("a change lacks what its kind has")
+    }
+}
+
 /// A range of the feed with the place that the tables had in the same snapshot.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
@@ -63,4 +102,52 @@ pub struct FeedPage {
     pub place: Place,
     /// More changes lie between the last one here and `place`.
     pub more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use backbone::contract::DealStatus;
+    use backbone::ids::DealId;
+    use backbone::money::MinorUnits;
+    use backbone::time::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_read_as_it_was_written_or_not_at_all() {
+        let deal = Deal {
+            id: DealId(Uuid::from_u128(1)),
+            seller_id: SellerId(Uuid::from_u128(2)),
+            name: "deal".to_owned(),
+            total_price: MinorUnits::MAX,
+            currency: "GBP".parse().expect("a currency"),
+            status: DealStatus::Available,
+            discount: None,
+            items: Vec::new(),
+            version: 2,
+            created_at: Timestamp::from_micros(0),
+            updated_at: Timestamp::from_micros(1),
+        };
+        let previous = Some(Previous { status: DealStatus::Sold, total_price: MinorUnits::MAX });
+        let bodies = [
+            ChangeBody::Deal {
+                created: false,
+                deal: Arc::new(deal),
+                changed: vec![DealField::Name, DealField::Status],
+                previous,
+            },
+            ChangeBody::Access { buyer: BuyerId(Uuid::from_u128(3)), granted: true },
+        ];
+        for body in bodies {
+            let written = serde_json::to_value(&body).expect("a change is JSON");
+            assert_eq!(serde_json::from_value::<ChangeBody>(written.clone()).expect("it is one"), body);
+            let fields: Vec<String> = written.as_object().expect("an object").keys().cloned().collect();
+            for field in fields.iter().filter(|field| *field != "previous") {
+                let mut less = written.clone();
+                less.as_object_mut().expect("an object").remove(field);
+                assert!(serde_json::from_value::<ChangeBody>(less).is_err(), "without {field}");
+            }
+        }
+    }
 }
