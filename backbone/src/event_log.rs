@@ -231,7 +231,8 @@ enum Source {
 }
 
 impl Tail {
-    /// Waits for the next events and returns those that are there, at most `max`, never none.
+    /// Waits for the next events and returns those that are there, at most `max`, never none. To stop waiting loses
+    /// nothing.
     ///
     /// # Errors
     /// The reader is over: open another from the last place that was used.

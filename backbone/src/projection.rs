@@ -138,8 +138,30 @@ impl<P: Projection> Worker<P> {
         let (mut place, mut tail) = self.open().await?;
         self.health.up();
         tracing::info!(projection = P::NAME, position = place.position, "following the log");
+        let mut records = Vec::new();
         loop {
-            place = self.run_once(place, &mut tail).await?;
+            if records.is_empty() {
+                records = tail.batch(BATCH).await?;
+            }
+            (place, records) = self.apply_while_reading(place, &records, &mut tail).await?;
+        }
+    }
+
+    /// Applies a batch while what comes next is read and decoded: whatever has come by then is the next batch.
+    async fn apply_while_reading(
+        &self,
+        from: Place,
+        records: &[Record],
+        tail: &mut Tail,
+    ) -> Result<(Place, Vec<Record>), Error> {
+        let mut applying = std::pin::pin!(self.apply(from, records));
+        let mut next = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                applied = &mut applying => return Ok((applied?, next)),
+                more = tail.batch(BATCH - next.len()), if next.len() < BATCH => next.extend(more?),
+            }
         }
     }
 
@@ -179,6 +201,10 @@ impl<P: Projection> Worker<P> {
     /// [`Error::Conflict`] when another worker advanced first.
     pub async fn run_once(&self, from: Place, tail: &mut Tail) -> Result<Place, Error> {
         let records = tail.batch(BATCH).await?;
+        self.apply(from, &records).await
+    }
+
+    async fn apply(&self, from: Place, records: &[Record]) -> Result<Place, Error> {
         let newer = records.iter().find_map(|record| match &record.event {
             Err(why @ Undecodable::Newer { .. }) => Some(why),
             _ => None,
@@ -192,7 +218,7 @@ impl<P: Projection> Worker<P> {
             event_id: last.event.as_ref().ok().map(|event| event.id),
             ..from
         };
-        let (effect, dead) = self.write(from, to, &records).await?;
+        let (effect, dead) = self.write(from, to, records).await?;
         self.applied.inc_by(records.len() as u64);
         self.dead.inc_by(dead as u64);
         self.position.set(to.position as i64);

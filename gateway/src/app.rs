@@ -29,6 +29,9 @@ use crate::ws::Sockets;
 
 /// How often the stores are looked at for `/health/ready`.
 const LOOK: Duration = Duration::from_secs(1);
+/// A peer that takes nothing for this long is gone, whatever is being written to it.
+#[cfg(target_os = "linux")]
+const PEER: Duration = Duration::from_secs(20);
 
 /// A running process.
 pub struct App {
@@ -214,7 +217,7 @@ impl Parts<'_> {
         let services = Services { sellers, buyers, log, keys: keys.clone(), accounts };
         let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
         let drain = (self.lifecycle.clone(), self.config.drain);
-        let sockets = Sockets::new(executor.clone(), keys, feed, drain, self.metrics);
+        let sockets = Sockets::new(executor.clone(), keys, Arc::clone(&feed), drain, self.metrics);
         let draining = self.health.part("accepting");
         draining.up();
         let told = self.lifecycle.draining();
@@ -225,7 +228,8 @@ impl Parts<'_> {
                 draining.down("draining");
             }),
         );
-        http::public(Public { services, executor, sockets })
+        let (lifecycle, drain) = (self.lifecycle.clone(), self.config.drain);
+        http::public(Public { services, executor, sockets, feed, lifecycle, drain })
     }
 }
 
@@ -328,6 +332,8 @@ async fn serve(lifecycle: &Lifecycle, address: SocketAddr, router: Router) -> Re
     let listener = listener.tap_io(|connection| {
         // Answers are whole when they are written, so nothing is gained by waiting for more.
         let _unsupported = connection.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _unsupported = socket2::SockRef::from(&*connection).set_tcp_user_timeout(Some(PEER));
     });
     let draining = lifecycle.draining();
     let server = axum::serve(listener, router).with_graceful_shutdown(draining.cancelled_owned());

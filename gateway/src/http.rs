@@ -1,23 +1,27 @@
 //! HTTP in: routes, bodies, probes. What is behind them is executed elsewhere.
 
+mod events;
 mod graphql;
 mod pages;
 mod probes;
 mod rest;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use backbone::health::Health;
+use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::{Metrics, TraceContext};
 use serde_json::json;
 
 use crate::auth::{Principal, key_in};
 use crate::error::{Code, Problem};
 use crate::graphql::Executor;
+use crate::live::Feed;
 use crate::services::Services;
 use crate::ws::Sockets;
 
@@ -33,6 +37,12 @@ pub struct Public {
     pub executor: Executor,
     /// Websockets.
     pub sockets: Sockets,
+    /// What subscriptions read.
+    pub feed: Arc<Feed>,
+    /// Tells when the process ends.
+    pub lifecycle: Lifecycle,
+    /// The time over which open connections are ended then.
+    pub drain: Duration,
 }
 
 /// What the probes answer with.

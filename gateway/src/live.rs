@@ -16,7 +16,7 @@ pub mod subscriber;
 pub use feed::Feed;
 pub use interest::Slot;
 pub use keeper::keep;
-pub use subscriber::{Subject, Subscriber, Subscription, Viewer};
+pub use subscriber::{Subject, Subscriber, Subscription, Update, Viewer};
 
 /// A place among changes: sequence, and index within the event.
 pub type Place = (u64, u16);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Response, ServerError, ValidationMode, Value, Variables};
+use backbone::position::Position;
 use backbone::telemetry::Metrics;
 use serde::Deserialize;
 
@@ -67,20 +68,32 @@ impl Executor {
         };
         let refused = |message| Response::from_errors(vec![Problem::new(Code::BadRequest, message).into()]);
         match prepared.ty() {
-            OperationType::Subscription => refused("subscriptions need a websocket (graphql-transport-ws)"),
-            OperationType::Mutation if readonly => refused("mutations are not allowed with GET"),
+            OperationType::Subscription => {
+                refused("subscriptions need a websocket (graphql-transport-ws), or Accept: text/event-stream")
+            }
+            OperationType::Mutation if readonly => Response::from_errors(vec![mutation_with_get().into()]),
             OperationType::Query | OperationType::Mutation => self.run(&prepared, variables, caller).await,
         }
     }
 
-    /// Executes a request, or begins a subscription.
-    pub async fn start(&self, request: GraphqlRequest, caller: Caller) -> Live {
+    /// Executes a request, or begins a subscription: where its arguments say, or after the last event that the
+    /// transport knows the client to have. `readonly`: a mutation is refused.
+    pub async fn start(
+        &self,
+        request: GraphqlRequest,
+        caller: Caller,
+        last_event: Option<&str>,
+        readonly: bool,
+    ) -> Live {
         let (prepared, variables) = match self.prepare(request).await {
             Ok(prepared) => prepared,
             Err(errors) => return Live::Refused(errors),
         };
+        if readonly && prepared.ty() == OperationType::Mutation {
+            return Live::Refused(vec![mutation_with_get().into()]);
+        }
         if let Some(shape) = prepared.shape() {
-            return match self.subscribe(&prepared, shape, variables, caller).await {
+            return match self.subscribe(&prepared, shape, variables, caller, last_event).await {
                 Ok(subscriber) => Live::Subscriber(Box::new(subscriber)),
                 Err(errors) => Live::Refused(errors),
             };
@@ -106,6 +119,7 @@ impl Executor {
         shape: &ShapeDocument,
         variables: Variables,
         caller: Caller,
+        last_event: Option<&str>,
     ) -> Result<Subscriber, Vec<ServerError>> {
         let plan = Plan::default();
         let planning = prepared.request(variables.clone()).data(caller).data(plan.clone());
@@ -114,11 +128,20 @@ impl Executor {
         if let Some(response) = futures_util::StreamExt::next(&mut results).await {
             return Err(coded(response).errors);
         }
-        let asked =
+        let mut asked =
             plan.take().ok_or_else(|| vec![Problem::internal("a subscription left no plan").into()])?;
+        if let Some(id) = last_event {
+            let known = Position::decode(id);
+            let unknown = || vec![Problem::input("Last-Event-ID", "is no position").into()];
+            asked.after = Some(known.ok_or_else(unknown)?);
+        }
         let shape = self.shapes.get(shape, variables);
         Subscriber::open(Arc::clone(&self.feed), asked, shape).await.map_err(|problem| vec![problem.into()])
     }
+}
+
+fn mutation_with_get() -> Problem {
+    Problem::new(Code::BadRequest, "mutations are not allowed with GET")
 }
 
 /// The code of an error, if it has one.

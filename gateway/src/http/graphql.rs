@@ -1,4 +1,5 @@
-//! GraphQL over HTTP: `POST` with JSON, `GET` for queries, the upgrade to a websocket.
+//! GraphQL over HTTP: `POST` with JSON, `GET` for queries, the upgrade to a websocket. Whoever accepts events gets them
+//! (`events.rs`).
 //!
 //! Only `application/json` is taken, so that no page of another site can send a mutation without asking first.
 
@@ -12,7 +13,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{Public, principal, trace};
+use super::{Public, events, principal, trace};
 use crate::error::{Code, Problem};
 use crate::graphql::{Caller, GraphqlRequest, code, is_refusal};
 use crate::ws;
@@ -60,6 +61,9 @@ async fn execute(
         Err(problem) => return refused(headers, problem),
     };
     let caller = Caller { principal, trace: trace(headers) };
+    if events::wanted(headers) {
+        return events::execute(public, headers, request, caller, readonly).await;
+    }
     let response = public.executor.execute(request, caller, readonly).await;
     answer(headers, response)
 }

@@ -62,6 +62,15 @@ pub enum Kind {
     Left,
 }
 
+/// A result for a subscriber.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The change's place: whoever resumes after it has seen it.
+    pub position: Position,
+    /// The execution result, as JSON.
+    pub result: Arc<str>,
+}
+
 /// A reader of the feed.
 pub struct Subscriber {
     feed: Arc<Feed>,
@@ -94,8 +103,8 @@ impl Subscriber {
         Arc::clone(self.registration.slot())
     }
 
-    /// Waits for what it may see next: one or more results, in order, each the JSON of an execution result.
-    pub async fn next(&mut self) -> Vec<Arc<str>> {
+    /// Waits for what it may see next: one or more results, in order. To stop waiting loses nothing.
+    pub async fn next(&mut self) -> Vec<Update> {
         loop {
             if !self.feed.goes_beyond(self.place) {
                 self.park().await;
@@ -122,7 +131,7 @@ impl Subscriber {
                     continue;
                 }
             };
-            let results: Vec<Arc<str>> = changes.iter().filter_map(|change| self.see(change)).collect();
+            let results: Vec<Update> = changes.iter().filter_map(|change| self.see(change)).collect();
             self.place = reached;
             if !results.is_empty() {
                 return results;
@@ -168,7 +177,7 @@ impl Subscriber {
     }
 
     /// The result for a change, if it is for this subscriber.
-    fn see(&self, change: &Arc<Change>) -> Option<Arc<str>> {
+    fn see(&self, change: &Arc<Change>) -> Option<Update> {
         let kind = match (&self.subject, &change.body) {
             (Subject::Deals(filter), ChangeBody::Deal { created, deal, previous, .. }) => {
                 self.permits(change).then(|| kind(filter, *created, deal, previous.as_ref()))??
@@ -183,7 +192,7 @@ impl Subscriber {
             _ => return None,
         };
         let pushed = Pushed { epoch: self.epoch, kind, change: Arc::clone(change) };
-        Some(self.shape.render(&self.feed.rendered, &pushed))
+        Some(Update { position: pushed.position(), result: self.shape.render(&self.feed.rendered, &pushed) })
     }
 
     fn permits(&self, change: &Change) -> bool {

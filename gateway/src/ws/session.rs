@@ -17,7 +17,7 @@ use futures_util::stream::{AbortHandle, Abortable, BoxStream, FuturesUnordered, 
 use futures_util::{FutureExt, SinkExt};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::protocol::{
     Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload, frame,
@@ -25,7 +25,7 @@ use super::protocol::{
 use crate::auth::{KeyRing, Principal, key_in, one_key};
 use crate::error::Problem;
 use crate::graphql::{Caller, Executor, GraphqlRequest, Live};
-use crate::live::{Feed, Slot, Subscriber};
+use crate::live::{Feed, Slot, Subscriber, Update};
 
 /// `connection_init` is due within this of the upgrade, as the reference server has it.
 const INIT: Duration = Duration::from_secs(3);
@@ -97,7 +97,9 @@ enum Said {
     /// It is a subscription, and tells here whether it is caught up.
     Live(Arc<Slot>),
     /// Results, in order, as JSON.
-    Next(Vec<Arc<str>>),
+    Next(Vec<Update>),
+    /// The one result of a query or mutation, as JSON.
+    Result(String),
     /// There is no more.
     Finished,
     /// It was refused: a JSON list of errors.
@@ -129,9 +131,7 @@ enum Signal {
     Trust(watch::Receiver<bool>),
     /// The key was revoked.
     Revoked,
-    /// The gateway ends: sockets are closed one after the other.
-    Draining,
-    /// This socket's turn has come.
+    /// The gateway ends, and this socket's turn has come.
     Drained,
 }
 
@@ -191,14 +191,19 @@ impl Session {
     async fn serve(&mut self) -> Ended {
         let started = Instant::now();
         let (draining, stopping) = (self.sockets.lifecycle.draining(), self.sockets.lifecycle.stopping());
+        let drain = self.sockets.drain;
         self.expect(at(started + PING, Signal::Ping(started + PING)));
         self.expect(at(started + INIT, Signal::InitDue));
         self.expect(async move {
-            draining.cancelled_owned().await;
-            Signal::Draining
-        });
-        self.expect(async move {
-            stopping.cancelled_owned().await;
+            // Evenly over the time there is, so that clients do not all come back at once.
+            let turn = async {
+                draining.cancelled().await;
+                sleep(chance::jitter(drain.mul_f64(0.4), 1.0)).await;
+            };
+            tokio::select! {
+                () = turn => {}
+                () = stopping.cancelled() => {}
+            }
             Signal::Drained
         });
         loop {
@@ -236,12 +241,6 @@ impl Session {
                 Ok(())
             }
             Signal::Revoked => self.close(CloseCode::Forbidden).await,
-            Signal::Draining => {
-                // Evenly over the time there is, so that clients do not all come back at once.
-                let turn = Instant::now() + chance::jitter(self.sockets.drain.mul_f64(0.4), 1.0);
-                self.expect(at(turn, Signal::Drained));
-                Ok(())
-            }
             Signal::Drained => self.close(CloseCode::Draining).await,
         }
     }
@@ -378,7 +377,11 @@ impl Session {
             }
             Said::Next(results) => {
                 let header = frame::next_header(&id);
-                frames.extend(results.iter().map(|result| header.frame(result)));
+                frames.extend(results.iter().map(|update| header.frame(&update.result)));
+                return;
+            }
+            Said::Result(result) => {
+                frames.push(frame::next_header(&id).frame(&result));
                 return;
             }
             Said::Finished => self.protocol.operation_finished(&id),
@@ -458,10 +461,10 @@ fn operation(
     request: GraphqlRequest,
     caller: Caller,
 ) -> impl futures_util::Stream<Item = Said> + Send + 'static {
-    futures_util::stream::once(async move { executor.start(request, caller).await }).flat_map(|live| {
-        match live {
+    futures_util::stream::once(async move { executor.start(request, caller, None, false).await }).flat_map(
+        |live| match live {
             Live::Once(response) => {
-                futures_util::stream::iter([Said::Next(vec![json(&response)]), Said::Finished]).boxed()
+                futures_util::stream::iter([Said::Result(json(&response)), Said::Finished]).boxed()
             }
             Live::Refused(errors) => {
                 let errors = to_raw_value(&errors).expect("errors are JSON");
@@ -476,10 +479,10 @@ fn operation(
                     });
                 futures_util::stream::iter([slot]).chain(results).boxed()
             }
-        }
-    })
+        },
+    )
 }
 
-fn json(response: &Response) -> Arc<str> {
-    serde_json::to_string(response).expect("a response is JSON").into()
+fn json(response: &Response) -> String {
+    serde_json::to_string(response).expect("a response is JSON")
 }

@@ -7,6 +7,7 @@ mod accounts;
 mod architecture;
 mod deals;
 mod errors;
+mod events;
 mod faults;
 mod pages;
 mod rest;

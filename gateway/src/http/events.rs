@@ -1,0 +1,143 @@
+//! GraphQL over Server-Sent Events, distinct connections mode (graphql-sse PROTOCOL.md): one operation a response, its
+//! results as `next` events, then `complete`.
+//!
+//! Every result carries its position as the event's id, so a client that comes back with `Last-Event-ID` goes on where
+//! it was. Nothing queues: the next results are read when the connection has taken the last ones.
+
+use std::fmt::Write;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use backbone::chance;
+use backbone::lifecycle::Lifecycle;
+use futures_util::stream;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+
+use super::Public;
+use crate::auth::Principal;
+use crate::graphql::{Caller, GraphqlRequest, Live};
+use crate::live::{Feed, Subscriber, Update};
+
+/// The media type, and what a client says that it accepts.
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
+/// What says something on a quiet connection: the position when all up to it was seen, else only that we are there.
+const HEARTBEAT: Duration = Duration::from_secs(12);
+
+/// Whether the client wants events.
+pub(super) fn wanted(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains(EVENT_STREAM))
+}
+
+/// Executes a request as a stream of events. Whatever is wrong with it comes as an event too: with another status, or
+/// another media type, an `EventSource` would tell its page nothing.
+pub(super) async fn execute(
+    public: Arc<Public>,
+    headers: &HeaderMap,
+    request: GraphqlRequest,
+    caller: Caller,
+    readonly: bool,
+) -> Response {
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+    let principal = caller.principal.clone();
+    let body = match public.executor.start(request, caller, last, readonly).await {
+        Live::Once(response) => once(&response),
+        Live::Refused(errors) => once(&async_graphql::Response::from_errors(errors)),
+        Live::Subscriber(subscriber) => {
+            let principal = principal.expect("nobody subscribes without a key");
+            let events = Events::new(&public, subscriber, &principal);
+            let events = stream::unfold(events, |mut events| async {
+                let chunk = events.next().await?;
+                Some((Ok::<_, std::convert::Infallible>(chunk), events))
+            });
+            Body::from_stream(events)
+        }
+    };
+    let headers = [
+        (header::CONTENT_TYPE, EVENT_STREAM),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, body).into_response()
+}
+
+fn once(response: &async_graphql::Response) -> Body {
+    let result = serde_json::to_string(response).expect("a response is JSON");
+    format!("event: next\ndata: {result}\n\nevent: complete\ndata:\n\n").into()
+}
+
+/// A subscription's events.
+struct Events {
+    subscriber: Box<Subscriber>,
+    feed: Arc<Feed>,
+    trusted: watch::Receiver<bool>,
+    heartbeat: Interval,
+    /// Ends when the stream is to end: the client comes back with the last id, here or elsewhere.
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Events {
+    fn new(public: &Public, subscriber: Box<Subscriber>, principal: &Principal) -> Self {
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            subscriber,
+            feed: Arc::clone(&public.feed),
+            trusted: principal.trusted(),
+            heartbeat,
+            end: Box::pin(end(public.lifecycle.clone(), public.drain, principal.clone())),
+        }
+    }
+
+    /// The next bytes; none when the stream ends.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let allowed = *self.trusted.borrow_and_update();
+            tokio::select! {
+                biased;
+                () = &mut self.end => return None,
+                Ok(()) = self.trusted.changed() => {}
+                updates = self.subscriber.next(), if allowed => return Some(events(&updates)),
+                _ = self.heartbeat.tick() => return Some(self.sign_of_life()),
+            }
+        }
+    }
+
+    /// The tip first: whoever is caught up after it was read has seen everything up to it. An event without data only
+    /// sets the id (HTML, section 9.2.6).
+    fn sign_of_life(&self) -> Bytes {
+        let tip = self.feed.tip();
+        match tip.filter(|_| self.subscriber.slot().is_caught_up()) {
+            Some(tip) => format!("id: {}\n\n", tip.encode()).into(),
+            None => Bytes::from_static(b":\n\n"),
+        }
+    }
+}
+
+/// Until the key is revoked, or the gateway ends and this connection's turn has come.
+async fn end(lifecycle: Lifecycle, drain: Duration, principal: Principal) {
+    let (revoked, draining, stopping) = (principal.revoked(), lifecycle.draining(), lifecycle.stopping());
+    let drained = async {
+        draining.cancelled().await;
+        sleep(chance::jitter(drain.mul_f64(0.4), 1.0)).await;
+    };
+    tokio::select! {
+        () = revoked.cancelled() => {}
+        () = stopping.cancelled() => {}
+        () = drained => {}
+    }
+}
+
+fn events(updates: &[Update]) -> Bytes {
+    let mut text = String::with_capacity(updates.iter().map(|update| update.result.len() + 64).sum());
+    for Update { position, result } in updates {
+        write!(text, "id: {}\nevent: next\ndata: {result}\n\n", position.encode())
+            .expect("a text can be written to");
+    }
+    text.into()
+}
