@@ -96,6 +96,9 @@ impl Lifecycle {
     /// logged and counted, and ends nothing else.
     pub fn spawn_detached(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         let lifecycle = self.clone();
+        // Each wrapper around it would hold it twice, where it came from and where it is awaited, and connections are
+        // many.
+        let future = Box::pin(future);
         self.0.work.spawn(async move {
             if let Err(panic) = lifecycle.run(name, future).await {
                 lifecycle.0.detached_panics.inc();
