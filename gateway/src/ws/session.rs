@@ -282,7 +282,8 @@ impl Session {
 
     async fn act(&mut self, action: Option<Action>) -> Result<(), Ended> {
         let action = match action {
-            Some(Action::Authenticate { payload }) => self.authenticate(payload.as_ref()).await,
+            // Once in a socket's life, and of a database call's size: not in the state that every socket keeps.
+            Some(Action::Authenticate { payload }) => Box::pin(self.authenticate(payload.as_ref())).await,
             other => other,
         };
         match action {
@@ -461,26 +462,26 @@ fn operation(
     request: GraphqlRequest,
     caller: Caller,
 ) -> impl futures_util::Stream<Item = Said> + Send + 'static {
-    futures_util::stream::once(async move { executor.start(request, caller, None, false).await }).flat_map(
-        |live| match live {
-            Live::Once(response) => {
-                futures_util::stream::iter([Said::Result(json(&response)), Said::Finished]).boxed()
-            }
-            Live::Refused(errors) => {
-                let errors = to_raw_value(&errors).expect("errors are JSON");
-                futures_util::stream::iter([Said::Failed(errors)]).boxed()
-            }
-            Live::Subscriber(subscriber) => {
-                let slot = Said::Live(subscriber.slot());
-                let results =
-                    futures_util::stream::unfold(subscriber, |mut subscriber: Box<Subscriber>| async move {
-                        let results = subscriber.next().await;
-                        Some((Said::Next(results), subscriber))
-                    });
-                futures_util::stream::iter([slot]).chain(results).boxed()
-            }
-        },
-    )
+    // Apart, so that what beginning takes is given back when it has begun.
+    let begun = Box::pin(async move { executor.start(request, caller, None, false).await });
+    futures_util::stream::once(begun).flat_map(|live| match live {
+        Live::Once(response) => {
+            futures_util::stream::iter([Said::Result(json(&response)), Said::Finished]).boxed()
+        }
+        Live::Refused(errors) => {
+            let errors = to_raw_value(&errors).expect("errors are JSON");
+            futures_util::stream::iter([Said::Failed(errors)]).boxed()
+        }
+        Live::Subscriber(subscriber) => {
+            let slot = Said::Live(subscriber.slot());
+            let results =
+                futures_util::stream::unfold(subscriber, |mut subscriber: Box<Subscriber>| async move {
+                    let results = subscriber.next().await;
+                    Some((Said::Next(results), subscriber))
+                });
+            futures_util::stream::iter([slot]).chain(results).boxed()
+        }
+    })
 }
 
 fn json(response: &Response) -> String {
