@@ -116,14 +116,6 @@ impl Basis {
     }
 }
 
-/// What becomes of a mutation on one basis.
-enum Turn {
-    /// It is in the log, or changed nothing.
-    Written(Written),
-    /// Only the log can say: load, and decide again.
-    LookAgain,
-}
-
 /// What is known of the attempts so far.
 struct Attempts {
     deadline: Instant,
@@ -162,32 +154,28 @@ impl WritePath {
         let since = basis.place();
         let mut attempts = Attempts { deadline, unknown: false, expected: since.0, since };
         loop {
-            match self.turn(mutation, basis, &mut attempts, &mut decide).await? {
-                Turn::Written(written) => {
-                    // Its position is the end of the event that stands at the sequence.
-                    let last = Last { sequence: written.position.sequence, fact: written.fact.clone() };
-                    self.memory.keep(mutation.subject, connection, last);
-                    return Ok(written);
-                }
-                Turn::LookAgain => {
-                    basis = self.load(mutation.subject, deadline, attempts.unknown).await?;
-                }
+            if let Some(written) = self.turn(mutation, basis, &mut attempts, &mut decide).await? {
+                // Its position is the end of the event that stands at the sequence.
+                let last = Last { sequence: written.position.sequence, fact: written.fact.clone() };
+                self.memory.keep(mutation.subject, connection, last);
+                return Ok(written);
             }
+            basis = self.load(mutation.subject, deadline, attempts.unknown).await?;
         }
     }
 
-    /// Decides on a basis, and does what was decided.
+    /// Decides on a basis, and does what was decided; `None` when only the log can say.
     async fn turn<R>(
         &self,
         mutation: &Mutation,
         basis: Basis,
         attempts: &mut Attempts,
         decide: &mut impl FnMut(Option<&Fact>, Timestamp) -> Result<Decision, R>,
-    ) -> Result<Turn, WriteError<R>> {
+    ) -> Result<Option<Written>, WriteError<R>> {
         match self.already(mutation, basis.last.as_ref(), attempts.since).await {
             Ok(None) => {}
-            _ if basis.guessed => return Ok(Turn::LookAgain),
-            Ok(Some(written)) => return Ok(Turn::Written(written)),
+            _ if basis.guessed => return Ok(None),
+            Ok(Some(written)) => return Ok(Some(written)),
             Err(error) => return Err(error),
         }
         // The subject has moved past what our attempts expected, and none of them is there: none can land any more.
@@ -198,13 +186,13 @@ impl WritePath {
         let now = self.clock.now();
         let fact = match decide(basis.last.as_ref().map(|last| &last.fact), now) {
             Ok(Decision::Append(fact)) => fact,
-            _ if basis.guessed => return Ok(Turn::LookAgain),
+            _ if basis.guessed => return Ok(None),
             Err(no) => return Err(WriteError::Rejected(no)),
             Ok(Decision::Unchanged) => {
                 let nothing =
                     || WriteError::Broken("nothing can stay as it is on an empty subject".to_owned());
                 let last = basis.last.ok_or_else(nothing)?;
-                return self.written(last.fact, last.sequence).await.map(Turn::Written);
+                return self.written(last.fact, last.sequence).await.map(Some);
             }
         };
         attempts.expected = basis.place().0;
@@ -216,9 +204,9 @@ impl WritePath {
             fact,
         };
         match self.append(event, basis.guessed, attempts).await? {
-            Some(written) => Ok(Turn::Written(written)),
+            Some(written) => Ok(Some(written)),
             None if Instant::now() >= attempts.deadline => Err(out_of_time(attempts.unknown)),
-            None => Ok(Turn::LookAgain),
+            None => Ok(None),
         }
     }
 

@@ -5,6 +5,7 @@ mod load;
 use std::time::Duration;
 
 use backbone::testkit::{Market, Proxy, Services, wait_until};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::kit::{BUYER_KEY, Client, DEADLINE, Process, SELLER_KEY, UPDATE};
@@ -135,7 +136,8 @@ async fn a_lost_acknowledgement_is_found_though_others_wrote_meanwhile() {
 
     // Slow enough for the line to be cut between the write and its acknowledgement.
     proxy.delay(Duration::from_millis(200));
-    let answer = tokio::spawn({
+    let mut asking = JoinSet::new();
+    asking.spawn({
         let (ours, request) = (ours.clone(), request.clone());
         async move { ours.ask(UPDATE, request).await }
     });
@@ -149,9 +151,9 @@ async fn a_lost_acknowledgement_is_found_though_others_wrote_meanwhile() {
         let theirs = theirs.rename(deal.as_str().expect("an id"), &format!("version {version}")).await;
         assert_eq!(theirs["deal"]["version"], version);
     }
-    assert!(!answer.is_finished(), "its acknowledgement is lost");
+    assert!(asking.try_join_next().is_none(), "its acknowledgement is lost");
     proxy.restore().await;
-    let answer = answer.await.expect("the client does not panic");
+    let answer = asking.join_next().await.expect("it was asked").expect("the client does not panic");
     if answer.body["errors"].is_array() {
         assert_eq!(answer.code(), "UNKNOWN_OUTCOME", "{answer:?}");
     } else {
