@@ -104,16 +104,18 @@ impl<P: Projection> Worker<P> {
     /// # Errors
     /// [`Error::Broken`]: the log is not the one these tables were made from, or the tables are not as they must be.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
+        let mut held_back = false;
         loop {
             let ended = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                ended = self.follow() => ended,
+                ended = self.follow(&mut held_back) => ended,
             };
             let standing_by = match ended {
                 Ok(never) => match never {},
                 Err(Error::Conflict { .. }) => true,
                 // An event that this binary cannot read: a newer one must come.
                 Err(error @ Error::Unavailable { what: this, .. }) if this == P::NAME => {
+                    held_back = true;
                     self.health.down(&error);
                     false
                 }
@@ -133,10 +135,13 @@ impl<P: Projection> Worker<P> {
         }
     }
 
-    /// Follows the log from the tables' place on; ends only with an error.
-    async fn follow(&self) -> Result<std::convert::Infallible, Error> {
+    /// Follows the log from the tables' place on; ends only with an error. `held_back`: the next event is one that
+    /// this binary could not read, so to have found the log again is no reason to be ready.
+    async fn follow(&self, held_back: &mut bool) -> Result<std::convert::Infallible, Error> {
         let (mut place, mut tail) = self.open().await?;
-        self.health.up();
+        if !*held_back {
+            self.health.up();
+        }
         tracing::info!(projection = P::NAME, position = place.position, "following the log");
         let mut records = Vec::new();
         loop {
@@ -144,6 +149,9 @@ impl<P: Projection> Worker<P> {
                 records = tail.batch(BATCH).await?;
             }
             (place, records) = self.apply_while_reading(place, &records, &mut tail).await?;
+            if std::mem::take(held_back) {
+                self.health.up();
+            }
         }
     }
 
