@@ -36,7 +36,7 @@ pub struct Caller {
 
 type Builder = async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription>;
 
-fn schema() -> Builder {
+pub(crate) fn schema() -> Builder {
     Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
         .register_output_type::<query::Node>()
 }

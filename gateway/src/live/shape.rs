@@ -108,3 +108,44 @@ impl Shape {
         serde_json::to_string(&response).expect("a response is JSON").into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use backbone::ids::{BuyerId, SellerId};
+    use buyer_core::feed::ChangeBody;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::document::{DocumentLimits, parse};
+
+    fn selection(text: &str) -> ShapeDocument {
+        let parsed = parse(text, &DocumentLimits::default()).expect("it is a document");
+        parsed.operation(None).expect("it has one").shape().expect("it is a subscription")
+    }
+
+    #[test]
+    fn a_shape_is_shared_outlives_its_first_holder_and_goes_with_its_last() {
+        let shapes = Shapes::new(crate::graphql::schema().finish(), &Metrics::new());
+        let held = || shapes.shapes.lock().expect("not poisoned").len();
+        let first =
+            shapes.get(&selection("subscription a { accessChanged { granted } }"), Variables::default());
+        let with_arguments = "subscription b($p: Position) { accessChanged(after: $p) { granted } }";
+        let second = shapes.get(&selection(with_arguments), Variables::default());
+        assert!(Arc::ptr_eq(&first, &second), "positions and filters make no other shape");
+        drop(first);
+        let body = ChangeBody::Access { buyer: BuyerId(Uuid::nil()), granted: true };
+        let change = Change { sequence: 7, index: 0, seller_id: SellerId(Uuid::nil()), body };
+        let pushed = Pushed { epoch: Epoch(1), kind: Kind::Updated, change: Arc::new(change) };
+        let rendered = Rendered::default();
+        for _ in 0..3 {
+            let result = second.render(&rendered, &pushed);
+            assert_eq!(&*result, r#"{"data":{"accessChanged":{"granted":true}}}"#);
+        }
+        assert_eq!((second.executions.get(), second.deliveries.get()), (1, 3));
+        assert_eq!(held(), 1);
+        drop(second);
+        let _other =
+            shapes.get(&selection("subscription { accessChanged { buyerId } }"), Variables::default());
+        assert_eq!(held(), 1, "what nobody holds is gone");
+    }
+}
