@@ -6,7 +6,7 @@ use clap::Parser;
 use gateway::commands::{self, Cli};
 use mimalloc::MiMalloc;
 
-/// A fifth of a request's time went into the system's allocator.
+/// A fifth of a create's time is memory management.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -51,8 +51,10 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0))?;
         // The name, in parentheses, may hold anything; behind it the fields are counted from the third.
         let fields = stat.rsplit_once(')').ok_or("no such /proc")?.1;
-        let ticks: u64 =
-            fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let [user, system] =
+            fields.get(11..13).and_then(|times| times.try_into().ok()).ok_or("no times in /proc")?;
+        let ticks = user.parse::<u64>()? + system.parse::<u64>()?;
         Ok(Duration::from_millis(ticks * 1_000 / TICKS))
     }
 
