@@ -42,6 +42,11 @@ impl Intervals {
         self.0.get(&seller).is_some_and(|held| held.iter().any(|(from, to)| (*from..*to).contains(&at)))
     }
 
+    /// The sellers of whom there is anything that may be seen.
+    pub fn sellers(&self) -> impl Iterator<Item = SellerId> + '_ {
+        self.0.keys().copied()
+    }
+
     /// The sellers whose changes may be seen from now on.
     pub fn open_sellers(&self) -> impl Iterator<Item = SellerId> + '_ {
         self.0.iter().filter(|(_, held)| held.iter().any(|(_, to)| *to == OPEN)).map(|(seller, _)| *seller)

@@ -1,5 +1,11 @@
 //! The feed: every change that a subscriber may be shown, by its place in the log.
 
+pub mod retention;
+pub(crate) mod table;
+
+pub use retention::Retention;
+pub use table::{FeedRange, FeedRow};
+
 use std::sync::Arc;
 
 use backbone::contract::{Deal, DealField, Previous};
@@ -100,6 +106,8 @@ pub struct FeedPage {
     pub changes: Vec<Change>,
     /// Where the tables stand.
     pub place: Place,
+    /// Up to and including this event, changes are no longer kept.
+    pub horizon: Sequence,
     /// More changes lie between the last one here and `place`.
     pub more: bool,
 }

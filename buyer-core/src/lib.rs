@@ -23,11 +23,13 @@ use backbone::event_log::EventLog;
 use backbone::health::Part;
 use backbone::ids::{BuyerId, DealId, SellerId};
 use backbone::live_bus::LiveBus;
+use backbone::position::Sequence;
 use backbone::projection::{Place, Worker};
 use backbone::telemetry::Metrics;
+use backbone::time::Timestamp;
 
 use access::Interval;
-use feed::FeedPage;
+use feed::{FeedPage, FeedRange, Retention};
 
 /// The row of table `projection`.
 pub(crate) const PROJECTION: &str = "buyer";
@@ -36,13 +38,15 @@ pub(crate) const PROJECTION: &str = "buyer";
 #[derive(Clone)]
 pub struct BuyerSide {
     db: Db,
+    clock: Clock,
+    retention: Retention,
     accounts: Accounts,
 }
 
 impl BuyerSide {
     /// Over the buyer database.
-    pub fn new(db: Db, clock: Clock) -> Self {
-        Self { accounts: Accounts::new(db.clone(), clock), db }
+    pub fn new(db: Db, clock: Clock, retention: Retention) -> Self {
+        Self { accounts: Accounts::new(db.clone(), clock.clone()), db, clock, retention }
     }
 
     /// Brings the tables up to this binary.
@@ -72,7 +76,8 @@ impl BuyerSide {
         health: Part,
         metrics: &Metrics,
     ) -> Worker<BuyerProjection> {
-        Worker::new(BuyerProjection::new(self.db.clone(), bus), log, self.db.clone(), health, metrics)
+        let projection = BuyerProjection::new(self.db.clone(), bus, self.clock.clone(), self.retention.block);
+        Worker::new(projection, log, self.db.clone(), health, metrics)
     }
 
     /// Where the tables stand in the log.
@@ -112,9 +117,21 @@ impl BuyerSide {
         store::intervals(&self.db, buyer).await
     }
 
-    /// The changes after a place (sequence and index), oldest first, at most `limit`.
-    pub async fn feed_after(&self, after: (u64, u16), limit: u32) -> Result<FeedPage, Error> {
-        store::feed_after(&self.db, after, limit).await
+    /// The changes of a range, oldest first.
+    pub async fn feed(&self, range: FeedRange) -> Result<FeedPage, Error> {
+        feed::table::after(&self.db, range).await
+    }
+
+    /// The changes of a range that are these sellers', oldest first: however much lies between them.
+    pub async fn feed_of(&self, range: FeedRange, sellers: &[SellerId]) -> Result<FeedPage, Error> {
+        feed::table::of_sellers(&self.db, range, sellers).await
+    }
+
+    /// Drops what the feed need not keep any longer. Returns the horizon: up to which event changes are gone.
+    pub async fn forget_old_changes(&self) -> Result<Sequence, Error> {
+        let kept = i64::try_from(self.retention.keep.as_micros()).unwrap_or(i64::MAX);
+        let older_than = Timestamp::from_micros(self.clock.now_micros().saturating_sub(kept));
+        feed::retention::run_once(&self.db, self.retention.block, older_than).await
     }
 }
 

@@ -1,8 +1,10 @@
 //! Events into the buyer's tables: deals, access, feed, in the transaction that moves the place.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use backbone::Error;
+use backbone::clock::Clock;
 use backbone::contract::{DealCause, Event, Fact, Subject};
 use backbone::db::{Db, Tx};
 use backbone::deal_table::{self, Write};
@@ -10,27 +12,46 @@ use backbone::ids::{BuyerId, DealId, SellerId};
 use backbone::live_bus::LiveBus;
 use backbone::position::{Epoch, Sequence};
 use backbone::projection::{Entry, Place, Projection};
-use serde_json::value::RawValue;
 
 use crate::access::Ledger;
 use crate::announce::{self, OutgoingChange};
-use crate::feed::ChangeBody;
-use crate::store::{self, FeedRow};
+use crate::feed::{self, ChangeBody, FeedRow};
+use crate::store;
 
 /// What the buyer side makes of the log.
 pub struct BuyerProjection {
     db: Db,
     bus: LiveBus,
+    clock: Clock,
+    /// Sequences in a block of the feed.
+    block: u64,
+    /// Up to where blocks were last seen to go.
+    blocks_made: AtomicU64,
 }
 
 impl BuyerProjection {
-    pub(crate) fn new(db: Db, bus: LiveBus) -> Self {
-        Self { db, bus }
+    pub(crate) fn new(db: Db, bus: LiveBus, clock: Clock, block: u64) -> Self {
+        Self { db, bus, clock, block, blocks_made: AtomicU64::new(0) }
+    }
+
+    /// Blocks go ahead of the place by more than one, so that a batch hardly ever waits for one to be made.
+    async fn make_room(&self, tx: &mut Tx, last: Sequence) -> Result<Sequence, Error> {
+        let wanted = last + self.block;
+        match self.blocks_made.load(Ordering::Relaxed) {
+            made if made >= wanted => Ok(made),
+            _ => feed::table::extend(&self.db, tx, wanted, self.block).await,
+        }
     }
 }
 
+/// What a batch has left behind.
+pub struct Written {
+    feed: Vec<FeedRow>,
+    blocks_made: Sequence,
+}
+
 impl Projection for BuyerProjection {
-    type Effect = Vec<FeedRow>;
+    type Effect = Written;
 
     const NAME: &'static str = crate::PROJECTION;
 
@@ -54,7 +75,7 @@ impl Projection for BuyerProjection {
         Ok(of_deals.chain(of_pairs).collect())
     }
 
-    async fn apply(&self, tx: &mut Tx, _epoch: Epoch, entries: &[Entry<'_>]) -> Result<Vec<FeedRow>, Error> {
+    async fn apply(&self, tx: &mut Tx, _epoch: Epoch, entries: &[Entry<'_>]) -> Result<Written, Error> {
         let named: Vec<Subject> = entries.iter().filter_map(subject).collect();
         let mut ledger = Ledger::new(store::newest_grants(&self.db, tx, &pairs(&named)).await?);
         let mut deals: HashMap<DealId, Write<'_>> = HashMap::new();
@@ -70,7 +91,7 @@ impl Projection for BuyerProjection {
                 }
                 Entry::Dead { sequence, subject: Some(Subject::Access { seller, buyer }) } => ledger
                     .close((*seller, *buyer), *sequence)
-                    .then(|| FeedRow::new(*sequence, *seller, &access(*buyer, false))),
+                    .then(|| FeedRow::new(*sequence, *seller, self.clock.now(), &access(*buyer, false))),
                 Entry::Dead { .. } => None,
             };
             feed.extend(change);
@@ -78,11 +99,15 @@ impl Projection for BuyerProjection {
         let deals: Vec<Write<'_>> = deals.into_values().collect();
         deal_table::upsert(&self.db, tx, &deals).await?;
         store::write_grants(&self.db, tx, &ledger.rows()).await?;
-        store::write_feed(&self.db, tx, &feed).await?;
-        Ok(feed)
+        let last = entries.last().map_or(0, Entry::sequence);
+        let blocks_made = self.make_room(tx, last).await?;
+        feed::table::write(&self.db, tx, &feed).await?;
+        Ok(Written { feed, blocks_made })
     }
 
-    async fn committed(&self, from: Place, to: Place, feed: Vec<FeedRow>) {
+    async fn committed(&self, from: Place, to: Place, written: Written) {
+        let Written { feed, blocks_made } = written;
+        self.blocks_made.store(blocks_made, Ordering::Relaxed);
         let changes: Vec<OutgoingChange<'_>> = feed.iter().map(FeedRow::outgoing).collect();
         let message = announce::encode(to.epoch, to.generation, (from.position, to.position), &changes);
         // A lost message is healed by the next one's `prev`, by the heartbeat or by the gateway's own look.
@@ -102,11 +127,11 @@ fn change_of(ledger: &mut Ledger, sequence: Sequence, event: &Event) -> Option<F
                 changed: fact.changed.clone(),
                 previous: fact.previous,
             };
-            Some(FeedRow::new(sequence, fact.deal.seller_id, &body))
+            Some(FeedRow::new(sequence, fact.deal.seller_id, event.time, &body))
         }
         (Fact::Access(fact), Subject::Access { seller, buyer }) => ledger
             .take((seller, buyer), sequence, fact)
-            .then(|| FeedRow::new(sequence, seller, &access(buyer, fact.granted))),
+            .then(|| FeedRow::new(sequence, seller, event.time, &access(buyer, fact.granted))),
         _ => None,
     }
 }
@@ -129,16 +154,4 @@ fn pairs(subjects: &[Subject]) -> Vec<(SellerId, BuyerId)> {
     });
     let distinct: std::collections::HashSet<_> = pairs.collect();
     distinct.into_iter().collect()
-}
-
-impl FeedRow {
-    fn new(sequence: Sequence, seller_id: SellerId, body: &ChangeBody) -> Self {
-        let body = serde_json::value::to_raw_value(body).expect("a change has string keys");
-        Self { sequence, index: 0, seller_id, body }
-    }
-
-    fn outgoing(&self) -> OutgoingChange<'_> {
-        let body: &RawValue = &self.body;
-        OutgoingChange { sequence: self.sequence, index: self.index, seller_id: self.seller_id, body }
-    }
 }

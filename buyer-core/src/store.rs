@@ -1,4 +1,4 @@
-//! The SQL of the buyer side, but for the deal table that both sides share.
+//! The SQL of access. That of the feed is beside the feed, that of deals is shared with the seller side.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,11 @@ use backbone::projection::Place;
 use backbone::time::Timestamp;
 use backbone::{Error, on_db};
 use serde_json::json;
-use serde_json::value::RawValue;
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::access::{Grant as GrantRow, Interval, Pair};
-use crate::feed::{Change, FeedPage};
 
 const NEWEST_GRANTS_POSTGRES: &str = "
     SELECT DISTINCT ON (a.seller_id, a.buyer_id)
@@ -41,22 +39,6 @@ const WRITE_GRANTS_SQLITE: &str = "
       FROM json_each($1) WHERE TRUE
     ON CONFLICT (seller_id, buyer_id, granted_at) DO UPDATE
        SET revoked_at = excluded.revoked_at, revision = excluded.revision";
-const WRITE_FEED_POSTGRES: &str = "
-    INSERT INTO feed (sequence, change_index, seller_id, body)
-    SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::uuid[], $4::text[])";
-const WRITE_FEED_SQLITE: &str = "
-    INSERT INTO feed (sequence, change_index, seller_id, body)
-    SELECT value ->> 'sequence', value ->> 'index', unhex(value ->> 'seller'), value ->> 'body'
-      FROM json_each($1)";
-/// The projection's place and the range in one statement, so from one snapshot.
-const FEED_AFTER: &str = "
-    SELECT p.epoch, p.position, p.event_id, p.generation, f.sequence, f.change_index, f.seller_id, f.body
-      FROM projection p
-      LEFT JOIN (SELECT sequence, change_index, seller_id, body FROM feed
-                  WHERE (sequence, change_index) > ($1, $2)
-                  ORDER BY sequence, change_index LIMIT $3) f ON TRUE
-     WHERE p.name = 'buyer'
-     ORDER BY f.sequence, f.change_index";
 const INTERVALS: &str = "
     SELECT p.epoch, p.position, p.event_id, p.generation, a.seller_id, a.granted_at, a.revoked_at
       FROM projection p
@@ -66,15 +48,6 @@ const GRANTS: &str = "
     SELECT seller_id, buyer_id, since FROM access
      WHERE buyer_id = $1 AND revoked_at IS NULL AND seller_id > $2
      ORDER BY seller_id LIMIT $3";
-
-/// A row of the feed to be written.
-#[derive(Debug)]
-pub struct FeedRow {
-    pub(crate) sequence: Sequence,
-    pub(crate) index: u16,
-    pub(crate) seller_id: SellerId,
-    pub(crate) body: Box<RawValue>,
-}
 
 /// A grant that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
@@ -108,7 +81,7 @@ struct GrantRead {
 
 /// Columns of the projection's row, which every snapshot read carries.
 #[derive(FromRow)]
-struct PlaceRead {
+pub(crate) struct PlaceRead {
     epoch: Epoch,
     position: i64,
     event_id: Option<EventId>,
@@ -120,16 +93,6 @@ impl From<PlaceRead> for Place {
         let position = read.position as Sequence;
         Self { epoch: read.epoch, position, event_id: read.event_id, generation: read.generation }
     }
-}
-
-#[derive(FromRow)]
-struct FeedRead {
-    #[sqlx(flatten)]
-    place: PlaceRead,
-    sequence: Option<i64>,
-    change_index: Option<i16>,
-    seller_id: Option<SellerId>,
-    body: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -207,62 +170,6 @@ pub(crate) async fn write_grants(db: &Db, tx: &mut Tx, rows: &[(Pair, GrantRow)]
     .map_err(|error| db.error(error))
 }
 
-/// Writes the changes of a batch.
-pub(crate) async fn write_feed(db: &Db, tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    match tx {
-        Tx::Postgres(tx) => sqlx::query(WRITE_FEED_POSTGRES)
-            .bind(rows.iter().map(|row| row.sequence as i64).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.index as i16).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.seller_id.0).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.body.get()).collect::<Vec<_>>())
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|row| {
-                    json!({
-                        "sequence": row.sequence, "index": row.index,
-                        "seller": row.seller_id.0.simple(), "body": row.body.get(),
-                    })
-                })
-                .collect();
-            sqlx::query(WRITE_FEED_SQLITE).bind(Json(rows)).execute(&mut **tx).await.map(|_| ())
-        }
-    }
-    .map_err(|error| db.error(error))
-}
-
-/// The changes after a place.
-pub(crate) async fn feed_after(db: &Db, after: (Sequence, u16), limit: u32) -> Result<FeedPage, Error> {
-    // The table counts indices in signed 16 bits; the end of an event sorts after all of them there too.
-    let index = i16::try_from(after.1).unwrap_or(i16::MAX);
-    let rows: Result<Vec<FeedRead>, _> = on_db!(db.read(), pool => sqlx::query_as(FEED_AFTER)
-        .bind(after.0 as i64)
-        .bind(index)
-        .bind(i64::from(limit))
-        .fetch_all(pool)
-        .await);
-    let mut place = None;
-    let mut changes = Vec::new();
-    for row in rows.map_err(|error| db.error(error))? {
-        place.get_or_insert(Place::from(row.place));
-        if let (Some(sequence), Some(index), Some(seller_id), Some(body)) =
-            (row.sequence, row.change_index, row.seller_id, row.body)
-        {
-            let body = serde_json::from_str(&body).map_err(|error| Error::broken("feed", error))?;
-            changes.push(Change { sequence: sequence as Sequence, index: index as u16, seller_id, body });
-        }
-    }
-    let place = place.ok_or_else(no_place)?;
-    let more = changes.len() == limit as usize;
-    Ok(FeedPage { changes, place, more })
-}
-
 /// Every interval of a buyer's access.
 pub(crate) async fn intervals(db: &Db, buyer: BuyerId) -> Result<(Vec<Interval>, Place), Error> {
     let rows: Result<Vec<IntervalRead>, _> =
@@ -298,6 +205,6 @@ pub(crate) async fn grants(
     Ok(AccessPage { grants, has_next })
 }
 
-fn no_place() -> Error {
+pub(crate) fn no_place() -> Error {
     Error::broken("buyer database", "its projection row is missing")
 }

@@ -12,6 +12,7 @@ use backbone::health::{Health, Part};
 use backbone::lifecycle::{Failure, Lifecycle};
 use backbone::telemetry::Metrics;
 use buyer_core::announce;
+use buyer_core::feed::retention;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A peer that takes nothing for this long is gone, whatever is being written to it.
 #[cfg(target_os = "linux")]
 const PEER: Duration = Duration::from_secs(20);
+
+/// What the system may hold of what a peer has not taken yet, in bytes. Left to itself it grows to megabytes, which a
+/// thousand peers that read nothing would fill.
+const SEND_BUFFER: usize = 128 << 10;
 
 /// A running process.
 pub struct App {
@@ -193,6 +198,8 @@ impl Parts<'_> {
             self.lifecycle.spawn("buyer projection", worker.run(draining()));
             let beat = announce::heartbeat(buyers, bus, draining());
             self.lifecycle.spawn("heartbeat", endless(beat));
+            let retention = retention::run(self.backends.buyers.clone(), self.metrics.clone(), draining());
+            self.lifecycle.spawn("feed retention", endless(retention));
         }
     }
 
@@ -212,7 +219,7 @@ impl Parts<'_> {
         }
         self.lifecycle.spawn_support("key ring", endless(keys.clone().keep_checking(stopping())));
         let keeper = live::keep(Arc::clone(&feed), bus.subscribe(), self.health.part("feed"), stopping());
-        self.lifecycle.spawn_support("feed", endless(keeper));
+        self.lifecycle.spawn_support("feed", keeper);
         let accounts = MarketAccounts::new(&sellers, &buyers);
         let services = Services { sellers, buyers, log, keys: keys.clone(), accounts };
         let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
@@ -332,8 +339,10 @@ async fn serve(lifecycle: &Lifecycle, address: SocketAddr, router: Router) -> Re
     let listener = listener.tap_io(|connection| {
         // Answers are whole when they are written, so nothing is gained by waiting for more.
         let _unsupported = connection.set_nodelay(true);
+        let socket = socket2::SockRef::from(&*connection);
+        let _unsupported = socket.set_send_buffer_size(SEND_BUFFER);
         #[cfg(target_os = "linux")]
-        let _unsupported = socket2::SockRef::from(&*connection).set_tcp_user_timeout(Some(PEER));
+        let _unsupported = socket.set_tcp_user_timeout(Some(PEER));
     });
     let draining = lifecycle.draining();
     let server = axum::serve(listener, router).with_graceful_shutdown(draining.cancelled_owned());

@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use backbone::Error;
 use backbone::accounts::{Accounts, KeyHash, KeyHolder, Role};
 use backbone::ids::{BuyerId, SellerId};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -30,6 +30,12 @@ const TRUST: Duration = Duration::from_millis(3_500);
 /// A key that nobody has used for this long is forgotten.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// Sockets and event streams that one key may hold open on one gateway.
+const CONNECTIONS: usize = 1_000;
+/// Keys that are not known are looked up in so many lanes: a thousand clients that come with one key at once cost one
+/// look, and however many come, the database answers others too.
+const LANES: usize = 16;
+
 /// A caller, as its key tells. Clones are the same key.
 #[derive(Clone)]
 pub struct Principal(Arc<Known>);
@@ -39,7 +45,11 @@ struct Known {
     revoked: CancellationToken,
     trusted: watch::Receiver<bool>,
     used: Mutex<Instant>,
+    connections: Arc<Semaphore>,
 }
+
+/// An open socket or event stream, counted for its key until dropped.
+pub type Connection = OwnedSemaphorePermit;
 
 impl Principal {
     /// What it may do.
@@ -81,6 +91,16 @@ impl Principal {
         }
     }
 
+    /// Counts a socket or an event stream that is to stay open.
+    ///
+    /// # Errors
+    /// RATE_LIMITED when the key has as many as it may.
+    pub fn connect(&self) -> Result<Connection, Problem> {
+        Arc::clone(&self.0.connections).try_acquire_owned().map_err(|_| {
+            Problem::new(Code::RateLimited, format!("a key holds at most {CONNECTIONS} connections"))
+        })
+    }
+
     /// Cancelled when the key is revoked.
     pub fn revoked(&self) -> CancellationToken {
         self.0.revoked.clone()
@@ -96,6 +116,7 @@ impl Principal {
 struct Side {
     accounts: Accounts,
     known: Mutex<HashMap<KeyHash, Arc<Known>>>,
+    lanes: [tokio::sync::Mutex<()>; LANES],
     trusted: watch::Sender<bool>,
     look: Notify,
 }
@@ -117,6 +138,7 @@ impl KeyRing {
             Arc::new(Side {
                 accounts,
                 known: Mutex::default(),
+                lanes: Default::default(),
                 trusted: watch::channel(true).0,
                 look: Notify::new(),
             })
@@ -170,6 +192,10 @@ impl Side {
     }
 
     async fn look_up(&self, hash: KeyHash) -> Result<Option<Arc<Known>>, Error> {
+        let _turn = self.lanes[usize::from(hash.0[0]) % LANES].lock().await;
+        if let Some(known) = self.remembered(hash) {
+            return Ok(Some(known));
+        }
         let holder = timeout(LOOK_TIMEOUT * 2, self.accounts.holder(hash)).await;
         let holder = holder.map_err(|_| Error::unavailable("account database", "no answer in time"))??;
         let Some(holder) = holder else { return Ok(None) };
@@ -178,6 +204,7 @@ impl Side {
             revoked: CancellationToken::new(),
             trusted: self.trusted.subscribe(),
             used: Mutex::new(Instant::now()),
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
         });
         Ok(Some(Arc::clone(self.lock().entry(hash).or_insert(fresh))))
     }

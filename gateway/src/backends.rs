@@ -11,6 +11,7 @@ use backbone::lifecycle::Lifecycle;
 use backbone::live_bus::LiveBus;
 use backbone::telemetry::Metrics;
 use buyer_core::BuyerSide;
+use buyer_core::feed::Retention;
 use seller_core::SellerSide;
 
 use crate::settings::{Config, Mode};
@@ -38,23 +39,25 @@ impl Backends {
     /// A URL that is none; an embedded store that cannot be opened.
     pub async fn open(config: &Config, lifecycle: &Lifecycle, metrics: &Metrics) -> Result<Self, Error> {
         let (clock, market) = (Clock::system(), config.market.as_str());
-        let (log, bus, seller_db, buyer_db) = match &config.mode {
+        let (log, bus, seller_db, buyer_db, retention) = match &config.mode {
             Mode::Embedded { data_dir } => {
                 let file = |name: &str| data_dir.join(format!("{market}-{name}.sqlite"));
                 let log = EventLog::sqlite(&file("log"), market, clock.clone(), lifecycle, metrics).await?;
                 let bus = LiveBus::local(LOCAL_BUS, metrics);
                 let seller_db = Db::sqlite("seller database", &file("seller"));
-                (log, bus, seller_db, Db::sqlite("buyer database", &file("buyer")))
+                let buyer_db = Db::sqlite("buyer database", &file("buyer"));
+                (log, bus, seller_db, buyer_db, Retention::in_rows(config.feed))
             }
             Mode::Production { nats, redis, seller_database, buyer_database } => (
                 EventLog::jetstream(nats.reveal(), market, clock.clone(), metrics)?,
                 LiveBus::redis(redis.reveal(), format!("{market}.live"), lifecycle, metrics)?,
                 Db::postgres("seller database", seller_database.reveal())?,
                 Db::postgres("buyer database", buyer_database.reveal())?,
+                Retention::in_partitions(config.feed),
             ),
         };
         let sellers = SellerSide::new(log.clone(), seller_db, clock.clone());
-        Ok(Self { log, bus, sellers, buyers: BuyerSide::new(buyer_db, clock) })
+        Ok(Self { log, bus, sellers, buyers: BuyerSide::new(buyer_db, clock, retention) })
     }
 
     /// Brings both databases up to this binary.

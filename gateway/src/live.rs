@@ -6,6 +6,7 @@
 
 mod access_book;
 mod feed;
+mod history;
 mod interest;
 mod keeper;
 mod rendered;

@@ -49,6 +49,10 @@ pub struct Settings {
     /// How long work in hand may go on after SIGTERM, in seconds, before it is cut off
     #[arg(long, env = "DEALWIRE_DRAIN_SECONDS", default_value_t = 10, global = true)]
     drain_seconds: u16,
+    /// How many days a subscriber may be away and still resume, 1 to 3650: changes are kept at least this long
+    #[arg(long, env = "DEALWIRE_FEED_DAYS", default_value_t = 7, global = true,
+          value_parser = clap::value_parser!(u16).range(1..=3650))]
+    feed_days: u16,
     /// What is logged, as tracing filters: info, or dealwire=debug,warn
     #[arg(long, env = "DEALWIRE_LOG", default_value = "info", global = true)]
     log: String,
@@ -104,6 +108,8 @@ pub struct Config {
     pub demo: Demo,
     /// From SIGTERM until what still runs is cut off.
     pub drain: Duration,
+    /// How long changes are kept for subscribers that are away.
+    pub feed: Duration,
     /// Tracing filters.
     pub log: String,
     /// Whether log lines are JSON.
@@ -200,6 +206,7 @@ impl Settings {
             mode,
             demo,
             drain: Duration::from_secs(self.drain_seconds.into()),
+            feed: Duration::from_hours(24 * u64::from(self.feed_days)),
             log: self.log.clone(),
             log_json: self.log_json,
         };

@@ -37,6 +37,15 @@ pub enum Entry<'a> {
     },
 }
 
+impl Entry<'_> {
+    /// Its place in the log.
+    pub fn sequence(&self) -> Sequence {
+        match self {
+            Self::Event { sequence, .. } | Self::Dead { sequence, .. } => *sequence,
+        }
+    }
+}
+
 /// A batch, sorted.
 pub(super) struct Sorted<'a> {
     /// Every event of the batch, in order.

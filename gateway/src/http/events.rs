@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_graphql::ServerError;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +20,8 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::Public;
-use crate::auth::Principal;
+use crate::auth::{Connection, Principal};
+use crate::error::Problem;
 use crate::graphql::{Caller, GraphqlRequest, Live};
 use crate::live::{Feed, Subscriber, Update};
 
@@ -46,16 +48,17 @@ pub(super) async fn execute(
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
     let principal = caller.principal.clone();
     let body = match public.executor.start(request, caller, last, readonly).await {
-        Live::Once(response) => once(&response),
-        Live::Refused(errors) => once(&async_graphql::Response::from_errors(errors)),
+        Live::Once(response) => once(&response).into(),
+        Live::Refused(errors) => refused(errors).into(),
         Live::Subscriber(subscriber) => {
             let principal = principal.expect("nobody subscribes without a key");
-            let events = Events::new(&public, subscriber, &principal);
-            let events = stream::unfold(events, |mut events| async {
-                let chunk = events.next().await?;
-                Some((Ok::<_, std::convert::Infallible>(chunk), events))
-            });
-            Body::from_stream(events)
+            match Events::open(&public, subscriber, &principal) {
+                Err(problem) => refused(vec![problem.into()]).into(),
+                Ok(events) => Body::from_stream(stream::unfold(events, |mut events| async {
+                    let chunk = events.next().await?;
+                    Some((Ok::<_, std::convert::Infallible>(chunk), events))
+                })),
+            }
         }
     };
     let headers = [
@@ -66,7 +69,11 @@ pub(super) async fn execute(
     (headers, body).into_response()
 }
 
-fn once(response: &async_graphql::Response) -> Body {
+fn refused(errors: Vec<ServerError>) -> Bytes {
+    once(&async_graphql::Response::from_errors(errors))
+}
+
+fn once(response: &async_graphql::Response) -> Bytes {
     let result = serde_json::to_string(response).expect("a response is JSON");
     format!("event: next\ndata: {result}\n\nevent: complete\ndata:\n\n").into()
 }
@@ -79,19 +86,22 @@ struct Events {
     heartbeat: Interval,
     /// Ends when the stream is to end: the client comes back with the last id, here or elsewhere.
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _connection: Connection,
 }
 
 impl Events {
-    fn new(public: &Public, subscriber: Box<Subscriber>, principal: &Principal) -> Self {
+    fn open(public: &Public, subscriber: Box<Subscriber>, principal: &Principal) -> Result<Self, Problem> {
+        let connection = principal.connect()?;
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self {
+        Ok(Self {
             subscriber,
             feed: Arc::clone(&public.feed),
             trusted: principal.trusted(),
             heartbeat,
             end: Box::pin(end(public.lifecycle.clone(), public.drain, principal.clone())),
-        }
+            _connection: connection,
+        })
     }
 
     /// The next bytes; none when the stream ends.
@@ -102,7 +112,14 @@ impl Events {
                 biased;
                 () = &mut self.end => return None,
                 Ok(()) = self.trusted.changed() => {}
-                updates = self.subscriber.next(), if allowed => return Some(events(&updates)),
+                updates = self.subscriber.next(), if allowed => return Some(match updates {
+                    Ok(updates) => events(&updates),
+                    Err(problem) => {
+                        // What is said next is that there is nothing more to say.
+                        self.end = Box::pin(std::future::ready(()));
+                        refused(vec![problem.into()])
+                    }
+                }),
                 _ = self.heartbeat.tick() => return Some(self.sign_of_life()),
             }
         }

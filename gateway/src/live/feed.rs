@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use backbone::ids::SellerId;
 use backbone::position::{Epoch, Position};
 use backbone::telemetry::{Counter, Gauge, Metrics};
 use backbone::{Error, event_log::EventLog};
@@ -12,17 +13,14 @@ use buyer_core::feed::Change;
 
 use super::Place;
 use super::access_book::AccessBook;
+use super::history::{Asked, History, Stopped};
 use super::interest::{Interest, Registration, Topic};
 use super::rendered::Rendered;
-use super::ring::{Ring, Slice};
+use super::ring::{Ring, SLICE, Slice};
 use crate::error::{Code, Problem};
 
 /// Memory for changes; a reader further behind reads the table.
 const RING_BYTES: usize = 64 << 20;
-/// Changes that a reader takes at a time: enough to share the cost of the lock, few enough to be fair.
-const SLICE: usize = 64;
-/// Changes that one read of the table brings.
-pub(super) const TABLE_PAGE: u32 = 500;
 
 /// The live feed of one gateway.
 pub struct Feed {
@@ -31,6 +29,7 @@ pub struct Feed {
     state: Mutex<Option<State>>,
     /// The ring's tip, or a moment ahead of it: for those who only ask whether there is more.
     tip_ahead: AtomicU64,
+    history: History,
     pub(super) interest: Arc<Interest>,
     pub(super) access: AccessBook,
     pub(super) rendered: Rendered,
@@ -45,7 +44,6 @@ struct State {
 
 pub(super) struct FeedMetrics {
     tip: Gauge,
-    table_reads: Counter,
     pub(super) heals: Counter,
 }
 
@@ -53,8 +51,8 @@ pub(super) struct FeedMetrics {
 pub(super) enum Read {
     /// These changes, and the place that they lead to.
     Changes(Vec<Arc<Change>>, Place),
-    /// Older than the ring.
-    Behind,
+    /// Older than the ring, which begins after this event.
+    Behind(u64),
     /// The feed has not been read yet.
     NotYet,
 }
@@ -62,10 +60,9 @@ pub(super) enum Read {
 impl Feed {
     /// Empty until [`super::keep`] has read where the feed stands.
     pub fn new(buyers: BuyerSide, log: EventLog, metrics: &Metrics) -> Arc<Self> {
+        let history = History::new(buyers.clone(), metrics);
         let metrics = FeedMetrics {
             tip: metrics.gauge("feed_tip", "Log sequence of the gateway's feed"),
-            table_reads: metrics
-                .counter("feed_table_reads", "Reads of the feed's table, for readers and for gaps"),
             heals: metrics.counter("feed_heals", "Times that the feed was read on from the table"),
         };
         Arc::new(Self {
@@ -73,6 +70,7 @@ impl Feed {
             log,
             state: Mutex::new(None),
             tip_ahead: AtomicU64::new(0),
+            history,
             interest: Arc::default(),
             access: AccessBook::default(),
             rendered: Rendered::default(),
@@ -99,9 +97,17 @@ impl Feed {
         (self.tip_ahead.load(Ordering::SeqCst), Position::END) > place
     }
 
-    /// Begins, or begins anew, at a place: readers from before it go to the table.
-    pub(super) fn begin(&self, epoch: Epoch, generation: i32, tip: u64) {
-        *self.lock() = Some(State { epoch, generation, ring: Ring::new(tip, RING_BYTES) });
+    /// Begins, or begins anew, with the changes after a place up to a tip: readers from before go to the table.
+    pub(super) fn begin(
+        &self,
+        (epoch, generation): (Epoch, i32),
+        floor: u64,
+        changes: Vec<Change>,
+        tip: u64,
+    ) {
+        let mut ring = Ring::new(floor, RING_BYTES);
+        ring.append(changes, tip);
+        *self.lock() = Some(State { epoch, generation, ring });
         self.rendered.clear();
         self.tip_ahead.store(tip, Ordering::SeqCst);
         self.metrics.tip.set(tip as i64);
@@ -134,22 +140,23 @@ impl Feed {
     pub(super) fn read(&self, place: Place) -> Read {
         match self.lock().as_ref().map(|state| state.ring.after(place, SLICE)) {
             Some(Slice::Changes(changes, reached)) => Read::Changes(changes, reached),
-            Some(Slice::Behind) => Read::Behind,
+            Some(Slice::Behind(floor)) => Read::Behind(floor),
             None => Read::NotYet,
         }
     }
 
-    /// Reads from the table, but never beyond the tip: what is known of access is as old as the tip.
-    pub(super) async fn read_table(&self, place: Place) -> Result<(Vec<Arc<Change>>, Place), Error> {
-        self.metrics.table_reads.inc();
-        let tip = self.standing().map_or(0, |(_, _, tip)| tip);
-        let page = self.buyers.feed_after(place, TABLE_PAGE).await?;
-        let reached = match page.changes.last() {
-            Some(last) if page.more => last.order(),
-            _ => (page.place.position, Position::END),
+    /// Reads what the ring, which begins after `floor`, no longer holds; never beyond the tip, for what is known of
+    /// access is as old as the tip.
+    pub(super) async fn read_behind(
+        &self,
+        place: Place,
+        floor: u64,
+        sellers: impl FnOnce() -> Option<Vec<SellerId>>,
+    ) -> Result<(Vec<Arc<Change>>, Place), Stopped> {
+        let Some((_, generation, tip)) = self.standing() else {
+            return Err(Stopped::Away(Error::unavailable("feed", "it has not been read yet")));
         };
-        let known = page.changes.into_iter().filter(|change| change.sequence <= tip).map(Arc::new);
-        Ok((known.collect(), reached.min((tip, Position::END)).max(place)))
+        self.history.after(Asked { place, floor, tip, generation }, sellers).await
     }
 
     /// Where a subscriber begins: after the position it names, or at the tip.

@@ -77,8 +77,12 @@ impl Slot {
 /// All sleepers by topic.
 #[derive(Default)]
 pub(super) struct Interest {
-    topics: Mutex<HashMap<Topic, Vec<Arc<Slot>>>>,
+    topics: Mutex<HashMap<Topic, HashMap<SleeperId, Arc<Slot>>>>,
+    sleepers: AtomicU64,
 }
+
+/// What a sleeper is found by when it goes, however many others wait for the same.
+type SleeperId = u64;
 
 impl Interest {
     /// Tells those concerned. Call it before the new tip can be read, so that nobody believes to be caught up in
@@ -92,23 +96,21 @@ impl Interest {
                     &[Topic::Access(change.seller_id.0), Topic::Access(buyer.0)]
                 }
             };
-            for slot in concerned.iter().filter_map(|topic| topics.get(topic)).flatten() {
+            for slot in concerned.iter().filter_map(|topic| topics.get(topic)).flat_map(HashMap::values) {
                 slot.concern(change.sequence);
             }
         }
     }
 
-    fn add(&self, topic: Topic, slot: &Arc<Slot>) {
+    fn add(&self, topic: Topic, id: SleeperId, slot: &Arc<Slot>) {
         let mut topics = self.topics.lock().expect("nothing panics while it holds this lock");
-        topics.entry(topic).or_default().push(Arc::clone(slot));
+        topics.entry(topic).or_default().insert(id, Arc::clone(slot));
     }
 
-    fn remove(&self, topic: Topic, slot: &Arc<Slot>) {
+    fn remove(&self, topic: Topic, id: SleeperId) {
         let mut topics = self.topics.lock().expect("nothing panics while it holds this lock");
         if let Some(slots) = topics.get_mut(&topic) {
-            if let Some(at) = slots.iter().position(|held| Arc::ptr_eq(held, slot)) {
-                slots.swap_remove(at);
-            }
+            slots.remove(&id);
             if slots.is_empty() {
                 topics.remove(&topic);
             }
@@ -119,13 +121,15 @@ impl Interest {
 /// A slot with the topics that it is registered for; taken out when dropped.
 pub(super) struct Registration {
     interest: Arc<Interest>,
+    id: SleeperId,
     slot: Arc<Slot>,
     topics: HashSet<Topic>,
 }
 
 impl Registration {
     pub(super) fn new(interest: Arc<Interest>) -> Self {
-        Self { interest, slot: Arc::default(), topics: HashSet::new() }
+        let id = interest.sleepers.fetch_add(1, Ordering::Relaxed);
+        Self { interest, id, slot: Arc::default(), topics: HashSet::new() }
     }
 
     pub(super) fn slot(&self) -> &Arc<Slot> {
@@ -135,10 +139,10 @@ impl Registration {
     /// Waits for these topics from now on, and for no others.
     pub(super) fn follow(&mut self, topics: HashSet<Topic>) {
         for topic in topics.difference(&self.topics) {
-            self.interest.add(*topic, &self.slot);
+            self.interest.add(*topic, self.id, &self.slot);
         }
         for topic in self.topics.difference(&topics) {
-            self.interest.remove(*topic, &self.slot);
+            self.interest.remove(*topic, self.id);
         }
         self.topics = topics;
     }
@@ -147,7 +151,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         for topic in &self.topics {
-            self.interest.remove(*topic, &self.slot);
+            self.interest.remove(*topic, self.id);
         }
     }
 }

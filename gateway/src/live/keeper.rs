@@ -10,13 +10,15 @@ use std::time::Duration;
 use backbone::Error;
 use backbone::health::Part;
 use backbone::live_bus::{BusEvent, BusReceiver};
+use backbone::position::Position;
+use backbone::projection::Place as Standing;
 use buyer_core::announce::Announcement;
+use buyer_core::feed::{Change, FeedRange};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Feed;
-use super::feed::TABLE_PAGE;
-use backbone::position::Position;
+use super::history::BLOCK;
 
 /// The table is looked at this often even when the bus seems well.
 const LOOK: Duration = Duration::from_secs(1);
@@ -24,15 +26,26 @@ const LOOK: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(250);
 /// One look may take this long, reading on included; it is begun again from where it came to.
 const HEAL: Duration = Duration::from_secs(3);
+/// Changes that one read of the table brings.
+const PAGE: u32 = 500;
 /// A heartbeat may overtake the batch that it speaks of; the batch is given this long.
 const OVERTAKEN: Duration = Duration::from_millis(30);
 
 /// Keeps the feed until told to stop.
-pub async fn keep(feed: Arc<Feed>, mut bus: BusReceiver, health: Part, stop: CancellationToken) {
+///
+/// # Errors
+/// [`Error::Broken`] when the database was away for so long that what follows the tip is no longer kept: subscribers
+/// have a hole before them that only a new process, which they come back to with their positions, can tell them of.
+pub async fn keep(
+    feed: Arc<Feed>,
+    mut bus: BusReceiver,
+    health: Part,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     let mut keeper = Keeper { feed, bus_is_up: false, look_at: Instant::now() };
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
             event = bus.next() => keeper.hear(event),
             () = sleep_until(keeper.look_at) => {}
         }
@@ -41,9 +54,12 @@ pub async fn keep(feed: Arc<Feed>, mut bus: BusReceiver, health: Part, stop: Can
         }
         // A database that hangs must not keep us from hearing the bus.
         let healed = match timeout(HEAL, keeper.heal()).await {
-            Ok(Ok(())) => {
+            Ok(Ok(Healed::Whole)) => {
                 health.up();
                 true
+            }
+            Ok(Ok(Healed::TooLate)) => {
+                return Err(Error::broken("feed", "what follows its tip is no longer kept"));
             }
             Ok(Err(error)) => {
                 health.down(&error);
@@ -56,6 +72,14 @@ pub async fn keep(feed: Arc<Feed>, mut bus: BusReceiver, health: Part, stop: Can
         };
         keeper.look_at = Instant::now() + if keeper.bus_is_up && healed { LOOK } else { POLL };
     }
+}
+
+/// What a look has come to.
+enum Healed {
+    /// Nothing is missing.
+    Whole,
+    /// What is missing is no longer kept.
+    TooLate,
 }
 
 struct Keeper {
@@ -104,53 +128,64 @@ impl Keeper {
         self.look_at = self.look_at.min(Instant::now() + within);
     }
 
-    /// Reads on from the tip until there is no more.
-    async fn heal(&mut self) -> Result<(), Error> {
+    /// Begins, or reads on from the tip until there is no more.
+    async fn heal(&mut self) -> Result<Healed, Error> {
         let place = self.feed.buyers().place().await?;
-        let tip = match self.feed.standing() {
-            Some((epoch, _, _)) if epoch != place.epoch => {
-                return Err(Error::broken("feed", "the tables were made from another log than before"));
-            }
-            Some((epoch, generation, tip)) => {
-                if generation != place.generation {
-                    // Tables built anew: what was kept in memory is not theirs.
-                    self.feed.begin(epoch, place.generation, tip);
-                }
-                tip
-            }
-            None => {
-                // Tables of epoch 0 have read nothing yet, so there is no log to speak of.
-                if place.epoch.0 == 0 {
-                    return Err(Error::unavailable(
-                        "feed",
-                        "the buyer tables have not begun to follow a log",
-                    ));
-                }
-                self.feed.begin(place.epoch, place.generation, place.position);
-                return Ok(());
-            }
+        let (epoch, generation, tip) = match self.feed.standing() {
+            None => return self.begin(place).await,
+            Some(standing) => standing,
         };
+        if epoch != place.epoch {
+            return Err(Error::broken("feed", "the tables were made from another log than before"));
+        }
+        if generation != place.generation {
+            // Tables built anew: what was kept in memory is not theirs.
+            self.feed.begin((epoch, place.generation), tip, Vec::new(), tip);
+        }
         if place.position <= tip {
-            return Ok(());
+            return Ok(Healed::Whole);
         }
         self.feed.metrics().heals.inc();
-        let (mut after, mut limit) = ((tip, Position::END), TABLE_PAGE);
+        self.read_on(tip).await
+    }
+
+    /// The ring begins where a block ends, so that all blocks behind it are whole, and whoever comes back to a gateway
+    /// that has just begun finds the newest changes in memory.
+    async fn begin(&self, place: Standing) -> Result<Healed, Error> {
+        // Tables of epoch 0 have read nothing yet, so there is no log to speak of.
+        if place.epoch.0 == 0 {
+            return Err(Error::unavailable("feed", "the buyer tables have not begun to follow a log"));
+        }
+        let floor = place.position / BLOCK * BLOCK;
+        let range = FeedRange { after: (floor, Position::END), up_to: u64::MAX, limit: u32::MAX };
+        let page = self.feed.buyers().feed(range).await?;
+        let standing = (page.place.epoch, page.place.generation);
+        self.feed.begin(standing, floor.max(page.horizon), page.changes, page.place.position);
+        Ok(Healed::Whole)
+    }
+
+    async fn read_on(&self, tip: u64) -> Result<Healed, Error> {
+        let (mut after, mut limit) = (tip, PAGE);
         loop {
-            let page = self.feed.buyers().feed_after(after, limit).await?;
-            let last = page.changes.last().map(buyer_core::feed::Change::order);
+            let range = FeedRange { after: (after, Position::END), up_to: u64::MAX, limit };
+            let page = self.feed.buyers().feed(range).await?;
+            if page.horizon > after {
+                return Ok(Healed::TooLate);
+            }
+            let last = page.changes.last().map(Change::order);
             match last {
                 // A page may end within an event; only whole events move the tip.
-                Some(last) if page.more && last.0 == after.0 + 1 => limit *= 2,
+                Some(last) if page.more && last.0 == after + 1 => limit *= 2,
                 Some(last) if page.more => {
                     let whole = last.0 - 1;
                     let changes =
                         page.changes.into_iter().filter(|change| change.sequence <= whole).collect();
                     self.feed.append(changes, whole);
-                    after = (whole, Position::END);
+                    after = whole;
                 }
                 _ => {
                     self.feed.append(page.changes, page.place.position);
-                    return Ok(());
+                    return Ok(Healed::Whole);
                 }
             }
         }

@@ -8,6 +8,10 @@ use buyer_core::feed::{Change, ChangeBody};
 
 use super::Place;
 
+/// Changes that a reader takes at a time: enough to share the cost of the lock, few enough to be fair and to be a small
+/// thing to hold while it waits for its transport.
+pub(super) const SLICE: usize = 64;
+
 /// Every change after `floor`, up to `tip`.
 pub(super) struct Ring {
     changes: VecDeque<Arc<Change>>,
@@ -21,8 +25,8 @@ pub(super) struct Ring {
 pub(super) enum Slice {
     /// These changes, in order, and the place that they lead to.
     Changes(Vec<Arc<Change>>, Place),
-    /// Its place is older than the ring: the feed's table has it.
-    Behind,
+    /// Its place is older than the ring, which begins after this event: the feed's table has it.
+    Behind(u64),
 }
 
 impl Ring {
@@ -58,7 +62,7 @@ impl Ring {
     /// At most `max` changes after a place.
     pub(super) fn after(&self, place: Place, max: usize) -> Slice {
         if place < self.floor {
-            return Slice::Behind;
+            return Slice::Behind(self.floor.0);
         }
         let start = self.first_after(place);
         let found: Vec<Arc<Change>> = self.changes.range(start..).take(max).cloned().collect();
@@ -91,7 +95,7 @@ impl Ring {
 }
 
 /// About what a change takes in memory: its JSON is of the same order.
-fn weight(change: &Change) -> usize {
+pub(super) fn weight(change: &Change) -> usize {
     let items = match &change.body {
         ChangeBody::Deal { deal, .. } => {
             deal.name.len() + deal.items.iter().map(|item| item.name.len() + 64).sum::<usize>()
@@ -118,7 +122,7 @@ mod tests {
             Slice::Changes(changes, reached) => {
                 Some((changes.iter().map(|change| change.sequence).collect(), reached))
             }
-            Slice::Behind => None,
+            Slice::Behind(_) => None,
         }
     }
 

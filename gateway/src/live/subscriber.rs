@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::access_book::Page;
 use super::feed::Read;
+use super::history::Stopped;
 use super::interest::{Registration, Slot, Topic};
 use super::shape::{Pushed, Shape};
 use super::{Feed, Place};
@@ -104,7 +105,10 @@ impl Subscriber {
     }
 
     /// Waits for what it may see next: one or more results, in order. To stop waiting loses nothing.
-    pub async fn next(&mut self) -> Vec<Update> {
+    ///
+    /// # Errors
+    /// POSITION_EXPIRED when its place is older than what is kept; then it is at its end.
+    pub async fn next(&mut self) -> Result<Vec<Update>, Problem> {
         loop {
             if !self.feed.goes_beyond(self.place) {
                 self.park().await;
@@ -117,9 +121,10 @@ impl Subscriber {
                     continue;
                 }
                 Read::Changes(changes, reached) => (changes, reached),
-                Read::Behind => match self.feed.read_table(self.place).await {
+                Read::Behind(floor) => match self.read_behind(floor).await {
                     Ok(read) => read,
-                    Err(error) => {
+                    Err(Stopped::Expired) => return Err(Stopped::Expired.into()),
+                    Err(Stopped::Away(error)) => {
                         // Nothing is lost by waiting: the position stands.
                         tracing::debug!(%error, "a subscriber waits for the feed's table");
                         sleep(RETRY).await;
@@ -134,9 +139,26 @@ impl Subscriber {
             let results: Vec<Update> = changes.iter().filter_map(|change| self.see(change)).collect();
             self.place = reached;
             if !results.is_empty() {
-                return results;
+                return Ok(results);
             }
             tokio::task::yield_now().await;
+        }
+    }
+
+    async fn read_behind(&self, floor: u64) -> Result<(Vec<Arc<Change>>, Place), Stopped> {
+        self.feed.read_behind(self.place, floor, || self.sellers()).await
+    }
+
+    /// Whose changes it may ever see; none when that is not known here.
+    fn sellers(&self) -> Option<Vec<SellerId>> {
+        match (&self.subject, self.viewer) {
+            (_, Viewer::Seller(seller)) => Some(vec![seller]),
+            (Subject::Deals(filter), Viewer::Buyer(_)) => {
+                let intervals = self.access.as_ref().expect("a buyer's subscriber holds its access").lock();
+                Some(intervals.sellers().filter(|seller| wants(filter, *seller)).collect())
+            }
+            // A pair may have changes and no interval.
+            (Subject::Access, Viewer::Buyer(_)) => None,
         }
     }
 
@@ -164,10 +186,8 @@ impl Subscriber {
             (Subject::Deals(_), Viewer::Seller(seller)) => [Topic::Deals(seller.0)].into(),
             (Subject::Deals(filter), Viewer::Buyer(buyer)) => {
                 let intervals = self.access.as_ref().expect("a buyer's subscriber holds its access").lock();
-                let wanted = |seller: &SellerId| {
-                    filter.seller_ids.as_ref().is_none_or(|sellers| sellers.contains(seller))
-                };
-                let deals = intervals.open_sellers().filter(wanted).map(|seller| Topic::Deals(seller.0));
+                let wanted = intervals.open_sellers().filter(|seller| wants(filter, *seller));
+                let deals = wanted.map(|seller| Topic::Deals(seller.0));
                 // A grant brings another seller to wait for.
                 deals.chain([Topic::Access(buyer.0)]).collect()
             }
@@ -223,11 +243,15 @@ fn matches(
     status: backbone::contract::DealStatus,
     price: backbone::money::MinorUnits,
 ) -> bool {
-    filter.seller_ids.as_ref().is_none_or(|sellers| sellers.contains(&deal.seller_id))
+    wants(filter, deal.seller_id)
         && filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(&status))
         && filter.currency.is_none_or(|currency| currency == deal.currency)
         && filter.min_total_price.is_none_or(|least| price >= least)
         && filter.max_total_price.is_none_or(|most| price <= most)
+}
+
+fn wants(filter: &DealFilter, seller: SellerId) -> bool {
+    filter.seller_ids.as_ref().is_none_or(|sellers| sellers.contains(&seller))
 }
 
 #[cfg(test)]

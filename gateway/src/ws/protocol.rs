@@ -209,6 +209,11 @@ impl Protocol {
         self.close_with(code, code.reason().into())
     }
 
+    /// As [`Self::close`], with a reason that says more than the code's own.
+    pub fn close_saying(&mut self, code: CloseCode, reason: String) -> Option<Action> {
+        self.close_with(code, reason.into())
+    }
+
     /// Whether results may still be sent for `id`.
     #[must_use]
     pub fn is_active(&self, id: &str) -> bool {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::Response;
+use async_graphql::{Response, ServerError};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use backbone::chance;
@@ -19,10 +19,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::protocol::{
-    Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload, frame,
-};
-use crate::auth::{KeyRing, Principal, key_in, one_key};
+use super::protocol::frame::{self, Frame, NextHeader};
+use super::protocol::{Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload};
+use crate::auth::{Connection, KeyRing, Principal, key_in, one_key};
 use crate::error::Problem;
 use crate::graphql::{Caller, Executor, GraphqlRequest, Live};
 use crate::live::{Feed, Slot, Subscriber, Update};
@@ -106,17 +105,41 @@ enum Said {
     Failed(Box<RawValue>),
 }
 
+impl Said {
+    fn refused(errors: &[ServerError]) -> Self {
+        Self::Failed(to_raw_value(errors).expect("errors are JSON"))
+    }
+}
+
 type Operations = SelectAll<BoxStream<'static, (OperationId, Said)>>;
 
 /// An operation as the session holds it; dropped, it stops.
 struct Running {
     stop: AbortHandle,
     slot: Option<Arc<Slot>>,
+    header: Arc<NextHeader>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop.abort();
+    }
+}
+
+/// What is to be written. A result becomes a frame when its turn has come: a socket that takes nothing holds results
+/// that all others hold too.
+enum Due {
+    Frame(Frame),
+    Result(Arc<NextHeader>, Arc<str>),
+}
+
+impl Due {
+    fn into_message(self) -> Message {
+        let frame = match self {
+            Self::Frame(frame) => frame,
+            Self::Result(header, result) => header.frame(&result),
+        };
+        Message::text(frame.into_string())
     }
 }
 
@@ -141,7 +164,7 @@ struct Session {
     protocol: Protocol,
     /// Of the upgrade's headers.
     key: Result<Option<String>, Problem>,
-    principal: Option<Principal>,
+    principal: Option<(Principal, Connection)>,
     /// Pushes may go out: the key's database confirms its keys.
     trusted: bool,
     signals: FuturesUnordered<BoxFuture<'static, Signal>>,
@@ -256,7 +279,11 @@ impl Session {
     }
 
     /// From now on the socket is this caller's.
-    fn belong_to(&mut self, principal: Principal) {
+    ///
+    /// # Errors
+    /// RATE_LIMITED when the caller's key holds as many connections as it may.
+    fn belong_to(&mut self, principal: Principal) -> Result<(), Problem> {
+        let connection = principal.connect()?;
         let (revoked, mut trusted) = (principal.revoked(), principal.trusted());
         self.expect(async move {
             revoked.cancelled_owned().await;
@@ -264,7 +291,8 @@ impl Session {
         });
         self.trusted = *trusted.borrow_and_update();
         self.expect_change_of(trusted);
-        self.principal = Some(principal);
+        self.principal = Some((principal, connection));
+        Ok(())
     }
 
     async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), Ended> {
@@ -289,7 +317,7 @@ impl Session {
         match action {
             // Authentication has been answered above, and is not asked for twice.
             None | Some(Action::Authenticate { .. }) => Ok(()),
-            Some(Action::Send(frame)) => self.write(vec![frame]).await,
+            Some(Action::Send(frame)) => self.write(vec![Due::Frame(frame)]).await,
             Some(Action::Start { id, request }) => {
                 self.start(id, request);
                 Ok(())
@@ -299,11 +327,15 @@ impl Session {
                 Ok(())
             }
             Some(Action::Close { code, reason }) => {
-                let frame = CloseFrame { code: code.code(), reason: reason.as_ref().into() };
-                let _gone = timeout(WRITE, self.socket.send(Message::Close(Some(frame)))).await;
+                self.end(code, &reason).await;
                 Err(Ended)
             }
         }
+    }
+
+    async fn end(&mut self, code: CloseCode, reason: &str) {
+        let frame = CloseFrame { code: code.code(), reason: reason.into() };
+        let _gone = timeout(WRITE, self.socket.send(Message::Close(Some(frame)))).await;
     }
 
     async fn close(&mut self, code: CloseCode) -> Result<(), Ended> {
@@ -329,19 +361,21 @@ impl Session {
             Ok(None) => Err(Problem::unauthenticated("this needs a key")),
             Err(problem) => Err(problem),
         };
-        match principal {
-            Ok(principal) => {
-                self.belong_to(principal);
-                self.protocol.init_accepted(None)
+        match principal.and_then(|principal| self.belong_to(principal)) {
+            Ok(()) => self.protocol.init_accepted(None),
+            // It may come to pass: the stock client tries again.
+            Err(problem) if problem.retryable => {
+                self.protocol.close_saying(CloseCode::Overloaded, problem.message)
             }
-            // Not the client's fault: it may try again.
-            Err(problem) if problem.retryable => self.protocol.close(CloseCode::Overloaded),
             Err(_) => self.protocol.init_refused(),
         }
     }
 
     fn start(&mut self, id: OperationId, request: SubscribePayload) {
-        let caller = Caller { principal: self.principal.clone(), trace: TraceContext::root() };
+        let caller = Caller {
+            principal: self.principal.as_ref().map(|(principal, _)| principal.clone()),
+            trace: TraceContext::root(),
+        };
         let request = GraphqlRequest {
             query: request.query,
             operation_name: request.operation_name,
@@ -352,23 +386,24 @@ impl Session {
         let name = Arc::clone(&id);
         let operation = Abortable::new(operation, stopped).map(move |said| (Arc::clone(&name), said));
         self.operations.push(operation.boxed());
-        self.running.insert(id, Running { stop, slot: None });
+        let header = Arc::new(frame::next_header(&id));
+        self.running.insert(id, Running { stop, slot: None, header });
     }
 
     /// Writes what an operation says, and what else is ready by now, in one go.
     async fn say(&mut self, id: OperationId, said: Said) -> Result<(), Ended> {
-        let mut frames = Vec::new();
-        self.take(id, said, &mut frames);
-        while frames.len() < BATCH {
+        let mut due = Vec::new();
+        self.take(id, said, &mut due);
+        while due.len() < BATCH {
             match self.operations.next().now_or_never().flatten() {
-                Some((id, said)) => self.take(id, said, &mut frames),
+                Some((id, said)) => self.take(id, said, &mut due),
                 None => break,
             }
         }
-        self.write(frames).await
+        self.write(due).await
     }
 
-    fn take(&mut self, id: OperationId, said: Said, frames: &mut Vec<frame::Frame>) {
+    fn take(&mut self, id: OperationId, said: Said, due: &mut Vec<Due>) {
         // What a stopped operation had ready is not said any more.
         let Some(running) = self.running.get_mut(&id) else { return };
         let end = match said {
@@ -377,12 +412,12 @@ impl Session {
                 return;
             }
             Said::Next(results) => {
-                let header = frame::next_header(&id);
-                frames.extend(results.iter().map(|update| header.frame(&update.result)));
+                let header = &running.header;
+                due.extend(results.into_iter().map(|update| Due::Result(Arc::clone(header), update.result)));
                 return;
             }
             Said::Result(result) => {
-                frames.push(frame::next_header(&id).frame(&result));
+                due.push(Due::Frame(running.header.frame(&result)));
                 return;
             }
             Said::Finished => self.protocol.operation_finished(&id),
@@ -390,19 +425,19 @@ impl Session {
         };
         self.running.remove(&id);
         if let Some(Action::Send(frame)) = end {
-            frames.push(frame);
+            due.push(Due::Frame(frame));
         }
     }
 
-    async fn write(&mut self, frames: Vec<frame::Frame>) -> Result<(), Ended> {
-        if frames.is_empty() {
+    async fn write(&mut self, due: Vec<Due>) -> Result<(), Ended> {
+        if due.is_empty() {
             return Ok(());
         }
         let socket = &mut self.socket;
         let mut count = 0;
         let written = timeout(WRITE, async {
-            for frame in frames {
-                socket.feed(Message::text(frame.into_string())).await?;
+            for due in due {
+                socket.feed(due.into_message()).await?;
                 count += 1;
             }
             socket.flush().await
@@ -414,13 +449,11 @@ impl Session {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended),
             Err(_) => {
-                // It takes nothing, so this may not reach it either; the socket ends all the same.
+                // Until it has taken what it was given, or shows that it never will, it costs as little as can be.
+                self.running.clear();
+                self.operations.clear();
                 let _closed = self.protocol.close(CloseCode::TooSlow);
-                let frame = CloseFrame {
-                    code: CloseCode::TooSlow.code(),
-                    reason: CloseCode::TooSlow.reason().into(),
-                };
-                let _gone = self.socket.send(Message::Close(Some(frame))).now_or_never();
+                self.end(CloseCode::TooSlow, CloseCode::TooSlow.reason()).await;
                 Err(Ended)
             }
         }
@@ -468,17 +501,16 @@ fn operation(
         Live::Once(response) => {
             futures_util::stream::iter([Said::Result(json(&response)), Said::Finished]).boxed()
         }
-        Live::Refused(errors) => {
-            let errors = to_raw_value(&errors).expect("errors are JSON");
-            futures_util::stream::iter([Said::Failed(errors)]).boxed()
-        }
+        Live::Refused(errors) => futures_util::stream::iter([Said::refused(&errors)]).boxed(),
         Live::Subscriber(subscriber) => {
             let slot = Said::Live(subscriber.slot());
-            let results =
-                futures_util::stream::unfold(subscriber, |mut subscriber: Box<Subscriber>| async move {
-                    let results = subscriber.next().await;
-                    Some((Said::Next(results), subscriber))
-                });
+            let results = futures_util::stream::unfold(Some(subscriber), async |subscriber| {
+                let mut subscriber: Box<Subscriber> = subscriber?;
+                Some(match subscriber.next().await {
+                    Ok(results) => (Said::Next(results), Some(subscriber)),
+                    Err(problem) => (Said::refused(&[problem.into()]), None),
+                })
+            });
             futures_util::stream::iter([slot]).chain(results).boxed()
         }
     })

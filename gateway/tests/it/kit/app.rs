@@ -106,6 +106,7 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         mode,
         demo: Demo::Loopback,
         drain: std::time::Duration::from_secs(1),
+        feed: std::time::Duration::from_hours(24),
         log: "warn".to_owned(),
         log_json: false,
     }

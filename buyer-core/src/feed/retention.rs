@@ -1,0 +1,158 @@
+//! How long the feed is kept: in blocks, of which one goes when its newest change is older than that.
+//!
+//! The horizon is committed before anything goes, and every read checks it in its own snapshot: a reader that comes
+//! from before it is told so, and none finds a hole. Any number of processes may look; each step is done once or
+//! finds itself done.
+
+use std::time::Duration;
+
+use backbone::db::{Db, Pool, Tx};
+use backbone::position::Sequence;
+use backbone::telemetry::Metrics;
+use backbone::time::Timestamp;
+use backbone::{Error, on_db};
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::BuyerSide;
+
+/// How often it is looked whether something is too old.
+const LOOK: Duration = Duration::from_secs(60);
+/// Rows that go in one transaction where there are no partitions: the projection writes in between.
+const ROWS: i64 = 2_000;
+
+/// How long the feed is kept, and in what portions it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Changes are kept at least this long.
+    pub keep: Duration,
+    /// Sequences in a block.
+    pub block: u64,
+}
+
+impl Retention {
+    /// In partitions: few even at thousands of changes a second, and each small enough to be looked after.
+    pub fn in_partitions(keep: Duration) -> Self {
+        Self { keep, block: 1 << 20 }
+    }
+
+    /// In rows of one table.
+    pub fn in_rows(keep: Duration) -> Self {
+        Self { keep, block: 1 << 12 }
+    }
+}
+
+const HORIZON: &str = "SELECT sequence FROM feed_horizon";
+const MOVE_HORIZON: &str = "UPDATE feed_horizon SET sequence = $1 WHERE sequence < $1";
+/// The blocks that the tables' place has left behind, oldest first.
+const BLOCKS: &str = "
+    SELECT first, last FROM feed_block
+     WHERE last <= (SELECT position FROM projection WHERE name = 'buyer') ORDER BY first";
+/// When the newest change of a block was, or, of an empty one, the next change after it: before that it may not go.
+const NEWEST: &str = "
+    SELECT occurred_at FROM (
+        (SELECT 1 AS choice, occurred_at FROM feed WHERE sequence BETWEEN $1 AND $2
+          ORDER BY sequence DESC, change_index DESC LIMIT 1)
+        UNION ALL
+        (SELECT 2, occurred_at FROM feed WHERE sequence > $2 ORDER BY sequence, change_index LIMIT 1)) AS found
+     ORDER BY choice LIMIT 1";
+/// Whether a block's partition is still one: null when not, else whether a detachment was begun and not ended.
+const ATTACHED: &str = "
+    SELECT inhdetachpending FROM pg_inherits WHERE inhparent = 'feed'::regclass AND inhrelid = to_regclass($1)";
+const FORGET_BLOCK: &str = "DELETE FROM feed_block WHERE first = $1";
+/// The last of the oldest rows of a table without partitions, with its time.
+const OLDEST_ROWS: &str = "
+    SELECT sequence, occurred_at FROM feed WHERE sequence > (SELECT sequence FROM feed_horizon)
+     ORDER BY sequence, change_index LIMIT 1 OFFSET $1";
+const DELETE_ROWS: &str = "
+    DELETE FROM feed WHERE rowid IN (
+        SELECT rowid FROM feed WHERE sequence <= (SELECT sequence FROM feed_horizon)
+         ORDER BY sequence, change_index LIMIT $1)";
+
+/// Looks again and again until told to stop.
+pub async fn run(buyers: BuyerSide, metrics: Metrics, stop: CancellationToken) {
+    let horizon = metrics.gauge("feed_horizon", "Log sequence up to which changes are no longer kept");
+    loop {
+        match buyers.forget_old_changes().await {
+            Ok(reached) => {
+                horizon.set(reached as i64);
+            }
+            // Nothing is lost by waiting, and another process may have been at it.
+            Err(error) => tracing::debug!(%error, "old changes are still there"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Drops every block whose newest change is older than a time. Returns the horizon.
+pub(crate) async fn run_once(db: &Db, block: u64, older_than: Timestamp) -> Result<Sequence, Error> {
+    match db.read() {
+        Pool::Postgres(pool) => partitions(db, pool, older_than).await?,
+        Pool::Sqlite(_) => rows(db, block, older_than).await?,
+    }
+    let horizon: Result<i64, _> =
+        on_db!(db.read(), pool => sqlx::query_scalar(HORIZON).fetch_one(pool).await);
+    Ok(horizon.map_err(|error| db.error(error))? as Sequence)
+}
+
+async fn partitions(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<(), Error> {
+    let blocks: Result<Vec<(i64, i64)>, _> = sqlx::query_as(BLOCKS).fetch_all(pool).await;
+    for (first, last) in blocks.map_err(|error| db.error(error))? {
+        let horizon: Result<i64, _> = sqlx::query_scalar(HORIZON).fetch_one(pool).await;
+        if horizon.map_err(|error| db.error(error))? < last {
+            let newest: Result<Option<Timestamp>, _> =
+                sqlx::query_scalar(NEWEST).bind(first).bind(last).fetch_optional(pool).await;
+            let newest = newest.map_err(|error| db.error(error))?;
+            if newest.is_none_or(|newest| newest >= older_than) {
+                return Ok(());
+            }
+            sqlx::query(MOVE_HORIZON).bind(last).execute(pool).await.map_err(|error| db.error(error))?;
+        }
+        drop_partition(pool, first).await.map_err(|error| db.error(error))?;
+    }
+    Ok(())
+}
+
+/// The steps that are left of a partition's end: they may have been cut off between any two. A detachment waits for
+/// whoever reads the feed, and nobody waits for it (PostgreSQL, ALTER TABLE, DETACH PARTITION).
+async fn drop_partition(pool: &PgPool, first: i64) -> Result<(), sqlx::Error> {
+    let name = format!("feed_{first}");
+    let pending: Option<bool> = sqlx::query_scalar(ATTACHED).bind(&name).fetch_optional(pool).await?;
+    if let Some(pending) = pending {
+        let how = if pending { "FINALIZE" } else { "CONCURRENTLY" };
+        let detach = format!("ALTER TABLE feed DETACH PARTITION {name} {how}");
+        sqlx::raw_sql(AssertSqlSafe(detach)).execute(pool).await?;
+    }
+    let drop = format!("DROP TABLE IF EXISTS {name}");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(pool).await?;
+    sqlx::query(FORGET_BLOCK).bind(first).execute(pool).await?;
+    Ok(())
+}
+
+/// SQLite's readers keep the snapshot they began with, so what goes disturbs none of them.
+async fn rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), Error> {
+    loop {
+        let mut tx = db.begin().await?;
+        let Tx::Sqlite(connection) = &mut tx else { return Ok(()) };
+        let last: Result<Option<(i64, Timestamp)>, _> =
+            sqlx::query_as(OLDEST_ROWS).bind(block as i64 - 1).fetch_optional(&mut **connection).await;
+        let last = last.map_err(|error| db.error(error))?.filter(|(_, at)| *at < older_than);
+        if let Some((sequence, _)) = last {
+            sqlx::query(MOVE_HORIZON)
+                .bind(sequence)
+                .execute(&mut **connection)
+                .await
+                .map_err(|error| db.error(error))?;
+        }
+        let gone = sqlx::query(DELETE_ROWS).bind(ROWS).execute(&mut **connection).await;
+        let gone = gone.map_err(|error| db.error(error))?.rows_affected();
+        db.commit(tx).await?;
+        if last.is_none() && gone == 0 {
+            return Ok(());
+        }
+    }
+}
