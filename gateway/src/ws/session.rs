@@ -11,7 +11,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use backbone::chance;
 use backbone::lifecycle::Lifecycle;
-use backbone::telemetry::{Counter, Gauge, Metrics, TraceContext};
+use backbone::telemetry::{Counter, Family, Gauge, Metrics, TraceContext};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, StreamExt};
 use futures_util::{FutureExt, SinkExt};
@@ -48,6 +48,7 @@ pub struct Sockets {
     open: Gauge,
     frames: Counter,
     writes: Counter,
+    closed: Family<[(&'static str, u16); 1], Counter>,
 }
 
 impl Sockets {
@@ -68,6 +69,7 @@ impl Sockets {
             open: metrics.gauge("sockets_open", "Websockets that are open"),
             frames: metrics.counter("socket_frames", "Messages written to websockets"),
             writes: metrics.counter("socket_writes", "Writes to websockets, each of one or more messages"),
+            closed: metrics.counter_family("sockets_closed", "Websockets closed by the gateway, by code"),
         }
     }
 }
@@ -334,6 +336,7 @@ impl Session {
     }
 
     async fn end(&mut self, code: CloseCode, reason: &str) {
+        self.sockets.closed.get_or_create(&[("code", code.code())]).inc();
         let frame = CloseFrame { code: code.code(), reason: reason.into() };
         let _gone = timeout(WRITE, self.socket.send(Message::Close(Some(frame)))).await;
     }

@@ -9,6 +9,7 @@ mod deals;
 mod errors;
 mod events;
 mod faults;
+mod live;
 mod pages;
 mod rest;
 mod resume;

@@ -157,11 +157,5 @@ async fn sockets_are_told_to_come_again_when_the_gateway_ends(app: TestApp) {
 
 /// Executions and deliveries, as `/metrics` tells them.
 async fn counters(app: &TestApp) -> (u64, u64) {
-    let metrics = app.client(SELLER_KEY).rest(reqwest::Method::GET, "/metrics", None).await;
-    let Value::String(text) = metrics.body else { panic!("metrics are text") };
-    let read = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the metric is there");
-        line.trim().parse().expect("a number")
-    };
-    (read("dealwire_push_executions_total"), read("dealwire_push_deliveries_total"))
+    (app.metric("dealwire_push_executions_total").await, app.metric("dealwire_push_deliveries_total").await)
 }

@@ -24,8 +24,8 @@ pub(crate) enum Backing {
 /// A running app; its data goes with it.
 pub(crate) struct TestApp {
     pub(crate) app: App,
-    _market: Option<(Services, Market)>,
-    _folder: TempDir,
+    market: Option<(Services, Market)>,
+    folder: TempDir,
 }
 
 impl TestApp {
@@ -42,7 +42,7 @@ impl TestApp {
         };
         let config = config(market.as_ref().map(|(_, market)| market), folder.path().to_owned(), Roles::ALL);
         let app = App::start(config).await.expect("the app starts");
-        let started = Self { app, _market: market, _folder: folder };
+        let started = Self { app, market, folder };
         if backing == Backing::Production {
             started.ready().await;
             demo::complete(started.app.backends()).await.expect("the demo is made");
@@ -50,6 +50,42 @@ impl TestApp {
         started.ready().await;
         started.caught_up().await;
         started
+    }
+
+    /// Ends it well and starts another over the same stores, at another address.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { app, market, folder } = self;
+        let config = app.config().clone();
+        app.stop().await.expect("the app ends well");
+        let app = App::start(config).await.expect("the app starts");
+        let started = Self { app, market, folder };
+        started.ready().await;
+        started.caught_up().await;
+        started
+    }
+
+    /// Executes a statement on the buyer database, past the app.
+    pub(crate) async fn on_buyer_database(&self, sql: &'static str, value: i64) {
+        match &self.market {
+            Some((_, market)) => {
+                let pool = sqlx::PgPool::connect(&market.buyer_database_url).await.expect("a database");
+                sqlx::query(sql).bind(value).execute(&pool).await.expect("it is executed");
+            }
+            None => {
+                let file = self.folder.path().join("market-buyer.sqlite");
+                let file = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+                let pool = sqlx::SqlitePool::connect_with(file).await.expect("a database");
+                sqlx::query(sql).bind(value).execute(&pool).await.expect("it is executed");
+            }
+        }
+    }
+
+    /// What a metric without labels, or with just these, stands at; 0 when it is not there yet.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let metrics = Client::new(&self.url(), None).rest(reqwest::Method::GET, "/metrics", None).await;
+        let serde_json::Value::String(text) = metrics.body else { panic!("metrics are text") };
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0, |value| value.trim().parse().expect("a number"))
     }
 
     /// Waits until every part is up.

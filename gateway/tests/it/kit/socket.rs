@@ -2,11 +2,11 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use super::DEADLINE;
 
@@ -30,6 +30,24 @@ impl Socket {
         }
         let (stream, _) = connect_async(request).await.ok()?;
         Some(Self { stream })
+    }
+
+    /// As [`Socket::open`], with as small a buffer for what it does not read as the system has.
+    pub(crate) async fn open_narrow(url: &str, key: &str) -> Self {
+        let address = url.strip_prefix("http://").expect("a URL of http").parse().expect("an address");
+        let connection = TcpSocket::new_v4().expect("a socket");
+        connection.set_recv_buffer_size(4096).expect("a size");
+        let connection =
+            MaybeTlsStream::Plain(connection.connect(address).await.expect("the gateway is there"));
+        let mut request =
+            format!("{}/graphql", url.replacen("http", "ws", 1)).into_client_request().expect("a URL");
+        let subprotocol = "graphql-transport-ws".parse().expect("a header value");
+        request.headers_mut().insert("sec-websocket-protocol", subprotocol);
+        let (stream, _) = client_async(request, connection).await.expect("the gateway upgrades");
+        let mut socket = Self { stream };
+        socket.send(json!({ "type": "connection_init", "payload": { "x-api-key": key } })).await;
+        assert_eq!(socket.message().await, json!({ "type": "connection_ack" }));
+        socket
     }
 
     /// Connected and acknowledged with a key.
