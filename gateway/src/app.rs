@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::MarketAccounts;
 use crate::auth::KeyRing;
 use crate::backends::{Backends, DataDir};
+use crate::connections::Connections;
 use crate::demo;
 use crate::graphql::Executor;
 use crate::http::{self, Probes, Public};
@@ -223,8 +224,9 @@ impl Parts<'_> {
         let accounts = MarketAccounts::new(&sellers, &buyers);
         let services = Services { sellers, buyers, log, keys: keys.clone(), accounts };
         let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
-        let drain = (self.lifecycle.clone(), self.config.drain);
-        let sockets = Sockets::new(executor.clone(), keys, Arc::clone(&feed), drain, self.metrics);
+        let connections = Connections::new(self.lifecycle.clone(), self.config.drain, self.config.ping);
+        let sockets =
+            Sockets::new(executor.clone(), keys, Arc::clone(&feed), connections.clone(), self.metrics);
         let draining = self.health.part("accepting");
         draining.up();
         let told = self.lifecycle.draining();
@@ -235,8 +237,7 @@ impl Parts<'_> {
                 draining.down("draining");
             }),
         );
-        let (lifecycle, drain) = (self.lifecycle.clone(), self.config.drain);
-        http::public(Public { services, executor, sockets, feed, lifecycle, drain })
+        http::public(Public { services, executor, sockets, feed, connections })
     }
 }
 

@@ -7,18 +7,17 @@ mod probes;
 mod rest;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use backbone::health::Health;
-use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::{Metrics, TraceContext};
 use serde_json::json;
 
 use crate::auth::{Principal, key_in};
+use crate::connections::Connections;
 use crate::error::{Code, Problem};
 use crate::graphql::Executor;
 use crate::live::Feed;
@@ -39,10 +38,8 @@ pub struct Public {
     pub sockets: Sockets,
     /// What subscriptions read.
     pub feed: Arc<Feed>,
-    /// Tells when the process ends.
-    pub lifecycle: Lifecycle,
-    /// The time over which open connections are ended then.
-    pub drain: Duration,
+    /// What event streams obey.
+    pub connections: Connections,
 }
 
 /// What the probes answer with.

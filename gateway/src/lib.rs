@@ -8,6 +8,7 @@ pub mod app;
 pub mod auth;
 pub mod backends;
 pub mod commands;
+pub mod connections;
 pub mod demo;
 pub mod document;
 pub mod error;

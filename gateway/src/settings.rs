@@ -49,6 +49,11 @@ pub struct Settings {
     /// How long work in hand may go on after SIGTERM, in seconds, before it is cut off
     #[arg(long, env = "DEALWIRE_DRAIN_SECONDS", default_value_t = 10, global = true)]
     drain_seconds: u16,
+    /// Seconds between pings on an open socket and signs of life on an event stream, 1 to 60: below what proxies on the
+    /// way cut quiet connections after. Who answers two pings with nothing is gone
+    #[arg(long, env = "DEALWIRE_PING_SECONDS", default_value_t = 12, global = true,
+          value_parser = clap::value_parser!(u16).range(1..=60))]
+    ping_seconds: u16,
     /// How many days a subscriber may be away and still resume, 1 to 3650: changes are kept at least this long
     #[arg(long, env = "DEALWIRE_FEED_DAYS", default_value_t = 7, global = true,
           value_parser = clap::value_parser!(u16).range(1..=3650))]
@@ -108,6 +113,8 @@ pub struct Config {
     pub demo: Demo,
     /// From SIGTERM until what still runs is cut off.
     pub drain: Duration,
+    /// How often something is said on a quiet connection.
+    pub ping: Duration,
     /// How long changes are kept for subscribers that are away.
     pub feed: Duration,
     /// Tracing filters.
@@ -206,6 +213,7 @@ impl Settings {
             mode,
             demo,
             drain: Duration::from_secs(self.drain_seconds.into()),
+            ping: Duration::from_secs(self.ping_seconds.into()),
             feed: Duration::from_hours(24 * u64::from(self.feed_days)),
             log: self.log.clone(),
             log_json: self.log_json,

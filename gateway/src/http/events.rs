@@ -7,28 +7,24 @@
 use std::fmt::Write;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::ServerError;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use backbone::chance;
-use backbone::lifecycle::Lifecycle;
 use futures_util::stream;
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Public;
 use crate::auth::{Connection, Principal};
+use crate::connections::Connections;
 use crate::error::Problem;
 use crate::graphql::{Caller, GraphqlRequest, Live};
 use crate::live::{Feed, Subscriber, Update};
 
 /// The media type, and what a client says that it accepts.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
-/// What says something on a quiet connection: the position when all up to it was seen, else only that we are there.
-const HEARTBEAT: Duration = Duration::from_secs(12);
 
 /// Whether the client wants events.
 pub(super) fn wanted(headers: &HeaderMap) -> bool {
@@ -92,14 +88,14 @@ struct Events {
 impl Events {
     fn open(public: &Public, subscriber: Box<Subscriber>, principal: &Principal) -> Result<Self, Problem> {
         let connection = principal.connect()?;
-        let mut heartbeat = interval(HEARTBEAT);
+        let mut heartbeat = interval(public.connections.ping());
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             subscriber,
             feed: Arc::clone(&public.feed),
             trusted: principal.trusted(),
             heartbeat,
-            end: Box::pin(end(public.lifecycle.clone(), public.drain, principal.clone())),
+            end: Box::pin(end(&public.connections, principal)),
             _connection: connection,
         })
     }
@@ -125,6 +121,7 @@ impl Events {
         }
     }
 
+    /// What is said on a quiet connection: the position when all up to it was seen, else only that we are there.
     /// The tip first: whoever is caught up after it was read has seen everything up to it. An event without data only
     /// sets the id (HTML, section 9.2.6).
     fn sign_of_life(&self) -> Bytes {
@@ -137,16 +134,13 @@ impl Events {
 }
 
 /// Until the key is revoked, or the gateway ends and this connection's turn has come.
-async fn end(lifecycle: Lifecycle, drain: Duration, principal: Principal) {
-    let (revoked, draining, stopping) = (principal.revoked(), lifecycle.draining(), lifecycle.stopping());
-    let drained = async {
-        draining.cancelled().await;
-        sleep(chance::jitter(drain.mul_f64(0.4), 1.0)).await;
-    };
-    tokio::select! {
-        () = revoked.cancelled() => {}
-        () = stopping.cancelled() => {}
-        () = drained => {}
+fn end(connections: &Connections, principal: &Principal) -> impl Future<Output = ()> + Send + 'static {
+    let (revoked, ended) = (principal.revoked(), connections.end());
+    async move {
+        tokio::select! {
+            () = revoked.cancelled() => {}
+            () = ended => {}
+        }
     }
 }
 

@@ -9,26 +9,24 @@ use std::time::Duration;
 use async_graphql::{Response, ServerError};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
-use backbone::chance;
-use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::{Counter, Family, Gauge, Metrics, TraceContext};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, StreamExt};
 use futures_util::{FutureExt, SinkExt};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::protocol::frame::{self, Frame, NextHeader};
 use super::protocol::{Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload};
 use crate::auth::{Connection, KeyRing, Principal, key_in, one_key};
+use crate::connections::Connections;
 use crate::error::Problem;
 use crate::graphql::{Caller, Executor, GraphqlRequest, Live};
 use crate::live::{Feed, Slot, Subscriber, Update};
 
 /// `connection_init` is due within this of the upgrade, as the reference server has it.
 const INIT: Duration = Duration::from_secs(3);
-const PING: Duration = Duration::from_secs(12);
 /// A socket that takes nothing for this long is too slow; its client resumes from where it came to.
 const WRITE: Duration = Duration::from_secs(10);
 /// The most frames that go out in one write before other things get a turn.
@@ -43,8 +41,7 @@ pub struct Sockets {
     executor: Executor,
     keys: KeyRing,
     feed: Arc<Feed>,
-    lifecycle: Lifecycle,
-    drain: Duration,
+    connections: Connections,
     open: Gauge,
     frames: Counter,
     writes: Counter,
@@ -52,20 +49,19 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// `drain`: the time over which sockets are closed when the process ends.
+    /// None open yet.
     pub fn new(
         executor: Executor,
         keys: KeyRing,
         feed: Arc<Feed>,
-        (lifecycle, drain): (Lifecycle, Duration),
+        connections: Connections,
         metrics: &Metrics,
     ) -> Self {
         Self {
             executor,
             keys,
             feed,
-            lifecycle,
-            drain,
+            connections,
             open: metrics.gauge("sockets_open", "Websockets that are open"),
             frames: metrics.counter("socket_frames", "Messages written to websockets"),
             writes: metrics.counter("socket_writes", "Writes to websockets, each of one or more messages"),
@@ -78,7 +74,7 @@ impl Sockets {
 pub fn upgrade(sockets: Sockets, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> axum::response::Response {
     let key = key_in(headers);
     let limits = Limits::default();
-    let lifecycle = sockets.lifecycle.clone();
+    let connections = sockets.connections.clone();
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
@@ -89,7 +85,7 @@ pub fn upgrade(sockets: Sockets, upgrade: WebSocketUpgrade, headers: &HeaderMap)
         .on_upgrade(async move |socket| {
             let spoken = socket.protocol().is_some();
             let session = Session::new(sockets, socket, limits, key);
-            lifecycle.spawn_detached("socket", session.run(spoken));
+            connections.spawn("socket", session.run(spoken));
         })
 }
 
@@ -215,22 +211,10 @@ impl Session {
 
     async fn serve(&mut self) -> Ended {
         let started = Instant::now();
-        let (draining, stopping) = (self.sockets.lifecycle.draining(), self.sockets.lifecycle.stopping());
-        let drain = self.sockets.drain;
-        self.expect(at(started + PING, Signal::Ping(started + PING)));
+        let ping = started + self.sockets.connections.ping();
+        self.expect(at(ping, Signal::Ping(ping)));
         self.expect(at(started + INIT, Signal::InitDue));
-        self.expect(async move {
-            // Evenly over the time there is, so that clients do not all come back at once.
-            let turn = async {
-                draining.cancelled().await;
-                sleep(chance::jitter(drain.mul_f64(0.4), 1.0)).await;
-            };
-            tokio::select! {
-                () = turn => {}
-                () = stopping.cancelled() => {}
-            }
-            Signal::Drained
-        });
+        self.expect(self.sockets.connections.end().map(|()| Signal::Drained));
         loop {
             // The client before its operations: one that is flooded can still say that it has enough.
             let done = tokio::select! {
@@ -252,7 +236,8 @@ impl Session {
     async fn heed(&mut self, signal: Signal) -> Result<(), Ended> {
         match signal {
             Signal::Ping(due) => {
-                self.expect(at(due + PING, Signal::Ping(due + PING)));
+                let next = due + self.sockets.connections.ping();
+                self.expect(at(next, Signal::Ping(next)));
                 self.ping().await
             }
             Signal::InitDue if self.principal.is_none() => {

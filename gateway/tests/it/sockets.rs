@@ -1,5 +1,7 @@
 //! graphql-transport-ws over real sockets: the close codes, operations of every kind, one execution for all.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::kit::{BUYER_KEY, SELLER_KEY, Socket, Subscription, TestApp, on_both};
@@ -10,6 +12,7 @@ on_both!(
     one_execution_serves_all,
     everything_is_rendered_without_a_viewer,
     sockets_are_told_to_come_again_when_the_gateway_ends,
+    pings_tell_where_the_caught_up_stand_and_find_the_dead,
 );
 
 async fn fresh(app: &TestApp) -> Socket {
@@ -153,6 +156,20 @@ async fn sockets_are_told_to_come_again_when_the_gateway_ends(app: TestApp) {
     busy.subscribe("1", "subscription { dealChanged { type } }", json!({})).await;
     let (idle, busy, ()) = tokio::join!(idle.closed(), busy.closed(), app.stop());
     assert_eq!((idle, busy), (1012, 1012));
+}
+
+async fn pings_tell_where_the_caught_up_stand_and_find_the_dead(app: TestApp) {
+    let app = app.restarted_with(|config| config.ping = Duration::from_secs(1)).await;
+    let (mut dead, mut idle) = (app.socket(SELLER_KEY).await, app.socket(SELLER_KEY).await);
+    let mut live = app.socket(BUYER_KEY).await;
+    live.subscribe("1", "subscription { dealChanged { position } }", json!({})).await;
+    let created = app.client(SELLER_KEY).create("a deal").await;
+    // The mutation's position is the end of its event, and so is that of whoever has seen all of it.
+    while live.ping().await["position"] != created["position"] {}
+    assert_eq!(idle.ping().await, Value::Null, "nothing is followed here, so there is no position");
+    assert_eq!(dead.closed().await, 4290, "two pings went unanswered");
+    assert_eq!(live.ping().await, json!({ "position": created["position"] }), "who answers stays");
+    app.stop().await;
 }
 
 /// Executions and deliveries, as `/metrics` tells them.

@@ -54,8 +54,14 @@ impl TestApp {
 
     /// Ends it well and starts another over the same stores, at another address.
     pub(crate) async fn restarted(self) -> Self {
+        self.restarted_with(|_| {}).await
+    }
+
+    /// As [`TestApp::restarted`], with other settings.
+    pub(crate) async fn restarted_with(self, adjust: impl FnOnce(&mut Config)) -> Self {
         let Self { app, market, folder } = self;
-        let config = app.config().clone();
+        let mut config = app.config().clone();
+        adjust(&mut config);
         app.stop().await.expect("the app ends well");
         let app = App::start(config).await.expect("the app starts");
         let started = Self { app, market, folder };
@@ -142,6 +148,7 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         mode,
         demo: Demo::Loopback,
         drain: std::time::Duration::from_secs(1),
+        ping: std::time::Duration::from_secs(12),
         feed: std::time::Duration::from_hours(24),
         log: "warn".to_owned(),
         log_json: false,

@@ -91,6 +91,19 @@ impl Socket {
         }
     }
 
+    /// The payload of the next ping, which is answered; null when it has none. What comes before it is passed over.
+    pub(crate) async fn ping(&mut self) -> Value {
+        loop {
+            let message = timeout(DEADLINE, self.stream.next()).await.expect("a ping in time");
+            let Some(Ok(Message::Text(text))) = message else { panic!("no ping but {message:?}") };
+            let mut message: Value = serde_json::from_str(&text).expect("JSON");
+            if message["type"] == "ping" {
+                self.send(json!({ "type": "pong" })).await;
+                return message["payload"].take();
+            }
+        }
+    }
+
     /// The next message.
     pub(crate) async fn message(&mut self) -> Value {
         self.try_message().await.expect("the socket is open")
