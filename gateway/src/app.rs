@@ -13,7 +13,7 @@ use backbone::lifecycle::{Failure, Lifecycle};
 use backbone::telemetry::Metrics;
 use buyer_core::announce;
 use buyer_core::feed::retention;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,9 @@ const PEER: Duration = Duration::from_secs(20);
 /// What the system may hold of what a peer has not taken yet, in bytes. Left to itself it grows to megabytes, which a
 /// thousand peers that read nothing would fill.
 const SEND_BUFFER: usize = 128 << 10;
+/// Connections that wait to be accepted. With the 128 that are usual, most of some thousands that come back at once are
+/// turned away, and try again a second later.
+const BACKLOG: u32 = 4_096;
 
 /// A running process.
 pub struct App {
@@ -333,9 +336,17 @@ async fn refuse_public_keys(
     }
 }
 
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As listeners usually have it: a port that was just closed can be listened on again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 async fn serve(lifecycle: &Lifecycle, address: SocketAddr, router: Router) -> Result<SocketAddr, StartError> {
     let listen = |why| StartError::Listen { address, why };
-    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let listener = bind(address).map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
     let listener = listener.tap_io(|connection| {
         // Answers are whole when they are written, so nothing is gained by waiting for more.

@@ -12,12 +12,13 @@ mod keeper;
 mod rendered;
 mod ring;
 pub mod shape;
+mod sight;
 pub mod subscriber;
 
 pub use feed::Feed;
-pub use interest::Slot;
 pub use keeper::keep;
-pub use subscriber::{Subject, Subscriber, Subscription, Update, Viewer};
+pub use sight::{Kind, Subject, Viewer};
+pub use subscriber::{Subscriber, Subscription, Update};
 
 /// A place among changes: sequence, and index within the event.
 pub type Place = (u64, u16);

@@ -15,8 +15,8 @@ use super::deal::{Deal, DealField, DealFilter};
 use super::principal;
 use super::scalars::Position;
 use crate::error::Problem;
+use crate::live::Kind;
 use crate::live::shape::Pushed;
-use crate::live::subscriber::Kind;
 use crate::live::{Subject, Subscription as Asked, Viewer};
 
 /// LEFT: the deal no longer matches the filter; sent once, with the state that made it leave

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use backbone::Error;
 use backbone::ids::BuyerId;
@@ -20,7 +20,8 @@ pub(super) struct AccessBook {
 
 /// One buyer's intervals.
 pub(super) struct Page {
-    intervals: Mutex<Intervals>,
+    /// Read for every change and subscriber, hardly ever written.
+    intervals: RwLock<Intervals>,
     /// What the feed has brought while the intervals were being loaded; none once they are.
     brought: Mutex<Option<Vec<Arc<Change>>>>,
     loaded: OnceCell<()>,
@@ -40,7 +41,7 @@ impl AccessBook {
                 for change in brought.take().into_iter().flatten() {
                     take(&mut loaded, &change);
                 }
-                *page.lock() = loaded;
+                *page.write() = loaded;
                 page.version.fetch_add(1, Ordering::SeqCst);
                 Ok::<_, Error>(())
             })
@@ -54,7 +55,7 @@ impl AccessBook {
             return page;
         }
         let page = Arc::new(Page {
-            intervals: Mutex::default(),
+            intervals: RwLock::default(),
             brought: Mutex::new(Some(Vec::new())),
             loaded: OnceCell::new(),
             version: AtomicU64::new(0),
@@ -74,7 +75,7 @@ impl AccessBook {
             match brought.as_mut() {
                 Some(brought) => brought.push(Arc::clone(change)),
                 None => {
-                    take(&mut page.lock(), change);
+                    take(&mut page.write(), change);
                     page.version.fetch_add(1, Ordering::SeqCst);
                 }
             }
@@ -89,8 +90,12 @@ impl Page {
     }
 
     /// The intervals as the feed's tip has them.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Intervals> {
-        self.intervals.lock().expect("nothing panics while it holds this lock")
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Intervals> {
+        self.intervals.read().expect("nothing panics while it holds this lock")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Intervals> {
+        self.intervals.write().expect("nothing panics while it holds this lock")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use backbone::ids::SellerId;
 use backbone::position::{Epoch, Position};
@@ -13,7 +13,7 @@ use buyer_core::feed::Change;
 
 use super::Place;
 use super::access_book::AccessBook;
-use super::history::{Asked, History, Stopped};
+use super::history::{Asked, Found, History, Stopped};
 use super::interest::{Interest, Registration, Topic};
 use super::rendered::Rendered;
 use super::ring::{Ring, SLICE, Slice};
@@ -26,7 +26,8 @@ const RING_BYTES: usize = 64 << 20;
 pub struct Feed {
     buyers: BuyerSide,
     log: EventLog,
-    state: Mutex<Option<State>>,
+    /// Read by every subscriber for every batch that concerns it.
+    state: RwLock<Option<State>>,
     /// The ring's tip, or a moment ahead of it: for those who only ask whether there is more.
     tip_ahead: AtomicU64,
     history: History,
@@ -68,7 +69,7 @@ impl Feed {
         Arc::new(Self {
             buyers,
             log,
-            state: Mutex::new(None),
+            state: RwLock::new(None),
             tip_ahead: AtomicU64::new(0),
             history,
             interest: Arc::default(),
@@ -88,7 +89,7 @@ impl Feed {
 
     /// The log's identity and the newest place held; `None` before the first look.
     pub fn tip(&self) -> Option<Position> {
-        self.lock().as_ref().map(|state| Position::end_of(state.epoch, state.ring.tip()))
+        self.state().as_ref().map(|state| Position::end_of(state.epoch, state.ring.tip()))
     }
 
     /// Whether there may be changes after a place. A no holds until the next [`Interest::announce`], which comes after
@@ -107,7 +108,7 @@ impl Feed {
     ) {
         let mut ring = Ring::new(floor, RING_BYTES);
         ring.append(changes, tip);
-        *self.lock() = Some(State { epoch, generation, ring });
+        *self.write() = Some(State { epoch, generation, ring });
         self.rendered.clear();
         self.tip_ahead.store(tip, Ordering::SeqCst);
         self.metrics.tip.set(tip as i64);
@@ -115,12 +116,12 @@ impl Feed {
 
     /// Epoch, generation and tip.
     pub(super) fn standing(&self) -> Option<(Epoch, i32, u64)> {
-        self.lock().as_ref().map(|state| (state.epoch, state.generation, state.ring.tip()))
+        self.state().as_ref().map(|state| (state.epoch, state.generation, state.ring.tip()))
     }
 
     /// Takes what follows the tip. Readers are told before they can read it, so that none goes to sleep on it.
     pub(super) fn append(&self, changes: Vec<Change>, tip: u64) {
-        let mut held = self.lock();
+        let mut held = self.write();
         let Some(state) = held.as_mut() else { return };
         let known = state.ring.tip();
         let new: Vec<Arc<Change>> = state.ring.append(changes, tip);
@@ -138,7 +139,7 @@ impl Feed {
 
     /// Reads from memory.
     pub(super) fn read(&self, place: Place) -> Read {
-        match self.lock().as_ref().map(|state| state.ring.after(place, SLICE)) {
+        match self.state().as_ref().map(|state| state.ring.after(place, SLICE)) {
             Some(Slice::Changes(changes, reached)) => Read::Changes(changes, reached),
             Some(Slice::Behind(floor)) => Read::Behind(floor),
             None => Read::NotYet,
@@ -152,7 +153,7 @@ impl Feed {
         place: Place,
         floor: u64,
         sellers: impl FnOnce() -> Option<Vec<SellerId>>,
-    ) -> Result<(Vec<Arc<Change>>, Place), Stopped> {
+    ) -> Result<Found, Stopped> {
         let Some((_, generation, tip)) = self.standing() else {
             return Err(Stopped::Away(Error::unavailable("feed", "it has not been read yet")));
         };
@@ -179,7 +180,11 @@ impl Feed {
         registration
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<State>> {
-        self.state.lock().expect("nothing panics while it holds this lock")
+    fn state(&self) -> RwLockReadGuard<'_, Option<State>> {
+        self.state.read().expect("nothing panics while it holds this lock")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<State>> {
+        self.state.write().expect("nothing panics while it holds this lock")
     }
 }

@@ -50,6 +50,9 @@ struct Block {
     changes: Vec<Arc<Change>>,
 }
 
+/// Changes, and the place that they lead to.
+pub(super) type Found = (Vec<Arc<Change>>, Place);
+
 /// Who asks, and how far.
 pub(super) struct Asked {
     /// After this place.
@@ -99,7 +102,7 @@ impl History {
         &self,
         asked: Asked,
         sellers: impl FnOnce() -> Option<Vec<SellerId>>,
-    ) -> Result<(Vec<Arc<Change>>, Place), Stopped> {
+    ) -> Result<Found, Stopped> {
         if asked.floor.saturating_sub(asked.place.0) > FAR * BLOCK
             && let Some(sellers) = sellers().filter(|sellers| sellers.len() <= FEW)
         {
@@ -142,11 +145,7 @@ impl History {
         Ok(Block { after, up_to, changes: page.changes.into_iter().map(Arc::new).collect() })
     }
 
-    async fn of_sellers(
-        &self,
-        asked: Asked,
-        sellers: &[SellerId],
-    ) -> Result<(Vec<Arc<Change>>, Place), Stopped> {
+    async fn of_sellers(&self, asked: Asked, sellers: &[SellerId]) -> Result<Found, Stopped> {
         let range = FeedRange { after: asked.place, up_to: asked.floor, limit: SLICE as u32 };
         let _turn = self.turn().await;
         let page = self.buyers.feed_of(range, sellers).await.map_err(Stopped::Away)?;

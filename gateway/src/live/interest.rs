@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use buyer_core::feed::{Change, ChangeBody};
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
 use uuid::Uuid;
 
 /// What a subscriber waits for: changes of a seller, or access changes that name a party.
@@ -20,10 +21,10 @@ pub(super) enum Topic {
 /// Where a sleeper is woken. It remembers the first change that concerned it, so that it need not look at all those
 /// before.
 #[derive(Debug)]
-pub struct Slot {
+pub(super) struct Slot {
     /// The first sequence of concern since the sleeper lay down, [`QUIET`] if none, [`AWAKE`] while it is up.
     first: AtomicU64,
-    wake: Notify,
+    waker: AtomicWaker,
 }
 
 const QUIET: u64 = 0;
@@ -31,7 +32,7 @@ const AWAKE: u64 = u64::MAX;
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { first: AtomicU64::new(AWAKE), wake: Notify::new() }
+        Self { first: AtomicU64::new(AWAKE), waker: AtomicWaker::new() }
     }
 }
 
@@ -47,29 +48,35 @@ impl Slot {
     }
 
     /// Sleeps until a change is of concern, gets up, and returns the first such change's sequence.
-    pub(super) async fn woken(&self) -> u64 {
-        loop {
-            let notified = self.wake.notified();
-            match self.first.load(Ordering::SeqCst) {
-                QUIET => notified.await,
-                sequence => {
-                    self.get_up();
-                    return sequence;
-                }
+    pub(super) fn poll_woken(&self, context: &mut Context<'_>) -> Poll<u64> {
+        if self.is_caught_up() {
+            self.waker.register(context.waker());
+        }
+        // Looked at again: what came in between found no waker.
+        match self.first.load(Ordering::SeqCst) {
+            QUIET => Poll::Pending,
+            sequence => {
+                self.get_up();
+                Poll::Ready(sequence)
             }
         }
     }
 
+    /// Whether it lies down, woken or not.
+    pub(super) fn is_down(&self) -> bool {
+        self.first.load(Ordering::SeqCst) != AWAKE
+    }
+
     /// Whether it sleeps and nothing has concerned it since: it has seen everything up to the tip that was read
     /// before this was asked.
-    pub fn is_caught_up(&self) -> bool {
+    pub(super) fn is_caught_up(&self) -> bool {
         self.first.load(Ordering::SeqCst) == QUIET
     }
 
     fn concern(&self, sequence: u64) {
         let first = self.first.compare_exchange(QUIET, sequence, Ordering::SeqCst, Ordering::SeqCst);
         if first.is_ok() {
-            self.wake.notify_one();
+            self.waker.wake();
         }
     }
 }
@@ -176,7 +183,8 @@ mod tests {
         interest.announce(&[access(3, 1, 2)]);
         assert!(registration.slot().is_caught_up());
         interest.announce(&[access(4, 1, 2), access(5, 7, 2), access(6, 1, 7)]);
-        assert_eq!(registration.slot().woken().await, 5);
+        let slot = Arc::clone(registration.slot());
+        assert_eq!(std::future::poll_fn(|context| slot.poll_woken(context)).await, 5);
         assert!(!registration.slot().is_caught_up());
         drop(registration);
         assert!(interest.topics.lock().expect("not poisoned").is_empty());

@@ -7,7 +7,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::Place;
-use super::subscriber::Kind;
+use super::sight::Kind;
 use crate::document::ShapeKey;
 
 /// Memory for results. Beyond it the least useful are dropped, and made again if somebody asks.

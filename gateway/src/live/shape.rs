@@ -13,7 +13,7 @@ use buyer_core::feed::Change;
 use futures_util::{FutureExt, StreamExt};
 
 use super::rendered::Rendered;
-use super::subscriber::Kind;
+use super::sight::Kind;
 use crate::document::{ShapeDocument, ShapeKey, shape_key};
 use crate::graphql::Schema;
 

@@ -2,28 +2,29 @@
 //! writes are batched and bounded in time. Nothing queues here: an operation is asked for more when what it gave is
 //! written.
 
-use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_graphql::{Response, ServerError};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use backbone::telemetry::{Counter, Family, Gauge, Metrics, TraceContext};
 use futures_util::future::BoxFuture;
-use futures_util::stream::{AbortHandle, Abortable, BoxStream, FuturesUnordered, SelectAll, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, SinkExt};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::protocol::frame::{self, Frame, NextHeader};
+use super::operations::{Operations, Said};
+use super::protocol::frame::{Frame, NextHeader};
 use super::protocol::{Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload};
 use crate::auth::{Connection, KeyRing, Principal, key_in, one_key};
 use crate::connections::Connections;
 use crate::error::Problem;
-use crate::graphql::{Caller, Executor, GraphqlRequest, Live};
-use crate::live::{Feed, Slot, Subscriber, Update};
+use crate::graphql::{Caller, Executor, GraphqlRequest};
+use crate::live::Feed;
 
 /// `connection_init` is due within this of the upgrade, as the reference server has it.
 const INIT: Duration = Duration::from_secs(3);
@@ -89,41 +90,6 @@ pub fn upgrade(sockets: Sockets, upgrade: WebSocketUpgrade, headers: &HeaderMap)
         })
 }
 
-/// Something an operation has to say.
-enum Said {
-    /// It is a subscription, and tells here whether it is caught up.
-    Live(Arc<Slot>),
-    /// Results, in order, as JSON.
-    Next(Vec<Update>),
-    /// The one result of a query or mutation, as JSON.
-    Result(String),
-    /// There is no more.
-    Finished,
-    /// It was refused: a JSON list of errors.
-    Failed(Box<RawValue>),
-}
-
-impl Said {
-    fn refused(errors: &[ServerError]) -> Self {
-        Self::Failed(to_raw_value(errors).expect("errors are JSON"))
-    }
-}
-
-type Operations = SelectAll<BoxStream<'static, (OperationId, Said)>>;
-
-/// An operation as the session holds it; dropped, it stops.
-struct Running {
-    stop: AbortHandle,
-    slot: Option<Arc<Slot>>,
-    header: Arc<NextHeader>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop.abort();
-    }
-}
-
 /// What is to be written. A result becomes a frame when its turn has come: a socket that takes nothing holds results
 /// that all others hold too.
 enum Due {
@@ -166,11 +132,21 @@ struct Session {
     /// Pushes may go out: the key's database confirms its keys.
     trusted: bool,
     signals: FuturesUnordered<BoxFuture<'static, Signal>>,
-    running: HashMap<OperationId, Running>,
     operations: Operations,
+    /// The client is heard before its operations are: they had their turn.
+    client_first: bool,
     /// Something has come since the last ping.
     alive: bool,
     pings_missed: u8,
+}
+
+/// What comes to a session.
+enum Event {
+    Signal(Signal),
+    /// The client said something, or is gone.
+    Heard(Option<Result<Message, axum::Error>>),
+    /// Operations have something to say.
+    Due(Vec<Due>),
 }
 
 /// The socket is gone, or is to go: nothing more is said.
@@ -192,8 +168,8 @@ impl Session {
             principal: None,
             trusted: true,
             signals: FuturesUnordered::new(),
-            running: HashMap::new(),
-            operations: SelectAll::new(),
+            operations: Operations::default(),
+            client_first: true,
             alive: true,
             pings_missed: 0,
         }
@@ -216,17 +192,48 @@ impl Session {
         self.expect(at(started + INIT, Signal::InitDue));
         self.expect(self.sockets.connections.end().map(|()| Signal::Drained));
         loop {
-            // The client before its operations: one that is flooded can still say that it has enough.
-            let done = tokio::select! {
-                biased;
-                Some(signal) = self.signals.next() => self.heed(signal).await,
-                message = self.socket.recv() => self.hear(message).await,
-                Some((id, said)) = self.operations.next(), if self.trusted => self.say(id, said).await,
+            let done = match poll_fn(|context| self.poll_event(context)).await {
+                Event::Signal(signal) => self.heed(signal).await,
+                Event::Heard(message) => self.hear(message).await,
+                Event::Due(due) => self.write(due).await,
             };
             if done.is_err() {
                 return Ended;
             }
         }
+    }
+
+    /// What comes next. The client and its operations take turns: one that is flooded can still say that it has
+    /// enough, and one that floods us still gets what it asked for.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        let client_first = std::mem::take(&mut self.client_first);
+        if !client_first && let Poll::Ready(due) = self.poll_due(context) {
+            self.client_first = true;
+            return Poll::Ready(Event::Due(due));
+        }
+        if let Poll::Ready(Some(signal)) = self.signals.poll_next_unpin(context) {
+            return Poll::Ready(Event::Signal(signal));
+        }
+        if let Poll::Ready(message) = self.socket.poll_next_unpin(context) {
+            return Poll::Ready(Event::Heard(message));
+        }
+        if client_first && let Poll::Ready(due) = self.poll_due(context) {
+            self.client_first = true;
+            return Poll::Ready(Event::Due(due));
+        }
+        Poll::Pending
+    }
+
+    /// What operations have to say and is ready by now: it goes out in one write.
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Vec<Due>> {
+        let mut due = Vec::new();
+        while self.trusted
+            && due.len() < BATCH
+            && let Poll::Ready((id, said)) = self.operations.poll_said(context)
+        {
+            self.take(id, said, &mut due);
+        }
+        if due.is_empty() { Poll::Pending } else { Poll::Ready(due) }
     }
 
     fn expect(&self, signal: impl Future<Output = Signal> + Send + 'static) {
@@ -310,7 +317,7 @@ impl Session {
                 Ok(())
             }
             Some(Action::Stop { id }) => {
-                self.running.remove(&id);
+                self.operations.stop(&id);
                 Ok(())
             }
             Some(Action::Close { code, reason }) => {
@@ -369,49 +376,24 @@ impl Session {
             operation_name: request.operation_name,
             variables: Some(request.variables),
         };
-        let (stop, stopped) = AbortHandle::new_pair();
-        let operation = operation(self.sockets.executor.clone(), request, caller);
-        let name = Arc::clone(&id);
-        let operation = Abortable::new(operation, stopped).map(move |said| (Arc::clone(&name), said));
-        self.operations.push(operation.boxed());
-        let header = Arc::new(frame::next_header(&id));
-        self.running.insert(id, Running { stop, slot: None, header });
-    }
-
-    /// Writes what an operation says, and what else is ready by now, in one go.
-    async fn say(&mut self, id: OperationId, said: Said) -> Result<(), Ended> {
-        let mut due = Vec::new();
-        self.take(id, said, &mut due);
-        while due.len() < BATCH {
-            match self.operations.next().now_or_never().flatten() {
-                Some((id, said)) => self.take(id, said, &mut due),
-                None => break,
-            }
-        }
-        self.write(due).await
+        let executor = self.sockets.executor.clone();
+        // Boxed, so that what beginning takes is given back when it has begun.
+        let begun = async move { executor.start(request, caller, None, false).await }.boxed();
+        self.operations.begin(id, begun);
     }
 
     fn take(&mut self, id: OperationId, said: Said, due: &mut Vec<Due>) {
-        // What a stopped operation had ready is not said any more.
-        let Some(running) = self.running.get_mut(&id) else { return };
         let end = match said {
-            Said::Live(slot) => {
-                running.slot = Some(slot);
+            Said::Next(header, results) => {
+                due.extend(results.into_iter().map(|update| Due::Result(Arc::clone(&header), update.result)));
                 return;
             }
-            Said::Next(results) => {
-                let header = &running.header;
-                due.extend(results.into_iter().map(|update| Due::Result(Arc::clone(header), update.result)));
-                return;
+            Said::Only(header, result) => {
+                due.push(Due::Frame(header.frame(&result)));
+                self.protocol.operation_finished(&id)
             }
-            Said::Result(result) => {
-                due.push(Due::Frame(running.header.frame(&result)));
-                return;
-            }
-            Said::Finished => self.protocol.operation_finished(&id),
             Said::Failed(errors) => self.protocol.operation_failed(&id, &errors),
         };
-        self.running.remove(&id);
         if let Some(Action::Send(frame)) = end {
             due.push(Due::Frame(frame));
         }
@@ -438,7 +420,6 @@ impl Session {
             Ok(Err(_)) => Err(Ended),
             Err(_) => {
                 // Until it has taken what it was given, or shows that it never will, it costs as little as can be.
-                self.running.clear();
                 self.operations.clear();
                 let _closed = self.protocol.close(CloseCode::TooSlow);
                 self.end(CloseCode::TooSlow, CloseCode::TooSlow.reason()).await;
@@ -456,14 +437,8 @@ impl Session {
         }
         // The tip first: whoever is caught up after it was read has seen everything up to it.
         let tip = self.sockets.feed.tip();
-        let (mut live, mut caught_up) = (false, true);
-        for running in self.running.values() {
-            if let Some(slot) = &running.slot {
-                live = true;
-                caught_up &= slot.is_caught_up();
-            }
-        }
-        let payload = tip.filter(|_| live && caught_up).map(|tip| {
+        let caught_up = self.operations.are_caught_up() == Some(true);
+        let payload = tip.filter(|_| caught_up).map(|tip| {
             let payload = serde_json::json!({ "position": tip });
             to_raw_value(&payload).expect("a JSON value is always valid JSON")
         });
@@ -475,35 +450,4 @@ impl Session {
 async fn at(time: Instant, signal: Signal) -> Signal {
     sleep_until(time).await;
     signal
-}
-
-/// What an operation says from beginning to end.
-fn operation(
-    executor: Executor,
-    request: GraphqlRequest,
-    caller: Caller,
-) -> impl futures_util::Stream<Item = Said> + Send + 'static {
-    // Apart, so that what beginning takes is given back when it has begun.
-    let begun = Box::pin(async move { executor.start(request, caller, None, false).await });
-    futures_util::stream::once(begun).flat_map(|live| match live {
-        Live::Once(response) => {
-            futures_util::stream::iter([Said::Result(json(&response)), Said::Finished]).boxed()
-        }
-        Live::Refused(errors) => futures_util::stream::iter([Said::refused(&errors)]).boxed(),
-        Live::Subscriber(subscriber) => {
-            let slot = Said::Live(subscriber.slot());
-            let results = futures_util::stream::unfold(Some(subscriber), async |subscriber| {
-                let mut subscriber: Box<Subscriber> = subscriber?;
-                Some(match subscriber.next().await {
-                    Ok(results) => (Said::Next(results), Some(subscriber)),
-                    Err(problem) => (Said::refused(&[problem.into()]), None),
-                })
-            });
-            futures_util::stream::iter([slot]).chain(results).boxed()
-        }
-    })
-}
-
-fn json(response: &Response) -> String {
-    serde_json::to_string(response).expect("a response is JSON")
 }

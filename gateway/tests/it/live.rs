@@ -84,6 +84,8 @@ async fn a_thousand_that_come_back_cost_a_handful_of_reads(app: TestApp) {
     // More than one block, so that a gateway that has just begun does not hold the first in memory.
     create_many(&seller, 1_100).await;
     marked("among the last").await;
+    // Else it may begin with tables that are still at the first block, and follow them from there in memory.
+    app.caught_up().await;
     let app = app.restarted().await;
     let reads = app.metric("dealwire_feed_table_reads_total").await;
     let mut readers = JoinSet::new();
