@@ -3,12 +3,12 @@
 mod http;
 mod socket;
 
-pub(crate) use http::{Http, get, post};
+pub(crate) use http::{Http, get, in_shares, post};
 pub(crate) use socket::{PATIENCE, Socket};
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use url::Url;
 
 use crate::Failed;
@@ -22,6 +22,13 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, Failed> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// As [`connect`], with as small a receive buffer as the system allows.
+async fn connect_narrow(address: SocketAddr) -> Result<TcpStream, Failed> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_recv_buffer_size(1)?;
+    Ok(socket.connect(address).await?)
 }
 
 /// Reads up to the end of a response's head; what it returns begins with the head and may hold more.

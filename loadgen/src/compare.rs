@@ -1,4 +1,5 @@
-//! Runs that alternate between Dealwire and its limit, so that a noisy moment hits both.
+//! Runs that alternate between Dealwire and its limit, or between two conditions of Dealwire, so that a noisy moment
+//! hits both.
 
 use std::time::{Duration, Instant};
 
@@ -6,21 +7,41 @@ use crate::Failed;
 use crate::process::Process;
 use crate::report::{Latencies, Run, Runs};
 
-/// Runs one after the other, `times` each.
-pub(crate) async fn alternate(
+/// Runs Dealwire and its limit, where there is one, in turns.
+pub(crate) async fn with_limit(
     times: u32,
     dealwire: impl AsyncFn() -> Result<Run, Failed>,
     limit: Option<(&str, impl AsyncFn() -> Result<Run, Failed>)>,
 ) -> Result<(Runs, Option<Runs>), Failed> {
-    let mut ours = Runs { name: "dealwire".to_owned(), runs: Vec::new() };
-    let mut bare = limit.as_ref().map(|(name, _)| Runs { name: format!("limit {name}"), runs: Vec::new() });
+    let Some((name, limit)) = limit else { return Ok((repeat(times, dealwire).await?, None)) };
+    let (ours, bare) = alternate(times, ("dealwire", dealwire), (&format!("limit {name}"), limit)).await?;
+    Ok((ours, Some(bare)))
+}
+
+/// Runs Dealwire alone.
+pub(crate) async fn repeat(
+    times: u32,
+    dealwire: impl AsyncFn() -> Result<Run, Failed>,
+) -> Result<Runs, Failed> {
+    let mut ours = Runs::named("dealwire");
     for _ in 0..times.max(1) {
         ours.runs.push(dealwire().await?);
-        if let (Some((_, run)), Some(bare)) = (&limit, &mut bare) {
-            bare.runs.push(run().await?);
-        }
     }
-    Ok((ours, bare))
+    Ok(ours)
+}
+
+/// Runs one and the other in turns, `times` each.
+pub(crate) async fn alternate(
+    times: u32,
+    (one, run_one): (&str, impl AsyncFn() -> Result<Run, Failed>),
+    (other, run_other): (&str, impl AsyncFn() -> Result<Run, Failed>),
+) -> Result<(Runs, Runs), Failed> {
+    let (mut ones, mut others) = (Runs::named(one), Runs::named(other));
+    for _ in 0..times.max(1) {
+        ones.runs.push(run_one().await?);
+        others.runs.push(run_other().await?);
+    }
+    Ok((ones, others))
 }
 
 /// What two processes use from here on.
@@ -50,6 +71,7 @@ impl Meter {
             client_cpu: Process::own().cpu()? - self.client_cpu,
             resident: self.server.resident()?,
             latencies,
+            figures: Vec::new(),
             faults,
         })
     }

@@ -8,10 +8,12 @@
     reason = "the doors for tasks and chance are the market's, and none of ours"
 )]
 
+mod accounts;
 mod client;
 mod compare;
 mod limit;
 mod market;
+mod metrics;
 mod process;
 mod report;
 mod scenario;
@@ -42,6 +44,12 @@ enum Command {
     Query(scenario::query::Query),
     /// Sockets that each see every change; the limit writes the same bytes to each from one task
     Fanout(scenario::fanout::Fanout),
+    /// Many changes at once to many sockets; the limit writes the same lines to each, one write a line
+    Burst(scenario::burst::Burst),
+    /// Changes to sockets that read, alone and beside others that subscribe and read nothing
+    Stalled(scenario::stalled::Stalled),
+    /// One seller's changes to the few who want them, alone and among many who want other sellers'
+    Interest(scenario::interest::Interest),
     /// Sockets that hold a subscription while nothing happens; the limit holds bare websockets
     Idle(scenario::idle::Idle),
     /// Sockets that come back from a position far behind
@@ -65,6 +73,13 @@ struct Target {
     /// Key of a buyer with access to that seller
     #[arg(long, default_value = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc", global = true)]
     buyer_key: String,
+    /// Key of an administrator, who makes the buyers and sellers that a scenario needs beyond those two: a key holds
+    /// 1,000 connections to a gateway
+    #[arg(long, env = "DEALWIRE_ADMIN_KEY", hide_env_values = true, global = true)]
+    admin_key: Option<String>,
+    /// Where the metrics are: at the gateway's /metrics unless told otherwise
+    #[arg(long, global = true)]
+    metrics: Option<Url>,
     /// NATS server of the publish limit, which gets a stream of its own; without it there is no such limit
     #[arg(long, env = "DEALWIRE_NATS_URL", global = true)]
     nats: Option<String>,
@@ -86,9 +101,12 @@ fn main() -> ExitCode {
                 Command::Mutate(scenario) => scenario.run(&target).await,
                 Command::Query(scenario) => scenario.run(&target).await,
                 Command::Fanout(scenario) => scenario.run(&target).await,
+                Command::Burst(scenario) => scenario.run(&target).await,
+                Command::Stalled(scenario) => scenario.run(&target).await,
+                Command::Interest(scenario) => scenario.run(&target).await,
                 Command::Idle(scenario) => scenario.run(&target).await,
                 Command::Resume(scenario) => scenario.run(&target).await,
-                Command::Project(scenario) => scenario.run().await,
+                Command::Project(scenario) => scenario.run(&target).await,
                 Command::Limit(limit) => limit.serve().await,
             }
         })

@@ -1,10 +1,11 @@
 //! What is asked of Dealwire: the documents, and the deals that a scenario needs.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use crate::client::{Http, address, post};
+use crate::client::{Http, address, in_shares, post};
 use crate::{Failed, Target};
 
 /// Connections that deals are made over.
@@ -20,15 +21,39 @@ const ITEMS: &str = "query Items { dealsForBuyer(first: 20) {
   nodes { id sellerId name totalPrice finalPrice currency status version createdAt updatedAt
     discount { __typename } items { id name price } }
   pageInfo { hasNextPage endCursor } position } }";
-const CHANGES: &str = "subscription Changes($after: Position) { dealChanged(after: $after) {
+const CHANGES: &str = "subscription Changes($filter: DealFilter, $after: Position) {
+  dealChanged(filter: $filter, after: $after) {
   type position changedFields deal { id name totalPrice currency status version } } }";
+
+/// A deal that a mutation wrote, and where in the log that stands.
+#[derive(Deserialize)]
+pub(crate) struct Written {
+    pub(crate) deal: Version,
+    pub(crate) position: String,
+}
+
+/// A deal, as it was left.
+#[derive(Deserialize)]
+pub(crate) struct Version {
+    pub(crate) id: Uuid,
+    pub(crate) version: u64,
+}
+
+impl Written {
+    /// Sends a mutation that writes a deal.
+    pub(crate) async fn by(http: &mut Http, request: &[u8]) -> Result<Self, Failed> {
+        let mut data = http.ask(request).await?;
+        let written = data.as_object_mut().and_then(|data| data.values_mut().next()).map(Value::take);
+        Ok(serde_json::from_value(written.unwrap_or_default())?)
+    }
+}
 
 impl Target {
     pub(crate) fn graphql(&self) -> Url {
         self.url.join("graphql").expect("a path can be joined to a URL with a host")
     }
 
-    fn request(&self, key: &str, query: &str, variables: &Value) -> Vec<u8> {
+    pub(crate) fn request(&self, key: &str, query: &str, variables: &Value) -> Vec<u8> {
         post(&self.graphql(), key, &json!({ "query": query, "variables": variables }).to_string())
     }
 
@@ -51,27 +76,17 @@ impl Target {
         json!({ "query": CHANGES, "variables": { "after": after } })
     }
 
-    /// Makes deals, or finds those that an earlier run has made; the position after the last.
-    pub(crate) async fn deals(&self, count: usize) -> Result<(Vec<Uuid>, String), Failed> {
-        let address = address(&self.url)?;
-        let share = count.div_ceil(MAKERS);
-        let makers = (0..MAKERS).map(|maker| async move {
-            let mut http = Http::open(address).await?;
-            let (mut made, mut position) = (Vec::new(), String::new());
-            for number in maker * share..count.min((maker + 1) * share) {
-                let name = format!("loadgen {number}");
-                let answer: Value =
-                    serde_json::from_slice(http.call(&self.create(&name, Some(&name))).await?)?;
-                let written = &answer["data"]["createDeal"];
-                let id = written["deal"]["id"].as_str().ok_or_else(|| answer.to_string())?;
-                made.push(id.parse()?);
-                position = written["position"].as_str().unwrap_or_default().to_owned();
-            }
-            Ok::<_, Failed>((made, position))
-        });
-        let made = futures_util::future::try_join_all(makers).await?;
-        // Positions sort as their text does within one market.
-        let position = made.iter().map(|(_, position)| position.clone()).max().unwrap_or_default();
-        Ok((made.into_iter().flat_map(|(made, _)| made).collect(), position))
+    /// The payload of a subscription to one seller's changes.
+    pub(crate) fn changes_of(&self, seller: Uuid) -> Value {
+        json!({ "query": CHANGES, "variables": { "filter": { "sellerIds": [seller] } } })
+    }
+
+    /// Makes deals, or finds those that an earlier run has made.
+    pub(crate) async fn deals(&self, count: usize) -> Result<Vec<Uuid>, Failed> {
+        let make = async |http: &mut Http, number: usize| {
+            let name = format!("loadgen {number}");
+            Ok(Written::by(http, &self.create(&name, Some(&name))).await?.deal.id)
+        };
+        in_shares(address(&self.url)?, MAKERS, count, make).await
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Run {
     /// Resident memory of the server at the end, in bytes.
     pub(crate) resident: u64,
     pub(crate) latencies: Latencies,
+    /// What else it showed, by name; the same names in all runs of a kind.
+    pub(crate) figures: Vec<(&'static str, f64)>,
     /// What was found wrong, by name; all zero in a good run.
     pub(crate) faults: Vec<(&'static str, u64)>,
 }
@@ -51,6 +53,16 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), runs: Vec::new() }
+    }
+
+    /// The median of one of the figures; 0 where it is not among them.
+    pub(crate) fn figure(&self, name: &str) -> f64 {
+        let of = |run: &Run| run.figures.iter().find(|(known, _)| *known == name).map(|(_, figure)| *figure);
+        self.median(|run| of(run).unwrap_or(0.0))
+    }
+
     fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
         let mut values: Vec<f64> = self.runs.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
@@ -78,6 +90,9 @@ impl Runs {
             self.median(|run| run.quantile(0.999)),
             self.median(|run| run.resident as f64 / (1 << 20) as f64),
         );
+        for (name, _) in self.runs.first().map_or(&[][..], |run| &run.figures) {
+            println!("{:<16} {name}: {:.1}", "", self.figure(name));
+        }
         for run in &self.runs {
             let faults = run.faults.iter().filter(|(_, count)| *count > 0);
             faults.for_each(|(fault, count)| println!("{:<16} FAULT {fault}: {count}", ""));
@@ -87,15 +102,29 @@ impl Runs {
 
 /// Tells runs of Dealwire, and of its limit where there is one.
 pub(crate) fn print(what: &str, dealwire: &Runs, limit: Option<&Runs>) {
-    println!("{what}; medians of {} run(s), ± half the range", dealwire.runs.len());
+    let all: Vec<&Runs> = [Some(dealwire), limit].into_iter().flatten().collect();
+    print_table(what, &all);
+    if let Some(limit) = limit {
+        let cpu = limit.median(Run::server_micros) / dealwire.median(Run::server_micros);
+        let rate = dealwire.median(Run::rate) / limit.median(Run::rate);
+        println!("{:<16} {cpu:>8.2} of the limit by server CPU, {rate:.2} by rate", "ratio");
+    }
+}
+
+/// Tells runs alone, and the same runs beside something that should cost them nothing.
+pub(crate) fn print_beside(what: &str, alone: &Runs, beside: &Runs) {
+    print_table(what, &[alone, beside]);
+    let times = |of: &dyn Fn(&Run) -> f64| beside.median(of) / alone.median(of);
+    let (cpu, p99) = (times(&Run::server_micros), times(&|run| run.quantile(0.99)));
+    println!("{:<16} {cpu:>8.2} times the server CPU, {p99:.2} times the p99", "ratio");
+}
+
+fn print_table(what: &str, runs: &[&Runs]) {
+    let times = runs.first().map_or(0, |runs| runs.runs.len());
+    println!("{what}; medians of {times} run(s), ± half the range");
     println!(
         "{:<16} {:>13} {:>9} {:>14} {:>8} {:>8} {:>8} {:>9}",
         "", "server µs/op", "client µs", "rate /s", "p50 ms", "p99 ms", "p99.9", "RSS MiB"
     );
-    dealwire.print();
-    if let Some(limit) = limit {
-        limit.print();
-        let ratio = limit.median(Run::server_micros) / dealwire.median(Run::server_micros);
-        println!("{:<16} {ratio:>8.2} of the limit by server CPU", "ratio");
-    }
+    runs.iter().for_each(|runs| runs.print());
 }

@@ -1,11 +1,15 @@
 //! What is measured.
 
+mod audience;
+pub(crate) mod burst;
 pub(crate) mod fanout;
 pub(crate) mod idle;
+pub(crate) mod interest;
 pub(crate) mod mutate;
 pub(crate) mod project;
 pub(crate) mod query;
 pub(crate) mod resume;
+pub(crate) mod stalled;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use tokio::time::interval_at;
 use url::Url;
 
 use crate::client::{Http, Socket, address};
-use crate::compare::{Meter, alternate};
+use crate::compare::{Meter, with_limit};
 use crate::limit::Limit;
 use crate::process::Process;
 use crate::report::{Run, Runs, latencies};
@@ -125,14 +129,13 @@ async fn hammer_in_turns<R: Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static>(
         };
         (*name, run)
     });
-    alternate(target.compare, ours, bare).await
+    with_limit(target.compare, ours, bare).await
 }
 
 /// Opens many sockets, a few at a time.
-async fn open_all<F>(count: usize, open: impl Fn(usize) -> F) -> Result<Vec<Socket>, Failed>
-where
-    F: Future<Output = Result<Socket, Failed>>,
-{
+async fn open_all(
+    sockets: impl Iterator<Item = impl Future<Output = Result<Socket, Failed>>>,
+) -> Result<Vec<Socket>, Failed> {
     use futures_util::stream::{StreamExt, TryStreamExt, iter};
-    iter((0..count).map(open)).buffer_unordered(OPENING).try_collect().await
+    iter(sockets).buffer_unordered(OPENING).try_collect().await
 }

@@ -1,7 +1,8 @@
-//! One HTTP/1.1 connection, one request at a time.
+//! HTTP/1.1 connections, one request at a time each.
 
 use std::net::SocketAddr;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
@@ -36,6 +37,18 @@ impl Http {
         Ok(Self { stream: connect(address).await?, buffer: Vec::with_capacity(16 << 10) })
     }
 
+    /// Asks GraphQL; the data of its answer.
+    ///
+    /// # Errors
+    /// The answer speaks of errors.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Value, Failed> {
+        let mut answer: Value = serde_json::from_slice(self.call(request).await?)?;
+        if answer.get("errors").is_some() {
+            return Err(answer.to_string().into());
+        }
+        Ok(answer["data"].take())
+    }
+
     /// Sends a request and reads the body of its answer, which must be a 2xx with a length.
     pub(crate) async fn call(&mut self, request: &[u8]) -> Result<&[u8], Failed> {
         self.buffer.clear();
@@ -61,4 +74,24 @@ impl Http {
         }
         Ok(&self.buffer[body_at..end])
     }
+}
+
+/// Does numbered things over so many connections, each its share of them one after the other; what they yielded, in
+/// the order of their numbers.
+pub(crate) async fn in_shares<T>(
+    address: SocketAddr,
+    connections: usize,
+    count: usize,
+    act: impl AsyncFn(&mut Http, usize) -> Result<T, Failed>,
+) -> Result<Vec<T>, Failed> {
+    let (share, act) = (count.div_ceil(connections.max(1)), &act);
+    let connections = (0..connections).map(|connection| async move {
+        let mut http = Http::open(address).await?;
+        let mut yielded = Vec::new();
+        for number in connection * share..count.min((connection + 1) * share) {
+            yielded.push(act(&mut http, number).await?);
+        }
+        Ok::<_, Failed>(yielded)
+    });
+    Ok(futures_util::future::try_join_all(connections).await?.into_iter().flatten().collect())
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
-use super::{connect, read_head};
+use super::{connect, connect_narrow, read_head};
 use crate::Failed;
 
 /// The longest that an answer may take.
@@ -19,7 +19,10 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
-/// A socket. Reads only as much memory as a frame needs.
+/// The most that one read takes.
+const ROOM: usize = 64 << 10;
+
+/// A socket. Its buffer is small, and grows while reads fill it.
 pub(crate) struct Socket {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -30,7 +33,15 @@ pub(crate) struct Socket {
 impl Socket {
     /// Connects and upgrades.
     pub(crate) async fn open(url: &Url, address: SocketAddr) -> Result<Self, Failed> {
-        let mut stream = connect(address).await?;
+        Self::upgrade(connect(address).await?, url).await
+    }
+
+    /// As [`Socket::open`], with as small a receive buffer as the system allows.
+    pub(crate) async fn open_narrow(url: &Url, address: SocketAddr) -> Result<Self, Failed> {
+        Self::upgrade(connect_narrow(address).await?, url).await
+    }
+
+    async fn upgrade(mut stream: TcpStream, url: &Url) -> Result<Self, Failed> {
         let (path, host) = (url.path(), url.host_str().unwrap_or_default());
         let upgrade = format!(
             "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
@@ -46,24 +57,17 @@ impl Socket {
         Ok(Self { stream, buffer, taken })
     }
 
-    /// Connects, is acknowledged and subscribes: the payload is that of `subscribe`. When this returns the
-    /// subscription has begun.
-    pub(crate) async fn subscribe(
-        url: &Url,
-        address: SocketAddr,
-        key: &str,
-        payload: &serde_json::Value,
-    ) -> Result<Self, Failed> {
-        let mut socket = Self::open(url, address).await?;
+    /// Is acknowledged and subscribes: the payload is that of `subscribe`.
+    pub(crate) async fn subscribe(mut self, key: &str, payload: &serde_json::Value) -> Result<Self, Failed> {
         let init = serde_json::json!({ "type": "connection_init", "payload": { "x-api-key": key } });
-        socket.send(init.to_string().as_bytes()).await?;
-        let ack = socket.text_within(PATIENCE).await?;
+        self.send(init.to_string().as_bytes()).await?;
+        let ack = self.text_within(PATIENCE).await?;
         if !ack.windows(14).any(|window| window == b"connection_ack") {
             return Err(String::from_utf8_lossy(ack).into_owned().into());
         }
         let subscribe = serde_json::json!({ "type": "subscribe", "id": "1", "payload": payload });
-        socket.send(subscribe.to_string().as_bytes()).await?;
-        Ok(socket)
+        self.send(subscribe.to_string().as_bytes()).await?;
+        Ok(self)
     }
 
     /// Waits until all that was sent has been acted on: messages of a socket are taken in order.
@@ -129,26 +133,36 @@ impl Socket {
 
     /// The next frame: its kind, and where in the buffer its payload stands. Servers neither mask nor, here, split.
     async fn frame(&mut self) -> Result<(u8, usize, usize), Failed> {
-        self.buffer.drain(..self.taken);
-        self.taken = 0;
         loop {
-            if let [first, second, rest @ ..] = self.buffer.as_slice() {
+            if let [first, second, rest @ ..] = &self.buffer[self.taken..] {
                 let (length, header) = match (second & 0x7f, rest) {
                     (126, [high, low, ..]) => (Some(usize::from(u16::from_be_bytes([*high, *low]))), 4),
                     (126, _) => (None, 4),
                     (127, _) => return Err("a frame of over 64 KiB".into()),
                     (length, _) => (Some(usize::from(length)), 2),
                 };
-                if let Some(end) =
-                    length.map(|length| header + length).filter(|end| self.buffer.len() >= *end)
+                let from = self.taken + header;
+                if let Some(end) = length.map(|length| from + length).filter(|end| self.buffer.len() >= *end)
                 {
+                    let kind = first & 0x0f;
                     self.taken = end;
-                    return Ok((first & 0x0f, header, end));
+                    return Ok((kind, from, end));
                 }
             }
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                return Err("the server closed the connection".into());
-            }
+            self.read_more().await?;
         }
+    }
+
+    async fn read_more(&mut self) -> Result<(), Failed> {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            return Err("the server closed the connection".into());
+        }
+        let room = self.buffer.capacity();
+        if self.buffer.len() == room && room < ROOM {
+            self.buffer.reserve(room);
+        }
+        Ok(())
     }
 }

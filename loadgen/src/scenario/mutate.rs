@@ -31,7 +31,7 @@ enum Kind {
 
 impl Mutate {
     pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
-        let (deals, _) = target.deals(DEALS).await?;
+        let deals = target.deals(DEALS).await?;
         let deals = Arc::new(deals);
         let connections = self.pace.connections;
         let requests = || {

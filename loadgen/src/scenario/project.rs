@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::time::sleep;
-use url::Url;
 
-use crate::Failed;
-use crate::client::{Http, address, get};
+use crate::client::address;
+use crate::metrics::Metrics;
 use crate::process::Process;
+use crate::{Failed, Target};
 
 /// Between looks.
 const LOOK: Duration = Duration::from_millis(50);
@@ -17,31 +17,24 @@ const STILL: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
 pub(crate) struct Project {
-    /// Where the projection's metrics are; it may still be starting
-    #[arg(long)]
-    metrics: Url,
     /// Which projection: seller or buyer
     #[arg(long, default_value = "buyer")]
     projection: String,
 }
 
 impl Project {
-    pub(crate) async fn run(self) -> Result<(), Failed> {
-        let at = address(&self.metrics)?;
-        let mut http = loop {
-            match Http::open(at).await {
-                Ok(http) => break http,
+    /// The process that has the metrics may still be starting.
+    pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
+        let url = target.metrics();
+        let mut metrics = loop {
+            match Metrics::open(&url).await {
+                Ok(metrics) => break metrics,
                 Err(_) => sleep(LOOK).await,
             }
         };
-        let process = Process::listening_on(at.port())?;
-        let name = format!("dealwire_projection_events_total{{projection=\"{}\"}} ", self.projection);
-        let request = get(&self.metrics);
-        let mut applied = async || -> Result<u64, Failed> {
-            let text = std::str::from_utf8(http.call(&request).await?)?;
-            let line = text.lines().find_map(|line| line.strip_prefix(name.as_str()));
-            Ok(line.and_then(|count| count.trim().parse().ok()).unwrap_or(0))
-        };
+        let process = Process::listening_on(address(&url)?.port())?;
+        let name = format!("dealwire_projection_events_total{{projection=\"{}\"}}", self.projection);
+        let mut applied = async || metrics.read([name.as_str()]).await.map(|[applied]| applied);
         let first = loop {
             match applied().await? {
                 0 => sleep(LOOK).await,

@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use clap::Args;
-use serde_json::Value;
 
 use super::Server;
-use crate::client::{Http, PATIENCE, Socket};
-use crate::compare::{Meter, alternate};
+use crate::accounts::Keys;
+use crate::client::{Http, PATIENCE, Socket, address};
+use crate::compare::{Meter, repeat};
+use crate::market::Written;
 use crate::report::{Run, latencies};
 use crate::{Failed, Target, report};
 
@@ -23,49 +24,44 @@ pub(crate) struct Resume {
 
 impl Resume {
     pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
-        let server = Server::at(&target.url)?;
-        let (deals, _) = target.deals(1).await?;
-        let deal = deals[0];
-        let mut http = Http::open(server.address).await?;
-        let mut renamed = async |name: String| -> Result<(u64, String), Failed> {
-            let answer: Value = serde_json::from_slice(http.call(&target.rename(deal, &name)).await?)?;
-            let written = &answer["data"]["updateDeal"];
-            let version = written["deal"]["version"].as_u64().ok_or_else(|| answer.to_string())?;
-            Ok((version, written["position"].as_str().unwrap_or_default().to_owned()))
-        };
+        let keys = target.buyers(self.sockets).await?;
+        let (deal, at) = (target.deals(1).await?[0], address(&target.url)?);
+        let mut http = Http::open(at).await?;
         let run = uuid::Uuid::new_v4();
-        let (first, position) = renamed(format!("{run} before")).await?;
+        let first = Written::by(&mut http, &target.rename(deal, &format!("{run} before"))).await?;
         for number in 0..self.missed {
-            renamed(format!("{run} {number}")).await?;
+            http.ask(&target.rename(deal, &format!("{run} {number}"))).await?;
         }
-        let ours = async || self.back(target, &server, first, &position).await;
-        let none = None::<(&str, fn() -> std::future::Ready<Result<Run, Failed>>)>;
-        let (ours, _) = alternate(target.compare, ours, none).await?;
+        let open = target.sockets_open().await?;
+        let back = async || {
+            target.let_go(open).await?;
+            self.back(target, &keys, &first).await
+        };
+        let runs = repeat(target.compare, back).await?;
         let what = format!(
             "{} sockets come back over {} changes; latency is until the last",
             self.sockets, self.missed
         );
-        report::print(&what, &ours, None);
+        report::print(&what, &runs, None);
         Ok(())
     }
 
-    async fn back(
-        &self,
-        target: &Target,
-        server: &Server,
-        first: u64,
-        position: &str,
-    ) -> Result<Run, Failed> {
+    async fn back(&self, target: &Target, keys: &Keys, first: &Written) -> Result<Run, Failed> {
+        const READS: [&str; 1] = ["dealwire_feed_table_reads_total"];
+        let server = Server::at(&target.url)?;
+        let [before] = target.counted(READS).await?;
         let meter = Meter::start(server.process)?;
-        let readers = (0..self.sockets).map(|_| {
-            let (graphql, at, key) = (target.graphql(), server.address, target.buyer_key.clone());
-            let (payload, missed) = (target.changes(Some(position)), self.missed);
+        let readers = (0..self.sockets).map(|number| {
+            let (graphql, at, key) = (target.graphql(), server.address, keys.of(number).to_owned());
+            let (payload, missed) = (target.changes(Some(&first.position)), self.missed);
+            let version_before = first.deal.version;
             tokio::spawn(async move {
                 let begun = Instant::now();
-                let mut socket = Socket::subscribe(&graphql, at, &key, &payload).await?;
+                let mut socket = Socket::open(&graphql, at).await?.subscribe(&key, &payload).await?;
                 let mut wrong = 0;
                 for number in 1..=missed {
-                    wrong += u64::from(version(socket.text_within(PATIENCE).await?) != Some(first + number));
+                    let seen = version(socket.text_within(PATIENCE).await?);
+                    wrong += u64::from(seen != Some(version_before + number));
                 }
                 Ok::<_, Failed>((begun.elapsed(), wrong))
             })
@@ -76,7 +72,11 @@ impl Resume {
             all.saturating_record(took.as_micros() as u64);
             wrong += faults;
         }
-        meter.stop(self.sockets as u64 * self.missed, all, vec![("missing, doubled or out of order", wrong)])
+        let faults = vec![("missing, doubled or out of order", wrong)];
+        let mut run = meter.stop(self.sockets as u64 * self.missed, all, faults)?;
+        let [after] = target.counted(READS).await?;
+        run.figures.push(("reads of the feed's table", (after - before) as f64));
+        Ok(run)
     }
 }
 
