@@ -3,5 +3,6 @@
 mod operations;
 pub mod protocol;
 mod session;
+mod wakes;
 
 pub use session::{Sockets, upgrade};

@@ -126,7 +126,7 @@ impl Events {
     /// sets the id (HTML, section 9.2.6).
     fn sign_of_life(&self) -> Bytes {
         let tip = self.feed.tip();
-        match tip.filter(|_| self.subscriber.is_caught_up()) {
+        match tip.filter(|tip| self.subscriber.is_caught_up_with(*tip)) {
             Some(tip) => format!("id: {}\n\n", tip.encode()).into(),
             None => Bytes::from_static(b":\n\n"),
         }

@@ -24,6 +24,8 @@ pub(super) enum Topic {
 pub(super) struct Slot {
     /// The first sequence of concern since the sleeper lay down, [`QUIET`] if none, [`AWAKE`] while it is up.
     first: AtomicU64,
+    /// The event that it had read up to when it lay down.
+    place: AtomicU64,
     waker: AtomicWaker,
 }
 
@@ -32,13 +34,14 @@ const AWAKE: u64 = u64::MAX;
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { first: AtomicU64::new(AWAKE), waker: AtomicWaker::new() }
+        Self { first: AtomicU64::new(AWAKE), place: AtomicU64::new(0), waker: AtomicWaker::new() }
     }
 }
 
 impl Slot {
-    /// From now on what concerns it counts.
-    pub(super) fn lie_down(&self) {
+    /// From now on what concerns it counts. It has read up to this event.
+    pub(super) fn lie_down(&self, place: u64) {
+        self.place.store(place, Ordering::SeqCst);
         self.first.store(QUIET, Ordering::SeqCst);
     }
 
@@ -49,7 +52,7 @@ impl Slot {
 
     /// Sleeps until a change is of concern, gets up, and returns the first such change's sequence.
     pub(super) fn poll_woken(&self, context: &mut Context<'_>) -> Poll<u64> {
-        if self.is_caught_up() {
+        if self.is_quiet() {
             self.waker.register(context.waker());
         }
         // Looked at again: what came in between found no waker.
@@ -67,9 +70,13 @@ impl Slot {
         self.first.load(Ordering::SeqCst) != AWAKE
     }
 
-    /// Whether it sleeps and nothing has concerned it since: it has seen everything up to the tip that was read
-    /// before this was asked.
-    pub(super) fn is_caught_up(&self) -> bool {
+    /// Whether a tip that was read before this was asked is its position: it sleeps, nothing has concerned it since,
+    /// and it has not come from elsewhere with a position beyond that tip, which is no reason to see anything again.
+    pub(super) fn is_caught_up_with(&self, tip: u64) -> bool {
+        self.is_quiet() && self.place.load(Ordering::SeqCst) <= tip
+    }
+
+    fn is_quiet(&self) -> bool {
         self.first.load(Ordering::SeqCst) == QUIET
     }
 
@@ -179,13 +186,14 @@ mod tests {
         let interest = Arc::new(Interest::default());
         let mut registration = Registration::new(Arc::clone(&interest));
         registration.follow([Topic::Access(Uuid::from_u128(7))].into());
-        registration.slot().lie_down();
+        registration.slot().lie_down(2);
         interest.announce(&[access(3, 1, 2)]);
-        assert!(registration.slot().is_caught_up());
+        assert!(registration.slot().is_caught_up_with(3));
+        assert!(!registration.slot().is_caught_up_with(1), "it was there before");
         interest.announce(&[access(4, 1, 2), access(5, 7, 2), access(6, 1, 7)]);
         let slot = Arc::clone(registration.slot());
         assert_eq!(std::future::poll_fn(|context| slot.poll_woken(context)).await, 5);
-        assert!(!registration.slot().is_caught_up());
+        assert!(!registration.slot().is_caught_up_with(6));
         drop(registration);
         assert!(interest.topics.lock().expect("not poisoned").is_empty());
     }

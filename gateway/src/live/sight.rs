@@ -6,6 +6,7 @@ use std::sync::Arc;
 use backbone::contract::{Deal, Previous};
 use backbone::deal_table::DealFilter;
 use backbone::ids::{BuyerId, SellerId};
+use backbone::position::Sequence;
 use buyer_core::feed::{Change, ChangeBody};
 
 use super::access_book::Page;
@@ -59,13 +60,13 @@ impl Sight {
         self.access.as_ref().map_or(0, |page| page.version())
     }
 
-    /// What wakes it.
-    pub(super) fn topics(&self) -> HashSet<Topic> {
+    /// What wakes it, of what comes after a place.
+    pub(super) fn topics(&self, place: Sequence) -> HashSet<Topic> {
         match (&self.subject, self.viewer) {
             (Subject::Deals(_), Viewer::Seller(seller)) => [Topic::Deals(seller.0)].into(),
             (Subject::Deals(filter), Viewer::Buyer(buyer)) => {
                 let intervals = self.page().read();
-                let wanted = intervals.open_sellers().filter(|seller| wants(filter, *seller));
+                let wanted = intervals.sellers_after(place).filter(|seller| wants(filter, *seller));
                 let deals = wanted.map(|seller| Topic::Deals(seller.0));
                 // A grant brings another seller to wait for.
                 deals.chain([Topic::Access(buyer.0)]).collect()

@@ -72,9 +72,10 @@ impl Subscriber {
         Ok(Self { feed, sight, shape, epoch, place, reading: None, registration, followed: None })
     }
 
-    /// Whether it has seen everything up to the tip that was read before this was asked.
-    pub fn is_caught_up(&self) -> bool {
-        self.registration.slot().is_caught_up()
+    /// Whether a tip that was read before this was asked is its position: it has seen everything up to it, and has not
+    /// come from a gateway that was ahead of this one.
+    pub fn is_caught_up_with(&self, tip: Position) -> bool {
+        self.registration.slot().is_caught_up_with(tip.sequence)
     }
 
     /// Waits for what it may see next. To stop waiting loses nothing.
@@ -152,11 +153,11 @@ impl Subscriber {
         // The version first: what changes while the topics are gathered is gathered again the next time.
         let version = self.sight.version();
         if self.followed != Some(version) {
-            self.registration.follow(self.sight.topics());
+            self.registration.follow(self.sight.topics(self.place.0));
             self.followed = Some(version);
         }
         let slot = self.registration.slot();
-        slot.lie_down();
+        slot.lie_down(self.place.0);
         // Whatever was appended before did not wake us.
         if self.feed.goes_beyond(self.place) {
             slot.get_up();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_graphql::{Response, ServerError};
+use backbone::position::Position;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::value::{RawValue, to_raw_value};
@@ -61,11 +62,10 @@ impl Operations {
         self.all.clear();
     }
 
-    /// Whether all that are live have seen everything up to the tip that was read before this was asked; none when
-    /// none is live.
-    pub(super) fn are_caught_up(&self) -> Option<bool> {
+    /// Whether a tip that was read before this was asked is the position of all that are live; none when none is.
+    pub(super) fn are_caught_up_with(&self, tip: Position) -> Option<bool> {
         let live = self.all.iter().filter_map(|operation| match &operation.state {
-            State::Live(subscriber) => Some(subscriber.is_caught_up()),
+            State::Live(subscriber) => Some(subscriber.is_caught_up_with(tip)),
             State::Begun(_) => None,
         });
         live.reduce(|all, one| all && one)

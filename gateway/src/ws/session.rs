@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use backbone::telemetry::{Counter, Family, Gauge, Metrics, TraceContext};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, poll_immediate};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, SinkExt};
 use serde_json::value::to_raw_value;
@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::operations::{Operations, Said};
 use super::protocol::frame::{Frame, NextHeader};
 use super::protocol::{Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload};
+use super::wakes::{Source, Wakes};
 use crate::auth::{Connection, KeyRing, Principal, key_in, one_key};
 use crate::connections::Connections;
 use crate::error::Problem;
@@ -133,6 +134,7 @@ struct Session {
     trusted: bool,
     signals: FuturesUnordered<BoxFuture<'static, Signal>>,
     operations: Operations,
+    wakes: Wakes,
     /// The client is heard before its operations are: they had their turn.
     client_first: bool,
     /// Something has come since the last ping.
@@ -169,6 +171,7 @@ impl Session {
             trusted: true,
             signals: FuturesUnordered::new(),
             operations: Operations::default(),
+            wakes: Wakes::new(),
             client_first: true,
             alive: true,
             pings_missed: 0,
@@ -206,18 +209,21 @@ impl Session {
     /// What comes next. The client and its operations take turns: one that is flooded can still say that it has
     /// enough, and one that floods us still gets what it asked for.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        self.wakes.take(context);
         let client_first = std::mem::take(&mut self.client_first);
-        if !client_first && let Poll::Ready(due) = self.poll_due(context) {
+        if !client_first && let Poll::Ready(due) = self.poll_due() {
             self.client_first = true;
             return Poll::Ready(Event::Due(due));
         }
-        if let Poll::Ready(Some(signal)) = self.signals.poll_next_unpin(context) {
+        let signal = self.wakes.look(Source::Signals, |context| self.signals.poll_next_unpin(context));
+        if let Poll::Ready(Some(signal)) = signal {
             return Poll::Ready(Event::Signal(signal));
         }
-        if let Poll::Ready(message) = self.socket.poll_next_unpin(context) {
+        let message = self.wakes.look(Source::Client, |context| self.socket.poll_next_unpin(context));
+        if let Poll::Ready(message) = message {
             return Poll::Ready(Event::Heard(message));
         }
-        if client_first && let Poll::Ready(due) = self.poll_due(context) {
+        if client_first && let Poll::Ready(due) = self.poll_due() {
             self.client_first = true;
             return Poll::Ready(Event::Due(due));
         }
@@ -225,19 +231,21 @@ impl Session {
     }
 
     /// What operations have to say and is ready by now: it goes out in one write.
-    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Vec<Due>> {
+    fn poll_due(&mut self) -> Poll<Vec<Due>> {
         let mut due = Vec::new();
         while self.trusted
             && due.len() < BATCH
-            && let Poll::Ready((id, said)) = self.operations.poll_said(context)
+            && let Poll::Ready((id, said)) =
+                self.wakes.look(Source::Operations, |context| self.operations.poll_said(context))
         {
             self.take(id, said, &mut due);
         }
         if due.is_empty() { Poll::Pending } else { Poll::Ready(due) }
     }
 
-    fn expect(&self, signal: impl Future<Output = Signal> + Send + 'static) {
+    fn expect(&mut self, signal: impl Future<Output = Signal> + Send + 'static) {
         self.signals.push(signal.boxed());
+        self.wakes.look_at(Source::Signals);
     }
 
     async fn heed(&mut self, signal: Signal) -> Result<(), Ended> {
@@ -254,6 +262,7 @@ impl Session {
             Signal::InitDue => Ok(()),
             Signal::Trust(mut trusted) => {
                 self.trusted = *trusted.borrow_and_update();
+                self.wakes.look_at(Source::Operations);
                 self.expect_change_of(trusted);
                 Ok(())
             }
@@ -262,7 +271,7 @@ impl Session {
         }
     }
 
-    fn expect_change_of(&self, mut trusted: watch::Receiver<bool>) {
+    fn expect_change_of(&mut self, mut trusted: watch::Receiver<bool>) {
         self.expect(async move {
             match trusted.changed().await {
                 Ok(()) => Signal::Trust(trusted),
@@ -380,6 +389,7 @@ impl Session {
         // Boxed, so that what beginning takes is given back when it has begun.
         let begun = async move { executor.start(request, caller, None, false).await }.boxed();
         self.operations.begin(id, begun);
+        self.wakes.look_at(Source::Operations);
     }
 
     fn take(&mut self, id: OperationId, said: Said, due: &mut Vec<Due>) {
@@ -403,18 +413,16 @@ impl Session {
         if due.is_empty() {
             return Ok(());
         }
-        let socket = &mut self.socket;
-        let mut count = 0;
-        let written = timeout(WRITE, async {
-            for due in due {
-                socket.feed(due.into_message()).await?;
-                count += 1;
-            }
-            socket.flush().await
-        })
-        .await;
-        self.sockets.frames.inc_by(count);
+        self.sockets.frames.inc_by(due.len() as u64);
         self.sockets.writes.inc();
+        let written = {
+            let mut writing = std::pin::pin!(send(&mut self.socket, due));
+            // Nearly always it is taken at once, and no clock need be set.
+            match poll_immediate(&mut writing).await {
+                Some(written) => Ok(written),
+                None => timeout(WRITE, writing).await,
+            }
+        };
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended),
@@ -437,14 +445,22 @@ impl Session {
         }
         // The tip first: whoever is caught up after it was read has seen everything up to it.
         let tip = self.sockets.feed.tip();
-        let caught_up = self.operations.are_caught_up() == Some(true);
-        let payload = tip.filter(|_| caught_up).map(|tip| {
+        let told = tip.filter(|tip| self.operations.are_caught_up_with(*tip) == Some(true));
+        let payload = told.map(|tip| {
             let payload = serde_json::json!({ "position": tip });
             to_raw_value(&payload).expect("a JSON value is always valid JSON")
         });
         let ping = self.protocol.ping_due(payload.as_deref());
         self.act(ping).await
     }
+}
+
+/// Buffers all of it, then writes.
+async fn send(socket: &mut WebSocket, due: Vec<Due>) -> Result<(), axum::Error> {
+    for due in due {
+        socket.feed(due.into_message()).await?;
+    }
+    socket.flush().await
 }
 
 async fn at(time: Instant, signal: Signal) -> Signal {

@@ -1,0 +1,129 @@
+//! Who woke a socket: each of its sources has a waker of its own, so that those with nothing new are left alone. A push
+//! to thousands of sockets then costs none of them a look at its client or its clocks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::task::AtomicWaker;
+
+/// What a socket waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Time, keys, the end of the process.
+    Signals,
+    /// What the client says.
+    Client,
+    /// What operations have to say.
+    Operations,
+}
+
+/// The wakers of one socket, and which of its sources are to be looked at.
+pub(super) struct Wakes {
+    shared: Arc<Shared>,
+    wakers: [Waker; 3],
+    /// Sources that have not said since that they have nothing.
+    due: u8,
+}
+
+#[derive(Default)]
+struct Shared {
+    task: AtomicWaker,
+    woken: AtomicU8,
+}
+
+struct OfSource {
+    shared: Arc<Shared>,
+    source: Source,
+}
+
+impl Source {
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+impl Wake for OfSource {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.shared.woken.fetch_or(self.source.bit(), Ordering::SeqCst);
+        self.shared.task.wake();
+    }
+}
+
+impl Wakes {
+    /// All sources are to be looked at.
+    pub(super) fn new() -> Self {
+        let shared = Arc::<Shared>::default();
+        let waker = |source| Waker::from(Arc::new(OfSource { shared: Arc::clone(&shared), source }));
+        let sources = [Source::Signals, Source::Client, Source::Operations];
+        Self { wakers: sources.map(waker), shared, due: sources.map(Source::bit).iter().sum() }
+    }
+
+    /// Takes note of who has woken us, and wakes this task from now on.
+    pub(super) fn take(&mut self, context: &Context<'_>) {
+        self.shared.task.register(context.waker());
+        self.due |= self.shared.woken.swap(0, Ordering::SeqCst);
+    }
+
+    /// A source has something new that woke nobody.
+    pub(super) fn look_at(&mut self, source: Source) {
+        self.due |= source.bit();
+    }
+
+    /// Looks at a source, with its waker, if there is a reason to.
+    pub(super) fn look<T>(
+        &mut self,
+        source: Source,
+        look: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        if self.due & source.bit() == 0 {
+            return Poll::Pending;
+        }
+        let found = look(&mut Context::from_waker(&self.wakers[source as usize]));
+        if found.is_pending() {
+            self.due &= !source.bit();
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Source; 3] = [Source::Signals, Source::Client, Source::Operations];
+
+    #[test]
+    fn only_who_woke_is_looked_at_until_it_has_nothing() {
+        let mut wakes = Wakes::new();
+        let context = Context::from_waker(Waker::noop());
+        let looked_at = |wakes: &mut Wakes, found: Poll<()>| {
+            wakes.take(&context);
+            ALL.map(|source| {
+                let mut looked = false;
+                let _found = wakes.look(source, |_| {
+                    looked = true;
+                    found
+                });
+                looked
+            })
+        };
+        assert_eq!(looked_at(&mut wakes, Poll::Pending), [true; 3], "at first all are");
+        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false; 3]);
+        let mut waker = None;
+        wakes.look_at(Source::Client);
+        let _nothing = wakes.look(Source::Client, |context| {
+            waker = Some(context.waker().clone());
+            Poll::<()>::Pending
+        });
+        waker.expect("it was looked at").wake();
+        assert_eq!(looked_at(&mut wakes, Poll::Ready(())), [false, true, false]);
+        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false, true, false], "it had more");
+        wakes.look_at(Source::Operations);
+        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false, false, true]);
+    }
+}
