@@ -46,3 +46,11 @@ id!(
     /// An event in the log. It is the same through every attempt of one mutation.
     EventId
 );
+id!(
+    /// An endpoint that is called with changes.
+    WebhookId
+);
+id!(
+    /// One call owed to one endpoint: the same through all attempts and replays.
+    DeliveryId
+);

@@ -236,7 +236,7 @@ impl<P: Projection> Worker<P> {
 
     /// One transaction: fence, check, apply.
     async fn write(&self, from: Place, to: Place, records: &[Record]) -> Result<(P::Effect, usize), Error> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_by_index().await?;
         place::advance(&self.db, &mut tx, P::NAME, from, to).await?;
         let subjects = sort::subjects(records);
         let revisions = self.projection.revisions(&mut tx, &subjects).await?;

@@ -1,11 +1,14 @@
-//! What gateways are told over the live bus: each committed batch, and a heartbeat.
+//! What gateways and dispatchers of webhooks are told over the live bus: each committed batch, and a heartbeat.
 //!
-//! Messages may be lost, late or doubled: they save a gateway from reading the feed, they never replace it.
+//! Messages may be lost, late or doubled: they save a gateway from reading the feed, and a dispatcher from looking for
+//! what is due, they never replace either.
 
 use std::time::Duration;
 
+use backbone::ids::WebhookId;
 use backbone::live_bus::LiveBus;
 use backbone::position::{Epoch, Sequence};
+use backbone::projection::Place;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -19,6 +22,8 @@ use crate::feed::Change;
 pub const HEARTBEAT: Duration = Duration::from_millis(250);
 /// A message over this size carries positions only.
 const MAX_MESSAGE: usize = 1 << 20;
+/// More endpoints than these are not named.
+const MAX_NAMED: usize = 1_000;
 
 /// A message on the live bus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,7 +48,18 @@ impl Announcement {
     }
 }
 
-/// [`Announcement`] with changes that are JSON already.
+/// What a dispatcher reads of a message; gateways skip it.
+#[derive(Deserialize)]
+struct Named {
+    webhooks: Option<Vec<WebhookId>>,
+}
+
+/// The endpoints that a message says have something due. Empty: more of them than it could name, so look.
+pub fn webhooks_of(message: &[u8]) -> Option<Vec<WebhookId>> {
+    serde_json::from_slice::<Named>(message).ok()?.webhooks
+}
+
+/// [`Announcement`] with changes that are JSON already, and the endpoints that have something due.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outgoing<'a> {
@@ -52,6 +68,8 @@ struct Outgoing<'a> {
     prev: Sequence,
     last: Sequence,
     changes: Option<&'a [OutgoingChange<'a>]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<&'a [WebhookId]>,
 }
 
 /// A change whose body is JSON already.
@@ -64,17 +82,28 @@ pub(crate) struct OutgoingChange<'a> {
     pub(crate) body: &'a RawValue,
 }
 
-/// Writes the message of a batch.
+/// Writes the message of a batch, after which these endpoints have something due.
 pub(crate) fn encode(
-    epoch: Epoch,
-    generation: i32,
-    (prev, last): (Sequence, Sequence),
+    prev: Sequence,
+    to: Place,
     changes: &[OutgoingChange<'_>],
+    webhooks: &[WebhookId],
 ) -> Bytes {
     let size: usize = changes.iter().map(|change| change.body.get().len() + 128).sum();
     let changes = (size <= MAX_MESSAGE).then_some(changes);
-    let message = serde_json::to_vec(&Outgoing { epoch, generation, prev, last, changes });
+    let webhooks = match webhooks.len() {
+        0 => None,
+        1..=MAX_NAMED => Some(webhooks),
+        _ => Some(&[][..]),
+    };
+    let Place { epoch, generation, position: last, .. } = to;
+    let message = serde_json::to_vec(&Outgoing { epoch, generation, prev, last, changes, webhooks });
     message.expect("a message has string keys and bodies that are JSON").into()
+}
+
+/// Writes a message of no batch: where the tables stand, and which endpoints have something due.
+pub(crate) fn wake(place: Place, webhooks: &[WebhookId]) -> Bytes {
+    encode(place.position, place, &[], webhooks)
 }
 
 /// Tells the tables' place until told to stop. Standbys do it too: they read the same row.
@@ -88,8 +117,7 @@ pub async fn heartbeat(buyers: BuyerSide, bus: LiveBus, stop: CancellationToken)
         }
         // While either is away there is nothing to say; their owners say so.
         let Ok(place) = buyers.place().await else { continue };
-        let message = encode(place.epoch, place.generation, (place.position, place.position), &[]);
-        if let Err(error) = bus.publish(message).await {
+        if let Err(error) = bus.publish(wake(place, &[])).await {
             tracing::debug!(%error, "a heartbeat was not sent");
         }
     }

@@ -1,11 +1,13 @@
-//! The read side: who may see what, the deals they see, and the feed of changes that subscribers read.
+//! The read side: who may see what, the deals they see, the feed of changes that subscribers read, and the webhooks
+//! that are called with the same changes.
 //!
 //! Everything here is made from the log by one projection, in one transaction a batch, and told to gateways after
-//! the commit. HTTP and GraphQL are the gateway's; what a deal may become is the seller side's.
+//! the commit. HTTP in and GraphQL are the gateway's; what a deal may become is the seller side's.
 
 pub mod access;
 pub mod announce;
 pub mod feed;
+pub mod webhooks;
 
 mod projection;
 mod store;
@@ -30,6 +32,9 @@ use backbone::time::Timestamp;
 
 use access::Interval;
 use feed::{FeedPage, FeedRange, Retention};
+use webhooks::Webhooks;
+use webhooks::egress::Egress;
+use webhooks::seal::SealKey;
 
 /// The row of table `projection`.
 pub(crate) const PROJECTION: &str = "buyer";
@@ -61,6 +66,11 @@ impl BuyerSide {
     /// Buyers and their keys.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    /// The buyers' webhooks: which URLs they may have, and the key that seals their secrets, are the caller's to say.
+    pub fn webhooks(&self, bus: LiveBus, egress: Egress, seal: SealKey) -> Webhooks {
+        Webhooks::new(self.db.clone(), self.clock.clone(), bus, egress, seal)
     }
 
     /// Where the tables are, for operators.

@@ -1,4 +1,4 @@
-//! Events into the buyer's tables: deals, access, feed, in the transaction that moves the place.
+//! Events into the buyer's tables: deals, access, feed, what webhooks are owed, in the transaction that moves the place.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use backbone::clock::Clock;
 use backbone::contract::{DealCause, Event, Fact, Subject};
 use backbone::db::{Db, Tx};
 use backbone::deal_table::{self, Write};
-use backbone::ids::{BuyerId, DealId, SellerId};
+use backbone::ids::{BuyerId, DealId, SellerId, WebhookId};
 use backbone::live_bus::LiveBus;
 use backbone::position::{Epoch, Sequence};
 use backbone::projection::{Entry, Place, Projection};
@@ -17,6 +17,7 @@ use crate::access::Ledger;
 use crate::announce::{self, OutgoingChange};
 use crate::feed::{self, ChangeBody, FeedRow};
 use crate::store;
+use crate::webhooks::outbox::{self, DealChange};
 
 /// What the buyer side makes of the log.
 pub struct BuyerProjection {
@@ -48,6 +49,7 @@ impl BuyerProjection {
 pub struct Written {
     feed: Vec<FeedRow>,
     blocks_made: Sequence,
+    webhooks: Vec<WebhookId>,
 }
 
 impl Projection for BuyerProjection {
@@ -75,7 +77,7 @@ impl Projection for BuyerProjection {
         Ok(of_deals.chain(of_pairs).collect())
     }
 
-    async fn apply(&self, tx: &mut Tx, _epoch: Epoch, entries: &[Entry<'_>]) -> Result<Written, Error> {
+    async fn apply(&self, tx: &mut Tx, epoch: Epoch, entries: &[Entry<'_>]) -> Result<Written, Error> {
         let named: Vec<Subject> = entries.iter().filter_map(subject).collect();
         let mut ledger = Ledger::new(store::newest_grants(&self.db, tx, &pairs(&named)).await?);
         let mut deals: HashMap<DealId, Write<'_>> = HashMap::new();
@@ -102,14 +104,16 @@ impl Projection for BuyerProjection {
         let last = entries.last().map_or(0, Entry::sequence);
         let blocks_made = self.make_room(tx, last).await?;
         feed::table::write(&self.db, tx, &feed).await?;
-        Ok(Written { feed, blocks_made })
+        let changes: Vec<DealChange<'_>> = entries.iter().filter_map(deal_change).collect();
+        let webhooks = outbox::write(&self.db, tx, epoch, self.clock.now(), &changes).await?;
+        Ok(Written { feed, blocks_made, webhooks })
     }
 
     async fn committed(&self, from: Place, to: Place, written: Written) {
-        let Written { feed, blocks_made } = written;
+        let Written { feed, blocks_made, webhooks } = written;
         self.blocks_made.store(blocks_made, Ordering::Relaxed);
         let changes: Vec<OutgoingChange<'_>> = feed.iter().map(FeedRow::outgoing).collect();
-        let message = announce::encode(to.epoch, to.generation, (from.position, to.position), &changes);
+        let message = announce::encode(from.position, to, &changes, &webhooks);
         // A lost message is healed by the next one's `prev`, by the heartbeat or by the gateway's own look.
         if let Err(error) = self.bus.publish(message).await {
             tracing::debug!(%error, position = to.position, "a batch was not announced");
@@ -134,6 +138,15 @@ fn change_of(ledger: &mut Ledger, sequence: Sequence, event: &Event) -> Option<F
             .then(|| FeedRow::new(sequence, seller, event.time, &access(buyer, fact.granted))),
         _ => None,
     }
+}
+
+/// What endpoints are told of an entry: what [`change_of`] makes of a deal's, with the same index.
+fn deal_change<'a>(entry: &Entry<'a>) -> Option<DealChange<'a>> {
+    let Entry::Event { sequence, event } = *entry else { return None };
+    let Fact::Deal(fact) = &event.fact else { return None };
+    let created = fact.cause == DealCause::Created;
+    let (at, trace) = (event.time, event.trace);
+    Some(DealChange { sequence, index: 0, created, at, trace, deal: &fact.deal })
 }
 
 fn access(buyer: BuyerId, granted: bool) -> ChangeBody {

@@ -13,6 +13,10 @@ use backbone::lifecycle::{Failure, Lifecycle};
 use backbone::telemetry::Metrics;
 use buyer_core::announce;
 use buyer_core::feed::retention;
+use buyer_core::webhooks::resolver::Resolver;
+use buyer_core::webhooks::seal::SealKey;
+use buyer_core::webhooks::sender::Sender;
+use buyer_core::webhooks::{self, Dispatcher, Webhooks};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +30,7 @@ use crate::graphql::Executor;
 use crate::http::{self, Probes, Public};
 use crate::live::{self, Feed};
 use crate::services::Services;
-use crate::settings::{Config, Demo, Mode, Roles};
+use crate::settings::{Config, Demo, Mode, Roles, WebhookConfig};
 use crate::ws::Sockets;
 
 /// How often the stores are looked at for `/health/ready`.
@@ -108,8 +112,12 @@ impl App {
         };
         app.watch_stores();
         app.start_projections();
+        let webhooks = app.webhooks(data_dir.as_ref())?;
+        if config.roles.webhooks {
+            app.start_dispatcher(webhooks.clone())?;
+        }
         let probes = http::probes(Probes { health: health.clone(), metrics: metrics.clone() });
-        let public = if config.roles.gateway { app.start_gateway() } else { Router::new() };
+        let public = if config.roles.gateway { app.start_gateway(webhooks) } else { Router::new() };
         let (router, admin) = match config.admin_listen {
             Some(address) => (public, Some((address, probes))),
             None => (public.merge(probes), None),
@@ -178,13 +186,13 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// Brings databases up to date when they are there, and keeps looking whether the stores are.
     fn watch_stores(&self) {
-        let Roles { gateway, seller, buyer } = self.config.roles;
+        let Roles { gateway, seller, buyer, webhooks } = self.config.roles;
         let watch = StoreWatch {
             backends: self.backends.clone(),
             log: self.health.part("event log"),
-            bus: (gateway || buyer).then(|| self.health.part("live bus")),
+            bus: (gateway || buyer || webhooks).then(|| self.health.part("live bus")),
             sellers: (gateway || seller).then(|| self.health.part("seller database")),
-            buyers: (gateway || buyer).then(|| self.health.part("buyer database")),
+            buyers: (gateway || buyer || webhooks).then(|| self.health.part("buyer database")),
         };
         self.lifecycle.spawn_support("store watch", watch.run(self.lifecycle.stopping()));
     }
@@ -207,7 +215,30 @@ impl Parts<'_> {
         }
     }
 
-    fn start_gateway(&self) -> Router {
+    /// The buyers' endpoints, with the key to their secrets.
+    fn webhooks(&self, data_dir: Option<&DataDir>) -> Result<Webhooks, StartError> {
+        let key = match (&self.config.webhooks.secrets_key, data_dir) {
+            (Some(key), _) => key.clone(),
+            (None, Some(data_dir)) => data_dir.webhook_secrets_key()?,
+            // Projections only: they seal and open nothing.
+            (None, None) => SealKey::generate(),
+        };
+        let egress = self.config.webhooks.egress.clone();
+        Ok(self.backends.buyers.webhooks(self.backends.bus.clone(), egress, key))
+    }
+
+    fn start_dispatcher(&self, webhooks: Webhooks) -> Result<(), StartError> {
+        let draining = || self.lifecycle.draining();
+        let WebhookConfig { egress, limits, .. } = &self.config.webhooks;
+        let sender = Sender::new(egress.clone(), Resolver::system()?)?;
+        let dispatcher = Dispatcher::new(webhooks.clone(), sender, *limits, self.metrics);
+        let (listener, part) = (self.backends.bus.subscribe(), self.health.part("webhook dispatcher"));
+        self.lifecycle.spawn("webhook dispatcher", dispatcher.run(listener, part, draining()));
+        self.lifecycle.spawn("webhook retention", endless(webhooks::retention::run(webhooks, draining())));
+        Ok(())
+    }
+
+    fn start_gateway(&self, webhooks: Webhooks) -> Router {
         let Backends { log, bus, sellers, buyers } = self.backends.clone();
         let keys = KeyRing::new(
             sellers.accounts().clone(),
@@ -225,7 +256,7 @@ impl Parts<'_> {
         let keeper = live::keep(Arc::clone(&feed), bus.subscribe(), self.health.part("feed"), stopping());
         self.lifecycle.spawn_support("feed", keeper);
         let accounts = MarketAccounts::new(&sellers, &buyers);
-        let services = Services { sellers, buyers, log, keys: keys.clone(), accounts };
+        let services = Services { sellers, buyers, webhooks, log, keys: keys.clone(), accounts };
         let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
         let connections = Connections::new(self.lifecycle.clone(), self.config.drain, self.config.ping);
         let sockets =

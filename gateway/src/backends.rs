@@ -1,6 +1,8 @@
 //! The stores and pipes of one process: embedded in a data directory, or on servers.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use backbone::Error;
@@ -12,6 +14,7 @@ use backbone::live_bus::LiveBus;
 use backbone::telemetry::Metrics;
 use buyer_core::BuyerSide;
 use buyer_core::feed::Retention;
+use buyer_core::webhooks::seal::SealKey;
 use seller_core::SellerSide;
 
 use crate::settings::{Config, Mode};
@@ -88,6 +91,21 @@ pub enum DataDirError {
         /// What the system said.
         why: std::io::Error,
     },
+    /// The file of the key to webhook secrets holds none: without the right one no webhook can be called.
+    #[error("{} holds no key of 32 bytes in base64", .0.display())]
+    Key(PathBuf),
+}
+
+/// The file that webhook secrets are encrypted with.
+const SECRETS_KEY_FILE: &str = "webhook-secrets.key";
+
+/// Writes a line that nobody but the owner of the file can read; whole, or not at all.
+pub(crate) fn write_private(path: &Path, line: &str) -> std::io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    writeln!(file, "{line}")?;
+    file.sync_all()?;
+    std::fs::rename(fresh, path)
 }
 
 impl DataDir {
@@ -100,6 +118,24 @@ impl DataDir {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
             Err(TryLockError::Error(why)) => Err(failed(why)),
+        }
+    }
+
+    /// The key that webhook secrets are encrypted with, made if there is none yet.
+    ///
+    /// # Errors
+    /// It cannot be read or written, or is none.
+    pub fn webhook_secrets_key(&self) -> Result<SealKey, DataDirError> {
+        let path = self.path.join(SECRETS_KEY_FILE);
+        let failed = |why| DataDirError::Io { path: path.clone(), why };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => SealKey::parse(text.trim()).map_err(|_| DataDirError::Key(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let key = SealKey::generate();
+                write_private(&path, &key.to_base64()).map_err(failed)?;
+                Ok(key)
+            }
+            Err(error) => Err(failed(error)),
         }
     }
 

@@ -64,7 +64,8 @@ pub fn run(cli: Cli) -> ExitCode {
         print!("{}", crate::graphql::sdl());
         return ExitCode::SUCCESS;
     }
-    let config = match cli.settings.check() {
+    let to_serve = matches!(cli.command, None | Some(Command::Serve | Command::CheckConfig));
+    let config = match cli.settings.check(to_serve) {
         Ok(config) => config,
         Err(faults) => {
             for fault in faults {

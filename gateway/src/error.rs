@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_graphql::ErrorExtensions;
 use axum::http::StatusCode;
 use backbone::Error;
+use buyer_core::webhooks;
 use seller_core::{FieldError, Refusal};
 use serde::Serialize;
 
@@ -222,6 +223,28 @@ impl Problem {
                 )
             }
             Refusal::Broken(why) => Self::internal(why),
+        }
+    }
+
+    /// A wish about webhooks that was refused. `root` is what field paths begin with: `input.` or nothing.
+    pub fn webhook(refusal: webhooks::Refusal, root: &str) -> Self {
+        match refusal {
+            webhooks::Refusal::Invalid(fields) => {
+                let named = |field: webhooks::FieldError| Field {
+                    path: format!("{root}{}", field.path),
+                    message: field.message,
+                };
+                Self::inputs(fields.into_iter().map(named).collect())
+            }
+            webhooks::Refusal::Store(error) => error.into(),
+            refused => {
+                let code = match &refused {
+                    webhooks::Refusal::NotFound => Code::NotFound,
+                    webhooks::Refusal::LimitExceeded => Code::LimitExceeded,
+                    _ => Code::Conflict,
+                };
+                Self::new(code, refused.to_string())
+            }
         }
     }
 }

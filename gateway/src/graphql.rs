@@ -11,6 +11,7 @@ mod query;
 mod scalars;
 mod subscription;
 mod variables;
+mod webhook;
 
 pub use execute::{Executor, GraphqlRequest, Live};
 pub(crate) use execute::{code, is_refusal};

@@ -8,6 +8,7 @@ use backbone::event_log::EventLog;
 use backbone::position::Position;
 use backbone::projection::Place;
 use buyer_core::BuyerSide;
+use buyer_core::webhooks::Webhooks;
 use seller_core::SellerSide;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -28,6 +29,8 @@ pub struct Services {
     pub sellers: SellerSide,
     /// The buyer side.
     pub buyers: BuyerSide,
+    /// Buyers' endpoints.
+    pub webhooks: Webhooks,
     /// The log, for its head and its identity.
     pub log: EventLog,
     /// Who calls.

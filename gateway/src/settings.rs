@@ -3,10 +3,14 @@
 //! Faults are found here, all at once, before anything starts. Nothing else reads the environment.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use buyer_core::webhooks::dispatcher::Limits;
+use buyer_core::webhooks::egress::Egress;
+use buyer_core::webhooks::seal::SealKey;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
@@ -22,8 +26,8 @@ pub struct Settings {
     /// Folder of the embedded market (event log, databases, keys). Unused in production
     #[arg(long, env = "DEALWIRE_DATA_DIR", default_value = "data", global = true)]
     data_dir: PathBuf,
-    /// What this process does: gateway, seller, buyer. All by default; some of them need production backends
-    #[arg(long, env = "DEALWIRE_ROLES", default_value = "gateway,seller,buyer", global = true)]
+    /// What this process does: gateway, seller, buyer, webhooks. All by default; some of them need production backends
+    #[arg(long, env = "DEALWIRE_ROLES", default_value = "gateway,seller,buyer,webhooks", global = true)]
     roles: String,
     /// Name of the market: of its stream (in capitals), its subjects and its live-bus channel
     #[arg(long, env = "DEALWIRE_MARKET", default_value = "market", global = true)]
@@ -58,12 +62,52 @@ pub struct Settings {
     #[arg(long, env = "DEALWIRE_FEED_DAYS", default_value_t = 7, global = true,
           value_parser = clap::value_parser!(u16).range(1..=3650))]
     feed_days: u16,
+    #[command(flatten)]
+    webhooks: WebhookSettings,
     /// What is logged, as tracing filters: info, or dealwire=debug,warn
     #[arg(long, env = "DEALWIRE_LOG", default_value = "info", global = true)]
     log: String,
     /// Log as JSON, a line an event
     #[arg(long, env = "DEALWIRE_LOG_JSON", value_parser = FalseyValueParser::new(), global = true)]
     log_json: bool,
+}
+
+/// How webhooks are called.
+#[derive(Args, Clone, Debug)]
+struct WebhookSettings {
+    /// Key that webhook secrets are encrypted with at rest: 32 bytes in base64, such as openssl rand -base64 32 gives.
+    /// Needed in production by the roles gateway and webhooks, the same for all; embedded mode makes one in the data
+    /// directory
+    #[arg(
+        long = "webhook-secrets-key",
+        env = "DEALWIRE_WEBHOOK_SECRETS_KEY",
+        hide_env_values = true,
+        global = true
+    )]
+    secrets_key: Option<Secret>,
+    /// Take webhooks of http:// too: their calls can be read on the way. For development
+    #[arg(long = "webhook-allow-http", env = "DEALWIRE_WEBHOOK_ALLOW_HTTP", value_parser = FalseyValueParser::new(), global = true)]
+    allow_http: bool,
+    /// Networks that webhooks may be in although they are not public, such as 127.0.0.0/8; several with commas
+    #[arg(
+        long = "webhook-allow-net",
+        env = "DEALWIRE_WEBHOOK_ALLOW_NET",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        global = true
+    )]
+    allow_nets: Vec<String>,
+    /// Calls under way at a time to one endpoint, from one process: more are faster, and more for the endpoint to bear
+    #[arg(long = "webhook-concurrency", env = "DEALWIRE_WEBHOOK_CONCURRENCY", default_value_t = 8, global = true,
+          value_parser = clap::value_parser!(u32).range(1..=256))]
+    concurrency: u32,
+    /// Calls a second to one endpoint, from one process; without it as many as it takes
+    #[arg(long = "webhook-rate", env = "DEALWIRE_WEBHOOK_RATE", global = true)]
+    rate: Option<NonZeroU32>,
+    /// Calls under way at a time in all, from one process: each is a connection
+    #[arg(long = "webhook-calls", env = "DEALWIRE_WEBHOOK_CALLS", default_value_t = 256, global = true,
+          value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    calls: u16,
 }
 
 /// A value that is never printed.
@@ -117,6 +161,8 @@ pub struct Config {
     pub ping: Duration,
     /// How long changes are kept for subscribers that are away.
     pub feed: Duration,
+    /// How webhooks are called.
+    pub webhooks: WebhookConfig,
     /// Tracing filters.
     pub log: String,
     /// Whether log lines are JSON.
@@ -128,6 +174,17 @@ impl Config {
     pub fn shows_public_keys(&self) -> bool {
         self.demo == Demo::Anywhere || self.listen.ip().is_loopback()
     }
+}
+
+/// How webhooks are called.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    /// What secrets are encrypted with; none where nobody needs it, or where the data directory has it.
+    pub secrets_key: Option<SealKey>,
+    /// Where calls may go.
+    pub egress: Egress,
+    /// How many at a time.
+    pub limits: Limits,
 }
 
 /// Where everything is kept.
@@ -160,11 +217,13 @@ pub struct Roles {
     pub seller: bool,
     /// Buyer projection.
     pub buyer: bool,
+    /// Calls to webhooks.
+    pub webhooks: bool,
 }
 
 impl Roles {
     /// Everything.
-    pub const ALL: Self = Self { gateway: true, seller: true, buyer: true };
+    pub const ALL: Self = Self { gateway: true, seller: true, buyer: true, webhooks: true };
 }
 
 /// What of the demo market is wanted.
@@ -179,11 +238,11 @@ pub enum Demo {
 }
 
 impl Settings {
-    /// Makes sense of the settings.
+    /// Makes sense of the settings. `to_serve`: what only a server needs must be there too.
     ///
     /// # Errors
     /// Every fault, a sentence each.
-    pub fn check(&self) -> Result<Config, Vec<String>> {
+    pub fn check(&self, to_serve: bool) -> Result<Config, Vec<String>> {
         let mut faults = Vec::new();
         let listen = address("--listen", &self.listen, &mut faults);
         let admin = self.admin_listen.as_deref().filter(|text| !text.is_empty());
@@ -200,6 +259,13 @@ impl Settings {
         if self.demo && self.no_demo {
             faults.push("--demo and --no-demo exclude each other".to_owned());
         }
+        let webhooks = self.webhooks.check(&mut faults);
+        let seals = to_serve && (roles.gateway || roles.webhooks) && self.webhooks.secrets_key().is_none();
+        if seals && matches!(mode, Mode::Production { .. }) {
+            faults.push(
+                "the roles gateway and webhooks need DEALWIRE_WEBHOOK_SECRETS_KEY in production".to_owned(),
+            );
+        }
         let demo = match (self.demo, self.no_demo) {
             (true, _) => Demo::Anywhere,
             (_, true) => Demo::Never,
@@ -215,6 +281,7 @@ impl Settings {
             drain: Duration::from_secs(self.drain_seconds.into()),
             ping: Duration::from_secs(self.ping_seconds.into()),
             feed: Duration::from_hours(24 * u64::from(self.feed_days)),
+            webhooks,
             log: self.log.clone(),
             log_json: self.log_json,
         };
@@ -228,8 +295,10 @@ impl Settings {
                 "gateway" => roles.gateway = true,
                 "seller" => roles.seller = true,
                 "buyer" => roles.buyer = true,
-                other => faults
-                    .push(format!("--roles: there is no role {other:?}; roles are gateway, seller, buyer")),
+                "webhooks" => roles.webhooks = true,
+                other => faults.push(format!(
+                    "--roles: there is no role {other:?}; roles are gateway, seller, buyer, webhooks"
+                )),
             }
         }
         roles
@@ -262,6 +331,33 @@ impl Settings {
     }
 }
 
+impl WebhookSettings {
+    fn secrets_key(&self) -> Option<&Secret> {
+        self.secrets_key.as_ref().filter(|key| !key.reveal().is_empty())
+    }
+
+    fn check(&self, faults: &mut Vec<String>) -> WebhookConfig {
+        let secrets_key = self.secrets_key().and_then(|key| {
+            let key = SealKey::parse(key.reveal());
+            key.map_err(|why| faults.push(format!("DEALWIRE_WEBHOOK_SECRETS_KEY {why}"))).ok()
+        });
+        let mut allow_nets = Vec::new();
+        for net in self.allow_nets.iter().filter(|net| !net.is_empty()) {
+            match net.parse() {
+                Ok(net) => allow_nets.push(net),
+                Err(_) => {
+                    faults.push(format!("--webhook-allow-net: {net:?} is no network, such as 10.0.0.0/8"))
+                }
+            }
+        }
+        WebhookConfig {
+            secrets_key,
+            egress: Egress { allow_http: self.allow_http, allow_nets },
+            limits: Limits { in_flight: self.calls.into(), per_endpoint: self.concurrency, rate: self.rate },
+        }
+    }
+}
+
 fn address(flag: &str, text: &str, faults: &mut Vec<String>) -> SocketAddr {
     text.parse().unwrap_or_else(|_| {
         faults.push(format!("{flag}: {text:?} is no address and port, such as 127.0.0.1:8080"));
@@ -283,7 +379,7 @@ mod tests {
 
     fn check(line: &str) -> Result<Config, Vec<String>> {
         let words = std::iter::once("dealwire").chain(line.split_whitespace());
-        Line::try_parse_from(words).expect("the flags exist").settings.check()
+        Line::try_parse_from(words).expect("the flags exist").settings.check(true)
     }
 
     #[test]
@@ -297,25 +393,40 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once() {
-        let faults =
-            check("--listen nowhere --market Big! --roles gateway,chef --nats-url nats://n --demo --no-demo");
-        let faults = faults.expect_err("five faults").join("\n");
+        let faults = check(
+            "--listen nowhere --market Big! --roles gateway,chef --nats-url nats://n --demo --no-demo \
+                   --webhook-secrets-key short --webhook-allow-net 10.0.0.0/8,home",
+        );
+        let faults = faults.expect_err("seven faults").join("\n");
         for told in [
             "--listen",
             "--market",
             "no role \"chef\"",
             "missing: DEALWIRE_REDIS_URL, DEALWIRE_SELLER_DATABASE_URL, DEALWIRE_BUYER_DATABASE_URL",
             "exclude each other",
+            "DEALWIRE_WEBHOOK_SECRETS_KEY is not 32 bytes",
+            "\"home\" is no network",
         ] {
             assert!(faults.contains(told), "{told} is not in {faults}");
         }
     }
 
     #[test]
+    fn production_needs_the_key_to_webhook_secrets_where_it_is_used() {
+        let stores = "--nats-url nats://n --redis-url redis://r --seller-database-url postgres://p/s \
+                      --buyer-database-url postgres://p/b";
+        let faults = check(stores).expect_err("there is no key");
+        assert!(faults.iter().any(|fault| fault.contains("DEALWIRE_WEBHOOK_SECRETS_KEY")), "{faults:?}");
+        check(&format!("{stores} --roles seller,buyer")).expect("projections need none");
+    }
+
+    #[test]
     fn secrets_are_not_printed() {
         let line = "--nats-url nats://u:hush@n --redis-url redis://:hush@r --seller-database-url postgres://u:hush@p/s \
-                    --buyer-database-url postgres://u:hush@p/b --roles gateway";
+                    --buyer-database-url postgres://u:hush@p/b --roles gateway \
+                    --webhook-secrets-key aHVzaGh1c2hodXNoaHVzaGh1c2hodXNoaHVzaGh1c2g=";
         let config = check(line).expect("production");
-        assert!(!format!("{config:?}").contains("hush"));
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("hush") && !printed.contains("aHVza") && !printed.contains("104, 117"));
     }
 }

@@ -49,8 +49,18 @@ impl Services {
     /// # Panics
     /// When one does not start.
     pub async fn private() -> Self {
-        let (nats, redis, postgres) =
-            tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::start());
+        Self::of(tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::start()))
+    }
+
+    /// The same with a PostgreSQL that syncs what it commits, for a test that kills it again and again.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub async fn durable() -> Self {
+        Self::of(tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::durable()))
+    }
+
+    fn of((nats, redis, postgres): (NatsServer, RedisServer, PostgresServer)) -> Self {
         Self {
             nats_url: nats.url(),
             redis_url: redis.url(),
@@ -124,6 +134,9 @@ impl Services {
     }
 }
 
+/// What markets of tests encrypt webhook secrets with: 32 bytes in base64, the same for every process of a market.
+const SECRETS_KEY: &str = "dGhlIHNhbWUgMzIgYnl0ZXMgZm9yIGFsbCBvZiB1cyE=";
+
 /// What a production-mode instance needs to know of the outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
@@ -141,9 +154,10 @@ pub struct Market {
 
 impl Market {
     /// The settings of `dealwire serve` for this market.
-    pub fn environment(&self) -> [(&'static str, &str); 5] {
+    pub fn environment(&self) -> [(&'static str, &str); 6] {
         [
             ("DEALWIRE_MARKET", &self.market),
+            ("DEALWIRE_WEBHOOK_SECRETS_KEY", SECRETS_KEY),
             ("DEALWIRE_NATS_URL", &self.nats_url),
             ("DEALWIRE_REDIS_URL", &self.redis_url),
             ("DEALWIRE_SELLER_DATABASE_URL", &self.seller_database_url),

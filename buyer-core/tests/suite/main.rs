@@ -5,3 +5,7 @@
 mod market;
 
 mod feed;
+mod name_server;
+mod sender;
+mod trade;
+mod webhooks;

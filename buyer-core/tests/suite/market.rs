@@ -1,13 +1,13 @@
-//! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and PostgreSQL.
+//! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and PostgreSQL. What is
+//! traded in it is [`super::trade`]'s.
 
 use std::time::Duration;
 
 use backbone::clock::Clock;
-use backbone::contract::{AccessCause, AccessFact, Applied, Event, Fact, Fingerprint, Recent, Subject};
 use backbone::db::Db;
-use backbone::event_log::{AppendAnswer, EventLog};
+use backbone::event_log::EventLog;
 use backbone::health::Health;
-use backbone::ids::{BuyerId, EventId, SellerId};
+use backbone::ids::{BuyerId, SellerId};
 use backbone::lifecycle::Lifecycle;
 use backbone::live_bus::LiveBus;
 use backbone::position::{Position, Sequence};
@@ -41,7 +41,7 @@ pub(crate) const BLOCK: u64 = 10;
 
 pub(crate) const ANN: SellerId = SellerId(Uuid::from_u128(0xa11));
 pub(crate) const BOB: SellerId = SellerId(Uuid::from_u128(0xb0b));
-const BUYER: BuyerId = BuyerId(Uuid::from_u128(0xb));
+pub(crate) const BUYER: BuyerId = BuyerId(Uuid::from_u128(0xb));
 
 /// What must live as long as the market.
 #[expect(dead_code, reason = "they are held, not used")]
@@ -56,8 +56,10 @@ pub(crate) struct Market {
     pub(crate) clock: Clock,
     /// Of the buyer database, if it is on a server.
     pub(crate) database_url: Option<String>,
-    log: EventLog,
-    worker: Worker<BuyerProjection>,
+    pub(crate) db: Db,
+    pub(crate) bus: LiveBus,
+    pub(crate) log: EventLog,
+    pub(crate) worker: Worker<BuyerProjection>,
     _kept: Kept,
 }
 
@@ -84,51 +86,24 @@ impl Market {
     }
 
     async fn open(log: EventLog, db: Db, clock: Clock, database_url: Option<String>, kept: Kept) -> Self {
-        let side = BuyerSide::new(db, clock.clone(), Retention { keep: HOUR, block: BLOCK });
+        let side = BuyerSide::new(db.clone(), clock.clone(), Retention { keep: HOUR, block: BLOCK });
         side.migrate().await.unwrap();
-        let (bus, part) = (LiveBus::local(16, &Metrics::new()), Health::default().part("buyer projection"));
-        let worker = side.worker(log.clone(), bus, part, &Metrics::new());
-        Self { side, clock, database_url, log, worker, _kept: kept }
+        let bus = LiveBus::local(16, &Metrics::new());
+        let worker = worker(&side, &log, &bus);
+        Self { side, clock, database_url, db, bus, log, worker, _kept: kept }
+    }
+
+    /// Another worker of the same projection.
+    pub(crate) fn another_worker(&self) -> Worker<BuyerProjection> {
+        worker(&self.side, &self.log, &self.bus)
     }
 
     /// Lets a seller grant and revoke by turns, one change each, and the projection take them in.
     pub(crate) async fn changes(&self, seller: SellerId, count: u64) -> Sequence {
-        let subject = Subject::Access { seller, buyer: BUYER };
-        let mut last = self.log.last(&subject).await.unwrap();
         for _ in 0..count {
-            let (expected, revision) = match &last {
-                Some(record) => match &record.event.as_ref().unwrap().fact {
-                    Fact::Access(fact) => (record.sequence, fact.revision),
-                    other => panic!("{other:?}"),
-                },
-                None => (0, 0),
-            };
-            let event = self.event(subject, revision + 1);
-            let AppendAnswer::Stored(_) = self.log.append(&event, expected).await else {
-                panic!("nobody else writes");
-            };
-            last = self.log.last(&subject).await.unwrap();
+            self.turn_access(seller, BUYER).await;
         }
-        let head = self.log.head().await.unwrap();
-        let (mut place, mut tail) = self.worker.open().await.unwrap();
-        while place.position < head {
-            place = self.worker.run_once(place, &mut tail).await.unwrap();
-        }
-        head
-    }
-
-    fn event(&self, subject: Subject, revision: u64) -> Event {
-        let (id, granted) = (EventId(backbone::chance::random_id()), revision % 2 == 1);
-        let applied =
-            Applied { event: id, key: None, request: Fingerprint::of(b""), version: revision as u32 };
-        let fact = AccessFact {
-            cause: if granted { AccessCause::Granted } else { AccessCause::Revoked },
-            revision,
-            granted,
-            since: self.clock.now(),
-            recent: Recent::first(applied),
-        };
-        Event { id, subject, time: self.clock.now(), trace: None, fact: Fact::Access(fact) }
+        self.project().await
     }
 
     /// The feed after an event.
@@ -138,6 +113,11 @@ impl Market {
     }
 }
 
+fn worker(side: &BuyerSide, log: &EventLog, bus: &LiveBus) -> Worker<BuyerProjection> {
+    let part = Health::default().part("buyer projection");
+    side.worker(log.clone(), bus.clone(), part, &Metrics::new())
+}
+
 fn clock() -> Clock {
     Clock::fixed(1_700_000_000_123_456)
 }
@@ -145,4 +125,10 @@ fn clock() -> Clock {
 /// The places of a page's changes.
 pub(crate) fn sequences(page: &FeedPage) -> Vec<Sequence> {
     page.changes.iter().map(|change| change.sequence).collect()
+}
+
+/// The provider of TLS that the binary installs, for whoever dials.
+pub(crate) fn install_tls_provider() {
+    // Another test of this process may have done it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }

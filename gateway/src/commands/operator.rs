@@ -1,10 +1,7 @@
 //! How administrative commands reach the market: on the stores themselves, or, when a running embedded server holds
 //! the data directory, through that server's API with the key it left there.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use backbone::accounts::{KeyHash, Role};
@@ -15,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Failed, Stores};
 use crate::accounts::MarketAccounts;
-use crate::backends::{Backends, DataDir, DataDirError};
+use crate::backends::{Backends, DataDir, DataDirError, write_private};
 use crate::error::Problem;
 use crate::settings::{Config, Mode};
 
@@ -61,15 +58,6 @@ impl ServerFile {
         write_private(&path, &format!("http://{}/graphql", SocketAddr::new(ip, address.port())))?;
         Ok(Self(path))
     }
-}
-
-/// Writes a line that nobody but the owner of the file can read; whole, or not at all.
-fn write_private(path: &Path, line: &str) -> std::io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    writeln!(file, "{line}")?;
-    file.sync_all()?;
-    std::fs::rename(fresh, path)
 }
 
 impl Drop for ServerFile {

@@ -5,9 +5,8 @@ use backbone::ids::{BuyerId, SellerId};
 use backbone::time::Timestamp;
 use uuid::Uuid;
 
-use super::connection::{DEFAULT_PAGE, MAX_PAGE, PageInfo};
+use super::connection::PageInfo;
 use super::scalars::{DateTime, Position};
-use crate::error::Problem;
 
 /// A seller's grant to a buyer
 #[derive(SimpleObject)]
@@ -64,15 +63,4 @@ pub(super) struct AccessPayload {
     pub(super) access: Access,
     pub(super) granted: bool,
     pub(super) position: Position,
-}
-
-/// How many, and after whom.
-pub(super) fn window(first: Option<i32>, after: Option<String>) -> Result<(u32, Option<Uuid>), Problem> {
-    let count = first.unwrap_or(DEFAULT_PAGE);
-    if !(0..=MAX_PAGE).contains(&count) {
-        return Err(Problem::input("first", "is not in 0 … 100"));
-    }
-    let after = after.map(|text| Uuid::parse_str(&text)).transpose();
-    let after = after.map_err(|_| Problem::input("after", "is no cursor of this list"))?;
-    Ok((count.unsigned_abs(), after))
 }

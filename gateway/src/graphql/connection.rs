@@ -1,16 +1,17 @@
-//! Relay connections of deals: edges, cursors, and the window that a caller asks for.
+//! Relay connections: of deals, with their cursors, and the windows that a caller asks for.
 
 use async_graphql::SimpleObject;
 use backbone::deal_table::{self, Cursor, DealOrder, Window};
+use uuid::Uuid;
 
 use super::deal::Deal;
 use super::scalars::Position;
 use crate::error::{Field, Problem};
 
 /// Deals on a page when the caller names no number.
-pub(super) const DEFAULT_PAGE: i32 = 20;
+const DEFAULT_PAGE: i32 = 20;
 /// The most on one page.
-pub(super) const MAX_PAGE: i32 = 100;
+const MAX_PAGE: i32 = 100;
 
 #[derive(SimpleObject)]
 pub(super) struct PageInfo {
@@ -95,4 +96,15 @@ impl WindowArgs {
         let limit = self.first.or(self.last).unwrap_or(DEFAULT_PAGE).unsigned_abs();
         Ok(Window { limit, backwards: self.last.is_some(), after, before })
     }
+}
+
+/// How many of a list in the order of ids, and after which.
+pub(super) fn id_window(first: Option<i32>, after: Option<String>) -> Result<(u32, Option<Uuid>), Problem> {
+    let count = first.unwrap_or(DEFAULT_PAGE);
+    if !(0..=MAX_PAGE).contains(&count) {
+        return Err(Problem::input("first", "is not in 0 … 100"));
+    }
+    let after = after.map(|text| Uuid::parse_str(&text)).transpose();
+    let after = after.map_err(|_| Problem::input("after", "is no cursor of this list"))?;
+    Ok((count.unsigned_abs(), after))
 }

@@ -2,13 +2,18 @@
 
 use async_graphql::{Context, ID, Object, Result};
 use backbone::accounts::Role;
-use backbone::ids::{BuyerId, SellerId};
+use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
+use buyer_core::webhooks::{Refusal, Webhooks};
 use seller_core::{AccessWritten, Asked, DealWritten};
 
 use super::access::{Access, AccessPayload};
 use super::account::{Account, IssuedApiKey, RevokedApiKey};
 use super::deal::{CreateDealInput, DealPayload, UpdateDealInput, uuid};
 use super::scalars::DateTime;
+use super::webhook::{
+    DeleteWebhookPayload, DeliveryState, RegisterWebhookInput, ReplayPayload, UpdateWebhookInput,
+    WebhookDeliveryPayload, WebhookPayload, WebhookSecretPayload,
+};
 use super::{principal, services, trace};
 use crate::error::Problem;
 
@@ -102,6 +107,87 @@ impl Mutation {
         services.keys.check_now();
         Ok(RevokedApiKey { id, revoked_at: DateTime(at) })
     }
+
+    /// Buyers: an endpoint that is called for every change from here on; at most 20 a buyer
+    async fn register_webhook(
+        &self,
+        context: &Context<'_>,
+        input: RegisterWebhookInput,
+    ) -> Result<WebhookSecretPayload> {
+        let ((buyer, webhooks), asked) = (own_webhooks(context)?, input.read()?);
+        Ok(granted(context, "input.", webhooks.register(buyer, asked)).await?.into())
+    }
+
+    /// Buyers: changes an endpoint; what was owed before stays owed
+    async fn update_webhook(
+        &self,
+        context: &Context<'_>,
+        input: UpdateWebhookInput,
+    ) -> Result<WebhookPayload> {
+        let (buyer, webhooks) = own_webhooks(context)?;
+        let (id, asked) = (webhook("input.id", &input.id)?, input.read()?);
+        let webhook = granted(context, "input.", webhooks.update(buyer, id, asked)).await?.into();
+        Ok(WebhookPayload { webhook })
+    }
+
+    /// Buyers: ends an endpoint; what is pending is discarded
+    async fn delete_webhook(&self, context: &Context<'_>, id: ID) -> Result<DeleteWebhookPayload> {
+        let ((buyer, webhooks), named) = (own_webhooks(context)?, webhook("id", &id)?);
+        granted(context, "", webhooks.delete(buyer, named)).await?;
+        Ok(DeleteWebhookPayload { id })
+    }
+
+    /// Buyers: a new secret; for 24 hours calls are signed with the old one too
+    async fn rotate_webhook_secret(&self, context: &Context<'_>, id: ID) -> Result<WebhookSecretPayload> {
+        let ((buyer, webhooks), id) = (own_webhooks(context)?, webhook("id", &id)?);
+        Ok(granted(context, "", webhooks.rotate_secret(buyer, id)).await?.into())
+    }
+
+    /// Buyers: owes an endpoint a call of event TEST
+    async fn test_webhook(&self, context: &Context<'_>, id: ID) -> Result<WebhookDeliveryPayload> {
+        let ((buyer, webhooks), id) = (own_webhooks(context)?, webhook("id", &id)?);
+        let delivery = granted(context, "", webhooks.test(buyer, id)).await?.into();
+        Ok(WebhookDeliveryPayload { delivery })
+    }
+
+    /// Buyers: sends a delivered or dead delivery again, under the same id
+    async fn replay_webhook_delivery(&self, context: &Context<'_>, id: ID) -> Result<WebhookDeliveryPayload> {
+        let ((buyer, webhooks), id) = (own_webhooks(context)?, DeliveryId(uuid("id", &id)?));
+        let delivery = granted(context, "", webhooks.replay(buyer, id)).await?.into();
+        Ok(WebhookDeliveryPayload { delivery })
+    }
+
+    /// Buyers: sends all of an endpoint's dead deliveries again, or all delivered ones; since: only those owed from then
+    /// on
+    async fn replay_webhook_deliveries(
+        &self,
+        context: &Context<'_>,
+        webhook_id: ID,
+        #[graphql(default_with = "DeliveryState::Dead")] state: DeliveryState,
+        since: Option<DateTime>,
+    ) -> Result<ReplayPayload> {
+        let ((buyer, webhooks), id) = (own_webhooks(context)?, webhook("webhookId", &webhook_id)?);
+        let wish = webhooks.replay_many(buyer, id, state.into(), since.map(|since| since.0));
+        Ok(ReplayPayload { count: granted(context, "", wish).await? })
+    }
+}
+
+fn own_webhooks<'a>(context: &Context<'a>) -> Result<(BuyerId, &'a Webhooks), Problem> {
+    Ok((principal(context)?.buyer()?, &services(context).webhooks))
+}
+
+/// What a wish about webhooks came to. `root`: what field paths begin with.
+async fn granted<T>(
+    context: &Context<'_>,
+    root: &str,
+    wish: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Problem> {
+    let answered = async { Ok::<_, Problem>(wish.await) };
+    services(context).read(answered).await?.map_err(|refusal| Problem::webhook(refusal, root))
+}
+
+fn webhook(path: &str, id: &ID) -> Result<WebhookId, Problem> {
+    uuid(path, id).map(WebhookId)
 }
 
 /// Whose access is granted or revoked: the caller's own, or the one an administrator names.

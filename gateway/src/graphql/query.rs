@@ -4,15 +4,16 @@ use async_graphql::{Context, ID, Interface, Object, Result};
 use backbone::accounts::Role;
 use backbone::contract;
 use backbone::deal_table::{self, DealOrder as Order, Window};
-use backbone::ids::{BuyerId, DealId, SellerId};
+use backbone::ids::{BuyerId, DealId, DeliveryId, SellerId, WebhookId};
 use seller_core::AccessWindow;
 use uuid::Uuid;
 
-use super::access::{self, AccessConnection};
+use super::access::AccessConnection;
 use super::account::Viewer;
-use super::connection::{DealConnection, WindowArgs};
+use super::connection::{DealConnection, WindowArgs, id_window};
 use super::deal::{Deal, DealFilter, DealOrder, uuid};
 use super::scalars::Position;
+use super::webhook::{DeliveryState, Webhook, WebhookDelivery, WebhookDeliveryConnection};
 use super::{principal, services};
 use crate::error::Problem;
 
@@ -21,6 +22,8 @@ use crate::error::Problem;
 #[graphql(field(name = "id", ty = "ID"))]
 pub(super) enum Node {
     Deal(Deal),
+    Webhook(Webhook),
+    WebhookDelivery(WebhookDelivery),
 }
 
 #[derive(Default)]
@@ -38,8 +41,20 @@ impl Query {
 
     /// Anything by its id, if the caller may see it
     async fn node(&self, context: &Context<'_>, id: ID) -> Result<Option<Node>> {
-        let deal = visible_deal(context, uuid("id", &id)?).await?;
-        Ok(deal.map(|deal| Node::Deal(deal.into())))
+        let id = uuid("id", &id)?;
+        if let Some(deal) = visible_deal(context, id).await? {
+            return Ok(Some(Node::Deal(deal.into())));
+        }
+        let (caller, services) = (principal(context)?, services(context));
+        if caller.role() != Role::Buyer {
+            return Ok(None);
+        }
+        let (buyer, webhooks) = (caller.buyer()?, &services.webhooks);
+        if let Some(webhook) = services.read(webhooks.find(buyer, WebhookId(id))).await? {
+            return Ok(Some(Node::Webhook(webhook.into())));
+        }
+        let delivery = services.read(webhooks.delivery(buyer, DeliveryId(id))).await?;
+        Ok(delivery.map(|delivery| Node::WebhookDelivery(delivery.into())))
     }
 
     /// A seller's own deal, or one a buyer has access to; null otherwise
@@ -103,7 +118,7 @@ impl Query {
         min_position: Option<Position>,
     ) -> Result<Option<AccessConnection>> {
         let buyer = principal(context)?.buyer()?;
-        let (limit, after) = access::window(first, after)?;
+        let (limit, after) = id_window(first, after)?;
         reach(context, min_position).await?;
         let services = services(context);
         let page = services.read(services.buyers.grants(buyer, limit, after.map(SellerId))).await?;
@@ -120,13 +135,38 @@ impl Query {
         min_position: Option<Position>,
     ) -> Result<Option<AccessConnection>> {
         let seller = principal(context)?.seller()?;
-        let (limit, after) = access::window(first, after)?;
+        let (limit, after) = id_window(first, after)?;
         reach(context, min_position).await?;
         let services = services(context);
         let window = AccessWindow { limit, after: after.map(BuyerId) };
         let page = services.read(services.sellers.grants(seller, window)).await?;
         let grants = page.grants.iter().map(|grant| (grant.buyer.0, seller, grant.buyer, grant.since));
         Ok(Some(AccessConnection::new(grants, page.has_next, after.is_some())))
+    }
+
+    /// Buyers: their webhooks, oldest first
+    async fn webhooks(&self, context: &Context<'_>) -> Result<Option<Vec<Webhook>>> {
+        let (buyer, services) = (principal(context)?.buyer()?, services(context));
+        let webhooks = services.read(services.webhooks.list(buyer)).await?;
+        Ok(Some(webhooks.into_iter().map(Webhook::from).collect()))
+    }
+
+    /// Buyers: what is owed to their webhooks and what became of it, newest first; those of deleted webhooks only by
+    /// webhookId
+    async fn webhook_deliveries(
+        &self,
+        context: &Context<'_>,
+        webhook_id: Option<ID>,
+        state: Option<DeliveryState>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<Option<WebhookDeliveryConnection>> {
+        let (buyer, services) = (principal(context)?.buyer()?, services(context));
+        let webhook = webhook_id.map(|id| uuid("webhookId", &id)).transpose()?.map(WebhookId);
+        let (limit, after) = id_window(first, after)?;
+        let (state, older) = (state.map(Into::into), after.map(DeliveryId));
+        let page = services.webhooks.deliveries(buyer, webhook, state, limit, older);
+        Ok(Some(WebhookDeliveryConnection::new(services.read(page).await?, after.is_some())))
     }
 }
 

@@ -1,11 +1,14 @@
 //! The gateway's tests at its public edge, over real sockets, on both kinds of backends, in one binary.
 
 mod kit;
+mod load;
 
 mod access;
 mod accounts;
 mod architecture;
+mod chaos;
 mod deals;
+mod drain;
 mod errors;
 mod events;
 mod faults;
@@ -16,3 +19,5 @@ mod resume;
 mod schema;
 mod sockets;
 mod spine;
+mod webhook_faults;
+mod webhooks;

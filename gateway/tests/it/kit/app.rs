@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 
 use backbone::testkit::{Market, Services, wait_until};
+use buyer_core::webhooks::dispatcher::Limits;
+use buyer_core::webhooks::egress::Egress;
+use buyer_core::webhooks::seal::SealKey;
 use gateway::app::App;
 use gateway::demo;
-use gateway::settings::{Config, Demo, Mode, Roles};
+use gateway::settings::{Config, Demo, Mode, Roles, WebhookConfig};
 use tempfile::TempDir;
 
 use super::{Client, DEADLINE, Socket};
-
-/// Keys of the demo market.
-pub(crate) const SELLER_KEY: &str = "some-secret-api-key";
-pub(crate) const BUYER_KEY: &str = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc";
 
 /// Which backends an app stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +87,7 @@ impl TestApp {
 
     /// What a metric without labels, or with just these, stands at; 0 when it is not there yet.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
-        let metrics = Client::new(&self.url(), None).rest(reqwest::Method::GET, "/metrics", None).await;
-        let serde_json::Value::String(text) = metrics.body else { panic!("metrics are text") };
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0, |value| value.trim().parse().expect("a number"))
+        Client::new(&self.url(), None).metric(name).await.expect("the app answers")
     }
 
     /// Waits until every part is up.
@@ -150,6 +146,12 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         drain: std::time::Duration::from_secs(1),
         ping: std::time::Duration::from_secs(12),
         feed: std::time::Duration::from_hours(24),
+        webhooks: WebhookConfig {
+            secrets_key: Some(SealKey::generate()),
+            // Endpoints of tests are on this machine.
+            egress: Egress { allow_http: true, allow_nets: vec!["127.0.0.0/8".parse().expect("a network")] },
+            limits: Limits::default(),
+        },
         log: "warn".to_owned(),
         log_json: false,
     }

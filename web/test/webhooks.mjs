@@ -1,0 +1,89 @@
+// The receivers of the README, as they stand there, against a running dealwire that may call this machine: each
+// verifies what it is sent, and refuses what somebody else sends.
+// node test/webhooks.mjs http://127.0.0.1:8080 ../target/debug/examples/webhook_receiver
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const origin = new URL(process.argv[2]).origin;
+const PATIENCE = AbortSignal.timeout(60_000);
+const SELLER = 'some-secret-api-key';
+const BUYER = '90d57fe0-0fa1-4dae-a51c-917cc82bcddc';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+const ofRust = readme.match(/```rust\n(.*?)```/s)[1].trim();
+const ofNode = [...readme.matchAll(/```js\n(.*?)```/gs)].map((found) => found[1]).find((code) => code.includes('createServer'));
+const source = readFileSync(new URL('../../gateway/examples/webhook_receiver.rs', import.meta.url), 'utf8');
+assert.ok(source.includes(ofRust), 'the example that is built is the one of the README');
+const folder = new URL('../node_modules/.cache/', import.meta.url);
+mkdirSync(folder, { recursive: true });
+const script = new URL('receiver.mjs', folder);
+writeFileSync(script, ofNode);
+
+async function graphql(key, query, variables) {
+  const headers = { 'content-type': 'application/json', 'x-api-key': key };
+  const body = JSON.stringify({ query, variables });
+  const response = await fetch(`${origin}/graphql`, { method: 'POST', headers, body, signal: PATIENCE });
+  const { data, errors } = await response.json();
+  assert.equal(errors, undefined, JSON.stringify(errors));
+  return data;
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function listens(endpoint) {
+  try {
+    await fetch(endpoint, { signal: PATIENCE });
+    return true;
+  } catch (error) {
+    assert.equal(error.cause?.code, 'ECONNREFUSED', String(error));
+    return false;
+  }
+}
+
+for (const [what, command] of [
+  ['Rust', (port) => [process.argv[3], [`127.0.0.1:${port}`]]],
+  ['Node.js', (port) => [process.execPath, [fileURLToPath(script), String(port)]]],
+]) {
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}/`;
+  const [program, args] = command(port);
+  const register = `mutation($url: String!) {
+    registerWebhook(input: { url: $url, events: [DEAL_CREATED] }) { secret webhook { id } } }`;
+  const { secret, webhook } = (await graphql(BUYER, register, { url: endpoint })).registerWebhook;
+  const environment = { ...process.env, WEBHOOK_SECRET: secret };
+  const receiver = spawn(program, args, { env: environment, stdio: ['ignore', 'pipe', 'inherit'], signal: PATIENCE });
+  const printed = createInterface({ input: receiver.stdout })[Symbol.asyncIterator]();
+  while (!(await listens(endpoint))) assert.equal(receiver.exitCode, null, `the receiver in ${what} has ended`);
+
+  const forged = { 'webhook-id': 'x', 'webhook-timestamp': String(Math.floor(Date.now() / 1000)), 'webhook-signature': 'v1,AAAA' };
+  assert.equal((await fetch(endpoint, { method: 'POST', headers: forged, body: '{}', signal: PATIENCE })).status, 401);
+
+  const name = `called in ${what} – „ümlaut“`;
+  const input = { name, totalPrice: 100, currency: 'GBP', items: [{ name: 'item', price: 100 }] };
+  await graphql(SELLER, 'mutation($input: CreateDealInput!) { createDeal(input: $input) { position } }', { input });
+  const line = (await printed.next()).value;
+  const [id, body] = [line.slice(0, line.indexOf(' ')), JSON.parse(line.slice(line.indexOf(' ') + 1))];
+  assert.deepEqual([body.type, body.data.deal.name], ['deal.created', name]);
+  const query = `query($id: ID!) { webhookDeliveries(webhookId: $id) { nodes { id event } } }`;
+  const { nodes } = (await graphql(BUYER, query, { id: webhook.id })).webhookDeliveries;
+  assert.deepEqual(nodes, [{ id, event: 'DEAL_CREATED' }]);
+
+  await graphql(BUYER, 'mutation($id: ID!) { deleteWebhook(id: $id) { id } }', { id: webhook.id });
+  receiver.kill();
+  if (receiver.exitCode === null && receiver.signalCode === null) await once(receiver, 'exit');
+  console.log(`ok    the receiver in ${what} of the README verifies what it is sent and refuses what is forged`);
+}
+process.exit(0);
