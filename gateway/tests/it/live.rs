@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::kit::{BUYER_KEY, CREATE, Client, DEADLINE, SELLER_KEY, Socket, Subscription, TestApp, on_both};
+use crate::kit::{
+    BUYER_KEY, Buffer, CREATE, Client, DEADLINE, SELLER_KEY, Socket, Subscription, TestApp, on_both,
+};
 
 on_both!(
     a_position_that_is_no_longer_kept_is_refused,
@@ -129,7 +131,7 @@ async fn a_key_holds_so_many_connections(app: TestApp) {
     let _other = Socket::open(&url, BUYER_KEY).await;
     sockets.pop();
     wait_until(DEADLINE, "its place is free again", async || {
-        Socket::try_open(&url, SELLER_KEY).await.is_some()
+        Socket::try_open(&url, SELLER_KEY, Buffer::Usual).await.is_ok()
     })
     .await;
     drop(sockets);
