@@ -47,9 +47,11 @@ impl Intervals {
         self.0.keys().copied()
     }
 
-    /// The sellers whose changes may be seen from now on.
-    pub fn open_sellers(&self) -> impl Iterator<Item = SellerId> + '_ {
-        self.0.iter().filter(|(_, held)| held.iter().any(|(_, to)| *to == OPEN)).map(|(seller, _)| *seller)
+    /// The sellers of whom a change after this place may be seen. An interval that has ended counts until the place is
+    /// beyond its end: what is known of access may be ahead of the changes that are being read.
+    pub fn sellers_after(&self, place: Sequence) -> impl Iterator<Item = SellerId> + '_ {
+        let open = move |held: &[(Sequence, Sequence)]| held.iter().any(|(_, to)| *to > place);
+        self.0.iter().filter(move |(_, held)| open(held)).map(|(seller, _)| *seller)
     }
 
     /// Takes a grant or a revoke from the feed. Taking one again changes nothing.
@@ -168,7 +170,7 @@ mod tests {
         let mut seen = Intervals::new(&[interval]);
         let at = |seen: &Intervals| (1..16).filter(|at| seen.permits(SELLER, *at)).collect::<Vec<_>>();
         assert_eq!(at(&seen), [5, 6, 7, 8]);
-        assert_eq!(seen.open_sellers().count(), 0);
+        assert_eq!((seen.sellers_after(8).count(), seen.sellers_after(9).count()), (1, 0));
         seen.apply(SELLER, true, 12);
         assert_eq!(at(&seen), [5, 6, 7, 8, 12, 13, 14, 15]);
         seen.apply(SELLER, false, 14);

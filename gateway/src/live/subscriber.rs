@@ -186,7 +186,7 @@ impl Subscriber {
             (Subject::Deals(_), Viewer::Seller(seller)) => [Topic::Deals(seller.0)].into(),
             (Subject::Deals(filter), Viewer::Buyer(buyer)) => {
                 let intervals = self.access.as_ref().expect("a buyer's subscriber holds its access").lock();
-                let wanted = intervals.open_sellers().filter(|seller| wants(filter, *seller));
+                let wanted = intervals.sellers_after(self.place.0).filter(|seller| wants(filter, *seller));
                 let deals = wanted.map(|seller| Topic::Deals(seller.0));
                 // A grant brings another seller to wait for.
                 deals.chain([Topic::Access(buyer.0)]).collect()
