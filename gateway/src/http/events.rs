@@ -129,7 +129,7 @@ impl Events {
     /// sets the id (HTML, section 9.2.6).
     fn sign_of_life(&self) -> Bytes {
         let tip = self.feed.tip();
-        match tip.filter(|_| self.subscriber.slot().is_caught_up()) {
+        match tip.filter(|tip| self.subscriber.slot().is_caught_up_with(tip.sequence)) {
             Some(tip) => format!("id: {}\n\n", tip.encode()).into(),
             None => Bytes::from_static(b":\n\n"),
         }

@@ -23,6 +23,8 @@ pub(super) enum Topic {
 pub struct Slot {
     /// The first sequence of concern since the sleeper lay down, [`QUIET`] if none, [`AWAKE`] while it is up.
     first: AtomicU64,
+    /// The event that it had read up to when it lay down.
+    place: AtomicU64,
     wake: Notify,
 }
 
@@ -31,13 +33,14 @@ const AWAKE: u64 = u64::MAX;
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { first: AtomicU64::new(AWAKE), wake: Notify::new() }
+        Self { first: AtomicU64::new(AWAKE), place: AtomicU64::new(0), wake: Notify::new() }
     }
 }
 
 impl Slot {
-    /// From now on what concerns it counts.
-    pub(super) fn lie_down(&self) {
+    /// From now on what concerns it counts. It has read up to this event.
+    pub(super) fn lie_down(&self, place: u64) {
+        self.place.store(place, Ordering::SeqCst);
         self.first.store(QUIET, Ordering::SeqCst);
     }
 
@@ -60,10 +63,10 @@ impl Slot {
         }
     }
 
-    /// Whether it sleeps and nothing has concerned it since: it has seen everything up to the tip that was read
-    /// before this was asked.
-    pub fn is_caught_up(&self) -> bool {
-        self.first.load(Ordering::SeqCst) == QUIET
+    /// Whether a tip that was read before this was asked is its position: it sleeps, nothing has concerned it since,
+    /// and it has not come from elsewhere with a position beyond that tip, which is no reason to see anything again.
+    pub fn is_caught_up_with(&self, tip: u64) -> bool {
+        self.first.load(Ordering::SeqCst) == QUIET && self.place.load(Ordering::SeqCst) <= tip
     }
 
     fn concern(&self, sequence: u64) {
@@ -172,12 +175,13 @@ mod tests {
         let interest = Arc::new(Interest::default());
         let mut registration = Registration::new(Arc::clone(&interest));
         registration.follow([Topic::Access(Uuid::from_u128(7))].into());
-        registration.slot().lie_down();
+        registration.slot().lie_down(2);
         interest.announce(&[access(3, 1, 2)]);
-        assert!(registration.slot().is_caught_up());
+        assert!(registration.slot().is_caught_up_with(3));
+        assert!(!registration.slot().is_caught_up_with(1), "it was there before");
         interest.announce(&[access(4, 1, 2), access(5, 7, 2), access(6, 1, 7)]);
         assert_eq!(registration.slot().woken().await, 5);
-        assert!(!registration.slot().is_caught_up());
+        assert!(!registration.slot().is_caught_up_with(6));
         drop(registration);
         assert!(interest.topics.lock().expect("not poisoned").is_empty());
     }

@@ -171,7 +171,7 @@ impl Subscriber {
             self.followed = Some(version);
         }
         let slot = self.slot();
-        slot.lie_down();
+        slot.lie_down(self.place.0);
         // Whatever was appended before we lay down did not wake us.
         if self.feed.goes_beyond(self.place) {
             slot.get_up();

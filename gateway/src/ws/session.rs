@@ -475,7 +475,7 @@ impl Session {
         for running in self.running.values() {
             if let Some(slot) = &running.slot {
                 live = true;
-                caught_up &= slot.is_caught_up();
+                caught_up &= tip.is_some_and(|tip| slot.is_caught_up_with(tip.sequence));
             }
         }
         let payload = tip.filter(|_| live && caught_up).map(|tip| {

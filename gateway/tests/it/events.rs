@@ -1,9 +1,10 @@
 //! graphql-sse in distinct connections mode: the same operations and the same positions in another envelope.
 
+use backbone::position::Position;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::kit::{Answer, BUYER_KEY, Client, Events, SELLER_KEY, Subscription, TestApp, on_both};
+use crate::kit::{Answer, BUYER_KEY, Backing, Client, Events, SELLER_KEY, Subscription, TestApp, on_both};
 
 on_both!(
     every_kind_of_operation_runs,
@@ -159,4 +160,27 @@ async fn a_stream_ends_with_its_key_and_its_gateway(app: TestApp) {
     let mut drained = Events::changes(&app.client(BUYER_KEY), None, None).await;
     drained.next().await.expect("it has begun");
     let ((), ()) = tokio::join!(async { while drained.next().await.is_some() {} }, app.stop());
+}
+
+/// A client may come from a gateway that was ahead of this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_stream_tells_no_position_before_its_own() {
+    let app = TestApp::start(Backing::Embedded).await;
+    let seller = app.client(SELLER_KEY);
+    let bus = app.app.backends().bus.faults().expect("a bus inside the process");
+    bus.hold();
+    let ahead = seller.create("seen elsewhere").await["position"].as_str().expect("a position").to_owned();
+    let place = Position::decode(&ahead).expect("a position").order();
+    let mut events = Events::changes(&app.client(BUYER_KEY), None, Some(&ahead)).await;
+    seller.create("later").await;
+    bus.release();
+    loop {
+        let event = events.next().await.expect("the stream goes on");
+        let told = Position::decode(&event["id"]).expect("a position").order();
+        assert!(told >= place, "{told:?} after {place:?}");
+        if event.contains_key("event") {
+            break;
+        }
+    }
+    app.stop().await;
 }
