@@ -178,7 +178,8 @@ async fn a_reader_that_takes_nothing_is_closed_and_others_do_not_notice(app: Tes
     }
     let closed = "dealwire_sockets_closed_total{code=\"4290\"}";
     wait_until(DEADLINE, "its time is over", async || app.metric(closed).await == 1).await;
-    // What was on its way arrives, and then why there is no more.
+    // What was on its way arrives, and then why there is no more, whatever the reader has said meanwhile.
+    stalled.send(json!({ "type": "ping" })).await;
     assert_eq!(stalled.closed().await, 4290);
     seller.create("small").await;
     assert_eq!(other.next().await["deal"]["name"], "small");
