@@ -5,6 +5,9 @@
 use std::ffi::OsString;
 use std::sync::Mutex;
 
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
+use tokio::net::TcpStream;
+
 use super::port::Port;
 use super::server::{Probe, Server, find, folder};
 
@@ -66,6 +69,29 @@ impl RedisServer {
     /// SIGCONT.
     pub fn resume(&self) {
         self.0.resume();
+    }
+
+    /// Sends a command whose answer is one line, on a connection of its own; the answer with its marker, such as
+    /// `+OK` or `:2`.
+    ///
+    /// # Panics
+    /// When the server does not answer, or with an error.
+    pub async fn command(&self, words: &[&str]) -> String {
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            command += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        let answer = async {
+            let mut stream = BufStream::new(TcpStream::connect(self.0.port.addr()).await?);
+            stream.write_all(command.as_bytes()).await?;
+            stream.flush().await?;
+            let mut answer = String::new();
+            stream.read_line(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer.trim_end().to_owned())
+        };
+        let answer = answer.await.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        assert!(answer.starts_with(['+', ':']), "{words:?}: {answer}");
+        answer
     }
 
     /// What it has logged so far.

@@ -49,8 +49,18 @@ impl Services {
     /// # Panics
     /// When one does not start.
     pub async fn private() -> Self {
-        let (nats, redis, postgres) =
-            tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::start());
+        Self::of(tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::start()))
+    }
+
+    /// The same with a PostgreSQL that syncs what it commits, for a test that kills it again and again.
+    ///
+    /// # Panics
+    /// When one does not start.
+    pub async fn durable() -> Self {
+        Self::of(tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::durable()))
+    }
+
+    fn of((nats, redis, postgres): (NatsServer, RedisServer, PostgresServer)) -> Self {
         Self {
             nats_url: nats.url(),
             redis_url: redis.url(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kit::{BUYER_KEY, Client, SELLER_KEY, Subscription, TestApp, on_both};
+use crate::kit::{BUYER_KEY, Backing, Client, SELLER_KEY, Subscription, TestApp, on_both};
 
 on_both!(strangers_see_nothing, a_revoke_ends_at_its_place_in_the_order);
 
@@ -66,5 +66,27 @@ async fn a_revoke_ends_at_its_place_in_the_order(app: TestApp) {
     let again = access(&first, "grantAccess", BUYER).await;
     let unchanged = access(&first, "grantAccess", BUYER).await;
     assert_eq!(again, unchanged, "a grant that holds already appends nothing");
+    app.stop().await;
+}
+
+/// What a gateway knows of access comes from tables that may be ahead of the changes it holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoke_that_is_known_early_hides_no_change_before_it() {
+    let app = TestApp::start(Backing::Embedded).await;
+    let (first, second) = (app.client(SELLER_KEY), app.client(OTHER_SELLER_KEY));
+    access(&second, "grantAccess", BUYER).await;
+    let beginning = first.create("one").await["position"].as_str().expect("a position").to_owned();
+    app.caught_up().await;
+    let bus = app.app.backends().bus.faults().expect("a bus inside the process");
+    bus.hold();
+    first.create("two, before the revoke").await;
+    access(&first, "revokeAccess", BUYER).await;
+    app.caught_up().await;
+    let mut changes = Subscription::deals(&app.url(), BUYER_KEY, Some(&beginning)).await;
+    second.create("three").await;
+    bus.release();
+    for name in ["two, before the revoke", "three"] {
+        assert_eq!(changes.next().await["deal"]["name"], name);
+    }
     app.stop().await;
 }

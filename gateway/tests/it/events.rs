@@ -1,12 +1,10 @@
 //! graphql-sse in distinct connections mode: the same operations and the same positions in another envelope.
 
-use std::collections::HashMap;
-
-use reqwest::{Method, RequestBuilder, Response};
+use backbone::position::Position;
+use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
-use crate::kit::{Answer, BUYER_KEY, Client, DEADLINE, SELLER_KEY, Subscription, TestApp, on_both};
+use crate::kit::{Answer, BUYER_KEY, Backing, Client, Events, SELLER_KEY, Subscription, TestApp, on_both};
 
 on_both!(
     every_kind_of_operation_runs,
@@ -19,21 +17,7 @@ on_both!(
 const CHANGES: &str =
     "subscription($after: Position) { dealChanged(after: $after) { position deal { name } } }";
 
-/// The events of one response.
-struct Events {
-    response: Response,
-    text: String,
-}
-
 impl Events {
-    async fn open(request: RequestBuilder) -> Self {
-        let request = request.header("accept", "text/event-stream");
-        let response = request.send().await.expect("the gateway answers");
-        assert_eq!(response.status(), 200);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, text: String::new() }
-    }
-
     /// Subscribes to changes; `last`: the id of the last event seen.
     async fn changes(client: &Client, after: Option<&str>, last: Option<&str>) -> Self {
         let body = json!({ "query": CHANGES, "variables": { "after": after } });
@@ -43,28 +27,6 @@ impl Events {
             None => request,
         })
         .await
-    }
-
-    /// The next event's fields; `None` at the end of the stream. Comments are no events.
-    async fn next(&mut self) -> Option<HashMap<String, String>> {
-        loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let field = |line: &str| {
-                    let (name, value) = line.split_once(':')?;
-                    Some((name.to_owned(), value.trim_start().to_owned()))
-                };
-                let fields: HashMap<_, _> = event.lines().filter_map(field).collect();
-                self.text = rest.to_owned();
-                if fields.keys().any(|name| !name.is_empty()) {
-                    return Some(fields);
-                }
-                continue;
-            }
-            let chunk = timeout(DEADLINE, self.response.chunk()).await.expect("an event in time");
-            // A gateway that is killed leaves the response unfinished, which is an end all the same.
-            let chunk = chunk.ok().flatten()?;
-            self.text.push_str(std::str::from_utf8(&chunk).expect("text"));
-        }
     }
 
     /// The next event, which is a result, and its id.
@@ -198,4 +160,27 @@ async fn a_stream_ends_with_its_key_and_its_gateway(app: TestApp) {
     let mut drained = Events::changes(&app.client(BUYER_KEY), None, None).await;
     drained.next().await.expect("it has begun");
     let ((), ()) = tokio::join!(async { while drained.next().await.is_some() {} }, app.stop());
+}
+
+/// A client may come from a gateway that was ahead of this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_stream_tells_no_position_before_its_own() {
+    let app = TestApp::start(Backing::Embedded).await;
+    let seller = app.client(SELLER_KEY);
+    let bus = app.app.backends().bus.faults().expect("a bus inside the process");
+    bus.hold();
+    let ahead = seller.create("seen elsewhere").await["position"].as_str().expect("a position").to_owned();
+    let place = Position::decode(&ahead).expect("a position").order();
+    let mut events = Events::changes(&app.client(BUYER_KEY), None, Some(&ahead)).await;
+    seller.create("later").await;
+    bus.release();
+    loop {
+        let event = events.next().await.expect("the stream goes on");
+        let told = Position::decode(&event["id"]).expect("a position").order();
+        assert!(told >= place, "{told:?} after {place:?}");
+        if event.contains_key("event") {
+            break;
+        }
+    }
+    app.stop().await;
 }

@@ -1,16 +1,14 @@
 //! What breaks while the market is at work, and that nothing is lost and nothing happens twice.
 
-mod load;
-
 use std::time::Duration;
 
 use backbone::testkit::{Market, Proxy, Services, wait_until};
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::kit::{BUYER_KEY, Client, DEADLINE, Process, SELLER_KEY, UPDATE};
-use load::Load;
-use serde_json::json;
+use crate::kit::{BUYER_KEY, Client, DEADLINE, Process, SELLER_KEY, UPDATE, seed};
+use crate::load::{Load, Plan, Truth};
 
 /// A production market of its own servers, with a process for each role.
 struct Separate {
@@ -25,7 +23,7 @@ impl Separate {
     async fn start() -> Self {
         let services = Services::private().await;
         let market = services.market().await;
-        let process = |role| with_role(&market, role);
+        let process = |role| Process::of_role(&market, role, &[]);
         let started = Self {
             gateway: process("gateway"),
             seller: process("seller"),
@@ -40,26 +38,15 @@ impl Separate {
         started
     }
 
-    fn process(&self, role: &str) -> Process {
-        with_role(&self.market, role)
+    async fn load(&self) -> Load {
+        Load::start(Plan::small(&self.gateway.url())).await
     }
-}
 
-fn with_role(market: &Market, role: &str) -> Process {
-    let mut environment = market.environment().to_vec();
-    environment.push(("DEALWIRE_ROLES", role));
-    Process::spawn(&environment)
-}
-
-/// Makes the demo market.
-async fn seed(market: &Market) {
-    let seeded = tokio::process::Command::new(env!("CARGO_BIN_EXE_dealwire"))
-        .args(["seed", "--demo"])
-        .envs(market.environment())
-        .stdout(std::process::Stdio::null())
-        .status()
-        .await;
-    assert!(seeded.expect("the binary runs").success());
+    /// Ends a load and compares.
+    async fn finish(&self, mut load: Load) {
+        load.stop_writing().await;
+        load.finish(&Truth::of(&self.market).await).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +55,7 @@ async fn an_embedded_market_survives_kill_9() {
     let data_dir = folder.path().to_str().expect("a path of text");
     let mut process = Process::spawn(&[("DEALWIRE_DATA_DIR", data_dir)]);
     process.ready().await;
-    let load = Load::start(&process.url()).await;
+    let mut load = Load::start(Plan::small(&process.url())).await;
     for _ in 0..3 {
         load.run_for(40).await;
         process.kill().await;
@@ -76,13 +63,18 @@ async fn an_embedded_market_survives_kill_9() {
     }
     process.ready().await;
     load.run_for(40).await;
-    load.finish().await;
+    load.stop_writing().await;
+    process.end().await;
+    let truth = Truth::of_folder(folder.path()).await;
+    process.start();
+    process.ready().await;
+    load.finish(&truth).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_production_market_survives_kill_9_of_each_process() {
     let mut market = Separate::start().await;
-    let load = Load::start(&market.gateway.url()).await;
+    let load = market.load().await;
     for role in 0..3 {
         load.run_for(30).await;
         let process = match role {
@@ -95,15 +87,15 @@ async fn a_production_market_survives_kill_9_of_each_process() {
         process.ready().await;
     }
     load.run_for(30).await;
-    load.finish().await;
+    market.finish(load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_takes_over_from_a_projection_that_hangs() {
     let market = Separate::start().await;
-    let standby = market.process("buyer");
+    let standby = Process::of_role(&market.market, "buyer", &[]);
     standby.ready().await;
-    let load = Load::start(&market.gateway.url()).await;
+    let load = market.load().await;
     load.see(20).await;
     // Whichever advances, it is stopped in one of the turns; what it finds when it goes on is no longer its own.
     for hung in [&market.buyer, &standby, &market.buyer] {
@@ -112,7 +104,7 @@ async fn a_standby_takes_over_from_a_projection_that_hangs() {
         hung.resume().await;
         load.see(20).await;
     }
-    load.finish().await;
+    market.finish(load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,11 +114,7 @@ async fn a_lost_acknowledgement_is_found_though_others_wrote_meanwhile() {
     seed(&market).await;
     let proxy = Proxy::in_front_of(&market.nats_url).await;
     let nats_url = proxy.url(&market.nats_url);
-    let far: Vec<_> =
-        market.environment().into_iter().filter(|(name, _)| *name != "DEALWIRE_NATS_URL").collect();
-    let far = Process::spawn(
-        &[far, vec![("DEALWIRE_NATS_URL", &nats_url), ("DEALWIRE_ROLES", "gateway")]].concat(),
-    );
+    let far = Process::of_role(&market, "gateway", &[("DEALWIRE_NATS_URL", &nats_url)]);
     let near = Process::spawn(&market.environment());
     far.ready().await;
     near.ready().await;
@@ -171,7 +159,7 @@ async fn a_lost_acknowledgement_is_found_though_others_wrote_meanwhile() {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_may_die_under_load() {
     let market = Separate::start().await;
-    let load = Load::start(&market.gateway.url()).await;
+    let load = market.load().await;
     load.run_for(20).await;
 
     market.services.nats().kill();
@@ -192,13 +180,13 @@ async fn servers_may_die_under_load() {
     .await;
     market.services.postgres().restart().await;
     load.run_for(20).await;
-    load.finish().await;
+    market.finish(load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_may_be_away_for_ten_seconds() {
     let market = Separate::start().await;
-    let load = Load::start(&market.gateway.url()).await;
+    let load = market.load().await;
     load.run_for(20).await;
     market.services.redis().kill();
     // The load goes on meanwhile, and so do the pushes: the feed is polled.
@@ -208,7 +196,7 @@ async fn redis_may_be_away_for_ten_seconds() {
     }
     market.services.redis().restart().await;
     load.run_for(40).await;
-    load.finish().await;
+    market.finish(load).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,13 +2,17 @@
 
 mod app;
 mod client;
+mod events;
+mod party;
 mod process;
 mod socket;
 
-pub(crate) use app::{BUYER_KEY, Backing, SELLER_KEY, TestApp};
+pub(crate) use app::{Backing, TestApp};
 pub(crate) use client::{Answer, CREATE, Client, UPDATE};
-pub(crate) use process::Process;
-pub(crate) use socket::{Socket, Subscription};
+pub(crate) use events::Events;
+pub(crate) use party::{BUYER_KEY, Party, SELLER_KEY};
+pub(crate) use process::{Process, seed};
+pub(crate) use socket::{Buffer, DEALS, End, Socket, Subscription};
 
 use std::time::Duration;
 

@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::kit::{BUYER_KEY, CREATE, Client, DEADLINE, SELLER_KEY, Socket, Subscription, TestApp, on_both};
+use crate::kit::{
+    BUYER_KEY, Buffer, CREATE, Client, DEADLINE, SELLER_KEY, Socket, Subscription, TestApp, on_both,
+};
 
 on_both!(
     a_position_that_is_no_longer_kept_is_refused,
@@ -131,7 +133,7 @@ async fn a_key_holds_so_many_connections(app: TestApp) {
     let _other = Socket::open(&url, BUYER_KEY).await;
     sockets.pop();
     wait_until(DEADLINE, "its place is free again", async || {
-        Socket::try_open(&url, SELLER_KEY).await.is_some()
+        Socket::try_open(&url, SELLER_KEY, Buffer::Usual).await.is_ok()
     })
     .await;
     drop(sockets);
@@ -178,7 +180,8 @@ async fn a_reader_that_takes_nothing_is_closed_and_others_do_not_notice(app: Tes
     }
     let closed = "dealwire_sockets_closed_total{code=\"4290\"}";
     wait_until(DEADLINE, "its time is over", async || app.metric(closed).await == 1).await;
-    // What was on its way arrives, and then why there is no more.
+    // What was on its way arrives, and then why there is no more, whatever the reader has said meanwhile.
+    stalled.send(json!({ "type": "ping" })).await;
     assert_eq!(stalled.closed().await, 4290);
     seller.create("small").await;
     assert_eq!(other.next().await["deal"]["name"], "small");

@@ -1,6 +1,7 @@
 //! The gateway's tests at its public edge, over real sockets, on both kinds of backends, in one binary.
 
 mod kit;
+mod load;
 
 mod access;
 mod accounts;

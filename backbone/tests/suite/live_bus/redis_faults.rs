@@ -1,7 +1,5 @@
 //! The live bus while Redis dies, hangs, comes late or throws it out.
 
-use std::process::{Command, Stdio};
-
 use backbone::testkit::RedisServer;
 use tokio::time::{Instant, sleep};
 
@@ -91,7 +89,7 @@ async fn a_link_that_the_server_cuts_is_made_again() {
         let mut receiver = market.subscriber().await;
         let mut publisher = market.publisher.subscribe();
         expect(&mut publisher, BusEvent::Subscribed).await;
-        cut_clients(market.server(), kind);
+        market.server().command(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]).await;
         at_once(expect(&mut publisher, BusEvent::Disconnected)).await;
         at_once(expect(&mut receiver, BusEvent::Disconnected)).await;
         goes_on(&market, &mut receiver).await;
@@ -153,13 +151,4 @@ async fn the_link_ends_with_the_second_stage_and_says_so() {
     assert!(began.elapsed() < GRACE, "the link held up the shutdown");
     expect(&mut receiver, BusEvent::Disconnected).await;
     refused(&market.publisher).await;
-}
-
-fn cut_clients(server: &RedisServer, kind: &str) {
-    let url = server.url();
-    let cut = Command::new("redis-cli")
-        .args(["-u", &url, "client", "kill", "type", kind, "skipme", "yes"])
-        .stdout(Stdio::null())
-        .status();
-    assert!(cut.expect("redis-cli runs").success());
 }

@@ -10,10 +10,6 @@ use tempfile::TempDir;
 
 use super::{Client, DEADLINE, Socket};
 
-/// Keys of the demo market.
-pub(crate) const SELLER_KEY: &str = "some-secret-api-key";
-pub(crate) const BUYER_KEY: &str = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc";
-
 /// Which backends an app stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backing {
@@ -88,10 +84,7 @@ impl TestApp {
 
     /// What a metric without labels, or with just these, stands at; 0 when it is not there yet.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
-        let metrics = Client::new(&self.url(), None).rest(reqwest::Method::GET, "/metrics", None).await;
-        let serde_json::Value::String(text) = metrics.body else { panic!("metrics are text") };
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0, |value| value.trim().parse().expect("a number"))
+        Client::new(&self.url(), None).metric(name).await.expect("the app answers")
     }
 
     /// Waits until every part is up.

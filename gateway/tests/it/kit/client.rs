@@ -1,5 +1,7 @@
 //! A client of GraphQL over HTTP and of REST.
 
+use std::time::Duration;
+
 use gateway::commands::install_tls_provider;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -83,6 +85,15 @@ impl Client {
             None => request,
         };
         Answer::read(request.send().await.expect("the gateway answers")).await
+    }
+
+    /// What a metric without labels, or with just these, stands at; 0 when it is not there yet, `None` when nobody
+    /// answers.
+    pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
+        let request = self.request(Method::GET, "/metrics").timeout(Duration::from_secs(2));
+        let text = request.send().await.ok()?.text().await.ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Some(line.map_or(0, |value| value.trim().parse().expect("a number")))
     }
 
     /// Creates a deal with this name; its payload: `deal { … }` and `position`.

@@ -3,11 +3,22 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use backbone::testkit::{Port, wait_until};
+use backbone::testkit::{Market, Port, wait_until};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::{Client, DEADLINE};
+
+/// Makes the demo market on servers.
+pub(crate) async fn seed(market: &Market) {
+    let seeded = Command::new(env!("CARGO_BIN_EXE_dealwire"))
+        .args(["seed", "--demo"])
+        .envs(market.environment())
+        .stdout(Stdio::null())
+        .status()
+        .await;
+    assert!(seeded.expect("the binary runs").success());
+}
 
 /// One `dealwire serve`, killed when dropped.
 pub(crate) struct Process {
@@ -25,14 +36,19 @@ impl Process {
         process
     }
 
+    /// Starts one with a role in a market; `more` settings win over the market's.
+    pub(crate) fn of_role(market: &Market, role: &str, more: &[(&str, &str)]) -> Self {
+        Self::spawn(&[&market.environment()[..], &[("DEALWIRE_ROLES", role)], more].concat())
+    }
+
     /// Starts it again, on the same port.
     pub(crate) fn start(&mut self) {
         let child = Command::new(env!("CARGO_BIN_EXE_dealwire"))
             .arg("serve")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("DEALWIRE_LISTEN", self.port.addr().to_string())
             .env("DEALWIRE_LOG", "warn")
             .env("DEALWIRE_DRAIN_SECONDS", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env("DEALWIRE_LISTEN", self.port.addr().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)
@@ -48,7 +64,17 @@ impl Process {
 
     /// Asks it to end (SIGTERM), and waits until it has.
     pub(crate) async fn end(&mut self) {
+        self.ask_to_end().await;
+        self.ended().await;
+    }
+
+    /// Asks it to end (SIGTERM).
+    pub(crate) async fn ask_to_end(&self) {
         self.signal("TERM").await;
+    }
+
+    /// Waits until it has ended, which must be well.
+    pub(crate) async fn ended(&mut self) {
         let mut child = self.child.take().expect("it runs");
         let ended = timeout(DEADLINE, child.wait()).await.expect("it ends in time");
         assert!(ended.expect("it can be waited for").success());
@@ -85,6 +111,11 @@ impl Process {
 
     /// Waits until it is ready.
     pub(crate) async fn ready(&self) {
-        wait_until(DEADLINE, "the process is ready", async || self.ready_status().await == 200).await;
+        self.ready_within(DEADLINE).await;
+    }
+
+    /// As [`Process::ready`], while what it needs may be away.
+    pub(crate) async fn ready_within(&self, time: Duration) {
+        wait_until(time, "the process is ready", async || self.ready_status().await == 200).await;
     }
 }
