@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use backbone::lifecycle::Lifecycle;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 /// The part of the drain time in which connections end; the rest is for what they were doing.
 const ENDING: f64 = 0.8;
@@ -31,6 +32,11 @@ impl Connections {
     /// How often something is said on a quiet one.
     pub fn ping(&self) -> Duration {
         self.ping
+    }
+
+    /// Cancelled when nothing is waited for any more.
+    pub fn stopping(&self) -> CancellationToken {
+        self.lifecycle.stopping()
     }
 
     /// Runs one, apart from all others.

@@ -336,10 +336,15 @@ impl Session {
         }
     }
 
+    /// Says why it is over, and waits for the client to have heard it: what a client says to a connection that is gone
+    /// resets it, and the reason is lost with all that was on its way.
     async fn end(&mut self, code: CloseCode, reason: &str) {
         self.sockets.closed.get_or_create(&[("code", code.code())]).inc();
         let frame = CloseFrame { code: code.code(), reason: reason.into() };
-        let _gone = timeout(WRITE, self.socket.send(Message::Close(Some(frame)))).await;
+        let (socket, stopping) = (&mut self.socket, self.sockets.connections.stopping());
+        let _gone = timeout(WRITE, socket.send(Message::Close(Some(frame)))).await;
+        let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
+        let _gone = stopping.run_until_cancelled(timeout(WRITE, answered)).await;
     }
 
     async fn close(&mut self, code: CloseCode) -> Result<(), Ended> {
