@@ -10,7 +10,7 @@ use crate::kit::{End, Party, Process, seed};
 use crate::load::{Habit, Load, Plan, ReaderPlan, Truth, WriterPlan};
 
 const SOCKETS: usize = 400;
-const STREAMS: usize = 100;
+const STREAMS: usize = 200;
 /// The time that the gateway has.
 const DRAIN: Duration = Duration::from_secs(5);
 const PARTS: usize = 5;
@@ -46,6 +46,8 @@ async fn a_gateway_that_ends_sends_its_clients_away_evenly() {
     };
     evenly(sockets.iter().map(|ends| closed(ends, End::Closed(1012))).collect());
     evenly(streams.iter().map(|ends| closed(ends, End::Broken)).collect());
+    ending.start();
+    ending.ready().await;
     load.stop_writing().await;
     load.finish(&Truth::of(&market).await).await;
 }

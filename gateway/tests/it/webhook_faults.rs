@@ -74,12 +74,20 @@ async fn counts(buyer: &Client) -> Option<(u64, u64)> {
 
 /// Every deal that the buyer sees, with its version.
 async fn versions(buyer: &Client) -> HashMap<String, u64> {
-    let data = buyer.data("{ dealsForBuyer(first: 100) { nodes { id version } } }", json!({})).await;
-    let nodes = data["dealsForBuyer"]["nodes"].as_array().expect("nodes").clone();
-    let read = |node: &Value| {
-        (node["id"].as_str().expect("an id").to_owned(), node["version"].as_u64().expect("a version"))
-    };
-    nodes.iter().map(read).collect()
+    let query = "query($after: String) { dealsForBuyer(first: 100, after: $after) {
+        nodes { id version } pageInfo { hasNextPage endCursor } } }";
+    let (mut versions, mut after) = (HashMap::new(), Value::Null);
+    loop {
+        let page = buyer.data(query, json!({ "after": after })).await["dealsForBuyer"].take();
+        for node in page["nodes"].as_array().expect("nodes") {
+            let id = node["id"].as_str().expect("an id").to_owned();
+            versions.insert(id, node["version"].as_u64().expect("a version"));
+        }
+        if page["pageInfo"]["hasNextPage"] == false {
+            return versions;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
 }
 
 /// What came, checked: the versions of each deal, and how many calls were made more than once.

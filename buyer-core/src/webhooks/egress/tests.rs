@@ -1,3 +1,5 @@
+//! The guard range by range, spelling by spelling.
+
 use super::*;
 
 const STRICT: Egress = Egress { allow_http: false, allow_nets: Vec::new() };

@@ -1,3 +1,5 @@
+//! The whole schedule, receivers' wishes, the breaker and the end of patience.
+
 use super::super::outcome::ErrorClass;
 use super::*;
 

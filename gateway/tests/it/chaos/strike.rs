@@ -6,7 +6,7 @@ use std::time::Duration;
 use backbone::lifecycle::Lifecycle;
 use backbone::live_bus::{BusEvent, BusReceiver, LiveBus};
 use backbone::telemetry::Metrics;
-use backbone::testkit::{Direction, wait_until};
+use backbone::testkit::{Direction, Proxy, wait_until};
 use buyer_core::announce::Announcement;
 use tokio::time::{sleep, timeout};
 
@@ -64,10 +64,7 @@ impl Market {
             Fault::GatewayDrained(which, away) => self.gateways[which].drain(away, load).await,
             Fault::ClientsCut(which, bytes) => self.gateways[which].cut_clients(bytes, load).await,
             Fault::ClientsDelayed(which, delay, time) => {
-                let front = &self.gateways[which].front;
-                front.delay(delay);
-                last(time).await;
-                front.restore().await;
+                self.gateways[which].delay_clients(delay, time).await;
             }
             Fault::ClientsHeld(which, time, after) => self.gateways[which].hold_clients(time, after).await,
             Fault::ReadersStalled => self.stall_readers(load).await,
@@ -129,6 +126,7 @@ impl Market {
         self.services.postgres().restart().await;
     }
 
+    /// What is held is a link that is in use.
     async fn hold_link(&self, which: Which, link: Link, time: Duration) {
         let gateway = &self.gateways[which];
         let proxy = match link {
@@ -136,6 +134,7 @@ impl Market {
             Link::Nats => &gateway.to_nats,
             Link::BuyerDatabase => &gateway.to_buyer_database,
         };
+        in_use(proxy).await;
         proxy.half_open();
         last(time).await;
         proxy.restore().await;
@@ -220,7 +219,15 @@ impl Gateway {
         wait_until(PATIENCE, "readers are cut off", async || load.ended(End::Broken) > broken).await;
     }
 
+    async fn delay_clients(&self, delay: Duration, time: Duration) {
+        in_use(&self.front).await;
+        self.front.delay(delay);
+        last(time).await;
+        self.front.restore().await;
+    }
+
     async fn hold_clients(&self, time: Duration, after: After) {
+        in_use(&self.front).await;
         self.front.half_open();
         last(time).await;
         if after == After::Reset {
@@ -228,6 +235,10 @@ impl Gateway {
         }
         self.front.restore().await;
     }
+}
+
+async fn in_use(link: &Proxy) {
+    wait_until(PATIENCE, "the link is in use", async || link.connections() > 0).await;
 }
 
 async fn kill(process: &mut Process, away: Duration) {

@@ -7,6 +7,7 @@ use buyer_core::webhooks::dispatcher::Limits;
 use buyer_core::webhooks::egress::Egress;
 use buyer_core::webhooks::seal::SealKey;
 use gateway::app::App;
+use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::settings::{Config, Demo, Mode, Roles, WebhookConfig};
 use tempfile::TempDir;
@@ -30,6 +31,7 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// With the demo market, ready.
     pub(crate) async fn start(backing: Backing) -> Self {
+        install_tls_provider();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let market = match backing {
             Backing::Embedded => None,
