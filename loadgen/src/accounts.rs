@@ -61,11 +61,15 @@ impl Target {
         if self.admin_key.is_none() && sockets <= MOST {
             return Ok(Keys(vec![self.buyer_key.clone()]));
         }
-        let admin = self.admin()?;
-        let mut http = Http::open(admin.address).await?;
-        let viewer = http.ask(&self.request(&self.seller_key, VIEWER, &json!({}))).await?;
-        let seller: Uuid = text(&viewer["viewer"]["id"])?.parse()?;
+        let (admin, seller) = (self.admin()?, self.seller().await?);
         admin.buyers_of(sockets, |_| seller).await
+    }
+
+    /// Whose deals are made.
+    pub(crate) async fn seller(&self) -> Result<Uuid, Failed> {
+        let mut http = Http::open(address(&self.url)?).await?;
+        let viewer = http.ask(&self.request(&self.seller_key, VIEWER, &json!({}))).await?;
+        Ok(text(&viewer["viewer"]["id"])?.parse()?)
     }
 }
 
@@ -78,6 +82,19 @@ impl Admin<'_> {
         in_shares(self.address, MAKERS, count, make).await
     }
 
+    /// A seller of that name.
+    pub(crate) async fn seller(&self, name: &str) -> Result<Uuid, Failed> {
+        self.account(&mut Http::open(self.address).await?, CREATE_SELLER, name).await
+    }
+
+    /// Keys of so many buyers, who are called that and a number, and see the deals of one seller.
+    pub(crate) async fn buyers(&self, name: &str, count: usize, seller: Uuid) -> Result<Vec<String>, Failed> {
+        let make = async |http: &mut Http, number: usize| {
+            self.buyer(http, &format!("{name} {number}"), vec![seller]).await
+        };
+        in_shares(self.address, MAKERS, count, make).await
+    }
+
     /// Keys for so many sockets, of buyers who see the deals of the sellers that their sockets want.
     pub(crate) async fn buyers_of(
         &self,
@@ -85,14 +102,10 @@ impl Admin<'_> {
         wanted: impl Fn(usize) -> Uuid,
     ) -> Result<Keys, Failed> {
         let make = async |http: &mut Http, number: usize| {
-            let buyer = self.account(http, CREATE_BUYER, &format!("loadgen buyer {number}")).await?;
             let mut sellers: Vec<Uuid> =
                 (number * PER_KEY..sockets.min((number + 1) * PER_KEY)).map(&wanted).collect();
             sellers.dedup();
-            for seller in sellers {
-                self.ask(http, GRANT, &json!({ "buyer": buyer, "seller": seller })).await?;
-            }
-            self.issue_key(http, buyer).await
+            self.buyer(http, &format!("loadgen buyer {number}"), sellers).await
         };
         Ok(Keys(in_shares(self.address, MAKERS, sockets.div_ceil(PER_KEY).max(1), make).await?))
     }
@@ -100,6 +113,15 @@ impl Admin<'_> {
     /// A key of an account.
     pub(crate) async fn key(&self, account: Uuid) -> Result<String, Failed> {
         self.issue_key(&mut Http::open(self.address).await?, account).await
+    }
+
+    /// A key of a buyer who sees the deals of those sellers.
+    async fn buyer(&self, http: &mut Http, name: &str, sellers: Vec<Uuid>) -> Result<String, Failed> {
+        let buyer = self.account(http, CREATE_BUYER, name).await?;
+        for seller in sellers {
+            self.ask(http, GRANT, &json!({ "buyer": buyer, "seller": seller })).await?;
+        }
+        self.issue_key(http, buyer).await
     }
 
     async fn issue_key(&self, http: &mut Http, account: Uuid) -> Result<String, Failed> {

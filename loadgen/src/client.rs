@@ -31,8 +31,14 @@ async fn connect_narrow(address: SocketAddr) -> Result<TcpStream, Failed> {
     Ok(socket.connect(address).await?)
 }
 
-/// Reads up to the end of a response's head; what it returns begins with the head and may hold more.
-async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize, Failed> {
+/// The value of a header, by its name in any case.
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let named = |line: &'a str| line.split_once(':').filter(|(found, _)| found.eq_ignore_ascii_case(name));
+    head.lines().find_map(named).map(|(_, value)| value.trim())
+}
+
+/// Reads up to the end of a message's head, and tells where that is; the buffer begins with the head and may hold more.
+pub(crate) async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize, Failed> {
     use tokio::io::AsyncReadExt;
     let mut looked = 0;
     loop {
@@ -42,7 +48,7 @@ async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize
         }
         looked = buffer.len();
         if stream.read_buf(buffer).await? == 0 {
-            return Err("the server closed the connection".into());
+            return Err("the other side closed the connection".into());
         }
     }
 }

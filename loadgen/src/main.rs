@@ -54,6 +54,9 @@ enum Command {
     Idle(scenario::idle::Idle),
     /// Sockets that come back from a position far behind
     Resume(scenario::resume::Resume),
+    /// Changes to endpoints that buyers registered, called by a dispatcher: steady, drained, beside others that hang or
+    /// are dead
+    Webhooks(scenario::webhooks::Webhooks),
     /// How fast a projection follows the log, watched in its metrics until it has caught up
     Project(scenario::project::Project),
     /// A bare server to compare with; started by the other commands
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
                 Command::Interest(scenario) => scenario.run(&target).await,
                 Command::Idle(scenario) => scenario.run(&target).await,
                 Command::Resume(scenario) => scenario.run(&target).await,
+                Command::Webhooks(scenario) => scenario.run(&target).await,
                 Command::Project(scenario) => scenario.run(&target).await,
                 Command::Limit(limit) => limit.serve().await,
             }

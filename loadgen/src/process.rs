@@ -9,7 +9,7 @@ use crate::Failed;
 const TICKS: u64 = 100;
 
 /// A process.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process(u32);
 
 impl Process {

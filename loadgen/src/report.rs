@@ -41,7 +41,8 @@ impl Run {
         self.client_cpu.as_secs_f64() * 1e6 / self.count.max(1) as f64
     }
 
-    fn quantile(&self, quantile: f64) -> f64 {
+    /// In milliseconds.
+    pub(crate) fn quantile(&self, quantile: f64) -> f64 {
         self.latencies.value_at_quantile(quantile) as f64 / 1e3
     }
 }
@@ -116,7 +117,11 @@ pub(crate) fn print_beside(what: &str, alone: &Runs, beside: &Runs) {
     print_table(what, &[alone, beside]);
     let times = |of: &dyn Fn(&Run) -> f64| beside.median(of) / alone.median(of);
     let (cpu, p99) = (times(&Run::server_micros), times(&|run| run.quantile(0.99)));
-    println!("{:<16} {cpu:>8.2} times the server CPU, {p99:.2} times the p99", "ratio");
+    let rate = times(&Run::rate);
+    println!(
+        "{:<16} {cpu:>8.2} times the server CPU, {p99:.2} times the p99, {rate:.2} times the rate",
+        "ratio"
+    );
 }
 
 fn print_table(what: &str, runs: &[&Runs]) {

@@ -10,6 +10,7 @@ pub(crate) mod project;
 pub(crate) mod query;
 pub(crate) mod resume;
 pub(crate) mod stalled;
+pub(crate) mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::{connect, read_head};
+use super::{connect, header, read_head};
 use crate::Failed;
 
 /// A connection that is kept alive.
@@ -56,13 +56,8 @@ impl Http {
         let body_at = read_head(&mut self.stream, &mut self.buffer).await?;
         let head = std::str::from_utf8(&self.buffer[..body_at])?;
         let success = head.split(' ').nth(1).is_some_and(|status| status.starts_with('2'));
-        let length: usize = head
-            .lines()
-            .find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
-            })
-            .ok_or("an answer without content-length")?;
+        let length: usize =
+            header(head, "content-length").ok_or("an answer without content-length")?.parse()?;
         if !success {
             return Err(head.lines().next().unwrap_or_default().to_owned().into());
         }

@@ -16,7 +16,7 @@ impl Marker {
 
     /// The number and the microseconds. It is looked for first where the last one stood, which `place` keeps: texts of
     /// one subscription are alike, and to search each costs more than to read it.
-    pub(super) fn read(text: &[u8], place: &mut usize) -> Option<(u64, u64)> {
+    pub(in crate::scenario) fn read(text: &[u8], place: &mut usize) -> Option<(u64, u64)> {
         let digits = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
         if !text.get(*place..*place + Self::LENGTH).is_some_and(Self::is_one) {
             *place = text.windows(Self::LENGTH).position(Self::is_one)?;
