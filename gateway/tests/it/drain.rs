@@ -55,7 +55,7 @@ async fn a_gateway_that_ends_sends_its_clients_away_evenly() {
 fn plan(ending: &Process, staying: &Process) -> Plan {
     let gateways = vec![ending.url(), staying.url()];
     let reader = |habit, number: usize| {
-        let party = if number % 2 == 0 { Party::Buyer } else { Party::Seller };
+        let party = if number.is_multiple_of(2) { Party::Buyer } else { Party::Seller };
         ReaderPlan::new(party, habit, &gateways)
     };
     let sockets = (0..SOCKETS).map(|number| reader(Habit::Socket, number));
