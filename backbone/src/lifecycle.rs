@@ -5,17 +5,17 @@
 //! (links that the others need until they are done) skip stage one.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::future::{Future, pending};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use prometheus_client::metrics::counter::Counter;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,10 +33,9 @@ pub struct Lifecycle(Arc<Inner>);
 struct Inner {
     draining: CancellationToken,
     stopping: CancellationToken,
-    aborting: CancellationToken,
     work: TaskTracker,
     support: TaskTracker,
-    running: Mutex<BTreeMap<&'static str, usize>>,
+    running: Mutex<Running>,
     first_failure: OnceLock<Failure>,
     detached_panics: Counter,
 }
@@ -61,7 +60,6 @@ impl Lifecycle {
         Self(Arc::new(Inner {
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
-            aborting: CancellationToken::new(),
             work: TaskTracker::new(),
             support: TaskTracker::new(),
             running: Mutex::default(),
@@ -77,8 +75,7 @@ impl Lifecycle {
         name: &'static str,
         future: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
-        let task = self.clone().supervise(name, future);
-        self.0.work.spawn(task);
+        self.start(&self.0.work, name, self.clone().supervise(name, future));
     }
 
     /// Runs a part that the others need until they are done, such as a link to a server: it is not awaited in
@@ -88,8 +85,7 @@ impl Lifecycle {
         name: &'static str,
         future: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
-        let task = self.clone().supervise(name, future);
-        self.0.support.spawn(task);
+        self.start(&self.0.support, name, self.clone().supervise(name, future));
     }
 
     /// Runs something whose failure is its own, such as one connection. It is awaited in stage one; its panic is
@@ -99,8 +95,8 @@ impl Lifecycle {
         // Each wrapper around it would hold it twice, where it came from and where it is awaited, and connections are
         // many.
         let future = Box::pin(future);
-        self.0.work.spawn(async move {
-            if let Err(panic) = lifecycle.run(name, future).await {
+        self.start(&self.0.work, name, async move {
+            if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
                 lifecycle.0.detached_panics.inc();
                 tracing::error!(task = name, panic = text_of(&*panic), "a detached task panicked");
             }
@@ -165,7 +161,7 @@ impl Lifecycle {
         self.0.stopping.cancel();
         if !self.all_end_within(STOPPING).await {
             let stuck = self.running();
-            self.0.aborting.cancel();
+            lock(&self.0.running).abort();
             self.all_end_within(ABORTING).await;
             self.fail(&stuck, format!("still running {STOPPING:?} after it was told to stop"));
         }
@@ -188,30 +184,26 @@ impl Lifecycle {
         name: &'static str,
         future: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
-        match self.run(name, future).await {
-            Ok(None | Some(Ok(()))) => {}
-            Ok(Some(Err(error))) => self.fail(name, error.to_string()),
+        match AssertUnwindSafe(future).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.fail(name, error.to_string()),
             Err(panic) => self.fail(name, format!("panicked: {}", text_of(&*panic))),
         }
     }
 
-    /// `None` when the task was aborted.
-    async fn run<T>(
+    fn start(
         &self,
+        tracker: &TaskTracker,
         name: &'static str,
-        future: impl Future<Output = T>,
-    ) -> Result<Option<T>, Box<dyn Any + Send>> {
-        let _running = Running::enter(&self.0.running, name);
-        // In a set of its own, so that waking the task does not visit the token, which all tasks share.
-        let mut aborted = FuturesUnordered::from_iter([self.0.aborting.clone().cancelled_owned()]);
-        let abortable = async {
-            tokio::select! {
-                biased;
-                Some(()) = aborted.next() => None,
-                output = future => Some(output),
-            }
-        };
-        AssertUnwindSafe(abortable).catch_unwind().await
+        future: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let number = lock(&self.0.running).enter(name);
+        let ended = Ended { inner: Arc::clone(&self.0), number };
+        let task = tracker.spawn(async move {
+            let _ended = ended;
+            future.await;
+        });
+        lock(&self.0.running).abort_by(number, task.abort_handle());
     }
 
     fn fail(&self, task: &str, why: String) {
@@ -222,34 +214,61 @@ impl Lifecycle {
     }
 
     fn running(&self) -> String {
-        let running = lock(&self.0.running);
-        let named: Vec<String> = running.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        let mut count = BTreeMap::<&str, usize>::new();
+        for task in lock(&self.0.running).tasks.values() {
+            *count.entry(task.name).or_default() += 1;
+        }
+        let named: Vec<String> = count.iter().map(|(name, count)| format!("{name} ({count})")).collect();
         named.join(", ")
     }
 }
 
-/// Counts a task under its name while it lives.
-struct Running<'a> {
-    all: &'a Mutex<BTreeMap<&'static str, usize>>,
-    name: &'static str,
+/// The tasks that have not ended, by number.
+#[derive(Default)]
+struct Running {
+    tasks: HashMap<u64, Task>,
+    last: u64,
+    /// Whoever comes from now on is aborted too.
+    aborting: bool,
 }
 
-impl<'a> Running<'a> {
-    fn enter(all: &'a Mutex<BTreeMap<&'static str, usize>>, name: &'static str) -> Self {
-        *lock(all).entry(name).or_default() += 1;
-        Self { all, name }
+struct Task {
+    name: &'static str,
+    /// None for the moment in which it is spawned.
+    abort: Option<AbortHandle>,
+}
+
+impl Running {
+    fn enter(&mut self, name: &'static str) -> u64 {
+        self.last += 1;
+        self.tasks.insert(self.last, Task { name, abort: None });
+        self.last
+    }
+
+    /// A task that has ended already is not there any more.
+    fn abort_by(&mut self, number: u64, handle: AbortHandle) {
+        let Some(task) = self.tasks.get_mut(&number) else { return };
+        if self.aborting {
+            handle.abort();
+        }
+        task.abort = Some(handle);
+    }
+
+    fn abort(&mut self) {
+        self.aborting = true;
+        self.tasks.values().filter_map(|task| task.abort.as_ref()).for_each(AbortHandle::abort);
     }
 }
 
-impl Drop for Running<'_> {
+/// Held by a task until it ends, however it does.
+struct Ended {
+    inner: Arc<Inner>,
+    number: u64,
+}
+
+impl Drop for Ended {
     fn drop(&mut self) {
-        let mut all = lock(self.all);
-        if let Some(count) = all.get_mut(self.name) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(self.name);
-            }
-        }
+        lock(&self.inner.running).tasks.remove(&self.number);
     }
 }
 

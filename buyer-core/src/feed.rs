@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use backbone::contract::{Deal, DealField, Previous};
 use backbone::ids::{BuyerId, SellerId};
-use backbone::position::Sequence;
+use backbone::position::{Epoch, Position, Sequence};
 use backbone::projection::Place;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,11 @@ impl Change {
     /// What orders changes.
     pub fn order(&self) -> (Sequence, u16) {
         (self.sequence, self.index)
+    }
+
+    /// Where it stands in this log.
+    pub fn position(&self, epoch: Epoch) -> Position {
+        Position { epoch, sequence: self.sequence, index: self.index }
     }
 }
 

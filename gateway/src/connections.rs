@@ -34,6 +34,11 @@ impl Connections {
         self.ping
     }
 
+    /// A new connection's place among the others: what all of them do sometime is spread by it.
+    pub fn seat(&self) -> Seat {
+        Seat { connections: self.clone(), share: share(self.seats.fetch_add(1, Ordering::Relaxed)) }
+    }
+
     /// Cancelled when nothing is waited for any more.
     pub fn stopping(&self) -> CancellationToken {
         self.lifecycle.stopping()
@@ -43,12 +48,26 @@ impl Connections {
     pub fn spawn(&self, name: &'static str, connection: impl Future<Output = ()> + Send + 'static) {
         self.lifecycle.spawn_detached(name, connection);
     }
+}
+
+/// One connection's place among all.
+pub struct Seat {
+    connections: Connections,
+    share: f64,
+}
+
+impl Seat {
+    /// After how long it is pinged first, half the usual time or more: those that came together are not pinged together.
+    pub fn first_ping(&self) -> Duration {
+        self.connections.ping.mul_f64(1.0 - self.share / 2.0)
+    }
 
     /// Waits until the process ends and this connection's turn has come: each has its own, spread evenly over the
     /// drain time, so that clients do not all come back elsewhere at once.
-    pub fn end(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (draining, stopping) = (self.lifecycle.draining(), self.lifecycle.stopping());
-        let turn = self.drain.mul_f64(ENDING * share(self.seats.fetch_add(1, Ordering::Relaxed)));
+    pub fn end(&self) -> impl Future<Output = ()> + Send + use<> {
+        let Connections { lifecycle, drain, .. } = &self.connections;
+        let (draining, stopping) = (lifecycle.draining(), lifecycle.stopping());
+        let turn = drain.mul_f64(ENDING * self.share);
         async move {
             let turn = async {
                 draining.cancelled().await;

@@ -39,20 +39,25 @@ export async function startGateway(binary) {
     end,
     /** Creates a deal of this name over HTTP; its position. */
     async create(name) {
-      const response = await fetch(`http://${address}/graphql`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'x-api-key': SELLER },
-        body: JSON.stringify(creation(name)),
-      });
-      const { data, errors } = await response.json();
-      assert.equal(errors, undefined, JSON.stringify(errors));
-      return data.createDeal.position;
+      return (await execute(`http://${address}`, SELLER, creation(name))).createDeal.position;
     },
     async stop() {
       await end('SIGTERM');
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+/** Executes a request over HTTP; its data. */
+export async function execute(origin, key, request) {
+  const response = await fetch(`${origin}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-api-key': key },
+    body: JSON.stringify(request),
+  });
+  const { data, errors } = await response.json();
+  assert.equal(errors, undefined, JSON.stringify(errors));
+  return data;
 }
 
 /** The mutation that creates a deal of this name. */
@@ -88,7 +93,7 @@ export function limitTime() {
   }, PATIENCE).unref();
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

@@ -6,14 +6,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+import { BUYER, SELLER, creation, execute, freePort, limitTime } from './gateway.mjs';
+
+limitTime();
 const origin = new URL(process.argv[2]).origin;
 const PATIENCE = AbortSignal.timeout(60_000);
-const SELLER = 'some-secret-api-key';
-const BUYER = '90d57fe0-0fa1-4dae-a51c-917cc82bcddc';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 const ofRust = readme.match(/```rust\n(.*?)```/s)[1].trim();
@@ -25,23 +25,7 @@ mkdirSync(folder, { recursive: true });
 const script = new URL('receiver.mjs', folder);
 writeFileSync(script, ofNode);
 
-async function graphql(key, query, variables) {
-  const headers = { 'content-type': 'application/json', 'x-api-key': key };
-  const body = JSON.stringify({ query, variables });
-  const response = await fetch(`${origin}/graphql`, { method: 'POST', headers, body, signal: PATIENCE });
-  const { data, errors } = await response.json();
-  assert.equal(errors, undefined, JSON.stringify(errors));
-  return data;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+const graphql = (key, query, variables) => execute(origin, key, { query, variables });
 
 async function listens(endpoint) {
   try {
@@ -72,8 +56,7 @@ for (const [what, command] of [
   assert.equal((await fetch(endpoint, { method: 'POST', headers: forged, body: '{}', signal: PATIENCE })).status, 401);
 
   const name = `called in ${what} – „ümlaut“`;
-  const input = { name, totalPrice: 100, currency: 'GBP', items: [{ name: 'item', price: 100 }] };
-  await graphql(SELLER, 'mutation($input: CreateDealInput!) { createDeal(input: $input) { position } }', { input });
+  await execute(origin, SELLER, creation(name));
   const line = (await printed.next()).value;
   const [id, body] = [line.slice(0, line.indexOf(' ')), JSON.parse(line.slice(line.indexOf(' ') + 1))];
   assert.deepEqual([body.type, body.data.deal.name], ['deal.created', name]);

@@ -150,9 +150,10 @@ pub(crate) async fn write(
     for (_, webhook) in &owed {
         shifts.add(*webhook, DeliveryState::Pending, 1);
     }
-    shifts.write(db, tx).await?;
     let (messages, deliveries) = rows(epoch, now, changes, &owed);
     write_messages(db, tx, epoch, &messages).await?;
+    // From here on no outcome of these endpoints is recorded: as late as can be.
+    shifts.write(db, tx).await?;
     write_deliveries(db, tx, now, &deliveries).await?;
     Ok(shifts.webhooks())
 }

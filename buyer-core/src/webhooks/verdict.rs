@@ -30,10 +30,7 @@ pub const BREAKER_HOLD: Duration = Duration::from_mins(1);
 /// An endpoint that fails for so long is called no more.
 const PATIENCE: Duration = Duration::from_hours(5 * 24);
 
-/// A receiver's wish to wait counts from here …
-const SHORTEST_WISH: Duration = Duration::from_secs(1);
-
-/// … to here.
+/// A receiver's wish to be left alone counts up to here.
 const LONGEST_WISH: Duration = Duration::from_hours(24);
 
 /// What is waited when the trouble was ours.
@@ -110,8 +107,10 @@ pub fn judge(
         Some(_) => {
             let wish = wished(outcome, now);
             let wait = usize::try_from(standing.tries).ok().and_then(|tries| WAITS.get(tries));
+            // A wish lengthens a wait. Were it to shorten one, a receiver that says "in a second" to all it cannot take
+            // would spend every try within seconds.
             let delivery = match wait {
-                Some(wait) => Next::Again(after(now, wish.unwrap_or_else(|| jitter(*wait)))),
+                Some(wait) => Next::Again(after(now, jitter(*wait).max(wish.unwrap_or_default()))),
                 None => Next::Dead,
             };
             Verdict { delivery, endpoint: failed(standing, wish, now) }
@@ -139,8 +138,7 @@ fn wished(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
             Duration::from_micros(u64::try_from(micros).unwrap_or(0))
         }
     };
-    // A wish for no wait at all would spend every try at once.
-    Some(wish.clamp(SHORTEST_WISH, LONGEST_WISH))
+    Some(wish.min(LONGEST_WISH))
 }
 
 fn after(time: Timestamp, wait: Duration) -> Timestamp {

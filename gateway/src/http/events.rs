@@ -135,7 +135,7 @@ impl Events {
 
 /// Until the key is revoked, or the gateway ends and this connection's turn has come.
 fn end(connections: &Connections, principal: &Principal) -> impl Future<Output = ()> + Send + 'static {
-    let (revoked, ended) = (principal.revoked(), connections.end());
+    let (revoked, ended) = (principal.revoked(), connections.seat().end());
     async move {
         tokio::select! {
             () = revoked.cancelled() => {}

@@ -16,7 +16,7 @@ use super::access_book::AccessBook;
 use super::history::{Asked, Found, History, Stopped};
 use super::interest::{Interest, Registration, Topic};
 use super::rendered::Rendered;
-use super::ring::{Ring, SLICE, Slice};
+use super::ring::{Changes, Ring, SLICE, Slice};
 use crate::error::{Code, Problem};
 
 /// Memory for changes; a reader further behind reads the table.
@@ -51,7 +51,7 @@ pub(super) struct FeedMetrics {
 /// What a reader finds after its place.
 pub(super) enum Read {
     /// These changes, and the place that they lead to.
-    Changes(Vec<Arc<Change>>, Place),
+    Changes(Changes, Place),
     /// Older than the ring, which begins after this event.
     Behind(u64),
     /// The feed has not been read yet.

@@ -17,7 +17,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use super::Place;
-use super::ring::{SLICE, weight};
+use super::ring::{Changes, SLICE, weight};
 use crate::error::{Code, Problem};
 
 /// Sequences in a block.
@@ -51,7 +51,7 @@ struct Block {
 }
 
 /// Changes, and the place that they lead to.
-pub(super) type Found = (Vec<Arc<Change>>, Place);
+pub(super) type Found = (Changes, Place);
 
 /// Who asks, and how far.
 pub(super) struct Asked {
@@ -113,7 +113,7 @@ impl History {
             return Err(Stopped::Expired);
         }
         let start = block.changes.partition_point(|change| change.order() <= asked.place);
-        let found: Vec<Arc<Change>> = block.changes[start..].iter().take(SLICE).cloned().collect();
+        let found: Changes = block.changes[start..].iter().take(SLICE).cloned().collect();
         let reached = match found.last() {
             Some(last) if start + found.len() < block.changes.len() => last.order(),
             _ => (block.up_to, Position::END),

@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 
 use buyer_core::feed::{Change, ChangeBody};
-use futures_util::task::AtomicWaker;
 use uuid::Uuid;
 
 /// What a subscriber waits for: changes of a seller, or access changes that name a party.
@@ -26,7 +25,8 @@ pub(super) struct Slot {
     first: AtomicU64,
     /// The event that it had read up to when it lay down.
     place: AtomicU64,
-    waker: AtomicWaker,
+    /// Kept from one time to the next: it is nearly always the same.
+    waker: Mutex<Option<Waker>>,
 }
 
 const QUIET: u64 = 0;
@@ -34,7 +34,7 @@ const AWAKE: u64 = u64::MAX;
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { first: AtomicU64::new(AWAKE), place: AtomicU64::new(0), waker: AtomicWaker::new() }
+        Self { first: AtomicU64::new(AWAKE), place: AtomicU64::new(0), waker: Mutex::default() }
     }
 }
 
@@ -53,7 +53,10 @@ impl Slot {
     /// Sleeps until a change is of concern, gets up, and returns the first such change's sequence.
     pub(super) fn poll_woken(&self, context: &mut Context<'_>) -> Poll<u64> {
         if self.is_quiet() {
-            self.waker.register(context.waker());
+            let mut waker = self.waker();
+            if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+                *waker = Some(context.waker().clone());
+            }
         }
         // Looked at again: what came in between found no waker.
         match self.first.load(Ordering::SeqCst) {
@@ -82,9 +85,15 @@ impl Slot {
 
     fn concern(&self, sequence: u64) {
         let first = self.first.compare_exchange(QUIET, sequence, Ordering::SeqCst, Ordering::SeqCst);
-        if first.is_ok() {
-            self.waker.wake();
+        if first.is_ok()
+            && let Some(waker) = &*self.waker()
+        {
+            waker.wake_by_ref();
         }
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().expect("nothing panics while it holds this lock")
     }
 }
 

@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use backbone::position::Position;
 use buyer_core::feed::{Change, ChangeBody};
+use smallvec::SmallVec;
 
 use super::Place;
 
 /// Changes that a reader takes at a time: enough to share the cost of the lock, few enough to be fair and to be a small
 /// thing to hold while it waits for its transport.
 pub(super) const SLICE: usize = 64;
+
+/// Some changes, in order. Mostly a reader at the tip finds one.
+pub(super) type Changes = SmallVec<[Arc<Change>; 1]>;
 
 /// Every change after `floor`, up to `tip`.
 pub(super) struct Ring {
@@ -24,7 +28,7 @@ pub(super) struct Ring {
 /// What a reader finds after its place.
 pub(super) enum Slice {
     /// These changes, in order, and the place that they lead to.
-    Changes(Vec<Arc<Change>>, Place),
+    Changes(Changes, Place),
     /// Its place is older than the ring, which begins after this event: the feed's table has it.
     Behind(u64),
 }
@@ -65,7 +69,7 @@ impl Ring {
             return Slice::Behind(self.floor.0);
         }
         let start = self.first_after(place);
-        let found: Vec<Arc<Change>> = self.changes.range(start..).take(max).cloned().collect();
+        let found: Changes = self.changes.range(start..).take(max).cloned().collect();
         let all = start + found.len() == self.changes.len();
         let reached = match found.last() {
             Some(last) if !all => last.order(),

@@ -31,7 +31,7 @@ pub struct Pushed {
 impl Pushed {
     /// The change's place.
     pub fn position(&self) -> Position {
-        Position { epoch: self.epoch, sequence: self.change.sequence, index: self.change.index }
+        self.change.position(self.epoch)
     }
 }
 
@@ -90,14 +90,22 @@ impl Shapes {
 
 impl Shape {
     /// The execution result for a change, as JSON.
-    pub(super) fn render(&self, rendered: &Rendered, pushed: &Pushed) -> Arc<str> {
+    pub(super) fn render(
+        &self,
+        rendered: &Rendered,
+        epoch: Epoch,
+        kind: Kind,
+        change: &Arc<Change>,
+    ) -> Arc<str> {
         self.deliveries.inc();
-        rendered.get_or_make(self.key, pushed.change.order(), pushed.kind, || self.execute(pushed))
+        rendered.get_or_make(self.key, change.order(), kind, || {
+            self.execute(Pushed { epoch, kind, change: Arc::clone(change) })
+        })
     }
 
-    fn execute(&self, pushed: &Pushed) -> Arc<str> {
+    fn execute(&self, pushed: Pushed) -> Arc<str> {
         self.executions.inc();
-        let mut request = Request::new("").variables(self.variables.clone()).data(pushed.clone());
+        let mut request = Request::new("").variables(self.variables.clone()).data(pushed);
         request.set_parsed_query(self.document.document().clone());
         let mut results = std::pin::pin!(self.schema.execute_stream(request));
         let response = results
@@ -135,10 +143,10 @@ mod tests {
         drop(first);
         let body = ChangeBody::Access { buyer: BuyerId(Uuid::nil()), granted: true };
         let change = Change { sequence: 7, index: 0, seller_id: SellerId(Uuid::nil()), body };
-        let pushed = Pushed { epoch: Epoch(1), kind: Kind::Updated, change: Arc::new(change) };
+        let change = Arc::new(change);
         let rendered = Rendered::default();
         for _ in 0..3 {
-            let result = second.render(&rendered, &pushed);
+            let result = second.render(&rendered, Epoch(1), Kind::Updated, &change);
             assert_eq!(&*result, r#"{"data":{"accessChanged":{"granted":true}}}"#);
         }
         assert_eq!((second.executions.get(), second.deliveries.get()), (1, 3));

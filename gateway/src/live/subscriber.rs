@@ -11,12 +11,13 @@ use backbone::position::{Epoch, Position};
 use buyer_core::feed::Change;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use smallvec::SmallVec;
 use tokio::time::sleep;
 
 use super::feed::Read;
 use super::history::{Found, Stopped};
 use super::interest::Registration;
-use super::shape::{Pushed, Shape};
+use super::shape::Shape;
 use super::sight::{Sight, Subject, Viewer};
 use super::{Feed, Place};
 use crate::error::Problem;
@@ -82,7 +83,7 @@ impl Subscriber {
     ///
     /// # Errors
     /// As [`Subscriber::poll_next`].
-    pub async fn next(&mut self) -> Result<Vec<Update>, Problem> {
+    pub async fn next(&mut self) -> Result<SmallVec<[Update; 1]>, Problem> {
         poll_fn(|context| self.poll_next(context)).await
     }
 
@@ -90,7 +91,7 @@ impl Subscriber {
     ///
     /// # Errors
     /// POSITION_EXPIRED when its place is older than what is kept; then it is at its end.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Vec<Update>, Problem>> {
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<SmallVec<[Update; 1]>, Problem>> {
         loop {
             if self.registration.slot().is_down() {
                 let first = ready!(self.registration.slot().poll_woken(context));
@@ -118,7 +119,8 @@ impl Subscriber {
                     }
                 },
             };
-            let results: Vec<Update> = changes.iter().filter_map(|change| self.see(change)).collect();
+            let results: SmallVec<[Update; 1]> =
+                changes.iter().filter_map(|change| self.see(change)).collect();
             self.place = reached;
             if !results.is_empty() {
                 return Poll::Ready(Ok(results));
@@ -167,7 +169,7 @@ impl Subscriber {
     /// The result for a change, if it is for this subscriber.
     fn see(&self, change: &Arc<Change>) -> Option<Update> {
         let kind = self.sight.kind(change)?;
-        let pushed = Pushed { epoch: self.epoch, kind, change: Arc::clone(change) };
-        Some(Update { position: pushed.position(), result: self.shape.render(&self.feed.rendered, &pushed) })
+        let result = self.shape.render(&self.feed.rendered, self.epoch, kind, change);
+        Some(Update { position: change.position(self.epoch), result })
     }
 }

@@ -9,6 +9,7 @@ use backbone::position::Position;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::value::{RawValue, to_raw_value};
+use smallvec::SmallVec;
 
 use super::protocol::OperationId;
 use super::protocol::frame::{self, NextHeader};
@@ -38,7 +39,7 @@ enum State {
 /// Something an operation has to say.
 pub(super) enum Said {
     /// Results of a subscription, in order, as JSON, and what comes before each of them.
-    Next(Arc<NextHeader>, Vec<Update>),
+    Next(Arc<NextHeader>, SmallVec<[Update; 1]>),
     /// The one result of a query or mutation, as JSON, which is its end.
     Only(Arc<NextHeader>, String),
     /// It ends with these errors, a JSON list.

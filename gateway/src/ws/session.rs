@@ -3,6 +3,7 @@
 //! written.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,15 +15,16 @@ use futures_util::future::{BoxFuture, poll_immediate};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, SinkExt};
 use serde_json::value::to_raw_value;
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::operations::{Operations, Said};
 use super::protocol::frame::{Frame, NextHeader};
 use super::protocol::{Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload};
 use super::wakes::{Source, Wakes};
 use crate::auth::{Connection, KeyRing, Principal, key_in, one_key};
-use crate::connections::Connections;
+use crate::connections::{Connections, Seat};
 use crate::error::Problem;
 use crate::graphql::{Caller, Executor, GraphqlRequest};
 use crate::live::Feed;
@@ -111,10 +113,8 @@ impl Due {
 /// What a session heeds beside its client and its operations. Each waits in a place of its own and costs nothing until
 /// it comes.
 enum Signal {
-    /// A ping is due.
-    Ping(Instant),
-    /// `connection_init` should have come by now.
-    InitDue,
+    /// The session's timer is over.
+    TimeUp,
     /// Whether the key's database confirms its keys has changed.
     Trust(watch::Receiver<bool>),
     /// The key was revoked.
@@ -133,6 +133,9 @@ struct Session {
     /// Pushes may go out: the key's database confirms its keys.
     trusted: bool,
     signals: FuturesUnordered<BoxFuture<'static, Signal>>,
+    /// Of the client's introduction, then of the next ping.
+    timer: Pin<Box<Sleep>>,
+    seat: Seat,
     operations: Operations,
     wakes: Wakes,
     /// The client is heard before its operations are: they had their turn.
@@ -148,7 +151,7 @@ enum Event {
     /// The client said something, or is gone.
     Heard(Option<Result<Message, axum::Error>>),
     /// Operations have something to say.
-    Due(Vec<Due>),
+    Due(SmallVec<[Due; 1]>),
 }
 
 /// The socket is gone, or is to go: nothing more is said.
@@ -163,6 +166,8 @@ impl Session {
     ) -> Self {
         sockets.open.inc();
         Self {
+            seat: sockets.connections.seat(),
+            timer: Box::pin(sleep(INIT)),
             sockets,
             socket,
             protocol: Protocol::new(limits),
@@ -189,11 +194,7 @@ impl Session {
     }
 
     async fn serve(&mut self) -> Ended {
-        let started = Instant::now();
-        let ping = started + self.sockets.connections.ping();
-        self.expect(at(ping, Signal::Ping(ping)));
-        self.expect(at(started + INIT, Signal::InitDue));
-        self.expect(self.sockets.connections.end().map(|()| Signal::Drained));
+        self.expect(self.seat.end().map(|()| Signal::Drained));
         loop {
             let done = match poll_fn(|context| self.poll_event(context)).await {
                 Event::Signal(signal) => self.heed(signal).await,
@@ -211,11 +212,14 @@ impl Session {
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         self.wakes.take(context);
         let client_first = std::mem::take(&mut self.client_first);
-        if !client_first && let Poll::Ready(due) = self.poll_due() {
+        if !client_first && let Poll::Ready(due) = self.poll_due(context) {
             self.client_first = true;
             return Poll::Ready(Event::Due(due));
         }
-        let signal = self.wakes.look(Source::Signals, |context| self.signals.poll_next_unpin(context));
+        let signal = self.wakes.look(Source::Signals, |context| match self.timer.poll_unpin(context) {
+            Poll::Ready(()) => Poll::Ready(Some(Signal::TimeUp)),
+            Poll::Pending => self.signals.poll_next_unpin(context),
+        });
         if let Poll::Ready(Some(signal)) = signal {
             return Poll::Ready(Event::Signal(signal));
         }
@@ -223,7 +227,7 @@ impl Session {
         if let Poll::Ready(message) = message {
             return Poll::Ready(Event::Heard(message));
         }
-        if client_first && let Poll::Ready(due) = self.poll_due() {
+        if client_first && let Poll::Ready(due) = self.poll_due(context) {
             self.client_first = true;
             return Poll::Ready(Event::Due(due));
         }
@@ -231,12 +235,11 @@ impl Session {
     }
 
     /// What operations have to say and is ready by now: it goes out in one write.
-    fn poll_due(&mut self) -> Poll<Vec<Due>> {
-        let mut due = Vec::new();
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<SmallVec<[Due; 1]>> {
+        let mut due = SmallVec::new();
         while self.trusted
             && due.len() < BATCH
-            && let Poll::Ready((id, said)) =
-                self.wakes.look(Source::Operations, |context| self.operations.poll_said(context))
+            && let Poll::Ready((id, said)) = self.operations.poll_said(context)
         {
             self.take(id, said, &mut due);
         }
@@ -248,21 +251,23 @@ impl Session {
         self.wakes.look_at(Source::Signals);
     }
 
+    fn wait_until(&mut self, time: Instant) {
+        self.timer.as_mut().reset(time);
+        self.wakes.look_at(Source::Signals);
+    }
+
     async fn heed(&mut self, signal: Signal) -> Result<(), Ended> {
         match signal {
-            Signal::Ping(due) => {
-                let next = due + self.sockets.connections.ping();
-                self.expect(at(next, Signal::Ping(next)));
-                self.ping().await
-            }
-            Signal::InitDue if self.principal.is_none() => {
+            Signal::TimeUp if self.principal.is_none() => {
                 let late = self.protocol.init_timeout();
                 self.act(late).await
             }
-            Signal::InitDue => Ok(()),
+            Signal::TimeUp => {
+                self.wait_until(self.timer.deadline() + self.sockets.connections.ping());
+                self.ping().await
+            }
             Signal::Trust(mut trusted) => {
                 self.trusted = *trusted.borrow_and_update();
-                self.wakes.look_at(Source::Operations);
                 self.expect_change_of(trusted);
                 Ok(())
             }
@@ -295,6 +300,7 @@ impl Session {
         self.trusted = *trusted.borrow_and_update();
         self.expect_change_of(trusted);
         self.principal = Some((principal, connection));
+        self.wait_until(Instant::now() + self.seat.first_ping());
         Ok(())
     }
 
@@ -320,7 +326,7 @@ impl Session {
         match action {
             // Authentication has been answered above, and is not asked for twice.
             None | Some(Action::Authenticate { .. }) => Ok(()),
-            Some(Action::Send(frame)) => self.write(vec![Due::Frame(frame)]).await,
+            Some(Action::Send(frame)) => self.write(smallvec![Due::Frame(frame)]).await,
             Some(Action::Start { id, request }) => {
                 self.start(id, request);
                 Ok(())
@@ -394,10 +400,9 @@ impl Session {
         // Boxed, so that what beginning takes is given back when it has begun.
         let begun = async move { executor.start(request, caller, None, false).await }.boxed();
         self.operations.begin(id, begun);
-        self.wakes.look_at(Source::Operations);
     }
 
-    fn take(&mut self, id: OperationId, said: Said, due: &mut Vec<Due>) {
+    fn take(&mut self, id: OperationId, said: Said, due: &mut SmallVec<[Due; 1]>) {
         let end = match said {
             Said::Next(header, results) => {
                 due.extend(results.into_iter().map(|update| Due::Result(Arc::clone(&header), update.result)));
@@ -414,7 +419,7 @@ impl Session {
         }
     }
 
-    async fn write(&mut self, due: Vec<Due>) -> Result<(), Ended> {
+    async fn write(&mut self, due: SmallVec<[Due; 1]>) -> Result<(), Ended> {
         if due.is_empty() {
             return Ok(());
         }
@@ -461,14 +466,9 @@ impl Session {
 }
 
 /// Buffers all of it, then writes.
-async fn send(socket: &mut WebSocket, due: Vec<Due>) -> Result<(), axum::Error> {
+async fn send(socket: &mut WebSocket, due: SmallVec<[Due; 1]>) -> Result<(), axum::Error> {
     for due in due {
         socket.feed(due.into_message()).await?;
     }
     socket.flush().await
-}
-
-async fn at(time: Instant, signal: Signal) -> Signal {
-    sleep_until(time).await;
-    signal
 }

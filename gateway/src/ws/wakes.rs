@@ -1,34 +1,33 @@
-//! Who woke a socket: each of its sources has a waker of its own, so that those with nothing new are left alone. A push
+//! Who woke a socket: what says little has a waker of its own, so that it is left alone while it has nothing new. A push
 //! to thousands of sockets then costs none of them a look at its client or its clocks.
+//!
+//! Operations have none: they wake the socket's task itself, and are looked at whenever it runs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures_util::task::AtomicWaker;
-
-/// What a socket waits for.
+/// What a socket waits for beside its operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// Time, keys, the end of the process.
     Signals,
     /// What the client says.
     Client,
-    /// What operations have to say.
-    Operations,
 }
 
 /// The wakers of one socket, and which of its sources are to be looked at.
 pub(super) struct Wakes {
     shared: Arc<Shared>,
-    wakers: [Waker; 3],
+    wakers: [Waker; 2],
+    /// The task that is woken.
+    task: Waker,
     /// Sources that have not said since that they have nothing.
     due: u8,
 }
 
-#[derive(Default)]
 struct Shared {
-    task: AtomicWaker,
+    task: Mutex<Waker>,
     woken: AtomicU8,
 }
 
@@ -43,6 +42,12 @@ impl Source {
     }
 }
 
+impl Shared {
+    fn wake_by(&self, task: &Waker) {
+        self.task.lock().expect("nothing panics while it holds this lock").clone_from(task);
+    }
+}
+
 impl Wake for OfSource {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -50,23 +55,31 @@ impl Wake for OfSource {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.shared.woken.fetch_or(self.source.bit(), Ordering::SeqCst);
-        self.shared.task.wake();
+        self.shared.task.lock().expect("nothing panics while it holds this lock").wake_by_ref();
     }
 }
 
 impl Wakes {
     /// All sources are to be looked at.
     pub(super) fn new() -> Self {
-        let shared = Arc::<Shared>::default();
+        let task = Waker::noop().clone();
+        let shared = Arc::new(Shared { task: Mutex::new(task.clone()), woken: AtomicU8::new(0) });
         let waker = |source| Waker::from(Arc::new(OfSource { shared: Arc::clone(&shared), source }));
-        let sources = [Source::Signals, Source::Client, Source::Operations];
-        Self { wakers: sources.map(waker), shared, due: sources.map(Source::bit).iter().sum() }
+        let sources = [Source::Signals, Source::Client];
+        let due = sources.map(Source::bit).iter().sum();
+        Self { wakers: sources.map(waker), shared, task, due }
     }
 
     /// Takes note of who has woken us, and wakes this task from now on.
     pub(super) fn take(&mut self, context: &Context<'_>) {
-        self.shared.task.register(context.waker());
-        self.due |= self.shared.woken.swap(0, Ordering::SeqCst);
+        if !self.task.will_wake(context.waker()) {
+            self.task.clone_from(context.waker());
+            self.shared.wake_by(&self.task);
+        }
+        // Mostly an operation has.
+        if self.shared.woken.load(Ordering::SeqCst) != 0 {
+            self.due |= self.shared.woken.swap(0, Ordering::SeqCst);
+        }
     }
 
     /// A source has something new that woke nobody.
@@ -95,7 +108,7 @@ impl Wakes {
 mod tests {
     use super::*;
 
-    const ALL: [Source; 3] = [Source::Signals, Source::Client, Source::Operations];
+    const ALL: [Source; 2] = [Source::Signals, Source::Client];
 
     #[test]
     fn only_who_woke_is_looked_at_until_it_has_nothing() {
@@ -112,8 +125,8 @@ mod tests {
                 looked
             })
         };
-        assert_eq!(looked_at(&mut wakes, Poll::Pending), [true; 3], "at first all are");
-        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false; 3]);
+        assert_eq!(looked_at(&mut wakes, Poll::Pending), [true; 2], "at first all are");
+        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false; 2]);
         let mut waker = None;
         wakes.look_at(Source::Client);
         let _nothing = wakes.look(Source::Client, |context| {
@@ -121,9 +134,9 @@ mod tests {
             Poll::<()>::Pending
         });
         waker.expect("it was looked at").wake();
-        assert_eq!(looked_at(&mut wakes, Poll::Ready(())), [false, true, false]);
-        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false, true, false], "it had more");
-        wakes.look_at(Source::Operations);
-        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false, false, true]);
+        assert_eq!(looked_at(&mut wakes, Poll::Ready(())), [false, true]);
+        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false, true], "it had more");
+        wakes.look_at(Source::Signals);
+        assert_eq!(looked_at(&mut wakes, Poll::Pending), [true, false]);
     }
 }

@@ -1,26 +1,32 @@
-//! Webhooks while processes break.
+//! Webhooks while everything breaks: none is lost, each keeps its id and its place among those of its deal, and the
+//! sums are right at every look.
+#![expect(clippy::print_stdout, reason = "how many calls were made twice")]
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use backbone::testkit::{Market, Receiver, Reply, Services, wait_until};
-use serde_json::json;
+use backbone::testkit::{Market, Receiver, Reply, Request, Services, wait_until};
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::kit::{BUYER_KEY, Client, Process, SELLER_KEY, seed};
+use crate::kit::{BUYER_KEY, Client, Party, Process, SELLER_KEY, seed};
+use crate::load::{Load, Plan, Truth, WriterPlan};
 
 /// What lets processes of the role `webhooks` call this machine; gateways register such endpoints.
 const LOCAL: [(&str, &str); 2] =
     [("DEALWIRE_WEBHOOK_ALLOW_HTTP", "true"), ("DEALWIRE_WEBHOOK_ALLOW_NET", "127.0.0.0/8")];
+/// Changes of the run in which everything is killed.
+const CHANGES: u64 = 5_000;
 /// Longer than any lease and outage here.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 struct Separate {
-    _services: Services,
+    services: Services,
     market: Market,
     gateway: Process,
     _seller: Process,
-    _buyer: Process,
+    buyer: Process,
     dispatcher: Process,
 }
 
@@ -32,13 +38,13 @@ impl Separate {
         let started = Self {
             gateway: process("gateway"),
             _seller: process("seller"),
-            _buyer: process("buyer"),
+            buyer: process("buyer"),
             dispatcher: process("webhooks"),
-            _services: services,
+            services,
             market,
         };
         seed(&started.market).await;
-        for process in [&started.gateway, &started._seller, &started._buyer, &started.dispatcher] {
+        for process in [&started.gateway, &started._seller, &started.buyer, &started.dispatcher] {
             process.ready().await;
         }
         started
@@ -64,6 +70,100 @@ async fn counts(buyer: &Client) -> Option<(u64, u64)> {
     let of = |name: &str| counts[name].as_u64().expect("a count");
     assert_eq!(of("owed"), of("delivered") + of("pending") + of("dead") + of("discarded"), "{counts}");
     Some((of("owed"), of("delivered")))
+}
+
+/// Every deal that the buyer sees, with its version.
+async fn versions(buyer: &Client) -> HashMap<String, u64> {
+    let query = "query($after: String) { dealsForBuyer(first: 100, after: $after) {
+        nodes { id version } pageInfo { hasNextPage endCursor } } }";
+    let (mut versions, mut after) = (HashMap::new(), Value::Null);
+    loop {
+        let page = buyer.data(query, json!({ "after": after })).await["dealsForBuyer"].take();
+        for node in page["nodes"].as_array().expect("nodes") {
+            let id = node["id"].as_str().expect("an id").to_owned();
+            versions.insert(id, node["version"].as_u64().expect("a version"));
+        }
+        if page["pageInfo"]["hasNextPage"] == false {
+            return versions;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+}
+
+/// What came, checked: the versions of each deal, and how many calls were made more than once.
+fn received(requests: &[Request]) -> (HashMap<String, Vec<u64>>, usize) {
+    let (mut versions, mut first) = (HashMap::<String, Vec<u64>>::new(), HashMap::new());
+    for request in requests {
+        let id = request.header("webhook-id").expect("an id");
+        if let Some(before) = first.insert(id.to_owned(), &request.body) {
+            assert_eq!(before, &request.body, "one id, one body");
+            continue;
+        }
+        let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+        let deal = &body["data"]["deal"];
+        let seen = versions.entry(deal["id"].as_str().expect("an id").to_owned()).or_default();
+        seen.push(deal["version"].as_u64().expect("a version"));
+    }
+    (versions, requests.len() - first.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_killed_no_call_is_lost() {
+    let mut market = Separate::start().await;
+    let receiver = Receiver::start(|_| Reply::ok()).await;
+    let buyer = market.client(BUYER_KEY);
+    let before: HashSet<String> = versions(&buyer).await.into_keys().collect();
+    register(&buyer, &receiver.url("/")).await;
+    let gateways = vec![market.gateway.url()];
+    let writers = vec![WriterPlan { seller: Party::Seller, pace: None }; 24];
+    let mut load =
+        Load::start(Plan { gateways, writers, readers: Vec::new(), access_changes_after: None }).await;
+    for fault in 0..5 {
+        load.run_for(CHANGES / 6).await;
+        match fault {
+            0 | 4 => {
+                market.dispatcher.kill().await;
+                market.dispatcher.start();
+            }
+            1 => {
+                market.buyer.kill().await;
+                market.buyer.start();
+            }
+            2 => {
+                market.services.postgres().kill();
+                market.services.postgres().restart().await;
+            }
+            _ => {
+                market.services.nats().kill();
+                market.services.nats().restart().await;
+            }
+        }
+        counts(&buyer).await;
+    }
+    load.run_for(CHANGES / 6).await;
+    load.stop_writing().await;
+    load.finish(&Truth::of(&market.market).await).await;
+
+    let mut expected = versions(&buyer).await;
+    expected.retain(|deal, _| !before.contains(deal));
+    let owed: u64 = expected.values().sum();
+    assert!(owed >= CHANGES, "{owed}");
+    wait_until(PATIENCE, "all that is owed is delivered", async || {
+        counts(&buyer).await.is_some_and(|(all, delivered)| {
+            assert!(all <= owed, "{all} are owed for {owed} changes");
+            delivered == owed
+        })
+    })
+    .await;
+    let (found, twice) = received(&receiver.requests());
+    for (deal, version) in &expected {
+        let all: Vec<u64> = (1..=*version).collect();
+        assert_eq!(found.get(deal), Some(&all), "each version of {deal} once, in order");
+    }
+    assert_eq!(found.len(), expected.len());
+    println!(
+        "{owed} deliveries over 5 kills: none lost, {twice} made twice, each under its id, in the order of its deal"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
