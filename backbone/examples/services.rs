@@ -7,7 +7,8 @@
 //!
 //! The command finds the servers under `DEALWIRE_TEST_NATS_URL`, `DEALWIRE_TEST_REDIS_URL` and
 //! `DEALWIRE_TEST_POSTGRES_URL`; with `--market` also the settings of `dealwire` for a market of that name, with
-//! its two databases made. Its exit code becomes ours (128 + the signal that killed it, 2 for wrong arguments).
+//! its two databases made, on a PostgreSQL that syncs what it commits, as one in production does. Its exit code becomes
+//! ours (128 + the signal that killed it, 2 for wrong arguments).
 //!
 //! Refuses to outlive the command, or to leave it running: SIGTERM is passed on at once. SIGINT comes from a
 //! terminal, which tells the command itself, so it is passed on as SIGTERM only where the command goes on.
@@ -64,7 +65,7 @@ async fn run(market: Option<&str>, command: &[String]) -> u8 {
     // Caught from here on, and heeded when the servers run: half-started ones would be left behind.
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
-    let services = Services::private().await;
+    let services = if market.is_some() { Services::durable().await } else { Services::private().await };
     let mut child = Command::new(&command[0]);
     child.args(&command[1..]).envs(services.environment());
     if let Some(name) = market {

@@ -24,6 +24,10 @@ const READERS: u32 = 4;
 /// is by an index, arguments change no plan, and making one at every call would cost more than running it.
 const BEGIN_BY_INDEX: &str = "
     BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan";
+/// The same, and its commit does not wait for the disk.
+const BEGIN_PASSING: &str = "
+    BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan;
+    SET LOCAL synchronous_commit = off";
 const POSTGRES_VERSION: &str = "SELECT 'PostgreSQL ' || current_setting('server_version')";
 const SQLITE_VERSION: &str = "SELECT 'SQLite ' || sqlite_version()";
 
@@ -185,8 +189,18 @@ impl Db {
     /// that grow a thousandfold within a minute. PostgreSQL keeps the plans of a connection's statements, and one that
     /// was made for a table of ten rows reads all of it.
     pub async fn begin_by_index(&self) -> Result<Tx, Error> {
+        self.begin_with(BEGIN_BY_INDEX).await
+    }
+
+    /// As [`Db::begin_by_index`], for what matters no longer when the server has crashed, such as a lease: what was
+    /// committed within the last second may be gone then.
+    pub async fn begin_passing(&self) -> Result<Tx, Error> {
+        self.begin_with(BEGIN_PASSING).await
+    }
+
+    async fn begin_with(&self, postgres: &'static str) -> Result<Tx, Error> {
         match &self.backend {
-            Backend::Postgres(pool) => pool.begin_with(BEGIN_BY_INDEX).await.map(Tx::Postgres),
+            Backend::Postgres(pool) => pool.begin_with(postgres).await.map(Tx::Postgres),
             Backend::Sqlite { .. } => return self.begin().await,
         }
         .map_err(|error| self.error(error))

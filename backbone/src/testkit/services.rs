@@ -52,7 +52,8 @@ impl Services {
         Self::of(tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::start()))
     }
 
-    /// The same with a PostgreSQL that syncs what it commits, for a test that kills it again and again.
+    /// The same with a PostgreSQL that syncs what it commits, for figures, and for a test that kills it again and
+    /// again.
     ///
     /// # Panics
     /// When one does not start.

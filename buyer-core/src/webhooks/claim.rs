@@ -1,7 +1,8 @@
 //! The SQL of claiming: what is due, for whom there is room, and for how long it is ours.
 //!
 //! A claim is a lease. Its row stays where it was, so a holder that dies leaves nothing to be put back. What a lease
-//! is worth at the end is [`super::record`]'s.
+//! is worth at the end is [`super::record`]'s. So nothing here need survive a crash of the database: a lease that is
+//! forgotten is one that has run out.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -173,7 +174,7 @@ pub(super) struct Claim {
 
 /// Every endpoint that may be called and has something due that nobody has claimed.
 pub(super) async fn look(db: &Db, now: Timestamp) -> Result<Vec<WebhookId>, Error> {
-    let mut tx = db.begin_by_index().await?;
+    let mut tx = db.begin_passing().await?;
     let look = if matches!(tx, Tx::Postgres(_)) { LOOK_POSTGRES } else { LOOK_SQLITE };
     let ids = on_tx!(&mut tx, connection => sqlx::query_scalar(look).bind(now).fetch_all(connection).await);
     let ids = ids.map_err(|error| db.error(error))?;
@@ -190,7 +191,7 @@ pub(super) async fn claim(
     now: Timestamp,
 ) -> Result<Claim, Error> {
     let lease = Lease { id: chance::random_id(), now, concurrency: concurrency as i32 };
-    let mut tx = db.begin_by_index().await?;
+    let mut tx = db.begin_passing().await?;
     let deliveries = match &mut tx {
         Tx::Postgres(tx) => {
             sqlx::query_as(CLAIM_POSTGRES)
@@ -264,7 +265,7 @@ impl Lease {
 
 /// Keeps others away from what is being sent, for another lease's time.
 pub(super) async fn renew(db: &Db, held: &HashMap<DeliveryId, Uuid>, now: Timestamp) -> Result<(), Error> {
-    let mut tx = db.begin_by_index().await?;
+    let mut tx = db.begin_passing().await?;
     match &mut tx {
         Tx::Postgres(tx) => sqlx::query(RENEW_POSTGRES)
             .bind(held.keys().map(|id| id.0).collect::<Vec<_>>())
@@ -286,7 +287,7 @@ pub(super) async fn renew(db: &Db, held: &HashMap<DeliveryId, Uuid>, now: Timest
 
 /// Gives back what was not sent: it is due at once.
 pub(super) async fn release(db: &Db, lease: Uuid, ids: &[DeliveryId]) -> Result<(), Error> {
-    let mut tx = db.begin_by_index().await?;
+    let mut tx = db.begin_passing().await?;
     match &mut tx {
         Tx::Postgres(tx) => {
             let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
