@@ -18,7 +18,7 @@ pub mod subscriber;
 pub use feed::Feed;
 pub use keeper::keep;
 pub use sight::{Kind, Subject, Viewer};
-pub use subscriber::{Subscriber, Subscription, Update};
+pub use subscriber::{Subscriber, Subscription, Update, Updates};
 
 /// A place among changes: sequence, and index within the event.
 pub type Place = (u64, u16);

@@ -45,6 +45,9 @@ pub struct Update {
     pub result: Arc<str>,
 }
 
+/// Results, in order; mostly there is one.
+pub type Updates = SmallVec<[Update; 1]>;
+
 /// A reader of the feed.
 pub struct Subscriber {
     feed: Arc<Feed>,
@@ -83,7 +86,7 @@ impl Subscriber {
     ///
     /// # Errors
     /// As [`Subscriber::poll_next`].
-    pub async fn next(&mut self) -> Result<SmallVec<[Update; 1]>, Problem> {
+    pub async fn next(&mut self) -> Result<Updates, Problem> {
         poll_fn(|context| self.poll_next(context)).await
     }
 
@@ -91,7 +94,7 @@ impl Subscriber {
     ///
     /// # Errors
     /// POSITION_EXPIRED when its place is older than what is kept; then it is at its end.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<SmallVec<[Update; 1]>, Problem>> {
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Updates, Problem>> {
         loop {
             if self.registration.slot().is_down() {
                 let first = ready!(self.registration.slot().poll_woken(context));
@@ -119,8 +122,7 @@ impl Subscriber {
                     }
                 },
             };
-            let results: SmallVec<[Update; 1]> =
-                changes.iter().filter_map(|change| self.see(change)).collect();
+            let results: Updates = changes.iter().filter_map(|change| self.see(change)).collect();
             self.place = reached;
             if !results.is_empty() {
                 return Poll::Ready(Ok(results));

@@ -9,12 +9,11 @@ use backbone::position::Position;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::value::{RawValue, to_raw_value};
-use smallvec::SmallVec;
 
 use super::protocol::OperationId;
 use super::protocol::frame::{self, NextHeader};
 use crate::graphql::Live;
-use crate::live::{Subscriber, Update};
+use crate::live::{Subscriber, Updates};
 
 /// Those of one socket. They are few, and looked at one after the other.
 #[derive(Default)]
@@ -39,7 +38,7 @@ enum State {
 /// Something an operation has to say.
 pub(super) enum Said {
     /// Results of a subscription, in order, as JSON, and what comes before each of them.
-    Next(Arc<NextHeader>, SmallVec<[Update; 1]>),
+    Next(Arc<NextHeader>, Updates),
     /// The one result of a query or mutation, as JSON, which is its end.
     Only(Arc<NextHeader>, String),
     /// It ends with these errors, a JSON list.

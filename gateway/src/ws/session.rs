@@ -100,6 +100,9 @@ enum Due {
     Result(Arc<NextHeader>, Arc<str>),
 }
 
+/// What goes out in one write; mostly one message.
+type Batch = SmallVec<[Due; 1]>;
+
 impl Due {
     fn into_message(self) -> Message {
         let frame = match self {
@@ -151,7 +154,7 @@ enum Event {
     /// The client said something, or is gone.
     Heard(Option<Result<Message, axum::Error>>),
     /// Operations have something to say.
-    Due(SmallVec<[Due; 1]>),
+    Due(Batch),
 }
 
 /// The socket is gone, or is to go: nothing more is said.
@@ -235,8 +238,8 @@ impl Session {
     }
 
     /// What operations have to say and is ready by now: it goes out in one write.
-    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<SmallVec<[Due; 1]>> {
-        let mut due = SmallVec::new();
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Batch> {
+        let mut due = Batch::new();
         while self.trusted
             && due.len() < BATCH
             && let Poll::Ready((id, said)) = self.operations.poll_said(context)
@@ -402,7 +405,7 @@ impl Session {
         self.operations.begin(id, begun);
     }
 
-    fn take(&mut self, id: OperationId, said: Said, due: &mut SmallVec<[Due; 1]>) {
+    fn take(&mut self, id: OperationId, said: Said, due: &mut Batch) {
         let end = match said {
             Said::Next(header, results) => {
                 due.extend(results.into_iter().map(|update| Due::Result(Arc::clone(&header), update.result)));
@@ -419,7 +422,7 @@ impl Session {
         }
     }
 
-    async fn write(&mut self, due: SmallVec<[Due; 1]>) -> Result<(), Ended> {
+    async fn write(&mut self, due: Batch) -> Result<(), Ended> {
         if due.is_empty() {
             return Ok(());
         }
@@ -466,7 +469,7 @@ impl Session {
 }
 
 /// Buffers all of it, then writes.
-async fn send(socket: &mut WebSocket, due: SmallVec<[Due; 1]>) -> Result<(), axum::Error> {
+async fn send(socket: &mut WebSocket, due: Batch) -> Result<(), axum::Error> {
     for due in due {
         socket.feed(due.into_message()).await?;
     }
