@@ -4,7 +4,7 @@
 //! Operations have none: they wake the socket's task itself, and are looked at whenever it runs.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// What a socket waits for beside its operations.
@@ -43,8 +43,8 @@ impl Source {
 }
 
 impl Shared {
-    fn wake_by(&self, task: &Waker) {
-        self.task.lock().expect("nothing panics while it holds this lock").clone_from(task);
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().expect("nothing panics while it holds this lock")
     }
 }
 
@@ -55,7 +55,7 @@ impl Wake for OfSource {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.shared.woken.fetch_or(self.source.bit(), Ordering::SeqCst);
-        self.shared.task.lock().expect("nothing panics while it holds this lock").wake_by_ref();
+        self.shared.task().wake_by_ref();
     }
 }
 
@@ -74,7 +74,7 @@ impl Wakes {
     pub(super) fn take(&mut self, context: &Context<'_>) {
         if !self.task.will_wake(context.waker()) {
             self.task.clone_from(context.waker());
-            self.shared.wake_by(&self.task);
+            self.shared.task().clone_from(&self.task);
         }
         // Mostly an operation has.
         if self.shared.woken.load(Ordering::SeqCst) != 0 {
@@ -109,6 +109,27 @@ mod tests {
     use super::*;
 
     const ALL: [Source; 2] = [Source::Signals, Source::Client];
+
+    /// A task that counts how often it is woken.
+    #[derive(Default)]
+    struct Task(AtomicU8);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_task_that_looked_last_is_woken() {
+        let mut wakes = Wakes::new();
+        let (first, last) = (Arc::new(Task::default()), Arc::new(Task::default()));
+        for task in [&first, &last, &last] {
+            wakes.take(&Context::from_waker(&Waker::from(Arc::clone(task))));
+            wakes.wakers[Source::Client as usize].wake_by_ref();
+        }
+        assert_eq!([&first, &last].map(|task| task.0.load(Ordering::SeqCst)), [1, 2]);
+    }
 
     #[test]
     fn only_who_woke_is_looked_at_until_it_has_nothing() {
