@@ -12,7 +12,11 @@
 //!
 //! Refuses to outlive the command, or to leave it running: SIGTERM is passed on at once. SIGINT comes from a
 //! terminal, which tells the command itself, so it is passed on as SIGTERM only where the command goes on.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of the command line")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of the command line"
+)]
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
@@ -22,7 +26,8 @@ use backbone::testkit::{Services, Versions};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "usage: services [--market NAME] -- COMMAND [ARGUMENT]... | services --versions";
+const USAGE: &str =
+    "usage: services [--market NAME] -- COMMAND [ARGUMENT]... | services --versions";
 /// How long the command may take to stop after SIGINT before it gets SIGTERM, and after that before SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,7 +38,9 @@ async fn main() -> ExitCode {
             println!("{}", Versions::installed());
             ExitCode::SUCCESS
         }
-        Some(Wish::Run { market, command }) => ExitCode::from(run(market.as_deref(), &command).await),
+        Some(Wish::Run { market, command }) => {
+            ExitCode::from(run(market.as_deref(), &command).await)
+        }
         None => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
@@ -44,7 +51,10 @@ async fn main() -> ExitCode {
 #[derive(Debug)]
 enum Wish {
     Versions,
-    Run { market: Option<String>, command: Vec<String> },
+    Run {
+        market: Option<String>,
+        command: Vec<String>,
+    },
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Wish> {
@@ -65,7 +75,11 @@ async fn run(market: Option<&str>, command: &[String]) -> u8 {
     // Caught from here on, and heeded when the servers run: half-started ones would be left behind.
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
-    let services = if market.is_some() { Services::durable().await } else { Services::private().await };
+    let services = if market.is_some() {
+        Services::durable().await
+    } else {
+        Services::private().await
+    };
     let mut child = Command::new(&command[0]);
     child.args(&command[1..]).envs(services.environment());
     if let Some(name) = market {
@@ -93,7 +107,9 @@ async fn run(market: Option<&str>, command: &[String]) -> u8 {
         _ = terminate.recv() => stop(&mut child).await,
     };
     let status = status.expect("our own child can be waited for");
-    let code = status.code().or_else(|| status.signal().map(|number| 128 + number));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|number| 128 + number));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
@@ -101,8 +117,15 @@ async fn stop(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
     if let Some(pid) = child.id() {
         let mut kill = Command::new("/bin/sh");
         // It fails where the command has just ended by itself.
-        let _ =
-            kill.args(["-c", r#"kill -s TERM "$1" 2>/dev/null"#, "kill", &pid.to_string()]).status().await;
+        let _ = kill
+            .args([
+                "-c",
+                r#"kill -s TERM "$1" 2>/dev/null"#,
+                "kill",
+                &pid.to_string(),
+            ])
+            .status()
+            .await;
     }
     match tokio::time::timeout(PATIENCE, child.wait()).await {
         Ok(status) => status,

@@ -16,8 +16,7 @@ use crate::{Error, chance, on_db};
 const INSERT_ACCOUNT: &str = "
     INSERT INTO account (id, role, name, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING";
 const ACCOUNT: &str = "SELECT id, role, name, created_at FROM account WHERE id = $1";
-const FIRST_OF_ROLE: &str =
-    "SELECT id, role, name, created_at FROM account WHERE role = $1 ORDER BY created_at, id LIMIT 1";
+const FIRST_OF_ROLE: &str = "SELECT id, role, name, created_at FROM account WHERE role = $1 ORDER BY created_at, id LIMIT 1";
 const ANY_ACCOUNT: &str = "SELECT EXISTS (SELECT 1 FROM account)";
 const INSERT_KEY: &str = "
     INSERT INTO api_key (id, account_id, hash, label, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -136,14 +135,14 @@ impl Accounts {
         on_db!(self.db.write(), pool => sqlx::query(INSERT_ACCOUNT)
             .bind(id).bind(role.as_str()).bind(name).bind(now).execute(pool).await.map(|_| ()))
         .map_err(|error| self.db.error(error))?;
-        let made = on_db!(self.db.write(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_one(pool).await);
+        let made =
+            on_db!(self.db.write(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_one(pool).await);
         made.map_err(|error| self.db.error(error))
     }
 
     /// The account with this id.
     pub async fn find(&self, id: Uuid) -> Result<Option<Account>, Error> {
-        let found =
-            on_db!(self.db.read(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_optional(pool).await);
+        let found = on_db!(self.db.read(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_optional(pool).await);
         found.map_err(|error| self.db.error(error))
     }
 
@@ -156,20 +155,33 @@ impl Accounts {
 
     /// Whether there is any account at all.
     pub async fn any(&self) -> Result<bool, Error> {
-        let any = on_db!(self.db.read(), pool => sqlx::query_scalar(ANY_ACCOUNT).fetch_one(pool).await);
+        let any =
+            on_db!(self.db.read(), pool => sqlx::query_scalar(ANY_ACCOUNT).fetch_one(pool).await);
         any.map_err(|error| self.db.error(error))
     }
 
     /// Makes a random key for an account that exists.
     pub async fn issue(&self, account_id: Uuid, label: Option<&str>) -> Result<IssuedKey, Error> {
-        let key = format!("dw_{}", URL_SAFE_NO_PAD.encode(chance::random_bytes::<32>()));
+        let key = format!(
+            "dw_{}",
+            URL_SAFE_NO_PAD.encode(chance::random_bytes::<32>())
+        );
         let id = self.keep(account_id, label, &key).await?;
-        Ok(IssuedKey { id, account_id, key })
+        Ok(IssuedKey {
+            id,
+            account_id,
+            key,
+        })
     }
 
     /// Keeps a key whose text is known already, and returns its id: only for examples with public keys. A second time
     /// changes nothing.
-    pub async fn keep(&self, account_id: Uuid, label: Option<&str>, key: &str) -> Result<Uuid, Error> {
+    pub async fn keep(
+        &self,
+        account_id: Uuid,
+        label: Option<&str>,
+        key: &str,
+    ) -> Result<Uuid, Error> {
         let now = self.clock.now();
         let id = chance::row_id(now.as_micros());
         let hash = KeyHash::of(key);
@@ -198,14 +210,23 @@ impl Accounts {
         let valid: Result<Vec<Vec<u8>>, sqlx::Error> = match self.db.read() {
             Pool::Postgres(pool) => {
                 let hashes: Vec<&[u8]> = hashes.iter().map(|hash| &hash.0[..]).collect();
-                sqlx::query_scalar(VALID_POSTGRES).bind(hashes).fetch_all(pool).await
+                sqlx::query_scalar(VALID_POSTGRES)
+                    .bind(hashes)
+                    .fetch_all(pool)
+                    .await
             }
             Pool::Sqlite(pool) => {
                 let hashes: Vec<String> = hashes.iter().map(|hash| hex::encode(hash.0)).collect();
-                sqlx::query_scalar(VALID_SQLITE).bind(Json(hashes)).fetch_all(pool).await
+                sqlx::query_scalar(VALID_SQLITE)
+                    .bind(Json(hashes))
+                    .fetch_all(pool)
+                    .await
             }
         };
         let valid = valid.map_err(|error| self.db.error(error))?;
-        Ok(valid.into_iter().filter_map(|hash| hash.try_into().ok().map(KeyHash)).collect())
+        Ok(valid
+            .into_iter()
+            .filter_map(|hash| hash.try_into().ok().map(KeyHash))
+            .collect())
     }
 }

@@ -14,8 +14,11 @@ pub fn row_id(now_micros: i64) -> Uuid {
     // RFC 9562, 6.2, method 3: the fraction of the millisecond fills the 12 bits before the variant.
     let fraction = (micros % 1_000) * 4_096 / 1_000;
     let mut tail = random_bytes::<10>();
-    tail[..2]
-        .copy_from_slice(&u16::try_from(fraction).expect("a fraction of 4,096 fits 16 bits").to_be_bytes());
+    tail[..2].copy_from_slice(
+        &u16::try_from(fraction)
+            .expect("a fraction of 4,096 fits 16 bits")
+            .to_be_bytes(),
+    );
     Builder::from_unix_timestamp_millis(micros / 1_000, &tail).into_uuid()
 }
 
@@ -33,7 +36,11 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
 
 /// `around`, made longer or shorter by up to `fraction` of itself (0 to 1, else clamped; not a number counts as 0).
 pub fn jitter(around: Duration, fraction: f64) -> Duration {
-    let fraction = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
+    let fraction = if fraction.is_nan() {
+        0.0
+    } else {
+        fraction.clamp(0.0, 1.0)
+    };
     let scaled = around.as_secs_f64() * generator().random_range(1.0 - fraction..=1.0 + fraction);
     Duration::try_from_secs_f64(scaled).unwrap_or(Duration::MAX)
 }
@@ -57,11 +64,23 @@ mod tests {
         let start = 1_718_600_000_123_000;
         let ids: Vec<Uuid> = (0..3_000).map(|micro| row_id(start + micro)).collect();
         assert!(ids.is_sorted());
-        assert!(ids.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
-        let (seconds, nanos) = ids[0].get_timestamp().expect("version 7 holds a time").to_unix();
+        assert!(
+            ids.iter()
+                .all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122)
+        );
+        let (seconds, nanos) = ids[0]
+            .get_timestamp()
+            .expect("version 7 holds a time")
+            .to_unix();
         assert_eq!((seconds, nanos), (1_718_600_000, 123_000_000));
         assert_ne!(row_id(start), row_id(start));
-        assert_eq!(row_id(-5).get_timestamp().expect("version 7 holds a time").to_unix(), (0, 0));
+        assert_eq!(
+            row_id(-5)
+                .get_timestamp()
+                .expect("version 7 holds a time")
+                .to_unix(),
+            (0, 0)
+        );
     }
 
     #[test]
@@ -77,7 +96,9 @@ mod tests {
         let drawn: Vec<Duration> = (0..1_000).map(|_| jitter(second, 0.2)).collect();
         let range = Duration::from_millis(800)..=Duration::from_millis(1_200);
         assert!(drawn.iter().all(|delay| range.contains(delay)));
-        assert!(drawn.iter().any(|delay| *delay < second) && drawn.iter().any(|delay| *delay > second));
+        assert!(
+            drawn.iter().any(|delay| *delay < second) && drawn.iter().any(|delay| *delay > second)
+        );
         assert_eq!(jitter(second, 0.0), second);
         assert_eq!(jitter(second, f64::NAN), second);
         assert!(jitter(second, 7.0) <= 2 * second);

@@ -45,12 +45,17 @@ impl Clock {
     /// # Panics
     /// On the system's clock, which nobody here may move.
     pub fn advance(&self, by: Duration) {
-        let Source::Manual(micros) = &self.0 else { panic!("only a fixed clock can be advanced") };
+        let Source::Manual(micros) = &self.0 else {
+            panic!("only a fixed clock can be advanced")
+        };
         micros.fetch_add(whole_micros(by), Ordering::SeqCst);
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one door for the time of day")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one door for the time of day"
+)]
 fn system_micros() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => whole_micros(since),

@@ -75,8 +75,14 @@ impl Subject {
         let (first, second) = ids.split_once('.')?;
         let seller = first.parse().ok()?;
         match kind {
-            "deal" => Some(Self::Deal { seller, deal: second.parse().ok()? }),
-            "access" => Some(Self::Access { seller, buyer: second.parse().ok()? }),
+            "deal" => Some(Self::Deal {
+                seller,
+                deal: second.parse().ok()?,
+            }),
+            "access" => Some(Self::Access {
+                seller,
+                buyer: second.parse().ok()?,
+            }),
             _ => None,
         }
     }
@@ -228,8 +234,14 @@ mod tests {
         let (seller, other) = (SellerId(uuid::Uuid::from_u128(1)), uuid::Uuid::from_u128(2));
         for subject in [
             Subject::Opened,
-            Subject::Deal { seller, deal: DealId(other) },
-            Subject::Access { seller, buyer: BuyerId(other) },
+            Subject::Deal {
+                seller,
+                deal: DealId(other),
+            },
+            Subject::Access {
+                seller,
+                buyer: BuyerId(other),
+            },
         ] {
             assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
         }

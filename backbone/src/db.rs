@@ -116,7 +116,10 @@ impl Db {
             .max_connections(12)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Ok(Self { what, backend: Backend::Postgres(pool) })
+        Ok(Self {
+            what,
+            backend: Backend::Postgres(pool),
+        })
     }
 
     /// An SQLite database file, made if absent. The caller holds the lock of its folder.
@@ -180,7 +183,9 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, Error> {
         match &self.backend {
             Backend::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
-            Backend::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Backend::Sqlite { writer, .. } => {
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+            }
         }
         .map_err(|error| self.error(error))
     }
@@ -209,9 +214,10 @@ impl Db {
     /// Begins a transaction that reads, all of it from one snapshot.
     pub async fn begin_snapshot(&self) -> Result<Tx, Error> {
         match &self.backend {
-            Backend::Postgres(pool) => {
-                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map(Tx::Postgres)
-            }
+            Backend::Postgres(pool) => pool
+                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .await
+                .map(Tx::Postgres),
             Backend::Sqlite { readers, .. } => readers.begin().await.map(Tx::Sqlite),
         }
         .map_err(|error| self.error(error))
@@ -230,7 +236,9 @@ impl Db {
     pub fn error(&self, error: sqlx::Error) -> Error {
         use sqlx::Error as Sql;
         match &error {
-            Sql::Database(said) if said.is_unique_violation() => Error::Conflict { what: self.what },
+            Sql::Database(said) if said.is_unique_violation() => {
+                Error::Conflict { what: self.what }
+            }
             Sql::Database(said) if said.code().is_some_and(|code| may_pass(&code)) => {
                 Error::unavailable(self.what, error)
             }
@@ -249,9 +257,14 @@ impl Db {
 fn may_pass(code: &str) -> bool {
     // connection, transaction rollback, resources, operator intervention, system error; read-only: a failover is
     // under way; a transaction that was given up because we slept in it; undefined table: not migrated yet.
-    let postgres =
-        ["08", "40", "53", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class));
+    let postgres = ["08", "40", "53", "57", "58"]
+        .iter()
+        .any(|class| code.len() == 5 && code.starts_with(class));
     // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR, in the low byte of an extended code.
-    let sqlite = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13));
-    postgres || matches!(code, "25006" | "25P02" | "25P03" | "25P04" | "42P01") || (code.len() < 5 && sqlite)
+    let sqlite = code
+        .parse::<u32>()
+        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13));
+    postgres
+        || matches!(code, "25006" | "25P02" | "25P03" | "25P04" | "42P01")
+        || (code.len() < 5 && sqlite)
 }

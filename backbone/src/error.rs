@@ -32,12 +32,18 @@ pub enum Error {
 impl Error {
     /// `what` cannot be had now.
     pub fn unavailable(what: &'static str, why: impl std::fmt::Display) -> Self {
-        Self::Unavailable { what, why: why.to_string() }
+        Self::Unavailable {
+            what,
+            why: why.to_string(),
+        }
     }
 
     /// `what` is not as it must be.
     pub fn broken(what: &'static str, why: impl std::fmt::Display) -> Self {
-        Self::Broken { what, why: why.to_string() }
+        Self::Broken {
+            what,
+            why: why.to_string(),
+        }
     }
 
     /// Whether waiting may help.

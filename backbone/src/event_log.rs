@@ -87,9 +87,18 @@ struct Stored {
 impl EventLog {
     /// The log on a NATS server. It connects in the background and for ever; calls fail with
     /// [`Error::Unavailable`] until it has.
-    pub fn jetstream(url: &str, market: &str, clock: Clock, metrics: &Metrics) -> Result<Self, Error> {
+    pub fn jetstream(
+        url: &str,
+        market: &str,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
         let log = jetstream::JetStreamLog::connect(url, market, clock)?;
-        Ok(Self::new(Backend::JetStream(Arc::new(log)), market, metrics))
+        Ok(Self::new(
+            Backend::JetStream(Arc::new(log)),
+            market,
+            metrics,
+        ))
     }
 
     /// The log in an SQLite file, made if absent. The caller holds the lock of its folder.
@@ -112,7 +121,9 @@ impl EventLog {
                 "log_append",
                 "Time of one attempt to append to the event log",
                 Unit::Seconds,
-                &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0],
+                &[
+                    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+                ],
             ),
             tailed: metrics.counter("log_tailed", "Events read from the log's tail"),
         }
@@ -187,7 +198,11 @@ impl EventLog {
             Backend::JetStream(log) => Source::JetStream(Box::new(log.tail(after).await?)),
             Backend::Sqlite(log) => Source::Sqlite(log.tail(after)),
         };
-        Ok(Tail { source, last: after, tailed: self.tailed.clone() })
+        Ok(Tail {
+            source,
+            last: after,
+            tailed: self.tailed.clone(),
+        })
     }
 
     /// Where the log is and what it promises, for operators.
@@ -259,7 +274,12 @@ impl Tail {
 impl From<Stored> for Record {
     fn from(stored: Stored) -> Self {
         let event = wire::decode(&stored.subject, &stored.message);
-        Self { sequence: stored.sequence, subject: stored.subject, event, message: stored.message }
+        Self {
+            sequence: stored.sequence,
+            subject: stored.subject,
+            event,
+            message: stored.message,
+        }
     }
 }
 
@@ -270,16 +290,29 @@ fn opening(clock: &Clock) -> Event {
         subject: Subject::Opened,
         time: clock.now(),
         trace: None,
-        fact: Fact::MarketOpened { epoch: Epoch(chance::epoch()) },
+        fact: Fact::MarketOpened {
+            epoch: Epoch(chance::epoch()),
+        },
     }
 }
 
 /// The epoch that the first event of a log tells.
 fn epoch_of(first: Option<Stored>) -> Result<Epoch, Error> {
-    let Some(first) = first else { return Err(Error::broken("event log", "its first event is gone")) };
+    let Some(first) = first else {
+        return Err(Error::broken("event log", "its first event is gone"));
+    };
     match Record::from(first).event {
-        Ok(Event { fact: Fact::MarketOpened { epoch }, .. }) => Ok(epoch),
-        Ok(_) => Err(Error::broken("event log", "its first event is not market.opened")),
-        Err(why) => Err(Error::broken("event log", format!("its first event cannot be read: {why}"))),
+        Ok(Event {
+            fact: Fact::MarketOpened { epoch },
+            ..
+        }) => Ok(epoch),
+        Ok(_) => Err(Error::broken(
+            "event log",
+            "its first event is not market.opened",
+        )),
+        Err(why) => Err(Error::broken(
+            "event log",
+            format!("its first event cannot be read: {why}"),
+        )),
     }
 }

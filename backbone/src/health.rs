@@ -28,7 +28,10 @@ impl Health {
     pub fn part(&self, name: &'static str) -> Part {
         let mut parts = self.lock();
         parts.push((name, State::Down("starting".to_owned())));
-        Part { health: self.clone(), index: parts.len() - 1 }
+        Part {
+            health: self.clone(),
+            index: parts.len() - 1,
+        }
     }
 
     /// The parts without which the process is not ready, with why.
@@ -49,11 +52,16 @@ impl Health {
 
     fn told(&self, why: impl Fn(&State) -> Option<&String>) -> Vec<(&'static str, String)> {
         let parts = self.lock();
-        parts.iter().filter_map(|(name, state)| Some((*name, why(state)?.clone()))).collect()
+        parts
+            .iter()
+            .filter_map(|(name, state)| Some((*name, why(state)?.clone())))
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(&'static str, State)>> {
-        self.parts.lock().expect("nothing panics while it holds this lock")
+        self.parts
+            .lock()
+            .expect("nothing panics while it holds this lock")
     }
 }
 
@@ -87,7 +95,9 @@ impl Part {
         }
         match &state {
             State::Up => tracing::info!(part = name, "{name} is up"),
-            State::Degraded(why) => tracing::warn!(part = name, why, "going on without {name}: {why}"),
+            State::Degraded(why) => {
+                tracing::warn!(part = name, why, "going on without {name}: {why}")
+            }
             State::Down(why) => tracing::warn!(part = name, why, "{name} is down: {why}"),
         }
         *held = state;

@@ -90,7 +90,11 @@ impl Lifecycle {
 
     /// Runs something whose failure is its own, such as one connection. It is awaited in stage one; its panic is
     /// logged and counted, and ends nothing else.
-    pub fn spawn_detached(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn_detached(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) {
         let lifecycle = self.clone();
         // Each wrapper around it would hold it twice, where it came from and where it is awaited, and connections are
         // many.
@@ -98,7 +102,11 @@ impl Lifecycle {
         self.start(&self.0.work, name, async move {
             if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
                 lifecycle.0.detached_panics.inc();
-                tracing::error!(task = name, panic = text_of(&*panic), "a detached task panicked");
+                tracing::error!(
+                    task = name,
+                    panic = text_of(&*panic),
+                    "a detached task panicked"
+                );
             }
         });
     }
@@ -163,15 +171,26 @@ impl Lifecycle {
             let stuck = self.running();
             lock(&self.0.running).abort();
             self.all_end_within(ABORTING).await;
-            self.fail(&stuck, format!("still running {STOPPING:?} after it was told to stop"));
+            self.fail(
+                &stuck,
+                format!("still running {STOPPING:?} after it was told to stop"),
+            );
         }
-        self.0.first_failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
+        self.0
+            .first_failure
+            .get()
+            .map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     /// Shows the number of panics of detached tasks among `metrics`.
     pub fn measure(&self, metrics: &Metrics) {
         let panics = self.0.detached_panics.clone();
-        metrics.register("detached_panics", "Panics of tasks such as single connections", None, || panics);
+        metrics.register(
+            "detached_panics",
+            "Panics of tasks such as single connections",
+            None,
+            || panics,
+        );
     }
 
     async fn all_end_within(&self, limit: Duration) -> bool {
@@ -198,7 +217,10 @@ impl Lifecycle {
         future: impl Future<Output = ()> + Send + 'static,
     ) {
         let number = lock(&self.0.running).enter(name);
-        let ended = Ended { inner: Arc::clone(&self.0), number };
+        let ended = Ended {
+            inner: Arc::clone(&self.0),
+            number,
+        };
         let task = tracker.spawn(async move {
             let _ended = ended;
             future.await;
@@ -209,7 +231,10 @@ impl Lifecycle {
     fn fail(&self, task: &str, why: String) {
         tracing::error!(task, why, "a task failed, shutting down");
         // Later failures are mostly consequences of the first.
-        let _ = self.0.first_failure.set(Failure { task: task.to_owned(), why });
+        let _ = self.0.first_failure.set(Failure {
+            task: task.to_owned(),
+            why,
+        });
         self.shutdown();
     }
 
@@ -218,7 +243,10 @@ impl Lifecycle {
         for task in lock(&self.0.running).tasks.values() {
             *count.entry(task.name).or_default() += 1;
         }
-        let named: Vec<String> = count.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+        let named: Vec<String> = count
+            .iter()
+            .map(|(name, count)| format!("{name} ({count})"))
+            .collect();
         named.join(", ")
     }
 }
@@ -247,7 +275,9 @@ impl Running {
 
     /// A task that has ended already is not there any more.
     fn abort_by(&mut self, number: u64, handle: AbortHandle) {
-        let Some(task) = self.tasks.get_mut(&number) else { return };
+        let Some(task) = self.tasks.get_mut(&number) else {
+            return;
+        };
         if self.aborting {
             handle.abort();
         }
@@ -256,7 +286,10 @@ impl Running {
 
     fn abort(&mut self) {
         self.aborting = true;
-        self.tasks.values().filter_map(|task| task.abort.as_ref()).for_each(AbortHandle::abort);
+        self.tasks
+            .values()
+            .filter_map(|task| task.abort.as_ref())
+            .for_each(AbortHandle::abort);
     }
 }
 
@@ -280,7 +313,10 @@ struct Signals {
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
@@ -298,7 +334,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&'static str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -74,8 +74,13 @@ impl LiveBus {
         metrics: &Metrics,
     ) -> Result<Self, Error> {
         let hub = Hub::new(Self::CAPACITY, metrics);
-        let backend = redis::RedisBus::link(url, channel, hub.clone(), lifecycle)
-            .map_err(|why| Error::Broken { what: "the address of the live bus", why })?;
+        let backend =
+            redis::RedisBus::link(url, channel, hub.clone(), lifecycle).map_err(|why| {
+                Error::Broken {
+                    what: "the address of the live bus",
+                    why,
+                }
+            })?;
         Ok(Self::over(Backend::Redis(backend), hub, metrics))
     }
 
@@ -103,7 +108,10 @@ impl LiveBus {
             Ok(()) => self.published.inc(),
             Err(_) => self.refused.inc(),
         };
-        outcome.map_err(|why| Error::Unavailable { what: "the live bus", why })
+        outcome.map_err(|why| Error::Unavailable {
+            what: "the live bus",
+            why,
+        })
     }
 
     /// A new listener. Its first event is [`Subscribed`](BusEvent::Subscribed), at once or when the link comes up.

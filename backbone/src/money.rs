@@ -5,7 +5,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Whole minor units of a currency (pence, cents): 0 … 2^53 − 1, the integers that every JSON reader keeps exact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+)]
 #[serde(transparent)]
 #[sqlx(transparent)]
 pub struct MinorUnits(i64);
@@ -39,7 +41,9 @@ impl Currency {
 impl FromStr for Currency {
     type Err = UnknownCurrency;
     fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
-        iso_currency::Currency::from_code(code).map(Self).ok_or(UnknownCurrency)
+        iso_currency::Currency::from_code(code)
+            .map(Self)
+            .ok_or(UnknownCurrency)
     }
 }
 
@@ -63,7 +67,9 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -89,7 +95,11 @@ impl BasisPoints {
 
 /// What is taken off a deal's total price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "SCREAMING_SNAKE_CASE",
+    rename_all_fields = "camelCase"
+)]
 pub enum Discount {
     /// A fixed amount, at most the total price.
     Flat {
@@ -126,15 +136,28 @@ mod tests {
 
     #[test]
     fn minor_units_stop_at_the_integers_json_keeps() {
-        assert_eq!(MinorUnits::new(9_007_199_254_740_991), Some(MinorUnits::MAX));
+        assert_eq!(
+            MinorUnits::new(9_007_199_254_740_991),
+            Some(MinorUnits::MAX)
+        );
         assert_eq!(MinorUnits::new(9_007_199_254_740_992), None);
         assert_eq!(MinorUnits::new(-1), None);
     }
 
     #[test]
     fn a_percentage_has_at_most_two_decimals() {
-        for (percentage, kept) in [(0.0, true), (100.0, true), (33.33, true), (0.07, true), (1.005, false)] {
-            assert_eq!(BasisPoints::from_percentage(percentage).is_some(), kept, "{percentage}");
+        for (percentage, kept) in [
+            (0.0, true),
+            (100.0, true),
+            (33.33, true),
+            (0.07, true),
+            (1.005, false),
+        ] {
+            assert_eq!(
+                BasisPoints::from_percentage(percentage).is_some(),
+                kept,
+                "{percentage}"
+            );
         }
         assert_eq!(BasisPoints::from_percentage(100.01), None);
         assert_eq!(BasisPoints::from_percentage(-0.01), None);
@@ -148,13 +171,26 @@ mod tests {
 
     #[test]
     fn half_a_unit_rounds_up() {
-        let half = Discount::Percentage { basis_points: BasisPoints(5_000) };
+        let half = Discount::Percentage {
+            basis_points: BasisPoints(5_000),
+        };
         assert_eq!(half.applied_to(units(1)), units(1));
         assert_eq!(half.applied_to(units(3)), units(2));
-        assert_eq!(half.applied_to(MinorUnits::MAX), units(4_503_599_627_370_496));
-        let third = Discount::Percentage { basis_points: BasisPoints(3_333) };
+        assert_eq!(
+            half.applied_to(MinorUnits::MAX),
+            units(4_503_599_627_370_496)
+        );
+        let third = Discount::Percentage {
+            basis_points: BasisPoints(3_333),
+        };
         assert_eq!(third.applied_to(units(100)), units(67));
-        assert_eq!(Discount::Flat { amount: units(1_234) }.applied_to(units(122_300)), units(121_066));
+        assert_eq!(
+            Discount::Flat {
+                amount: units(1_234)
+            }
+            .applied_to(units(122_300)),
+            units(121_066)
+        );
     }
 
     #[test]

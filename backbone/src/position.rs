@@ -36,7 +36,11 @@ impl Position {
 
     /// The end of an event: what pages, payloads, heartbeats and projection rows carry.
     pub const fn end_of(epoch: Epoch, sequence: Sequence) -> Self {
-        Self { epoch, sequence, index: Self::END }
+        Self {
+            epoch,
+            sequence,
+            index: Self::END,
+        }
     }
 
     /// What orders changes of one log.
@@ -57,13 +61,22 @@ impl Position {
     /// Reads what [`Position::encode`] wrote; `None` for anything else.
     pub fn decode(text: &str) -> Option<Self> {
         let bytes: [u8; LENGTH] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
-        let [VERSION, rest @ ..] = bytes else { return None };
+        let [VERSION, rest @ ..] = bytes else {
+            return None;
+        };
         let (epoch, rest) = rest.split_first_chunk::<8>()?;
         let (sequence, index) = rest.split_first_chunk::<8>()?;
-        let (sequence, index) = (u64::from_be_bytes(*sequence), u16::from_be_bytes([index[0], index[1]]));
+        let (sequence, index) = (
+            u64::from_be_bytes(*sequence),
+            u16::from_be_bytes([index[0], index[1]]),
+        );
         // Stores count sequences in signed 64 bits.
         i64::try_from(sequence).ok()?;
-        Some(Self { epoch: Epoch(i64::from_be_bytes(*epoch)), sequence, index })
+        Some(Self {
+            epoch: Epoch(i64::from_be_bytes(*epoch)),
+            sequence,
+            index,
+        })
     }
 }
 
@@ -81,7 +94,8 @@ impl Serialize for Position {
 
 impl<'de> Deserialize<'de> for Position {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::decode(&String::deserialize(deserializer)?).ok_or_else(|| de::Error::custom("not a position"))
+        Self::decode(&String::deserialize(deserializer)?)
+            .ok_or_else(|| de::Error::custom("not a position"))
     }
 }
 
@@ -91,7 +105,11 @@ mod tests {
 
     #[test]
     fn a_position_survives_its_text() {
-        let position = Position { epoch: Epoch(i64::MAX), sequence: 7, index: 3 };
+        let position = Position {
+            epoch: Epoch(i64::MAX),
+            sequence: 7,
+            index: 3,
+        };
         assert_eq!(Position::decode(&position.encode()), Some(position));
         assert!(Position::end_of(Epoch(1), 7).order() > position.order());
     }
@@ -100,8 +118,21 @@ mod tests {
     fn garbage_is_no_position() {
         let good = Position::end_of(Epoch(5), 9).encode();
         let other_version = format!("B{}", &good[1..]);
-        let beyond = Position { epoch: Epoch(5), sequence: u64::MAX, index: 0 }.encode();
-        for text in ["", "abc", "💥", &good[1..], &format!("{good}A"), &other_version, &beyond] {
+        let beyond = Position {
+            epoch: Epoch(5),
+            sequence: u64::MAX,
+            index: 0,
+        }
+        .encode();
+        for text in [
+            "",
+            "abc",
+            "💥",
+            &good[1..],
+            &format!("{good}A"),
+            &other_version,
+            &beyond,
+        ] {
             assert_eq!(Position::decode(text), None, "{text}");
         }
     }

@@ -61,7 +61,12 @@ pub trait Projection: Send + Sync + 'static {
 
     /// The batch is committed; readers may be told. Called in order, never twice for one batch, and not at all when
     /// the process dies first.
-    fn committed(&self, from: Place, to: Place, effect: Self::Effect) -> impl Future<Output = ()> + Send;
+    fn committed(
+        &self,
+        from: Place,
+        to: Place,
+        effect: Self::Effect,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// One worker of a projection. Any number may run; one advances.
@@ -142,7 +147,11 @@ impl<P: Projection> Worker<P> {
         if !*held_back {
             self.health.up();
         }
-        tracing::info!(projection = P::NAME, position = place.position, "following the log");
+        tracing::info!(
+            projection = P::NAME,
+            position = place.position,
+            "following the log"
+        );
         let mut records = Vec::new();
         loop {
             if records.is_empty() {
@@ -177,28 +186,44 @@ impl<P: Projection> Worker<P> {
     pub async fn open(&self) -> Result<(Place, Tail), Error> {
         let epoch = self.log.epoch().await?;
         let place = Place::read(&self.db, P::NAME).await?;
-        let place = if place.position == 0 { place::adopt(&self.db, P::NAME, epoch).await? } else { place };
+        let place = if place.position == 0 {
+            place::adopt(&self.db, P::NAME, epoch).await?
+        } else {
+            place
+        };
         self.check_log(epoch, place).await?;
         self.position.set(place.position as i64);
         Ok((place, self.log.tail(place.position).await?))
     }
 
     async fn check_log(&self, epoch: Epoch, place: Place) -> Result<(), Error> {
-        let not_ours = |why: String| Err(Error::broken("event log", format!("{} tables: {why}", P::NAME)));
+        let not_ours = |why: String| {
+            Err(Error::broken(
+                "event log",
+                format!("{} tables: {why}", P::NAME),
+            ))
+        };
         if place.epoch != epoch {
-            return not_ours(format!("made from epoch {}, the log's is {}", place.epoch.0, epoch.0));
+            return not_ours(format!(
+                "made from epoch {}, the log's is {}",
+                place.epoch.0, epoch.0
+            ));
         }
         if place.position == 0 {
             return Ok(());
         }
         let Some(record) = self.log.get(place.position).await? else {
-            return not_ours(format!("they stand at {}, where the log has nothing", place.position));
+            return not_ours(format!(
+                "they stand at {}, where the log has nothing",
+                place.position
+            ));
         };
         // An event that could not be read has no id to compare.
         match (record.event.map(|event| event.id), place.event_id) {
-            (Ok(found), Some(kept)) if found != kept => {
-                not_ours(format!("another event stands at {} than the one they read", place.position))
-            }
+            (Ok(found), Some(kept)) if found != kept => not_ours(format!(
+                "another event stands at {} than the one they read",
+                place.position
+            )),
             _ => Ok(()),
         }
     }
@@ -235,7 +260,12 @@ impl<P: Projection> Worker<P> {
     }
 
     /// One transaction: fence, check, apply.
-    async fn write(&self, from: Place, to: Place, records: &[Record]) -> Result<(P::Effect, usize), Error> {
+    async fn write(
+        &self,
+        from: Place,
+        to: Place,
+        records: &[Record],
+    ) -> Result<(P::Effect, usize), Error> {
         let mut tx = self.db.begin_by_index().await?;
         place::advance(&self.db, &mut tx, P::NAME, from, to).await?;
         let subjects = sort::subjects(records);
@@ -243,7 +273,10 @@ impl<P: Projection> Worker<P> {
         let dead_before = sort::dead_subjects(&self.db, &mut tx).await?;
         let sorted = sort::sort(records, revisions, dead_before);
         sort::keep_dead(&self.db, &mut tx, &sorted).await?;
-        let effect = self.projection.apply(&mut tx, to.epoch, &sorted.entries).await?;
+        let effect = self
+            .projection
+            .apply(&mut tx, to.epoch, &sorted.entries)
+            .await?;
         self.db.commit(tx).await?;
         for (record, reason) in &sorted.dead {
             tracing::error!(
@@ -272,7 +305,9 @@ impl<P: Projection> Worker<P> {
         let mut seen = (0, Instant::now());
         loop {
             sleep(STANDBY_LOOK).await;
-            let (Ok(place), Ok(head)) = (Place::read(&self.db, P::NAME).await, self.log.head().await) else {
+            let (Ok(place), Ok(head)) =
+                (Place::read(&self.db, P::NAME).await, self.log.head().await)
+            else {
                 seen.1 = Instant::now();
                 continue;
             };

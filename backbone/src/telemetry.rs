@@ -15,7 +15,9 @@ use prometheus_client::metrics::family::MetricConstructor;
 use prometheus_client::registry::{Metric, Registry};
 use tracing_subscriber::EnvFilter;
 
-pub use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
+pub use prometheus_client::metrics::{
+    counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
+};
 pub use prometheus_client::registry::Unit;
 pub use trace_context::{NotATraceparent, TraceContext};
 
@@ -48,7 +50,10 @@ impl Metrics {
     )]
     pub fn new() -> Self {
         let registry = Registry::with_prefix("dealwire");
-        Self(Arc::new(Mutex::new(Named { registry, known: HashMap::new() })))
+        Self(Arc::new(Mutex::new(Named {
+            registry,
+            known: HashMap::new(),
+        })))
     }
 
     /// A number that only grows; shown as `dealwire_{name}_total`.
@@ -69,16 +74,26 @@ impl Metrics {
         unit: Unit,
         buckets: &[f64],
     ) -> Histogram {
-        self.register(name, help, Some(unit), || Histogram::new(buckets.iter().copied()))
+        self.register(name, help, Some(unit), || {
+            Histogram::new(buckets.iter().copied())
+        })
     }
 
     /// A counter for each set of labels.
-    pub fn counter_family<L: Labels>(&self, name: &'static str, help: &'static str) -> Family<L, Counter> {
+    pub fn counter_family<L: Labels>(
+        &self,
+        name: &'static str,
+        help: &'static str,
+    ) -> Family<L, Counter> {
         self.register(name, help, None, Family::default)
     }
 
     /// A gauge for each set of labels.
-    pub fn gauge_family<L: Labels>(&self, name: &'static str, help: &'static str) -> Family<L, Gauge> {
+    pub fn gauge_family<L: Labels>(
+        &self,
+        name: &'static str,
+        help: &'static str,
+    ) -> Family<L, Gauge> {
         self.register(name, help, None, Family::default)
     }
 
@@ -90,7 +105,9 @@ impl Metrics {
         unit: Unit,
         buckets: &[f64],
     ) -> HistogramFamily<L> {
-        self.register(name, help, Some(unit), || Family::new_with_constructor(Buckets(buckets.into())))
+        self.register(name, help, Some(unit), || {
+            Family::new_with_constructor(Buckets(buckets.into()))
+        })
     }
 
     /// All metrics as OpenMetrics text
@@ -116,12 +133,16 @@ impl Metrics {
     ) -> M {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = named.known.get(name) {
-            let Some(metric) = known.downcast_ref::<M>() else { panic!("two types for the metric {name}") };
+            let Some(metric) = known.downcast_ref::<M>() else {
+                panic!("two types for the metric {name}")
+            };
             return metric.clone();
         }
         let metric = make();
         match unit {
-            Some(unit) => named.registry.register_with_unit(name, help, unit, metric.clone()),
+            Some(unit) => named
+                .registry
+                .register_with_unit(name, help, unit, metric.clone()),
             None => named.registry.register(name, help, metric.clone()),
         }
         named.known.insert(name, Box::new(metric.clone()));
@@ -148,12 +169,19 @@ impl MetricConstructor<Histogram> for Buckets {
 pub fn init_tracing(filter: &str, json: bool) -> Result<(), Error> {
     let filter = EnvFilter::builder()
         .parse(filter)
-        .map_err(|error| Error::Broken { what: "the log filter", why: error.to_string() })?;
+        .map_err(|error| Error::Broken {
+            what: "the log filter",
+            why: error.to_string(),
+        })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let first = if json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+    let first = if json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder.try_init()
+    };
     if first.is_err() {
         tracing::debug!("the log was set up before");
     }
@@ -169,13 +197,19 @@ mod tests {
         let metrics = Metrics::new();
         metrics.counter("appends", "Events appended").inc_by(3);
         metrics.gauge("sockets", "Open sockets").set(-2);
-        metrics.histogram("append", "Time to append", Unit::Seconds, &[0.1, 1.0]).observe(0.5);
+        metrics
+            .histogram("append", "Time to append", Unit::Seconds, &[0.1, 1.0])
+            .observe(0.5);
         let refusals = metrics.counter_family::<[(&str, &str); 1]>("refusals", "Requests refused");
         refusals.get_or_create(&[("code", "CONFLICT")]).inc();
         let depth = metrics.gauge_family::<[(&str, &str); 1]>("lane", "Queued mutations");
         depth.get_or_create(&[("lane", "deal")]).set(4);
-        let calls =
-            metrics.histogram_family::<[(&str, &str); 1]>("call", "Time of a call", Unit::Seconds, &[1.0]);
+        let calls = metrics.histogram_family::<[(&str, &str); 1]>(
+            "call",
+            "Time of a call",
+            Unit::Seconds,
+            &[1.0],
+        );
         calls.get_or_create(&[("outcome", "ok")]).observe(0.25);
 
         let text = metrics.encode();
@@ -189,7 +223,10 @@ mod tests {
             "dealwire_lane{lane=\"deal\"} 4",
             "dealwire_call_seconds_bucket{le=\"1.0\",outcome=\"ok\"} 1",
         ] {
-            assert!(text.lines().any(|shown| shown == line), "no line {line} in:\n{text}");
+            assert!(
+                text.lines().any(|shown| shown == line),
+                "no line {line} in:\n{text}"
+            );
         }
         assert!(text.ends_with("# EOF\n"));
     }
@@ -201,7 +238,10 @@ mod tests {
         metrics.clone().counter("appends", "Events appended").inc();
         other_app.counter("appends", "Events appended").inc();
         assert!(metrics.encode().contains("dealwire_appends_total 2\n"));
-        assert_eq!(metrics.encode().matches("# TYPE dealwire_appends").count(), 1);
+        assert_eq!(
+            metrics.encode().matches("# TYPE dealwire_appends").count(),
+            1
+        );
         assert!(other_app.encode().contains("dealwire_appends_total 1\n"));
     }
 
@@ -215,7 +255,10 @@ mod tests {
 
     #[test]
     fn a_bad_log_filter_is_an_error_and_a_second_set_up_is_not() {
-        assert!(matches!(init_tracing("info,backbone=loud", false), Err(Error::Broken { .. })));
+        assert!(matches!(
+            init_tracing("info,backbone=loud", false),
+            Err(Error::Broken { .. })
+        ));
         init_tracing("warn", true).unwrap();
         init_tracing("info,backbone=debug", false).unwrap();
     }

@@ -28,7 +28,9 @@ impl Timestamp {
 
     /// Reads RFC 3339; anything finer than a microsecond is cut off. `None` when it is not RFC 3339.
     pub fn parse(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from_offset)
+        OffsetDateTime::parse(text, &Rfc3339)
+            .ok()
+            .map(Self::from_offset)
     }
 
     fn from_offset(at: OffsetDateTime) -> Self {
@@ -44,7 +46,12 @@ impl Timestamp {
 impl std::fmt::Display for Timestamp {
     /// RFC 3339 with a `Z`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.to_offset().format(&Rfc3339).map_err(|_| std::fmt::Error)?)
+        f.write_str(
+            &self
+                .to_offset()
+                .format(&Rfc3339)
+                .map_err(|_| std::fmt::Error)?,
+        )
     }
 }
 
@@ -112,7 +119,10 @@ mod tests {
         let at = Timestamp::parse("2024-06-17T05:30:12.520001Z").expect("RFC 3339");
         assert_eq!(at.as_micros(), 1_718_602_212_520_001);
         assert_eq!(at.to_string(), "2024-06-17T05:30:12.520001Z");
-        assert_eq!(Timestamp::parse("2024-06-17T07:30:12.520001+02:00"), Some(at));
+        assert_eq!(
+            Timestamp::parse("2024-06-17T07:30:12.520001+02:00"),
+            Some(at)
+        );
         assert_eq!(Timestamp::parse("2024-06-17 05:30"), None);
     }
 }

@@ -60,12 +60,20 @@ pub struct Mutation {
 impl Mutation {
     /// What the event remembers of it.
     pub fn applied(&self, version: u32) -> Applied {
-        Applied { event: self.event_id, key: self.key.clone(), request: self.request.clone(), version }
+        Applied {
+            event: self.event_id,
+            key: self.key.clone(),
+            request: self.request.clone(),
+            version,
+        }
     }
 }
 
 /// What the rules say.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time, and every rule would have to box")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, and every rule would have to box"
+)]
 pub enum Decision {
     /// This happens.
     Append(Fact),
@@ -112,7 +120,9 @@ struct Basis {
 impl Basis {
     /// The place of the last event, and its revision.
     fn place(&self) -> (Sequence, u64) {
-        self.last.as_ref().map_or((0, 0), |last| (last.sequence, last.fact.revision()))
+        self.last
+            .as_ref()
+            .map_or((0, 0), |last| (last.sequence, last.fact.revision()))
     }
 }
 
@@ -130,7 +140,12 @@ struct Attempts {
 impl WritePath {
     /// Over a log.
     pub fn new(log: EventLog, clock: Clock) -> Self {
-        Self { log, lanes: Lanes::default(), memory: Memory::default(), clock }
+        Self {
+            log,
+            lanes: Lanes::default(),
+            memory: Memory::default(),
+            clock,
+        }
     }
 
     /// Writes one mutation. `decide` sees the subject's last fact and the time of the decision; it is asked again
@@ -141,26 +156,51 @@ impl WritePath {
         mut decide: impl FnMut(Option<&Fact>, Timestamp) -> Result<Decision, R>,
     ) -> Result<Written, WriteError<R>> {
         let deadline = Instant::now() + BUDGET;
-        let _turn = self.lanes.enter(mutation.subject, deadline).await.map_err(|full| match full {
-            lanes::Refused::Full => WriteError::LaneFull,
-            lanes::Refused::TooLate => WriteError::Unavailable("its turn did not come in time".to_owned()),
-        })?;
+        let _turn =
+            self.lanes
+                .enter(mutation.subject, deadline)
+                .await
+                .map_err(|full| match full {
+                    lanes::Refused::Full => WriteError::LaneFull,
+                    lanes::Refused::TooLate => {
+                        WriteError::Unavailable("its turn did not come in time".to_owned())
+                    }
+                })?;
         let connection = self.log.connection();
         let mut basis = match self.memory.recall(&mutation.subject, connection) {
-            None if mutation.begins => Basis { last: None, guessed: true },
+            None if mutation.begins => Basis {
+                last: None,
+                guessed: true,
+            },
             None => self.load(mutation.subject, deadline, false).await?,
-            last => Basis { last, guessed: true },
+            last => Basis {
+                last,
+                guessed: true,
+            },
         };
         let since = basis.place();
-        let mut attempts = Attempts { deadline, unknown: false, expected: since.0, since };
+        let mut attempts = Attempts {
+            deadline,
+            unknown: false,
+            expected: since.0,
+            since,
+        };
         loop {
-            if let Some(written) = self.turn(mutation, basis, &mut attempts, &mut decide).await? {
+            if let Some(written) = self
+                .turn(mutation, basis, &mut attempts, &mut decide)
+                .await?
+            {
                 // Its position is the end of the event that stands at the sequence.
-                let last = Last { sequence: written.position.sequence, fact: written.fact.clone() };
+                let last = Last {
+                    sequence: written.position.sequence,
+                    fact: written.fact.clone(),
+                };
                 self.memory.keep(mutation.subject, connection, last);
                 return Ok(written);
             }
-            basis = self.load(mutation.subject, deadline, attempts.unknown).await?;
+            basis = self
+                .load(mutation.subject, deadline, attempts.unknown)
+                .await?;
         }
     }
 
@@ -172,7 +212,10 @@ impl WritePath {
         attempts: &mut Attempts,
         decide: &mut impl FnMut(Option<&Fact>, Timestamp) -> Result<Decision, R>,
     ) -> Result<Option<Written>, WriteError<R>> {
-        match self.already(mutation, basis.last.as_ref(), attempts.since).await {
+        match self
+            .already(mutation, basis.last.as_ref(), attempts.since)
+            .await
+        {
             Ok(None) => {}
             _ if basis.guessed => return Ok(None),
             Ok(Some(written)) => return Ok(Some(written)),
@@ -189,8 +232,9 @@ impl WritePath {
             _ if basis.guessed => return Ok(None),
             Err(no) => return Err(WriteError::Rejected(no)),
             Ok(Decision::Unchanged) => {
-                let nothing =
-                    || WriteError::Broken("nothing can stay as it is on an empty subject".to_owned());
+                let nothing = || {
+                    WriteError::Broken("nothing can stay as it is on an empty subject".to_owned())
+                };
                 let last = basis.last.ok_or_else(nothing)?;
                 return self.written(last.fact, last.sequence).await.map(Some);
             }
@@ -243,19 +287,24 @@ impl WritePath {
 
     /// The log says that our id stands at this place: true only if it is our event, on our subject.
     async fn verify<R>(&self, event: &Event, sequence: Sequence) -> Result<Written, WriteError<R>> {
-        let found =
-            self.log.get(sequence).await.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
+        let found = self
+            .log
+            .get(sequence)
+            .await
+            .map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
         match found.map(|record| record.event) {
             Some(Ok(found)) if found.id == event.id && found.subject == event.subject => {
                 // The log remembers ids for longer than a subject does.
                 match (carried(&found), carried(event)) {
-                    (Some(found), Some(asked)) if !same_request(found, asked) => Err(WriteError::KeyReused),
+                    (Some(found), Some(asked)) if !same_request(found, asked) => {
+                        Err(WriteError::KeyReused)
+                    }
                     _ => self.written(found.fact, sequence).await,
                 }
             }
-            _ => {
-                Err(WriteError::Broken(format!("the id of this mutation is another event's, at {sequence}")))
-            }
+            _ => Err(WriteError::Broken(format!(
+                "the id of this mutation is another event's, at {sequence}"
+            ))),
         }
     }
 
@@ -267,7 +316,9 @@ impl WritePath {
         first: (Sequence, u64),
     ) -> Result<Option<Written>, WriteError<R>> {
         let Some(last) = last else { return Ok(None) };
-        let Some(recent) = last.fact.recent() else { return Ok(None) };
+        let Some(recent) = last.fact.recent() else {
+            return Ok(None);
+        };
         let (sequence, revision) = first;
         let applied = match recent.find(mutation.event_id) {
             Some(applied) => Some(applied.clone()),
@@ -276,9 +327,10 @@ impl WritePath {
         };
         match applied {
             None => Ok(None),
-            Some(applied) if same_request(&applied, &mutation.applied(applied.version)) => {
-                self.written(last.fact.clone(), last.sequence).await.map(Some)
-            }
+            Some(applied) if same_request(&applied, &mutation.applied(applied.version)) => self
+                .written(last.fact.clone(), last.sequence)
+                .await
+                .map(Some),
             Some(_) => Err(WriteError::KeyReused),
         }
     }
@@ -293,7 +345,9 @@ impl WritePath {
         let mut after = after;
         while after < upto {
             let next = self.log.next(&mutation.subject, after).await;
-            let Some(record) = next.map_err(|error| WriteError::UnknownOutcome(error.to_string()))? else {
+            let Some(record) =
+                next.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?
+            else {
                 return Ok(None);
             };
             match &record.event {
@@ -314,9 +368,17 @@ impl WritePath {
         loop {
             match self.log.last(&subject).await {
                 Ok(Some(record)) => {
-                    return readable(record).map(|last| Basis { last: Some(last), guessed: false });
+                    return readable(record).map(|last| Basis {
+                        last: Some(last),
+                        guessed: false,
+                    });
                 }
-                Ok(None) => return Ok(Basis { last: None, guessed: false }),
+                Ok(None) => {
+                    return Ok(Basis {
+                        last: None,
+                        guessed: false,
+                    });
+                }
                 Err(Error::Unavailable { .. }) if unknown && Instant::now() < deadline => {
                     sleep(chance::jitter(PAUSE * 10, 0.5)).await;
                 }
@@ -331,8 +393,15 @@ impl WritePath {
 
     async fn written<R>(&self, fact: Fact, sequence: Sequence) -> Result<Written, WriteError<R>> {
         // The epoch is known from the connection that the event was read or written on.
-        let epoch = self.log.epoch().await.map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
-        Ok(Written { fact, position: Position::end_of(epoch, sequence) })
+        let epoch = self
+            .log
+            .epoch()
+            .await
+            .map_err(|error| WriteError::UnknownOutcome(error.to_string()))?;
+        Ok(Written {
+            fact,
+            position: Position::end_of(epoch, sequence),
+        })
     }
 }
 
@@ -347,9 +416,15 @@ fn same_request(one: &Applied, other: &Applied) -> bool {
 
 fn readable<R>(record: Record) -> Result<Last, WriteError<R>> {
     match record.event {
-        Ok(event) => Ok(Last { sequence: record.sequence, fact: event.fact }),
+        Ok(event) => Ok(Last {
+            sequence: record.sequence,
+            fact: event.fact,
+        }),
         Err(why @ Undecodable::Newer { .. }) => Err(WriteError::Unavailable(why.to_string())),
-        Err(why) => Err(WriteError::Broken(format!("event {} cannot be read: {why}", record.sequence))),
+        Err(why) => Err(WriteError::Broken(format!(
+            "event {} cannot be read: {why}",
+            record.sequence
+        ))),
     }
 }
 

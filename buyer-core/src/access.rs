@@ -32,14 +32,19 @@ impl Intervals {
         let mut all = Self::default();
         for interval in intervals {
             let end = interval.revoked_at.unwrap_or(OPEN);
-            all.0.entry(interval.seller).or_default().push((interval.granted_at, end));
+            all.0
+                .entry(interval.seller)
+                .or_default()
+                .push((interval.granted_at, end));
         }
         all
     }
 
     /// Whether a seller's change at this place may be seen.
     pub fn permits(&self, seller: SellerId, at: Sequence) -> bool {
-        self.0.get(&seller).is_some_and(|held| held.iter().any(|(from, to)| (*from..*to).contains(&at)))
+        self.0
+            .get(&seller)
+            .is_some_and(|held| held.iter().any(|(from, to)| (*from..*to).contains(&at)))
     }
 
     /// The sellers of whom there is anything that may be seen.
@@ -51,13 +56,18 @@ impl Intervals {
     /// beyond its end: what is known of access may be ahead of the changes that are being read.
     pub fn sellers_after(&self, place: Sequence) -> impl Iterator<Item = SellerId> + '_ {
         let open = move |held: &[(Sequence, Sequence)]| held.iter().any(|(_, to)| *to > place);
-        self.0.iter().filter(move |(_, held)| open(held)).map(|(seller, _)| *seller)
+        self.0
+            .iter()
+            .filter(move |(_, held)| open(held))
+            .map(|(seller, _)| *seller)
     }
 
     /// Takes a grant or a revoke from the feed. Taking one again changes nothing.
     pub fn apply(&mut self, seller: SellerId, granted: bool, at: Sequence) {
         let held = self.0.entry(seller).or_default();
-        let known = held.iter().any(|(from, to)| *from >= at || (*to != OPEN && *to >= at));
+        let known = held
+            .iter()
+            .any(|(from, to)| *from >= at || (*to != OPEN && *to >= at));
         match held.iter_mut().find(|(_, to)| *to == OPEN) {
             Some((from, to)) if !granted && *from < at => *to = at,
             None if granted && !known => held.push((at, OPEN)),
@@ -88,7 +98,10 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Over the newest row of each pair that the batch names.
     pub(crate) fn new(newest: HashMap<Pair, Grant>) -> Self {
-        Self { newest, touched: HashMap::new() }
+        Self {
+            newest,
+            touched: HashMap::new(),
+        }
     }
 
     /// Takes an event; tells whether the pair's access changed by it.
@@ -96,17 +109,28 @@ impl Ledger {
         let held = self.newest.get(&pair).copied();
         let open = held.is_some_and(|grant| grant.revoked_at.is_none());
         let row = match (held, fact.granted) {
-            (Some(grant), true) if open => Grant { revision: fact.revision, ..grant },
-            (_, true) => {
-                Grant { granted_at: at, revoked_at: None, since: fact.since, revision: fact.revision }
-            }
-            (Some(grant), false) => {
-                Grant { revoked_at: grant.revoked_at.or(Some(at)), revision: fact.revision, ..grant }
-            }
+            (Some(grant), true) if open => Grant {
+                revision: fact.revision,
+                ..grant
+            },
+            (_, true) => Grant {
+                granted_at: at,
+                revoked_at: None,
+                since: fact.since,
+                revision: fact.revision,
+            },
+            (Some(grant), false) => Grant {
+                revoked_at: grant.revoked_at.or(Some(at)),
+                revision: fact.revision,
+                ..grant
+            },
             // Nothing to end: an empty interval keeps the revision.
-            (None, false) => {
-                Grant { granted_at: at, revoked_at: Some(at), since: fact.since, revision: fact.revision }
-            }
+            (None, false) => Grant {
+                granted_at: at,
+                revoked_at: Some(at),
+                since: fact.since,
+                revision: fact.revision,
+            },
         };
         self.put(pair, row);
         open != fact.granted
@@ -117,7 +141,13 @@ impl Ledger {
     pub(crate) fn close(&mut self, pair: Pair, at: Sequence) -> bool {
         match self.newest.get(&pair).copied() {
             Some(grant) if grant.revoked_at.is_none() => {
-                self.put(pair, Grant { revoked_at: Some(at), ..grant });
+                self.put(
+                    pair,
+                    Grant {
+                        revoked_at: Some(at),
+                        ..grant
+                    },
+                );
                 true
             }
             _ => false,
@@ -131,7 +161,11 @@ impl Ledger {
 
     /// The rows to write: a pair's older ones first, so that no two are open at a time.
     pub(crate) fn rows(self) -> Vec<(Pair, Grant)> {
-        let mut rows: Vec<_> = self.touched.into_iter().map(|((pair, _), row)| (pair, row)).collect();
+        let mut rows: Vec<_> = self
+            .touched
+            .into_iter()
+            .map(|((pair, _), row)| (pair, row))
+            .collect();
         rows.sort_by_key(|(pair, row)| (*pair, row.granted_at));
         rows
     }
@@ -156,7 +190,11 @@ mod tests {
             version: revision as u32,
         };
         AccessFact {
-            cause: if granted { AccessCause::Granted } else { AccessCause::Revoked },
+            cause: if granted {
+                AccessCause::Granted
+            } else {
+                AccessCause::Revoked
+            },
             revision,
             granted,
             since: Timestamp::from_micros(0),
@@ -166,11 +204,22 @@ mod tests {
 
     #[test]
     fn a_change_is_seen_from_the_grant_up_to_the_revoke() {
-        let interval = Interval { seller: SELLER, granted_at: 5, revoked_at: Some(9) };
+        let interval = Interval {
+            seller: SELLER,
+            granted_at: 5,
+            revoked_at: Some(9),
+        };
         let mut seen = Intervals::new(&[interval]);
-        let at = |seen: &Intervals| (1..16).filter(|at| seen.permits(SELLER, *at)).collect::<Vec<_>>();
+        let at = |seen: &Intervals| {
+            (1..16)
+                .filter(|at| seen.permits(SELLER, *at))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(at(&seen), [5, 6, 7, 8]);
-        assert_eq!((seen.sellers_after(8).count(), seen.sellers_after(9).count()), (1, 0));
+        assert_eq!(
+            (seen.sellers_after(8).count(), seen.sellers_after(9).count()),
+            (1, 0)
+        );
         seen.apply(SELLER, true, 12);
         assert_eq!(at(&seen), [5, 6, 7, 8, 12, 13, 14, 15]);
         seen.apply(SELLER, false, 14);
@@ -190,13 +239,26 @@ mod tests {
         }
         // A snapshot that is ahead of the feed already knows what the feed brings.
         let mut ahead = Intervals::new(&[
-            Interval { seller: SELLER, granted_at: 3, revoked_at: Some(6) },
-            Interval { seller: SELLER, granted_at: 8, revoked_at: None },
+            Interval {
+                seller: SELLER,
+                granted_at: 3,
+                revoked_at: Some(6),
+            },
+            Interval {
+                seller: SELLER,
+                granted_at: 8,
+                revoked_at: None,
+            },
         ]);
         for (granted, at) in feed {
             ahead.apply(SELLER, granted, at);
         }
-        assert_eq!((1..11).filter(|at| ahead.permits(SELLER, *at)).collect::<Vec<_>>(), [3, 4, 5, 8, 9, 10]);
+        assert_eq!(
+            (1..11)
+                .filter(|at| ahead.permits(SELLER, *at))
+                .collect::<Vec<_>>(),
+            [3, 4, 5, 8, 9, 10]
+        );
     }
 
     #[test]
@@ -208,8 +270,11 @@ mod tests {
             .map(|((granted, at), revision)| ledger.take(PAIR, at, &fact(granted, revision)))
             .collect();
         assert_eq!(changed, [true, true, true]);
-        let rows: Vec<_> =
-            ledger.rows().iter().map(|(_, row)| (row.granted_at, row.revoked_at, row.revision)).collect();
+        let rows: Vec<_> = ledger
+            .rows()
+            .iter()
+            .map(|(_, row)| (row.granted_at, row.revoked_at, row.revision))
+            .collect();
         assert_eq!(rows, [(3, Some(6), 2), (8, None, 3)]);
     }
 
@@ -220,7 +285,11 @@ mod tests {
         assert!(ledger.close(PAIR, 5));
         assert!(!ledger.close(PAIR, 6));
         assert!(ledger.take(PAIR, 9, &fact(true, 3)));
-        let rows: Vec<_> = ledger.rows().iter().map(|(_, row)| (row.granted_at, row.revoked_at)).collect();
+        let rows: Vec<_> = ledger
+            .rows()
+            .iter()
+            .map(|(_, row)| (row.granted_at, row.revoked_at))
+            .collect();
         assert_eq!(rows, [(3, Some(5)), (9, None)]);
     }
 
@@ -229,7 +298,14 @@ mod tests {
         let mut ledger = Ledger::new(HashMap::new());
         ledger.take(PAIR, 3, &fact(true, 1));
         assert!(!ledger.take(PAIR, 4, &fact(true, 7)));
-        assert_eq!(ledger.rows().iter().map(|(_, row)| row.revision).collect::<Vec<_>>(), [7]);
+        assert_eq!(
+            ledger
+                .rows()
+                .iter()
+                .map(|(_, row)| row.revision)
+                .collect::<Vec<_>>(),
+            [7]
+        );
         let mut empty = Ledger::new(HashMap::new());
         assert!(!empty.take(PAIR, 4, &fact(false, 2)));
         assert_eq!(empty.rows()[0].1.revoked_at, Some(4));

@@ -89,16 +89,33 @@ pub(crate) fn encode(
     changes: &[OutgoingChange<'_>],
     webhooks: &[WebhookId],
 ) -> Bytes {
-    let size: usize = changes.iter().map(|change| change.body.get().len() + 128).sum();
+    let size: usize = changes
+        .iter()
+        .map(|change| change.body.get().len() + 128)
+        .sum();
     let changes = (size <= MAX_MESSAGE).then_some(changes);
     let webhooks = match webhooks.len() {
         0 => None,
         1..=MAX_NAMED => Some(webhooks),
         _ => Some(&[][..]),
     };
-    let Place { epoch, generation, position: last, .. } = to;
-    let message = serde_json::to_vec(&Outgoing { epoch, generation, prev, last, changes, webhooks });
-    message.expect("a message has string keys and bodies that are JSON").into()
+    let Place {
+        epoch,
+        generation,
+        position: last,
+        ..
+    } = to;
+    let message = serde_json::to_vec(&Outgoing {
+        epoch,
+        generation,
+        prev,
+        last,
+        changes,
+        webhooks,
+    });
+    message
+        .expect("a message has string keys and bodies that are JSON")
+        .into()
 }
 
 /// Writes a message of no batch: where the tables stand, and which endpoints have something due.
@@ -116,7 +133,9 @@ pub async fn heartbeat(buyers: BuyerSide, bus: LiveBus, stop: CancellationToken)
             _ = beat.tick() => {}
         }
         // While either is away there is nothing to say; their owners say so.
-        let Ok(place) = buyers.place().await else { continue };
+        let Ok(place) = buyers.place().await else {
+            continue;
+        };
         if let Err(error) = bus.publish(wake(place, &[])).await {
             tracing::debug!(%error, "a heartbeat was not sent");
         }

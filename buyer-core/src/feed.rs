@@ -36,13 +36,22 @@ impl Change {
 
     /// Where it stands in this log.
     pub fn position(&self, epoch: Epoch) -> Position {
-        Position { epoch, sequence: self.sequence, index: self.index }
+        Position {
+            epoch,
+            sequence: self.sequence,
+            index: self.index,
+        }
     }
 }
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase", try_from = "FlatBody")]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    try_from = "FlatBody"
+)]
 pub enum ChangeBody {
     /// A deal.
     Deal {
@@ -90,15 +99,28 @@ impl TryFrom<FlatBody> for ChangeBody {
     type Error = &'static str;
 
     fn try_from(flat: FlatBody) -> Result<Self, Self::Error> {
-        let FlatBody { kind, created, deal, changed, previous, buyer, granted } = flat;
+        let FlatBody {
+            kind,
+            created,
+            deal,
+            changed,
+            previous,
+            buyer,
+            granted,
+        } = flat;
         let body = match kind {
-            Kind::Deal => created.zip(deal).zip(changed).map(|((created, deal), changed)| Self::Deal {
-                created,
-                deal,
-                changed,
-                previous,
-            }),
-            Kind::Access => buyer.zip(granted).map(|(buyer, granted)| Self::Access { buyer, granted }),
+            Kind::Deal => created
+                .zip(deal)
+                .zip(changed)
+                .map(|((created, deal), changed)| Self::Deal {
+                    created,
+                    deal,
+                    changed,
+                    previous,
+                }),
+            Kind::Access => buyer
+                .zip(granted)
+                .map(|(buyer, granted)| Self::Access { buyer, granted }),
         };
         body.ok_or("a change lacks what its kind has")
     }
@@ -142,7 +164,10 @@ mod tests {
             created_at: Timestamp::from_micros(0),
             updated_at: Timestamp::from_micros(1),
         };
-        let previous = Some(Previous { status: DealStatus::Sold, total_price: MinorUnits::MAX });
+        let previous = Some(Previous {
+            status: DealStatus::Sold,
+            total_price: MinorUnits::MAX,
+        });
         let bodies = [
             ChangeBody::Deal {
                 created: false,
@@ -150,16 +175,30 @@ mod tests {
                 changed: vec![DealField::Name, DealField::Status],
                 previous,
             },
-            ChangeBody::Access { buyer: BuyerId(Uuid::from_u128(3)), granted: true },
+            ChangeBody::Access {
+                buyer: BuyerId(Uuid::from_u128(3)),
+                granted: true,
+            },
         ];
         for body in bodies {
             let written = serde_json::to_value(&body).expect("a change is JSON");
-            assert_eq!(serde_json::from_value::<ChangeBody>(written.clone()).expect("it is one"), body);
-            let fields: Vec<String> = written.as_object().expect("an object").keys().cloned().collect();
+            assert_eq!(
+                serde_json::from_value::<ChangeBody>(written.clone()).expect("it is one"),
+                body
+            );
+            let fields: Vec<String> = written
+                .as_object()
+                .expect("an object")
+                .keys()
+                .cloned()
+                .collect();
             for field in fields.iter().filter(|field| *field != "previous") {
                 let mut less = written.clone();
                 less.as_object_mut().expect("an object").remove(field);
-                assert!(serde_json::from_value::<ChangeBody>(less).is_err(), "without {field}");
+                assert!(
+                    serde_json::from_value::<ChangeBody>(less).is_err(),
+                    "without {field}"
+                );
             }
         }
     }

@@ -51,7 +51,12 @@ pub struct BuyerSide {
 impl BuyerSide {
     /// Over the buyer database.
     pub fn new(db: Db, clock: Clock, retention: Retention) -> Self {
-        Self { accounts: Accounts::new(db.clone(), clock.clone()), db, clock, retention }
+        Self {
+            accounts: Accounts::new(db.clone(), clock.clone()),
+            db,
+            clock,
+            retention,
+        }
     }
 
     /// Brings the tables up to this binary.
@@ -86,7 +91,12 @@ impl BuyerSide {
         health: Part,
         metrics: &Metrics,
     ) -> Worker<BuyerProjection> {
-        let projection = BuyerProjection::new(self.db.clone(), bus, self.clock.clone(), self.retention.block);
+        let projection = BuyerProjection::new(
+            self.db.clone(),
+            bus,
+            self.clock.clone(),
+            self.retention.block,
+        );
         Worker::new(projection, log, self.db.clone(), health, metrics)
     }
 
@@ -108,7 +118,12 @@ impl BuyerSide {
         order: DealOrder,
         window: Window,
     ) -> Result<Page, Error> {
-        let request = PageRequest { scope: visible_to(buyer), filter, order, window };
+        let request = PageRequest {
+            scope: visible_to(buyer),
+            filter,
+            order,
+            window,
+        };
         deal_table::page(&self.db, PROJECTION, &request).await
     }
 

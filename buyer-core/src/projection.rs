@@ -32,7 +32,13 @@ pub struct BuyerProjection {
 
 impl BuyerProjection {
     pub(crate) fn new(db: Db, bus: LiveBus, clock: Clock, block: u64) -> Self {
-        Self { db, bus, clock, block, blocks_made: AtomicU64::new(0) }
+        Self {
+            db,
+            bus,
+            clock,
+            block,
+            blocks_made: AtomicU64::new(0),
+        }
     }
 
     /// Blocks go ahead of the place by more than one, so that a batch hardly ever waits for one to be made.
@@ -57,7 +63,11 @@ impl Projection for BuyerProjection {
 
     const NAME: &'static str = crate::PROJECTION;
 
-    async fn revisions(&self, tx: &mut Tx, subjects: &[Subject]) -> Result<HashMap<Subject, u64>, Error> {
+    async fn revisions(
+        &self,
+        tx: &mut Tx,
+        subjects: &[Subject],
+    ) -> Result<HashMap<Subject, u64>, Error> {
         let deals: HashMap<DealId, SellerId> = subjects
             .iter()
             .filter_map(|subject| match subject {
@@ -67,9 +77,15 @@ impl Projection for BuyerProjection {
             .collect();
         let ids: Vec<DealId> = deals.keys().copied().collect();
         let of_deals = deal_table::revisions(&self.db, tx, &ids).await?;
-        let of_deals = of_deals
-            .into_iter()
-            .map(|(deal, revision)| (Subject::Deal { seller: deals[&deal], deal }, revision));
+        let of_deals = of_deals.into_iter().map(|(deal, revision)| {
+            (
+                Subject::Deal {
+                    seller: deals[&deal],
+                    deal,
+                },
+                revision,
+            )
+        });
         let newest = store::newest_grants(&self.db, tx, &pairs(subjects)).await?;
         let of_pairs = newest
             .into_iter()
@@ -77,7 +93,12 @@ impl Projection for BuyerProjection {
         Ok(of_deals.chain(of_pairs).collect())
     }
 
-    async fn apply(&self, tx: &mut Tx, epoch: Epoch, entries: &[Entry<'_>]) -> Result<Written, Error> {
+    async fn apply(
+        &self,
+        tx: &mut Tx,
+        epoch: Epoch,
+        entries: &[Entry<'_>],
+    ) -> Result<Written, Error> {
         let named: Vec<Subject> = entries.iter().filter_map(subject).collect();
         let mut ledger = Ledger::new(store::newest_grants(&self.db, tx, &pairs(&named)).await?);
         let mut deals: HashMap<DealId, Write<'_>> = HashMap::new();
@@ -86,14 +107,21 @@ impl Projection for BuyerProjection {
             let change = match entry {
                 Entry::Event { sequence, event } => {
                     if let Fact::Deal(fact) = &event.fact {
-                        let write = Write { deal: &fact.deal, revision: fact.revision, sequence: *sequence };
+                        let write = Write {
+                            deal: &fact.deal,
+                            revision: fact.revision,
+                            sequence: *sequence,
+                        };
                         deals.insert(fact.deal.id, write);
                     }
                     change_of(&mut ledger, *sequence, event)
                 }
-                Entry::Dead { sequence, subject: Some(Subject::Access { seller, buyer }) } => ledger
-                    .close((*seller, *buyer), *sequence)
-                    .then(|| FeedRow::new(*sequence, *seller, self.clock.now(), &access(*buyer, false))),
+                Entry::Dead {
+                    sequence,
+                    subject: Some(Subject::Access { seller, buyer }),
+                } => ledger.close((*seller, *buyer), *sequence).then(|| {
+                    FeedRow::new(*sequence, *seller, self.clock.now(), &access(*buyer, false))
+                }),
                 Entry::Dead { .. } => None,
             };
             feed.extend(change);
@@ -106,11 +134,19 @@ impl Projection for BuyerProjection {
         feed::table::write(&self.db, tx, &feed).await?;
         let changes: Vec<DealChange<'_>> = entries.iter().filter_map(deal_change).collect();
         let webhooks = outbox::write(&self.db, tx, epoch, self.clock.now(), &changes).await?;
-        Ok(Written { feed, blocks_made, webhooks })
+        Ok(Written {
+            feed,
+            blocks_made,
+            webhooks,
+        })
     }
 
     async fn committed(&self, from: Place, to: Place, written: Written) {
-        let Written { feed, blocks_made, webhooks } = written;
+        let Written {
+            feed,
+            blocks_made,
+            webhooks,
+        } = written;
         self.blocks_made.store(blocks_made, Ordering::Relaxed);
         let changes: Vec<OutgoingChange<'_>> = feed.iter().map(FeedRow::outgoing).collect();
         let message = announce::encode(from.position, to, &changes, &webhooks);
@@ -131,7 +167,12 @@ fn change_of(ledger: &mut Ledger, sequence: Sequence, event: &Event) -> Option<F
                 changed: fact.changed.clone(),
                 previous: fact.previous,
             };
-            Some(FeedRow::new(sequence, fact.deal.seller_id, event.time, &body))
+            Some(FeedRow::new(
+                sequence,
+                fact.deal.seller_id,
+                event.time,
+                &body,
+            ))
         }
         (Fact::Access(fact), Subject::Access { seller, buyer }) => ledger
             .take((seller, buyer), sequence, fact)
@@ -142,11 +183,22 @@ fn change_of(ledger: &mut Ledger, sequence: Sequence, event: &Event) -> Option<F
 
 /// What endpoints are told of an entry: what [`change_of`] makes of a deal's, with the same index.
 fn deal_change<'a>(entry: &Entry<'a>) -> Option<DealChange<'a>> {
-    let Entry::Event { sequence, event } = *entry else { return None };
-    let Fact::Deal(fact) = &event.fact else { return None };
+    let Entry::Event { sequence, event } = *entry else {
+        return None;
+    };
+    let Fact::Deal(fact) = &event.fact else {
+        return None;
+    };
     let created = fact.cause == DealCause::Created;
     let (at, trace) = (event.time, event.trace);
-    Some(DealChange { sequence, index: 0, created, at, trace, deal: &fact.deal })
+    Some(DealChange {
+        sequence,
+        index: 0,
+        created,
+        at,
+        trace,
+        deal: &fact.deal,
+    })
 }
 
 fn access(buyer: BuyerId, granted: bool) -> ChangeBody {

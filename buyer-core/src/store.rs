@@ -91,7 +91,12 @@ pub(crate) struct PlaceRead {
 impl From<PlaceRead> for Place {
     fn from(read: PlaceRead) -> Self {
         let position = read.position as Sequence;
-        Self { epoch: read.epoch, position, event_id: read.event_id, generation: read.generation }
+        Self {
+            epoch: read.epoch,
+            position,
+            event_id: read.event_id,
+            generation: read.generation,
+        }
     }
 }
 
@@ -117,28 +122,43 @@ pub(crate) async fn newest_grants(
         Tx::Postgres(tx) => {
             let sellers: Vec<Uuid> = pairs.iter().map(|pair| pair.0.0).collect();
             let buyers: Vec<Uuid> = pairs.iter().map(|pair| pair.1.0).collect();
-            sqlx::query_as(NEWEST_GRANTS_POSTGRES).bind(sellers).bind(buyers).fetch_all(&mut **tx).await
+            sqlx::query_as(NEWEST_GRANTS_POSTGRES)
+                .bind(sellers)
+                .bind(buyers)
+                .fetch_all(&mut **tx)
+                .await
         }
         Tx::Sqlite(tx) => {
-            let named = |pair: &Pair| json!({ "seller": pair.0.0.simple(), "buyer": pair.1.0.simple() });
+            let named =
+                |pair: &Pair| json!({ "seller": pair.0.0.simple(), "buyer": pair.1.0.simple() });
             let pairs: Vec<_> = pairs.iter().map(named).collect();
-            sqlx::query_as(NEWEST_GRANTS_SQLITE).bind(Json(pairs)).fetch_all(&mut **tx).await
+            sqlx::query_as(NEWEST_GRANTS_SQLITE)
+                .bind(Json(pairs))
+                .fetch_all(&mut **tx)
+                .await
         }
     };
-    let newest = rows.map_err(|error| db.error(error))?.into_iter().map(|row| {
-        let grant = GrantRow {
-            granted_at: row.granted_at as Sequence,
-            revoked_at: row.revoked_at.map(|at| at as Sequence),
-            since: row.since,
-            revision: row.revision as u64,
-        };
-        ((row.seller_id, row.buyer_id), grant)
-    });
+    let newest = rows
+        .map_err(|error| db.error(error))?
+        .into_iter()
+        .map(|row| {
+            let grant = GrantRow {
+                granted_at: row.granted_at as Sequence,
+                revoked_at: row.revoked_at.map(|at| at as Sequence),
+                since: row.since,
+                revision: row.revision as u64,
+            };
+            ((row.seller_id, row.buyer_id), grant)
+        });
     Ok(newest.collect())
 }
 
 /// Writes the rows that a batch of access events leaves.
-pub(crate) async fn write_grants(db: &Db, tx: &mut Tx, rows: &[(Pair, GrantRow)]) -> Result<(), Error> {
+pub(crate) async fn write_grants(
+    db: &Db,
+    tx: &mut Tx,
+    rows: &[(Pair, GrantRow)],
+) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -146,10 +166,22 @@ pub(crate) async fn write_grants(db: &Db, tx: &mut Tx, rows: &[(Pair, GrantRow)]
         Tx::Postgres(tx) => sqlx::query(WRITE_GRANTS_POSTGRES)
             .bind(rows.iter().map(|(pair, _)| pair.0.0).collect::<Vec<_>>())
             .bind(rows.iter().map(|(pair, _)| pair.1.0).collect::<Vec<_>>())
-            .bind(rows.iter().map(|(_, row)| row.granted_at as i64).collect::<Vec<_>>())
-            .bind(rows.iter().map(|(_, row)| row.revoked_at.map(|at| at as i64)).collect::<Vec<_>>())
+            .bind(
+                rows.iter()
+                    .map(|(_, row)| row.granted_at as i64)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                rows.iter()
+                    .map(|(_, row)| row.revoked_at.map(|at| at as i64))
+                    .collect::<Vec<_>>(),
+            )
             .bind(rows.iter().map(|(_, row)| row.since).collect::<Vec<_>>())
-            .bind(rows.iter().map(|(_, row)| row.revision as i64).collect::<Vec<_>>())
+            .bind(
+                rows.iter()
+                    .map(|(_, row)| row.revision as i64)
+                    .collect::<Vec<_>>(),
+            )
             .execute(&mut **tx)
             .await
             .map(|_| ()),
@@ -164,7 +196,11 @@ pub(crate) async fn write_grants(db: &Db, tx: &mut Tx, rows: &[(Pair, GrantRow)]
                     })
                 })
                 .collect();
-            sqlx::query(WRITE_GRANTS_SQLITE).bind(Json(rows)).execute(&mut **tx).await.map(|_| ())
+            sqlx::query(WRITE_GRANTS_SQLITE)
+                .bind(Json(rows))
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())
         }
     }
     .map_err(|error| db.error(error))
@@ -180,7 +216,11 @@ pub(crate) async fn intervals(db: &Db, buyer: BuyerId) -> Result<(Vec<Interval>,
         place.get_or_insert(Place::from(row.place));
         if let (Some(seller), Some(granted_at)) = (row.seller_id, row.granted_at) {
             let revoked_at = row.revoked_at.map(|at| at as Sequence);
-            intervals.push(Interval { seller, granted_at: granted_at as Sequence, revoked_at });
+            intervals.push(Interval {
+                seller,
+                granted_at: granted_at as Sequence,
+                revoked_at,
+            });
         }
     }
     Ok((intervals, place.ok_or_else(no_place)?))

@@ -11,16 +11,23 @@ use standardwebhooks::Webhook;
 
 #[tokio::main]
 async fn main() {
-    let webhook = std::sync::Arc::new(Webhook::new(&std::env::var("WEBHOOK_SECRET").unwrap()).unwrap());
+    let webhook =
+        std::sync::Arc::new(Webhook::new(&std::env::var("WEBHOOK_SECRET").unwrap()).unwrap());
     let receive = async move |headers: HeaderMap, body: Bytes| {
         if webhook.verify(&body, &headers).is_err() {
             return StatusCode::UNAUTHORIZED;
         }
         // An id that was seen before is the same delivery once more.
-        println!("{} {}", headers["webhook-id"].to_str().unwrap(), String::from_utf8_lossy(&body));
+        println!(
+            "{} {}",
+            headers["webhook-id"].to_str().unwrap(),
+            String::from_utf8_lossy(&body)
+        );
         StatusCode::NO_CONTENT
     };
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9000".into());
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    axum::serve(listener, Router::new().route("/", post(receive))).await.unwrap();
+    axum::serve(listener, Router::new().route("/", post(receive)))
+        .await
+        .unwrap();
 }

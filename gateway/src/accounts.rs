@@ -22,14 +22,22 @@ pub struct MarketAccounts {
 impl MarketAccounts {
     /// Of both sides.
     pub fn new(sellers: &SellerSide, buyers: &BuyerSide) -> Self {
-        Self { sellers: sellers.accounts().clone(), buyers: buyers.accounts().clone() }
+        Self {
+            sellers: sellers.accounts().clone(),
+            buyers: buyers.accounts().clone(),
+        }
     }
 
     /// Makes an account; with the id and name of one that exists, that one.
     ///
     /// # Errors
     /// BAD_USER_INPUT for a name that breaks the rules of texts, CONFLICT when the id is another account's.
-    pub async fn create(&self, role: Role, name: &str, id: Option<Uuid>) -> Result<Account, Problem> {
+    pub async fn create(
+        &self,
+        role: Role,
+        name: &str,
+        id: Option<Uuid>,
+    ) -> Result<Account, Problem> {
         let name = text("name", name)?;
         let (own, other) = match role {
             Role::Buyer => (&self.buyers, &self.sellers),
@@ -53,12 +61,19 @@ impl MarketAccounts {
     /// # Errors
     /// NOT_FOUND.
     pub async fn must_exist(&self, role: Role, id: Uuid) -> Result<(), Problem> {
-        let accounts = if role == Role::Buyer { &self.buyers } else { &self.sellers };
+        let accounts = if role == Role::Buyer {
+            &self.buyers
+        } else {
+            &self.sellers
+        };
         match accounts.find(id).await? {
             Some(account) if account.role == role => Ok(()),
             _ => {
                 let role = role.as_str().to_ascii_lowercase();
-                Err(Problem::new(Code::NotFound, format!("there is no such {role}")))
+                Err(Problem::new(
+                    Code::NotFound,
+                    format!("there is no such {role}"),
+                ))
             }
         }
     }
@@ -109,6 +124,9 @@ fn text(path: &str, text: &str) -> Result<String, Problem> {
     if wrong.is_empty() {
         return Ok(text);
     }
-    let field = |field: seller_core::FieldError| Field { path: field.path, message: field.message };
+    let field = |field: seller_core::FieldError| Field {
+        path: field.path,
+        message: field.message,
+    };
     Err(Problem::inputs(wrong.into_iter().map(field).collect()))
 }

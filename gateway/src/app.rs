@@ -116,8 +116,15 @@ impl App {
         if config.roles.webhooks {
             app.start_dispatcher(webhooks.clone())?;
         }
-        let probes = http::probes(Probes { health: health.clone(), metrics: metrics.clone() });
-        let public = if config.roles.gateway { app.start_gateway(webhooks) } else { Router::new() };
+        let probes = http::probes(Probes {
+            health: health.clone(),
+            metrics: metrics.clone(),
+        });
+        let public = if config.roles.gateway {
+            app.start_gateway(webhooks)
+        } else {
+            Router::new()
+        };
         let (router, admin) = match config.admin_listen {
             Some(address) => (public, Some((address, probes))),
             None => (public.merge(probes), None),
@@ -128,7 +135,16 @@ impl App {
             None => None,
         };
         tracing::info!(%address, roles = ?config.roles, "listening on http://{address}");
-        Ok(Self { lifecycle, backends, address, admin_address, health, config, demo, _data_dir: data_dir })
+        Ok(Self {
+            lifecycle,
+            backends,
+            address,
+            admin_address,
+            health,
+            config,
+            demo,
+            _data_dir: data_dir,
+        })
     }
 
     /// Where the public API is.
@@ -168,7 +184,12 @@ impl App {
 
     /// Ends it: what is in hand goes on for the drain time.
     pub async fn stop(self) -> Result<(), Failure> {
-        let Self { lifecycle, config, backends, .. } = self;
+        let Self {
+            lifecycle,
+            config,
+            backends,
+            ..
+        } = self;
         drop(backends);
         lifecycle.finish(config.drain).await
     }
@@ -186,7 +207,12 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// Brings databases up to date when they are there, and keeps looking whether the stores are.
     fn watch_stores(&self) {
-        let Roles { gateway, seller, buyer, webhooks } = self.config.roles;
+        let Roles {
+            gateway,
+            seller,
+            buyer,
+            webhooks,
+        } = self.config.roles;
         let watch = StoreWatch {
             backends: self.backends.clone(),
             log: self.health.part("event log"),
@@ -194,23 +220,33 @@ impl Parts<'_> {
             sellers: (gateway || seller).then(|| self.health.part("seller database")),
             buyers: (gateway || buyer || webhooks).then(|| self.health.part("buyer database")),
         };
-        self.lifecycle.spawn_support("store watch", watch.run(self.lifecycle.stopping()));
+        self.lifecycle
+            .spawn_support("store watch", watch.run(self.lifecycle.stopping()));
     }
 
     fn start_projections(&self) {
         let draining = || self.lifecycle.draining();
         if self.config.roles.seller {
-            let worker = self.backends.sellers.worker(self.health.part("seller projection"), self.metrics);
-            self.lifecycle.spawn("seller projection", worker.run(draining()));
+            let worker = self
+                .backends
+                .sellers
+                .worker(self.health.part("seller projection"), self.metrics);
+            self.lifecycle
+                .spawn("seller projection", worker.run(draining()));
         }
         if self.config.roles.buyer {
             let (buyers, bus) = (self.backends.buyers.clone(), self.backends.bus.clone());
             let part = self.health.part("buyer projection");
             let worker = buyers.worker(self.backends.log.clone(), bus.clone(), part, self.metrics);
-            self.lifecycle.spawn("buyer projection", worker.run(draining()));
+            self.lifecycle
+                .spawn("buyer projection", worker.run(draining()));
             let beat = announce::heartbeat(buyers, bus, draining());
             self.lifecycle.spawn("heartbeat", endless(beat));
-            let retention = retention::run(self.backends.buyers.clone(), self.metrics.clone(), draining());
+            let retention = retention::run(
+                self.backends.buyers.clone(),
+                self.metrics.clone(),
+                draining(),
+            );
             self.lifecycle.spawn("feed retention", endless(retention));
         }
     }
@@ -224,7 +260,10 @@ impl Parts<'_> {
             (None, None) => SealKey::generate(),
         };
         let egress = self.config.webhooks.egress.clone();
-        Ok(self.backends.buyers.webhooks(self.backends.bus.clone(), egress, key))
+        Ok(self
+            .backends
+            .buyers
+            .webhooks(self.backends.bus.clone(), egress, key))
     }
 
     fn start_dispatcher(&self, webhooks: Webhooks) -> Result<(), StartError> {
@@ -232,14 +271,28 @@ impl Parts<'_> {
         let WebhookConfig { egress, limits, .. } = &self.config.webhooks;
         let sender = Sender::new(egress.clone(), Resolver::system()?)?;
         let dispatcher = Dispatcher::new(webhooks.clone(), sender, *limits, self.metrics);
-        let (listener, part) = (self.backends.bus.subscribe(), self.health.part("webhook dispatcher"));
-        self.lifecycle.spawn("webhook dispatcher", dispatcher.run(listener, part, draining()));
-        self.lifecycle.spawn("webhook retention", endless(webhooks::retention::run(webhooks, draining())));
+        let (listener, part) = (
+            self.backends.bus.subscribe(),
+            self.health.part("webhook dispatcher"),
+        );
+        self.lifecycle.spawn(
+            "webhook dispatcher",
+            dispatcher.run(listener, part, draining()),
+        );
+        self.lifecycle.spawn(
+            "webhook retention",
+            endless(webhooks::retention::run(webhooks, draining())),
+        );
         Ok(())
     }
 
     fn start_gateway(&self, webhooks: Webhooks) -> Router {
-        let Backends { log, bus, sellers, buyers } = self.backends.clone();
+        let Backends {
+            log,
+            bus,
+            sellers,
+            buyers,
+        } = self.backends.clone();
         let keys = KeyRing::new(
             sellers.accounts().clone(),
             buyers.accounts().clone(),
@@ -248,19 +301,41 @@ impl Parts<'_> {
         let feed = Feed::new(buyers.clone(), log.clone(), self.metrics);
         let stopping = || self.lifecycle.stopping();
         if !self.config.shows_public_keys() {
-            let guard =
-                refuse_public_keys(self.backends.clone(), self.config.listen, self.lifecycle.draining());
+            let guard = refuse_public_keys(
+                self.backends.clone(),
+                self.config.listen,
+                self.lifecycle.draining(),
+            );
             self.lifecycle.spawn("demo guard", guard);
         }
-        self.lifecycle.spawn_support("key ring", endless(keys.clone().keep_checking(stopping())));
-        let keeper = live::keep(Arc::clone(&feed), bus.subscribe(), self.health.part("feed"), stopping());
+        self.lifecycle
+            .spawn_support("key ring", endless(keys.clone().keep_checking(stopping())));
+        let keeper = live::keep(
+            Arc::clone(&feed),
+            bus.subscribe(),
+            self.health.part("feed"),
+            stopping(),
+        );
         self.lifecycle.spawn_support("feed", keeper);
         let accounts = MarketAccounts::new(&sellers, &buyers);
-        let services = Services { sellers, buyers, webhooks, log, keys: keys.clone(), accounts };
+        let services = Services {
+            sellers,
+            buyers,
+            webhooks,
+            log,
+            keys: keys.clone(),
+            accounts,
+        };
         let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
-        let connections = Connections::new(self.lifecycle.clone(), self.config.drain, self.config.ping);
-        let sockets =
-            Sockets::new(executor.clone(), keys, Arc::clone(&feed), connections.clone(), self.metrics);
+        let connections =
+            Connections::new(self.lifecycle.clone(), self.config.drain, self.config.ping);
+        let sockets = Sockets::new(
+            executor.clone(),
+            keys,
+            Arc::clone(&feed),
+            connections.clone(),
+            self.metrics,
+        );
         let draining = self.health.part("accepting");
         draining.up();
         let told = self.lifecycle.draining();
@@ -271,7 +346,13 @@ impl Parts<'_> {
                 draining.down("draining");
             }),
         );
-        http::public(Public { services, executor, sockets, feed, connections })
+        http::public(Public {
+            services,
+            executor,
+            sockets,
+            feed,
+            connections,
+        })
     }
 }
 
@@ -292,7 +373,13 @@ struct StoreWatch {
 
 impl StoreWatch {
     async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        let Self { backends, log, bus, sellers, buyers } = self;
+        let Self {
+            backends,
+            log,
+            bus,
+            sellers,
+            buyers,
+        } = self;
         let (mut seller_tables, mut buyer_tables) = (false, false);
         loop {
             // Without the log mutations are refused, and all else goes on.
@@ -319,7 +406,11 @@ impl StoreWatch {
             tokio::join!(look_at_log, look_at_sellers, look_at_buyers);
             if let Some(part) = &bus {
                 // Without it pushes are slower: the feed is polled.
-                if backends.bus.is_up() { part.up() } else { part.away("not connected") }
+                if backends.bus.is_up() {
+                    part.up()
+                } else {
+                    part.away("not connected")
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -368,14 +459,22 @@ async fn refuse_public_keys(
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     // As listeners usually have it: a port that was just closed can be listened on again.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-async fn serve(lifecycle: &Lifecycle, address: SocketAddr, router: Router) -> Result<SocketAddr, StartError> {
+async fn serve(
+    lifecycle: &Lifecycle,
+    address: SocketAddr,
+    router: Router,
+) -> Result<SocketAddr, StartError> {
     let listen = |why| StartError::Listen { address, why };
     let listener = bind(address).map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;

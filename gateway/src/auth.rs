@@ -96,9 +96,14 @@ impl Principal {
     /// # Errors
     /// RATE_LIMITED when the key has as many as it may.
     pub fn connect(&self) -> Result<Connection, Problem> {
-        Arc::clone(&self.0.connections).try_acquire_owned().map_err(|_| {
-            Problem::new(Code::RateLimited, format!("a key holds at most {CONNECTIONS} connections"))
-        })
+        Arc::clone(&self.0.connections)
+            .try_acquire_owned()
+            .map_err(|_| {
+                Problem::new(
+                    Code::RateLimited,
+                    format!("a key holds at most {CONNECTIONS} connections"),
+                )
+            })
     }
 
     /// Cancelled when the key is revoked.
@@ -143,7 +148,11 @@ impl KeyRing {
                 look: Notify::new(),
             })
         };
-        Self { sellers: side(sellers), buyers: side(buyers), public_keys }
+        Self {
+            sellers: side(sellers),
+            buyers: side(buyers),
+            public_keys,
+        }
     }
 
     /// Whose key this is.
@@ -154,12 +163,18 @@ impl KeyRing {
         let hash = KeyHash::of(key);
         for side in [&self.sellers, &self.buyers] {
             if let Some(known) = side.remembered(hash) {
-                return if *known.trusted.borrow() { Ok(Principal(known)) } else { Err(unconfirmed()) };
+                return if *known.trusted.borrow() {
+                    Ok(Principal(known))
+                } else {
+                    Err(unconfirmed())
+                };
             }
         }
         // Never remembered, so it is enough to refuse them here.
         if !self.public_keys && demo::is_public(hash) {
-            return Err(Problem::unauthenticated("the demo's keys are public and open nothing here"));
+            return Err(Problem::unauthenticated(
+                "the demo's keys are public and open nothing here",
+            ));
         }
         let (seller, buyer) = tokio::join!(self.sellers.look_up(hash), self.buyers.look_up(hash));
         match (seller, buyer) {
@@ -180,14 +195,20 @@ impl KeyRing {
 
     /// Looks keys up again and again until told to stop.
     pub async fn keep_checking(self, stop: CancellationToken) {
-        tokio::join!(self.sellers.keep_checking(&stop), self.buyers.keep_checking(&stop));
+        tokio::join!(
+            self.sellers.keep_checking(&stop),
+            self.buyers.keep_checking(&stop)
+        );
     }
 }
 
 impl Side {
     fn remembered(&self, hash: KeyHash) -> Option<Arc<Known>> {
         let known = self.lock().get(&hash).cloned()?;
-        *known.used.lock().expect("nothing panics while it holds this lock") = Instant::now();
+        *known
+            .used
+            .lock()
+            .expect("nothing panics while it holds this lock") = Instant::now();
         Some(known)
     }
 
@@ -197,8 +218,11 @@ impl Side {
             return Ok(Some(known));
         }
         let holder = timeout(LOOK_TIMEOUT * 2, self.accounts.holder(hash)).await;
-        let holder = holder.map_err(|_| Error::unavailable("account database", "no answer in time"))??;
-        let Some(holder) = holder else { return Ok(None) };
+        let holder =
+            holder.map_err(|_| Error::unavailable("account database", "no answer in time"))??;
+        let Some(holder) = holder else {
+            return Ok(None);
+        };
         let fresh = Arc::new(Known {
             holder,
             revoked: CancellationToken::new(),
@@ -245,14 +269,19 @@ impl Side {
                 known.revoked.cancel();
                 return false;
             }
-            let used = *known.used.lock().expect("nothing panics while it holds this lock");
+            let used = *known
+                .used
+                .lock()
+                .expect("nothing panics while it holds this lock");
             Arc::strong_count(known) > 1 || used.elapsed() < IDLE
         });
         true
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<KeyHash, Arc<Known>>> {
-        self.known.lock().expect("nothing panics while it holds this lock")
+        self.known
+            .lock()
+            .expect("nothing panics while it holds this lock")
     }
 }
 
@@ -264,14 +293,21 @@ pub fn key_in(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let text = |name: &str| {
         headers
             .get(name)
-            .map(|value| value.to_str().map_err(|_| unreadable("the key is not text")))
+            .map(|value| {
+                value
+                    .to_str()
+                    .map_err(|_| unreadable("the key is not text"))
+            })
             .transpose()
     };
     one_key(text("x-api-key")?, text("authorization")?)
 }
 
 /// The key that two places may hold.
-pub fn one_key(plain: Option<&str>, authorization: Option<&str>) -> Result<Option<String>, Problem> {
+pub fn one_key(
+    plain: Option<&str>,
+    authorization: Option<&str>,
+) -> Result<Option<String>, Problem> {
     let bearer = authorization
         .map(|text| match text.split_once(' ') {
             Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Ok(key.trim()),
@@ -279,7 +315,9 @@ pub fn one_key(plain: Option<&str>, authorization: Option<&str>) -> Result<Optio
         })
         .transpose()?;
     match (plain.map(str::trim), bearer) {
-        (Some(one), Some(other)) if one != other => Err(unreadable("x-api-key and authorization differ")),
+        (Some(one), Some(other)) if one != other => {
+            Err(unreadable("x-api-key and authorization differ"))
+        }
         (one, other) => Ok(one.or(other).map(str::to_owned)),
     }
 }
@@ -298,14 +336,17 @@ mod tests {
 
     #[test]
     fn a_key_stands_in_one_of_two_places() {
-        let key = |plain, authorization| one_key(plain, authorization).map_err(|problem| problem.code);
+        let key =
+            |plain, authorization| one_key(plain, authorization).map_err(|problem| problem.code);
         assert_eq!(key(None, None), Ok(None));
         assert_eq!(key(Some(" k "), None), Ok(Some("k".to_owned())));
         assert_eq!(key(None, Some("bearer k")), Ok(Some("k".to_owned())));
         assert_eq!(key(Some("k"), Some("Bearer k")), Ok(Some("k".to_owned())));
-        for (plain, authorization) in
-            [(Some("k"), Some("Bearer other")), (None, Some("Basic k")), (None, Some("k"))]
-        {
+        for (plain, authorization) in [
+            (Some("k"), Some("Bearer other")),
+            (None, Some("Basic k")),
+            (None, Some("k")),
+        ] {
             assert_eq!(key(plain, authorization), Err(Code::Unauthenticated));
         }
     }

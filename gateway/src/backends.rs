@@ -40,18 +40,34 @@ impl Backends {
     ///
     /// # Errors
     /// A URL that is none; an embedded store that cannot be opened.
-    pub async fn open(config: &Config, lifecycle: &Lifecycle, metrics: &Metrics) -> Result<Self, Error> {
+    pub async fn open(
+        config: &Config,
+        lifecycle: &Lifecycle,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
         let (clock, market) = (Clock::system(), config.market.as_str());
         let (log, bus, seller_db, buyer_db, retention) = match &config.mode {
             Mode::Embedded { data_dir } => {
                 let file = |name: &str| data_dir.join(format!("{market}-{name}.sqlite"));
-                let log = EventLog::sqlite(&file("log"), market, clock.clone(), lifecycle, metrics).await?;
+                let log = EventLog::sqlite(&file("log"), market, clock.clone(), lifecycle, metrics)
+                    .await?;
                 let bus = LiveBus::local(LOCAL_BUS, metrics);
                 let seller_db = Db::sqlite("seller database", &file("seller"));
                 let buyer_db = Db::sqlite("buyer database", &file("buyer"));
-                (log, bus, seller_db, buyer_db, Retention::in_rows(config.feed))
+                (
+                    log,
+                    bus,
+                    seller_db,
+                    buyer_db,
+                    Retention::in_rows(config.feed),
+                )
             }
-            Mode::Production { nats, redis, seller_database, buyer_database } => (
+            Mode::Production {
+                nats,
+                redis,
+                seller_database,
+                buyer_database,
+            } => (
                 EventLog::jetstream(nats.reveal(), market, clock.clone(), metrics)?,
                 LiveBus::redis(redis.reveal(), format!("{market}.live"), lifecycle, metrics)?,
                 Db::postgres("seller database", seller_database.reveal())?,
@@ -60,7 +76,12 @@ impl Backends {
             ),
         };
         let sellers = SellerSide::new(log.clone(), seller_db, clock.clone());
-        Ok(Self { log, bus, sellers, buyers: BuyerSide::new(buyer_db, clock, retention) })
+        Ok(Self {
+            log,
+            bus,
+            sellers,
+            buyers: BuyerSide::new(buyer_db, clock, retention),
+        })
     }
 
     /// Brings both databases up to this binary.
@@ -102,7 +123,12 @@ const SECRETS_KEY_FILE: &str = "webhook-secrets.key";
 /// Writes a line that nobody but the owner of the file can read; whole, or not at all.
 pub(crate) fn write_private(path: &Path, line: &str) -> std::io::Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
     writeln!(file, "{line}")?;
     file.sync_all()?;
     std::fs::rename(fresh, path)
@@ -111,11 +137,17 @@ pub(crate) fn write_private(path: &Path, line: &str) -> std::io::Result<()> {
 impl DataDir {
     /// Makes the directory if it is absent, and locks it.
     pub fn lock(path: &Path) -> Result<Self, DataDirError> {
-        let failed = |why| DataDirError::Io { path: path.to_owned(), why };
+        let failed = |why| DataDirError::Io {
+            path: path.to_owned(),
+            why,
+        };
         std::fs::create_dir_all(path).map_err(failed)?;
         let lock = File::create(path.join("lock")).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
             Err(TryLockError::Error(why)) => Err(failed(why)),
         }
@@ -127,7 +159,10 @@ impl DataDir {
     /// It cannot be read or written, or is none.
     pub fn webhook_secrets_key(&self) -> Result<SealKey, DataDirError> {
         let path = self.path.join(SECRETS_KEY_FILE);
-        let failed = |why| DataDirError::Io { path: path.clone(), why };
+        let failed = |why| DataDirError::Io {
+            path: path.clone(),
+            why,
+        };
         match std::fs::read_to_string(&path) {
             Ok(text) => SealKey::parse(text.trim()).map_err(|_| DataDirError::Key(path)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

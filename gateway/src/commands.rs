@@ -1,6 +1,10 @@
 //! The commands of `dealwire`. Each reads its settings, does one thing and tells on standard output what it did;
 //! logs go to standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to the terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "commands speak to the terminal"
+)]
 
 mod admin;
 mod check_config;
@@ -64,7 +68,10 @@ pub fn run(cli: Cli) -> ExitCode {
         print!("{}", crate::graphql::sdl());
         return ExitCode::SUCCESS;
     }
-    let to_serve = matches!(cli.command, None | Some(Command::Serve | Command::CheckConfig));
+    let to_serve = matches!(
+        cli.command,
+        None | Some(Command::Serve | Command::CheckConfig)
+    );
     let config = match cli.settings.check(to_serve) {
         Ok(config) => config,
         Err(faults) => {
@@ -74,11 +81,15 @@ pub fn run(cli: Cli) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let outcome = init_tracing(&config.log, config.log_json)
         .map_err(Failed::from)
         .and_then(|()| runtime.map_err(Failed::from))
-        .and_then(|runtime| runtime.block_on(execute(cli.command.unwrap_or(Command::Serve), config)));
+        .and_then(|runtime| {
+            runtime.block_on(execute(cli.command.unwrap_or(Command::Serve), config))
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
@@ -116,15 +127,21 @@ impl Stores {
     /// Embedded: another process holds the data directory.
     async fn open(config: Config) -> Result<Self, Failed> {
         let data_dir = match &config.mode {
-            Mode::Embedded { data_dir } => Some(DataDir::lock(data_dir).map_err(|error| match error {
-                in_use @ DataDirError::InUse(_) => format!("{in_use}: stop it first"),
-                other => other.to_string(),
-            })?),
+            Mode::Embedded { data_dir } => {
+                Some(DataDir::lock(data_dir).map_err(|error| match error {
+                    in_use @ DataDirError::InUse(_) => format!("{in_use}: stop it first"),
+                    other => other.to_string(),
+                })?)
+            }
             Mode::Production { .. } => None,
         };
         let lifecycle = Lifecycle::new();
         let backends = Backends::open(&config, &lifecycle, &Metrics::new()).await?;
-        Ok(Self { backends, lifecycle, _data_dir: data_dir })
+        Ok(Self {
+            backends,
+            lifecycle,
+            _data_dir: data_dir,
+        })
     }
 
     async fn migrate(&self) -> Result<(), Failed> {
@@ -134,11 +151,18 @@ impl Stores {
     /// Migrates, and waits for the log.
     async fn ready(&self) -> Result<(), Failed> {
         self.migrate().await?;
-        patiently("the event log", || async { self.backends.log.epoch().await.map(|_| ()) }).await
+        patiently("the event log", || async {
+            self.backends.log.epoch().await.map(|_| ())
+        })
+        .await
     }
 
     async fn close(self) -> Result<(), Failed> {
-        let Self { backends, lifecycle, _data_dir } = self;
+        let Self {
+            backends,
+            lifecycle,
+            _data_dir,
+        } = self;
         drop(backends);
         lifecycle.finish(Duration::ZERO).await?;
         Ok(())

@@ -26,7 +26,12 @@ pub struct Connections {
 impl Connections {
     /// They end within `drain` once the process drains, and are pinged every `ping`.
     pub fn new(lifecycle: Lifecycle, drain: Duration, ping: Duration) -> Self {
-        Self { lifecycle, drain, ping, seats: Arc::default() }
+        Self {
+            lifecycle,
+            drain,
+            ping,
+            seats: Arc::default(),
+        }
     }
 
     /// How often something is said on a quiet one.
@@ -36,7 +41,10 @@ impl Connections {
 
     /// A new connection's place among the others: what all of them do sometime is spread by it.
     pub fn seat(&self) -> Seat {
-        Seat { connections: self.clone(), share: share(self.seats.fetch_add(1, Ordering::Relaxed)) }
+        Seat {
+            connections: self.clone(),
+            share: share(self.seats.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     /// Cancelled when nothing is waited for any more.
@@ -65,7 +73,9 @@ impl Seat {
     /// Waits until the process ends and this connection's turn has come: each has its own, spread evenly over the
     /// drain time, so that clients do not all come back elsewhere at once.
     pub fn end(&self) -> impl Future<Output = ()> + Send + use<> {
-        let Connections { lifecycle, drain, .. } = &self.connections;
+        let Connections {
+            lifecycle, drain, ..
+        } = &self.connections;
         let (draining, stopping) = (lifecycle.draining(), lifecycle.stopping());
         let turn = drain.mul_f64(ENDING * self.share);
         async move {
@@ -97,7 +107,10 @@ mod tests {
             for seat in 0..1_000 {
                 tenths[(share(first + seat * step) * 10.0) as usize] += 1;
             }
-            assert!(tenths.iter().all(|count| (90..=110).contains(count)), "{first} {step}: {tenths:?}");
+            assert!(
+                tenths.iter().all(|count| (90..=110).contains(count)),
+                "{first} {step}: {tenths:?}"
+            );
         }
     }
 }

@@ -29,8 +29,18 @@ pub const DEAL: Uuid = uuid!("56c5e92a-683b-430e-8466-5721c7cacb90");
 const ACCOUNTS: [(Role, Uuid, &str, &str); 4] = [
     (Role::Seller, SELLER, "Demo seller", SELLER_KEY),
     (Role::Buyer, BUYER, "Demo buyer", BUYER_KEY),
-    (Role::Seller, OTHER_SELLER, "Second seller", "second-seller-api-key"),
-    (Role::Buyer, OTHER_BUYER, "Second buyer", "second-buyer-api-key"),
+    (
+        Role::Seller,
+        OTHER_SELLER,
+        "Second seller",
+        "second-seller-api-key",
+    ),
+    (
+        Role::Buyer,
+        OTHER_BUYER,
+        "Second buyer",
+        "second-buyer-api-key",
+    ),
 ];
 
 /// The keys, for the terminal.
@@ -44,13 +54,19 @@ The first seller has granted the first buyer access; the second ones see nothing
 
 /// Whether this is one of the public keys.
 pub fn is_public(key: KeyHash) -> bool {
-    ACCOUNTS.iter().any(|(_, _, _, public)| KeyHash::of(public) == key)
+    ACCOUNTS
+        .iter()
+        .any(|(_, _, _, public)| KeyHash::of(public) == key)
 }
 
 /// Whether any of the public keys is a key of this market.
 pub async fn is_there(backends: &Backends) -> Result<bool, Error> {
     for (role, _, _, key) in ACCOUNTS {
-        if accounts(backends, role).holder(KeyHash::of(key)).await?.is_some() {
+        if accounts(backends, role)
+            .holder(KeyHash::of(key))
+            .await?
+            .is_some()
+        {
             return Ok(true);
         }
     }
@@ -60,8 +76,18 @@ pub async fn is_there(backends: &Backends) -> Result<bool, Error> {
 /// Fills an embedded market that is empty, or completes what was begun. Whether the demo is there.
 pub async fn fill(backends: &Backends) -> Result<bool, Failed> {
     let empty = backends.log.head().await? <= 1
-        && backends.sellers.accounts().first_of(Role::Seller).await?.is_none()
-        && backends.buyers.accounts().first_of(Role::Buyer).await?.is_none();
+        && backends
+            .sellers
+            .accounts()
+            .first_of(Role::Seller)
+            .await?
+            .is_none()
+        && backends
+            .buyers
+            .accounts()
+            .first_of(Role::Buyer)
+            .await?
+            .is_none();
     match backends.sellers.seeding(NAME).await? {
         Some(true) => Ok(true),
         None if !empty => Ok(false),
@@ -77,9 +103,16 @@ pub async fn complete(backends: &Backends) -> Result<(), Failed> {
         accounts.create(Some(id), role, name).await?;
         accounts.keep(id, Some("demo"), key).await?;
     }
-    backends.sellers.grant_access(SellerId(SELLER), BuyerId(BUYER), Asked::default()).await?;
+    backends
+        .sellers
+        .grant_access(SellerId(SELLER), BuyerId(BUYER), Asked::default())
+        .await?;
     for (seller, deal) in deals() {
-        match backends.sellers.create_deal(SellerId(seller), deal, Asked::default()).await {
+        match backends
+            .sellers
+            .create_deal(SellerId(seller), deal, Asked::default())
+            .await
+        {
             // Somebody has changed it since, which is what it is there for.
             Ok(_) | Err(Refusal::AlreadyExists) => {}
             Err(refusal) => return Err(refusal.into()),
@@ -94,26 +127,48 @@ pub async fn example(backends: &Backends) -> Result<Vec<String>, Failed> {
     // The ids follow from the market's identity, so that a run that was cut off is completed by the next.
     let epoch = backends.log.epoch().await?;
     let id = |name: &str| Uuid::new_v5(&EXAMPLE_IDS, format!("{}/{name}", epoch.0).as_bytes());
-    let parties = [(Role::Seller, "Example seller"), (Role::Buyer, "Example buyer")];
+    let parties = [
+        (Role::Seller, "Example seller"),
+        (Role::Buyer, "Example buyer"),
+    ];
     if backends.sellers.seeding(EXAMPLE).await? == Some(true) {
-        let who = parties.iter().map(|(_, name)| format!("{name} {}", id(name)));
-        let how = "the example is there already; for another key: dealwire admin issue-key --account ID";
+        let who = parties
+            .iter()
+            .map(|(_, name)| format!("{name} {}", id(name)));
+        let how =
+            "the example is there already; for another key: dealwire admin issue-key --account ID";
         return Ok(who.chain([how.to_owned()]).collect());
     }
     backends.sellers.begin_seeding(EXAMPLE).await?;
     for (role, name) in parties {
-        accounts(backends, role).create(Some(id(name)), role, name).await?;
+        accounts(backends, role)
+            .create(Some(id(name)), role, name)
+            .await?;
     }
     let (seller, buyer) = (SellerId(id(parties[0].1)), BuyerId(id(parties[1].1)));
-    backends.sellers.grant_access(seller, buyer, Asked::default()).await?;
+    backends
+        .sellers
+        .grant_access(seller, buyer, Asked::default())
+        .await?;
     for (number, (name, price, status)) in EXAMPLE_DEALS.into_iter().enumerate() {
-        let asked = Asked { key: Some(format!("example {number}")), trace: None };
-        backends.sellers.create_deal(seller, simple(None, name, price, status), asked).await?;
+        let asked = Asked {
+            key: Some(format!("example {number}")),
+            trace: None,
+        };
+        backends
+            .sellers
+            .create_deal(seller, simple(None, name, price, status), asked)
+            .await?;
     }
     let mut told = Vec::new();
     for (role, name) in parties {
-        let issued = accounts(backends, role).issue(id(name), Some("seed")).await?;
-        told.push(format!("{name} {}  x-api-key: {}", issued.account_id, issued.key));
+        let issued = accounts(backends, role)
+            .issue(id(name), Some("seed"))
+            .await?;
+        told.push(format!(
+            "{name} {}  x-api-key: {}",
+            issued.account_id, issued.key
+        ));
     }
     backends.sellers.end_seeding(EXAMPLE).await?;
     Ok(told)
@@ -150,17 +205,42 @@ fn deals() -> [(Uuid, NewDeal); 5] {
     let id = |id: Uuid| Some(DealId(id));
     let mut first = simple(id(DEAL), "john doe", 122_300, Available);
     first.discount = Some(NewDiscount::Flat(1_234));
-    let mut boards =
-        simple(id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e01")), "Oak boards", 129_900, Available);
+    let mut boards = simple(
+        id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e01")),
+        "Oak boards",
+        129_900,
+        Available,
+    );
     boards.discount = Some(NewDiscount::Percentage(12.5));
     [
         (SELLER, first),
         (SELLER, boards),
-        (SELLER, simple(id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e02")), "Copper pipe", 45_550, Reserved)),
-        (SELLER, simple(id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e03")), "Roof tiles", 84_000, Sold)),
+        (
+            SELLER,
+            simple(
+                id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e02")),
+                "Copper pipe",
+                45_550,
+                Reserved,
+            ),
+        ),
+        (
+            SELLER,
+            simple(
+                id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e03")),
+                "Roof tiles",
+                84_000,
+                Sold,
+            ),
+        ),
         (
             OTHER_SELLER,
-            simple(id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e04")), "Not for every eye", 99_900, Available),
+            simple(
+                id(uuid!("b3f1a3c6-5d43-4f0e-8c55-0f1b8c9d2e04")),
+                "Not for every eye",
+                99_900,
+                Available,
+            ),
         ),
     ]
 }
@@ -176,6 +256,10 @@ fn simple(id: Option<DealId>, name: &str, price: i64, status: DealStatus) -> New
         currency: "GBP".to_owned(),
         status,
         discount: None,
-        items: vec![NewItem { id: item, name: name.to_owned(), price }],
+        items: vec![NewItem {
+            id: item,
+            name: name.to_owned(),
+            price,
+        }],
     }
 }

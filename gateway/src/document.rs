@@ -97,9 +97,16 @@ pub fn parse(text: &str, limits: &DocumentLimits) -> Result<Parsed, DocumentErro
     let document = parse_query(text)?;
     let leaves_first = fragments::leaves_first(&document)?;
     let costs = cost::measure(&document, &leaves_first);
-    debug_assert!(costs.looked_at < text.len(), "measuring is linear in the text");
+    debug_assert!(
+        costs.looked_at < text.len(),
+        "measuring is linear in the text"
+    );
     costs.check(limits)?;
-    Ok(Parsed { cost: costs.total(), document, leaves_first })
+    Ok(Parsed {
+        cost: costs.total(),
+        document,
+        leaves_first,
+    })
 }
 
 /// A document within the limits: spreads may be followed without care for their number or depth.
@@ -120,20 +127,30 @@ impl Parsed {
         let found = match (&self.document.operations, name) {
             (DocumentOperations::Single(only), None) => Some((None, only)),
             (DocumentOperations::Single(_), Some(_)) => None,
-            (DocumentOperations::Multiple(named), Some(name)) => {
-                named.get_key_value(name).map(|(name, operation)| (Some(name), operation))
-            }
+            (DocumentOperations::Multiple(named), Some(name)) => named
+                .get_key_value(name)
+                .map(|(name, operation)| (Some(name), operation)),
             (DocumentOperations::Multiple(named), None) if named.len() > 1 => {
                 let message = "the document has several operations: operationName must say which";
                 return Err(DocumentError::invalid(message, None));
             }
-            (DocumentOperations::Multiple(named), None) => {
-                named.iter().next().map(|(name, operation)| (Some(name), operation))
-            }
+            (DocumentOperations::Multiple(named), None) => named
+                .iter()
+                .next()
+                .map(|(name, operation)| (Some(name), operation)),
         };
-        let unknown = || format!("the document has no operation named {:?}", name.unwrap_or_default());
+        let unknown = || {
+            format!(
+                "the document has no operation named {:?}",
+                name.unwrap_or_default()
+            )
+        };
         let (name, definition) = found.ok_or_else(|| DocumentError::invalid(unknown(), None))?;
-        Ok(Operation { parsed: self, name, definition })
+        Ok(Operation {
+            parsed: self,
+            name,
+            definition,
+        })
     }
 
     /// The document as it was written.

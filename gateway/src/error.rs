@@ -82,15 +82,25 @@ impl Code {
             Self::BadUserInput => ("BAD_USER_INPUT", StatusCode::BAD_REQUEST, false),
             Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND, false),
             Self::Conflict => ("CONFLICT", StatusCode::CONFLICT, false),
-            Self::IdempotencyKeyReused => ("IDEMPOTENCY_KEY_REUSED", StatusCode::UNPROCESSABLE_ENTITY, false),
+            Self::IdempotencyKeyReused => (
+                "IDEMPOTENCY_KEY_REUSED",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                false,
+            ),
             Self::PositionExpired => ("POSITION_EXPIRED", StatusCode::GONE, false),
-            Self::PositionNotReached => ("POSITION_NOT_REACHED", StatusCode::SERVICE_UNAVAILABLE, true),
+            Self::PositionNotReached => (
+                "POSITION_NOT_REACHED",
+                StatusCode::SERVICE_UNAVAILABLE,
+                true,
+            ),
             Self::RateLimited => ("RATE_LIMITED", StatusCode::TOO_MANY_REQUESTS, true),
             Self::LimitExceeded => ("LIMIT_EXCEEDED", StatusCode::UNPROCESSABLE_ENTITY, false),
             Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE, false),
             Self::QueryTooComplex => ("QUERY_TOO_COMPLEX", StatusCode::BAD_REQUEST, false),
             Self::GraphqlParseFailed => ("GRAPHQL_PARSE_FAILED", StatusCode::BAD_REQUEST, false),
-            Self::GraphqlValidationFailed => ("GRAPHQL_VALIDATION_FAILED", StatusCode::BAD_REQUEST, false),
+            Self::GraphqlValidationFailed => {
+                ("GRAPHQL_VALIDATION_FAILED", StatusCode::BAD_REQUEST, false)
+            }
             Self::Unavailable => ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, true),
             Self::UnknownOutcome => ("UNKNOWN_OUTCOME", StatusCode::SERVICE_UNAVAILABLE, true),
             Self::Internal => ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, false),
@@ -159,14 +169,22 @@ impl Problem {
 
     /// One value is wrong.
     pub fn input(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::inputs(vec![Field { path: path.into(), message: message.into() }])
+        Self::inputs(vec![Field {
+            path: path.into(),
+            message: message.into(),
+        }])
     }
 
     /// Values are wrong.
     pub fn inputs(fields: Vec<Field>) -> Self {
-        let listed: Vec<String> =
-            fields.iter().map(|field| format!("{} {}", field.path, field.message)).collect();
-        Self { fields, ..Self::new(Code::BadUserInput, listed.join("; ")) }
+        let listed: Vec<String> = fields
+            .iter()
+            .map(|field| format!("{} {}", field.path, field.message))
+            .collect();
+        Self {
+            fields,
+            ..Self::new(Code::BadUserInput, listed.join("; "))
+        }
     }
 
     /// No key, or one that is not known.
@@ -190,8 +208,15 @@ impl Problem {
         match refusal {
             Refusal::Invalid(fields) => {
                 let named = |field: FieldError| {
-                    let root = if field.path == "idempotencyKey" { "" } else { root };
-                    Field { path: format!("{root}{}", field.path), message: field.message }
+                    let root = if field.path == "idempotencyKey" {
+                        ""
+                    } else {
+                        root
+                    };
+                    Field {
+                        path: format!("{root}{}", field.path),
+                        message: field.message,
+                    }
                 };
                 Self::inputs(fields.into_iter().map(named).collect())
             }
@@ -201,19 +226,24 @@ impl Problem {
                 current_version: Some(current),
                 ..Self::new(Code::Conflict, format!("the deal is at version {current}"))
             },
-            Refusal::KeyReused => {
-                Self::new(Code::IdempotencyKeyReused, "the idempotency key was used with another request")
-            }
-            Refusal::Contended => {
-                Self { retryable: true, ..Self::new(Code::Conflict, "others kept changing it; try again") }
-            }
+            Refusal::KeyReused => Self::new(
+                Code::IdempotencyKeyReused,
+                "the idempotency key was used with another request",
+            ),
+            Refusal::Contended => Self {
+                retryable: true,
+                ..Self::new(Code::Conflict, "others kept changing it; try again")
+            },
             Refusal::LaneFull => Self {
                 retry_after: Some(Duration::from_secs(1)),
                 ..Self::new(Code::RateLimited, "too many changes of it are waiting")
             },
             Refusal::Unavailable(why) => {
                 tracing::warn!(why, "a mutation was refused: {why}");
-                Self::new(Code::Unavailable, "the event log is unavailable; nothing was written")
+                Self::new(
+                    Code::Unavailable,
+                    "the event log is unavailable; nothing was written",
+                )
             }
             Refusal::UnknownOutcome(why) => {
                 tracing::warn!(why, "a mutation's outcome is unknown: {why}");
@@ -256,7 +286,9 @@ impl From<Error> for Problem {
                 tracing::warn!(what, why, "{what} is unavailable: {why}");
                 Self::new(Code::Unavailable, format!("the {what} is unavailable"))
             }
-            Error::Conflict { what } => Self::new(Code::Conflict, format!("the {what} has it already")),
+            Error::Conflict { what } => {
+                Self::new(Code::Conflict, format!("the {what} has it already"))
+            }
             broken @ Error::Broken { .. } => Self::internal(broken),
         }
     }
@@ -264,7 +296,14 @@ impl From<Error> for Problem {
 
 impl From<Problem> for async_graphql::Error {
     fn from(problem: Problem) -> Self {
-        let Problem { code, message, fields, current_version, retry_after, retryable } = problem;
+        let Problem {
+            code,
+            message,
+            fields,
+            current_version,
+            retry_after,
+            retryable,
+        } = problem;
         Self::new(message).extend_with(|_, extensions| {
             extensions.set("code", code.as_str());
             extensions.set("retryable", retryable);

@@ -24,7 +24,8 @@ use crate::error::Problem;
 use crate::services::Services;
 
 /// The executable schema.
-pub type Schema = async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
+pub type Schema =
+    async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
 /// What a request is executed for.
 #[derive(Clone)]
@@ -35,7 +36,8 @@ pub struct Caller {
     pub trace: TraceContext,
 }
 
-type Builder = async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription>;
+type Builder =
+    async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription>;
 
 pub(crate) fn schema() -> Builder {
     Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
@@ -44,7 +46,9 @@ pub(crate) fn schema() -> Builder {
 
 /// The schema as `schema.graphql` holds it.
 pub fn sdl() -> String {
-    let options = SDLExportOptions::new().include_specified_by().prefer_single_line_descriptions();
+    let options = SDLExportOptions::new()
+        .include_specified_by()
+        .prefer_single_line_descriptions();
     let sdl = schema().finish().sdl_with_options(options);
     sdl.replace('\t', "  ")
 }
@@ -58,7 +62,10 @@ fn services<'a>(context: &Context<'a>) -> &'a Services {
 fn principal<'a>(context: &Context<'a>) -> Result<&'a Principal, Problem> {
     let caller = context.data_opt::<Caller>();
     let caller = caller.ok_or_else(|| Problem::internal("a pushed field depends on the viewer"))?;
-    caller.principal.as_ref().ok_or_else(|| Problem::unauthenticated("this needs a key"))
+    caller
+        .principal
+        .as_ref()
+        .ok_or_else(|| Problem::unauthenticated("this needs a key"))
 }
 
 fn trace(context: &Context<'_>) -> TraceContext {

@@ -94,7 +94,9 @@ async fn principal(services: &Services, headers: &HeaderMap) -> Result<Option<Pr
 
 /// The trace that a request belongs to: the caller's, or a new one.
 fn trace(headers: &HeaderMap) -> TraceContext {
-    let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let parent = headers
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok());
     parent
         .and_then(|text| text.parse::<TraceContext>().ok())
         .map_or_else(TraceContext::root, |parent| parent.child())
@@ -125,13 +127,19 @@ impl Problem {
             body["currentVersion"] = json!(version);
         }
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(after) = self.retry_after {
             body["retryAfterMs"] = json!(after.as_millis() as u64);
             headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
         }
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                header::HeaderValue::from_static("Bearer"),
+            );
         }
         (status, headers, body.to_string()).into_response()
     }

@@ -47,7 +47,10 @@ impl Services {
     {
         match timeout(READ, read).await {
             Ok(result) => Ok(result?),
-            Err(_) => Err(Problem::new(Code::Unavailable, "the database does not answer")),
+            Err(_) => Err(Problem::new(
+                Code::Unavailable,
+                "the database does not answer",
+            )),
         }
     }
 
@@ -58,7 +61,8 @@ impl Services {
     pub async fn reach(&self, caller: &Principal, position: Option<&str>) -> Result<(), Problem> {
         let Some(text) = position else { return Ok(()) };
         let path = "minPosition";
-        let position = Position::decode(text).ok_or_else(|| Problem::input(path, "is no position"))?;
+        let position =
+            Position::decode(text).ok_or_else(|| Problem::input(path, "is no position"))?;
         let deadline = Instant::now() + REACH;
         loop {
             let place = self.read(self.place(caller)).await?;

@@ -18,7 +18,12 @@ use clap::builder::FalseyValueParser;
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Address of the public API. Loopback unless told otherwise: nothing is open by accident
-    #[arg(long, env = "DEALWIRE_LISTEN", default_value = "127.0.0.1:8080", global = true)]
+    #[arg(
+        long,
+        env = "DEALWIRE_LISTEN",
+        default_value = "127.0.0.1:8080",
+        global = true
+    )]
     listen: String,
     /// Address of /health and /metrics apart from the public API; without it they are on --listen
     #[arg(long, env = "DEALWIRE_ADMIN_LISTEN", global = true)]
@@ -27,7 +32,12 @@ pub struct Settings {
     #[arg(long, env = "DEALWIRE_DATA_DIR", default_value = "data", global = true)]
     data_dir: PathBuf,
     /// What this process does: gateway, seller, buyer, webhooks. All by default; some of them need production backends
-    #[arg(long, env = "DEALWIRE_ROLES", default_value = "gateway,seller,buyer,webhooks", global = true)]
+    #[arg(
+        long,
+        env = "DEALWIRE_ROLES",
+        default_value = "gateway,seller,buyer,webhooks",
+        global = true
+    )]
     roles: String,
     /// Name of the market: of its stream (in capitals), its subjects and its live-bus channel
     #[arg(long, env = "DEALWIRE_MARKET", default_value = "market", global = true)]
@@ -42,16 +52,36 @@ pub struct Settings {
     #[arg(long, env = "DEALWIRE_NATS_URL", hide_env_values = true, global = true)]
     nats_url: Option<Secret>,
     /// Redis (7 or newer): redis://host:6379
-    #[arg(long, env = "DEALWIRE_REDIS_URL", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "DEALWIRE_REDIS_URL",
+        hide_env_values = true,
+        global = true
+    )]
     redis_url: Option<Secret>,
     /// PostgreSQL (15 or newer) of the seller side: postgres://user:password@host/seller
-    #[arg(long, env = "DEALWIRE_SELLER_DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "DEALWIRE_SELLER_DATABASE_URL",
+        hide_env_values = true,
+        global = true
+    )]
     seller_database_url: Option<Secret>,
     /// PostgreSQL (15 or newer) of the buyer side: postgres://user:password@host/buyer
-    #[arg(long, env = "DEALWIRE_BUYER_DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "DEALWIRE_BUYER_DATABASE_URL",
+        hide_env_values = true,
+        global = true
+    )]
     buyer_database_url: Option<Secret>,
     /// How long work in hand may go on after SIGTERM, in seconds, before it is cut off
-    #[arg(long, env = "DEALWIRE_DRAIN_SECONDS", default_value_t = 10, global = true)]
+    #[arg(
+        long,
+        env = "DEALWIRE_DRAIN_SECONDS",
+        default_value_t = 10,
+        global = true
+    )]
     drain_seconds: u16,
     /// Seconds between pings on an open socket and signs of life on an event stream, 1 to 60: below what proxies on the
     /// way cut quiet connections after. Who answers two pings with nothing is gone
@@ -223,7 +253,12 @@ pub struct Roles {
 
 impl Roles {
     /// Everything.
-    pub const ALL: Self = Self { gateway: true, seller: true, buyer: true, webhooks: true };
+    pub const ALL: Self = Self {
+        gateway: true,
+        seller: true,
+        buyer: true,
+        webhooks: true,
+    };
 }
 
 /// What of the demo market is wanted.
@@ -248,22 +283,28 @@ impl Settings {
         let admin = self.admin_listen.as_deref().filter(|text| !text.is_empty());
         let admin_listen = admin.map(|text| address("--admin-listen", text, &mut faults));
         let roles = self.check_roles(&mut faults);
-        let market_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-        if self.market.is_empty() || self.market.len() > 64 || !self.market.chars().all(market_char) {
+        let market_char =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        if self.market.is_empty() || self.market.len() > 64 || !self.market.chars().all(market_char)
+        {
             faults.push("--market is 1 to 64 lower-case letters, digits, - and _".to_owned());
         }
         let mode = self.check_mode(&mut faults);
         if matches!(mode, Mode::Embedded { .. }) && roles != Roles::ALL {
-            faults.push("--roles other than all need production backends: set all four URLs".to_owned());
+            faults.push(
+                "--roles other than all need production backends: set all four URLs".to_owned(),
+            );
         }
         if self.demo && self.no_demo {
             faults.push("--demo and --no-demo exclude each other".to_owned());
         }
         let webhooks = self.webhooks.check(&mut faults);
-        let seals = to_serve && (roles.gateway || roles.webhooks) && self.webhooks.secrets_key().is_none();
+        let seals =
+            to_serve && (roles.gateway || roles.webhooks) && self.webhooks.secrets_key().is_none();
         if seals && matches!(mode, Mode::Production { .. }) {
             faults.push(
-                "the roles gateway and webhooks need DEALWIRE_WEBHOOK_SECRETS_KEY in production".to_owned(),
+                "the roles gateway and webhooks need DEALWIRE_WEBHOOK_SECRETS_KEY in production"
+                    .to_owned(),
             );
         }
         let demo = match (self.demo, self.no_demo) {
@@ -285,7 +326,11 @@ impl Settings {
             log: self.log.clone(),
             log_json: self.log_json,
         };
-        if faults.is_empty() { Ok(config) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
     }
 
     fn check_roles(&self, faults: &mut Vec<String>) -> Roles {
@@ -309,22 +354,45 @@ impl Settings {
         let urls = [
             ("DEALWIRE_NATS_URL", given(&self.nats_url)),
             ("DEALWIRE_REDIS_URL", given(&self.redis_url)),
-            ("DEALWIRE_SELLER_DATABASE_URL", given(&self.seller_database_url)),
-            ("DEALWIRE_BUYER_DATABASE_URL", given(&self.buyer_database_url)),
+            (
+                "DEALWIRE_SELLER_DATABASE_URL",
+                given(&self.seller_database_url),
+            ),
+            (
+                "DEALWIRE_BUYER_DATABASE_URL",
+                given(&self.buyer_database_url),
+            ),
         ];
-        let missing: Vec<&str> =
-            urls.iter().filter(|(_, url)| url.is_none()).map(|(name, _)| *name).collect();
+        let missing: Vec<&str> = urls
+            .iter()
+            .filter(|(_, url)| url.is_none())
+            .map(|(name, _)| *name)
+            .collect();
         let data_dir = self.data_dir.clone();
         match urls.map(|(_, url)| url) {
-            [Some(nats), Some(redis), Some(seller_database), Some(buyer_database)] => {
+            [
+                Some(nats),
+                Some(redis),
+                Some(seller_database),
+                Some(buyer_database),
+            ] => {
                 if seller_database == buyer_database {
-                    faults.push("the seller and the buyer database must be two databases".to_owned());
+                    faults
+                        .push("the seller and the buyer database must be two databases".to_owned());
                 }
-                Mode::Production { nats, redis, seller_database, buyer_database }
+                Mode::Production {
+                    nats,
+                    redis,
+                    seller_database,
+                    buyer_database,
+                }
             }
             [None, None, None, None] => Mode::Embedded { data_dir },
             _ => {
-                faults.push(format!("production mode needs all four URLs; missing: {}", missing.join(", ")));
+                faults.push(format!(
+                    "production mode needs all four URLs; missing: {}",
+                    missing.join(", ")
+                ));
                 Mode::Embedded { data_dir }
             }
         }
@@ -333,34 +401,46 @@ impl Settings {
 
 impl WebhookSettings {
     fn secrets_key(&self) -> Option<&Secret> {
-        self.secrets_key.as_ref().filter(|key| !key.reveal().is_empty())
+        self.secrets_key
+            .as_ref()
+            .filter(|key| !key.reveal().is_empty())
     }
 
     fn check(&self, faults: &mut Vec<String>) -> WebhookConfig {
         let secrets_key = self.secrets_key().and_then(|key| {
             let key = SealKey::parse(key.reveal());
-            key.map_err(|why| faults.push(format!("DEALWIRE_WEBHOOK_SECRETS_KEY {why}"))).ok()
+            key.map_err(|why| faults.push(format!("DEALWIRE_WEBHOOK_SECRETS_KEY {why}")))
+                .ok()
         });
         let mut allow_nets = Vec::new();
         for net in self.allow_nets.iter().filter(|net| !net.is_empty()) {
             match net.parse() {
                 Ok(net) => allow_nets.push(net),
-                Err(_) => {
-                    faults.push(format!("--webhook-allow-net: {net:?} is no network, such as 10.0.0.0/8"))
-                }
+                Err(_) => faults.push(format!(
+                    "--webhook-allow-net: {net:?} is no network, such as 10.0.0.0/8"
+                )),
             }
         }
         WebhookConfig {
             secrets_key,
-            egress: Egress { allow_http: self.allow_http, allow_nets },
-            limits: Limits { in_flight: self.calls.into(), per_endpoint: self.concurrency, rate: self.rate },
+            egress: Egress {
+                allow_http: self.allow_http,
+                allow_nets,
+            },
+            limits: Limits {
+                in_flight: self.calls.into(),
+                per_endpoint: self.concurrency,
+                rate: self.rate,
+            },
         }
     }
 }
 
 fn address(flag: &str, text: &str, faults: &mut Vec<String>) -> SocketAddr {
     text.parse().unwrap_or_else(|_| {
-        faults.push(format!("{flag}: {text:?} is no address and port, such as 127.0.0.1:8080"));
+        faults.push(format!(
+            "{flag}: {text:?} is no address and port, such as 127.0.0.1:8080"
+        ));
         SocketAddr::from(([127, 0, 0, 1], 0))
     })
 }
@@ -379,7 +459,10 @@ mod tests {
 
     fn check(line: &str) -> Result<Config, Vec<String>> {
         let words = std::iter::once("dealwire").chain(line.split_whitespace());
-        Line::try_parse_from(words).expect("the flags exist").settings.check(true)
+        Line::try_parse_from(words)
+            .expect("the flags exist")
+            .settings
+            .check(true)
     }
 
     #[test]
@@ -416,7 +499,12 @@ mod tests {
         let stores = "--nats-url nats://n --redis-url redis://r --seller-database-url postgres://p/s \
                       --buyer-database-url postgres://p/b";
         let faults = check(stores).expect_err("there is no key");
-        assert!(faults.iter().any(|fault| fault.contains("DEALWIRE_WEBHOOK_SECRETS_KEY")), "{faults:?}");
+        assert!(
+            faults
+                .iter()
+                .any(|fault| fault.contains("DEALWIRE_WEBHOOK_SECRETS_KEY")),
+            "{faults:?}"
+        );
         check(&format!("{stores} --roles seller,buyer")).expect("projections need none");
     }
 
@@ -427,6 +515,10 @@ mod tests {
                     --webhook-secrets-key aHVzaGh1c2hodXNoaHVzaGh1c2hodXNoaHVzaGh1c2g=";
         let config = check(line).expect("production");
         let printed = format!("{config:?}");
-        assert!(!printed.contains("hush") && !printed.contains("aHVza") && !printed.contains("104, 117"));
+        assert!(
+            !printed.contains("hush")
+                && !printed.contains("aHVza")
+                && !printed.contains("104, 117")
+        );
     }
 }

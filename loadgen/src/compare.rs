@@ -13,8 +13,15 @@ pub(crate) async fn with_limit(
     dealwire: impl AsyncFn() -> Result<Run, Failed>,
     limit: Option<(&str, impl AsyncFn() -> Result<Run, Failed>)>,
 ) -> Result<(Runs, Option<Runs>), Failed> {
-    let Some((name, limit)) = limit else { return Ok((repeat(times, dealwire).await?, None)) };
-    let (ours, bare) = alternate(times, ("dealwire", dealwire), (&format!("limit {name}"), limit)).await?;
+    let Some((name, limit)) = limit else {
+        return Ok((repeat(times, dealwire).await?, None));
+    };
+    let (ours, bare) = alternate(
+        times,
+        ("dealwire", dealwire),
+        (&format!("limit {name}"), limit),
+    )
+    .await?;
     Ok((ours, Some(bare)))
 }
 
@@ -55,7 +62,12 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn start(server: Process) -> Result<Self, Failed> {
         let (server_cpu, client_cpu) = (server.cpu()?, Process::own().cpu()?);
-        Ok(Self { server, begun: Instant::now(), server_cpu, client_cpu })
+        Ok(Self {
+            server,
+            begun: Instant::now(),
+            server_cpu,
+            client_cpu,
+        })
     }
 
     pub(crate) fn stop(

@@ -49,7 +49,11 @@ impl Limit {
         let port = listener.local_addr()?.port();
         match self {
             Self::Publish { nats, like } => publish::serve(listener, port, &nats, &like).await,
-            Self::Page { database, rows, items } => page::serve(listener, port, &database, rows, items).await,
+            Self::Page {
+                database,
+                rows,
+                items,
+            } => page::serve(listener, port, &database, rows, items).await,
             Self::Broadcast => broadcast::serve(listener, port).await,
         }
     }
@@ -58,21 +62,37 @@ impl Limit {
     pub(crate) async fn start(&self) -> Result<Running, Failed> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("limit").args(self.arguments());
-        let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true).spawn()?;
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
         let out = child.stdout.take().ok_or("no standard output")?;
         let line = BufReader::new(out).lines().next_line().await?;
-        let port: u16 = line.ok_or_else(|| format!("{self:?} did not start"))?.trim().parse()?;
+        let port: u16 = line
+            .ok_or_else(|| format!("{self:?} did not start"))?
+            .trim()
+            .parse()?;
         let process = Process::of(child.id().ok_or("the limit has ended")?);
-        Ok(Running { url: Url::parse(&format!("http://127.0.0.1:{port}/"))?, process, _child: child })
+        Ok(Running {
+            url: Url::parse(&format!("http://127.0.0.1:{port}/"))?,
+            process,
+            _child: child,
+        })
     }
 
     fn arguments(&self) -> Vec<String> {
         match self {
-            Self::Publish { nats, like } => {
-                ["publish", "--nats", nats, "--like", like].map(str::to_owned).into()
-            }
-            Self::Page { database, rows, items } => {
-                let mut arguments = vec!["page".to_owned(), "--database".to_owned(), database.clone()];
+            Self::Publish { nats, like } => ["publish", "--nats", nats, "--like", like]
+                .map(str::to_owned)
+                .into(),
+            Self::Page {
+                database,
+                rows,
+                items,
+            } => {
+                let mut arguments =
+                    vec!["page".to_owned(), "--database".to_owned(), database.clone()];
                 arguments.extend(["--rows".to_owned(), rows.to_string()]);
                 arguments.extend(items.then(|| "--items".to_owned()));
                 arguments

@@ -2,7 +2,11 @@
 //! do the job, in one run, so that a figure says what Dealwire costs and not what the machine was doing.
 //!
 //! A black box: it shares no code with what it measures.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool that prints what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool that prints what it measured"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "the doors for tasks and chance are the market's, and none of ours"
@@ -74,11 +78,20 @@ struct Target {
     #[arg(long, default_value = "some-secret-api-key", global = true)]
     seller_key: String,
     /// Key of a buyer with access to that seller
-    #[arg(long, default_value = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc", global = true)]
+    #[arg(
+        long,
+        default_value = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc",
+        global = true
+    )]
     buyer_key: String,
     /// Key of an administrator, who makes the buyers and sellers that a scenario needs beyond those two: a key holds
     /// 1,000 connections to a gateway
-    #[arg(long, env = "DEALWIRE_ADMIN_KEY", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "DEALWIRE_ADMIN_KEY",
+        hide_env_values = true,
+        global = true
+    )]
     admin_key: Option<String>,
     /// Where the metrics are: at the gateway's /metrics unless told otherwise
     #[arg(long, global = true)]
@@ -97,7 +110,9 @@ struct Target {
 fn main() -> ExitCode {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let Cli { command, target } = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let outcome = runtime.map_err(Failed::from).and_then(|runtime| {
         runtime.block_on(async {
             match command {

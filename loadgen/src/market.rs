@@ -43,32 +43,54 @@ impl Written {
     /// Sends a mutation that writes a deal.
     pub(crate) async fn by(http: &mut Http, request: &[u8]) -> Result<Self, Failed> {
         let mut data = http.ask(request).await?;
-        let written = data.as_object_mut().and_then(|data| data.values_mut().next()).map(Value::take);
+        let written = data
+            .as_object_mut()
+            .and_then(|data| data.values_mut().next())
+            .map(Value::take);
         Ok(serde_json::from_value(written.unwrap_or_default())?)
     }
 }
 
 impl Target {
     pub(crate) fn graphql(&self) -> Url {
-        self.url.join("graphql").expect("a path can be joined to a URL with a host")
+        self.url
+            .join("graphql")
+            .expect("a path can be joined to a URL with a host")
     }
 
     pub(crate) fn request(&self, key: &str, query: &str, variables: &Value) -> Vec<u8> {
-        post(&self.graphql(), key, &json!({ "query": query, "variables": variables }).to_string())
+        post(
+            &self.graphql(),
+            key,
+            &json!({ "query": query, "variables": variables }).to_string(),
+        )
     }
 
     pub(crate) fn create(&self, name: &str, key: Option<&str>) -> Vec<u8> {
         let items = json!([{ "name": "a board of oak", "price": 90_000 }, { "name": "its transport", "price": 32_300 }]);
-        let input = json!({ "name": name, "totalPrice": 122_300, "currency": "GBP", "items": items });
-        self.request(&self.seller_key, CREATE, &json!({ "input": input, "key": key }))
+        let input =
+            json!({ "name": name, "totalPrice": 122_300, "currency": "GBP", "items": items });
+        self.request(
+            &self.seller_key,
+            CREATE,
+            &json!({ "input": input, "key": key }),
+        )
     }
 
     pub(crate) fn rename(&self, deal: Uuid, name: &str) -> Vec<u8> {
-        self.request(&self.seller_key, UPDATE, &json!({ "input": { "id": deal, "name": name } }))
+        self.request(
+            &self.seller_key,
+            UPDATE,
+            &json!({ "input": { "id": deal, "name": name } }),
+        )
     }
 
     pub(crate) fn page(&self, with_items: bool) -> Vec<u8> {
-        self.request(&self.buyer_key, if with_items { ITEMS } else { FLAT }, &json!({}))
+        self.request(
+            &self.buyer_key,
+            if with_items { ITEMS } else { FLAT },
+            &json!({}),
+        )
     }
 
     /// The payload of a subscription to every change.
@@ -85,7 +107,10 @@ impl Target {
     pub(crate) async fn deals(&self, count: usize) -> Result<Vec<Uuid>, Failed> {
         let make = async |http: &mut Http, number: usize| {
             let name = format!("loadgen {number}");
-            Ok(Written::by(http, &self.create(&name, Some(&name))).await?.deal.id)
+            Ok(Written::by(http, &self.create(&name, Some(&name)))
+                .await?
+                .deal
+                .id)
         };
         in_shares(address(&self.url)?, MAKERS, count, make).await
     }

@@ -55,12 +55,20 @@ pub(crate) struct Runs {
 
 impl Runs {
     pub(crate) fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), runs: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            runs: Vec::new(),
+        }
     }
 
     /// The median of one of the figures; 0 where it is not among them.
     pub(crate) fn figure(&self, name: &str) -> f64 {
-        let of = |run: &Run| run.figures.iter().find(|(known, _)| *known == name).map(|(_, figure)| *figure);
+        let of = |run: &Run| {
+            run.figures
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, figure)| *figure)
+        };
         self.median(|run| of(run).unwrap_or(0.0))
     }
 
@@ -73,7 +81,10 @@ impl Runs {
     /// From the lowest to the highest, in per cent of the median.
     fn spread(&self, of: impl Fn(&Run) -> f64) -> f64 {
         let values = || self.runs.iter().map(&of);
-        let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
+        let (low, high) = (
+            values().fold(f64::MAX, f64::min),
+            values().fold(f64::MIN, f64::max),
+        );
         100.0 * (high - low) / self.median(&of)
     }
 
@@ -108,7 +119,10 @@ pub(crate) fn print(what: &str, dealwire: &Runs, limit: Option<&Runs>) {
     if let Some(limit) = limit {
         let cpu = limit.median(Run::server_micros) / dealwire.median(Run::server_micros);
         let rate = dealwire.median(Run::rate) / limit.median(Run::rate);
-        println!("{:<16} {cpu:>8.2} of the limit by server CPU, {rate:.2} by rate", "ratio");
+        println!(
+            "{:<16} {cpu:>8.2} of the limit by server CPU, {rate:.2} by rate",
+            "ratio"
+        );
     }
 }
 

@@ -47,10 +47,20 @@ pub(crate) struct Pace {
 
 impl std::fmt::Display for Pace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { connections, seconds, rate } = self;
+        let Self {
+            connections,
+            seconds,
+            rate,
+        } = self;
         match rate {
-            Some(rate) => write!(f, "{rate} a second over {connections} connections, {seconds} s a run"),
-            None => write!(f, "as fast as {connections} connections can, {seconds} s a run"),
+            Some(rate) => write!(
+                f,
+                "{rate} a second over {connections} connections, {seconds} s a run"
+            ),
+            None => write!(
+                f,
+                "as fast as {connections} connections can, {seconds} s a run"
+            ),
         }
     }
 }
@@ -65,7 +75,10 @@ struct Server {
 impl Server {
     fn at(url: &Url) -> Result<Self, Failed> {
         let address = address(url)?;
-        Ok(Self { address, process: Process::listening_on(address.port())? })
+        Ok(Self {
+            address,
+            process: Process::listening_on(address.port())?,
+        })
     }
 
     /// Sends requests. `request(connection, number)` makes the bytes; an answer that speaks of errors is a fault. With
@@ -81,7 +94,9 @@ impl Server {
         let until = begun + Duration::from_secs(pace.seconds);
         let workers = (0..pace.connections).map(|connection| {
             let (request, address) = (Arc::clone(&request), self.address);
-            let gap = pace.rate.map(|rate| Duration::from_secs_f64(pace.connections as f64 / rate));
+            let gap = pace
+                .rate
+                .map(|rate| Duration::from_secs_f64(pace.connections as f64 / rate));
             tokio::spawn(async move {
                 let mut http = Http::open(address).await?;
                 let (mut seen, mut errors, mut number) = (latencies(), 0, 0);
@@ -125,7 +140,10 @@ async fn hammer_in_turns<R: Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static>(
     let bare = limit.as_ref().map(|(name, limit)| {
         let run = async || {
             let running = limit.start().await?;
-            let server = Server { address: address(&running.url)?, process: running.process };
+            let server = Server {
+                address: address(&running.url)?,
+                process: running.process,
+            };
             server.hammer(pace, requests()).await
         };
         (*name, run)

@@ -7,7 +7,11 @@ use backbone::write_path::Mutation;
 use crate::Refusal;
 
 /// The fact that grants access; `None` when the buyer has it.
-pub(crate) fn grant(last: Option<&AccessFact>, mutation: &Mutation, now: Timestamp) -> Option<AccessFact> {
+pub(crate) fn grant(
+    last: Option<&AccessFact>,
+    mutation: &Mutation,
+    now: Timestamp,
+) -> Option<AccessFact> {
     match last {
         Some(last) if last.granted => None,
         last => Some(fact(last, AccessCause::Granted, now, mutation)),
@@ -18,7 +22,10 @@ pub(crate) fn grant(last: Option<&AccessFact>, mutation: &Mutation, now: Timesta
 ///
 /// # Errors
 /// [`Refusal::NotFound`] when there never was any: there is nothing to say about such a pair.
-pub(crate) fn revoke(last: Option<&AccessFact>, mutation: &Mutation) -> Result<Option<AccessFact>, Refusal> {
+pub(crate) fn revoke(
+    last: Option<&AccessFact>,
+    mutation: &Mutation,
+) -> Result<Option<AccessFact>, Refusal> {
     match last {
         None => Err(Refusal::NotFound),
         Some(last) if !last.granted => Ok(None),
@@ -26,7 +33,12 @@ pub(crate) fn revoke(last: Option<&AccessFact>, mutation: &Mutation) -> Result<O
     }
 }
 
-fn fact(last: Option<&AccessFact>, cause: AccessCause, since: Timestamp, mutation: &Mutation) -> AccessFact {
+fn fact(
+    last: Option<&AccessFact>,
+    cause: AccessCause,
+    since: Timestamp,
+    mutation: &Mutation,
+) -> AccessFact {
     let revision = last.map_or(1, |last| last.revision + 1);
     let applied: Applied = mutation.applied(u32::try_from(revision).unwrap_or(u32::MAX));
     AccessFact {
@@ -71,15 +83,23 @@ mod tests {
             (first.cause, first.revision, first.granted, first.since),
             (AccessCause::Granted, 1, true, NOW)
         );
-        let gone = revoke(Some(&first), &mutation(11)).unwrap().expect("there was access");
+        let gone = revoke(Some(&first), &mutation(11))
+            .unwrap()
+            .expect("there was access");
         assert_eq!(
             (gone.cause, gone.revision, gone.granted, gone.since),
             (AccessCause::Revoked, 2, false, NOW)
         );
         let again = grant(Some(&gone), &mutation(12), LATER).expect("it was revoked");
-        assert_eq!((again.revision, again.granted, again.since), (3, true, LATER));
+        assert_eq!(
+            (again.revision, again.granted, again.since),
+            (3, true, LATER)
+        );
         for number in 10..=12 {
-            assert!(again.recent.find(mutation(number).event_id).is_some(), "{number} is remembered");
+            assert!(
+                again.recent.find(mutation(number).event_id).is_some(),
+                "{number} is remembered"
+            );
         }
     }
 
@@ -87,7 +107,9 @@ mod tests {
     fn what_is_so_already_is_not_said_again() {
         let held = grant(None, &mutation(10), NOW).expect("there was none");
         assert_eq!(grant(Some(&held), &mutation(11), LATER), None);
-        let gone = revoke(Some(&held), &mutation(11)).unwrap().expect("there was access");
+        let gone = revoke(Some(&held), &mutation(11))
+            .unwrap()
+            .expect("there was access");
         assert_eq!(revoke(Some(&gone), &mutation(12)), Ok(None));
         assert_eq!(revoke(None, &mutation(10)), Err(Refusal::NotFound));
     }

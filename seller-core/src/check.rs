@@ -24,7 +24,10 @@ pub(crate) fn key(value: &str, errors: &mut Vec<FieldError>) {
 /// Control characters have no place in a name, and a NUL would stop a PostgreSQL projection for good.
 fn characters(value: &str, path: &str, errors: &mut Vec<FieldError>) {
     if !(1..=TEXT).contains(&value.chars().count()) {
-        errors.push(FieldError::new(path, format!("must be 1 to {TEXT} characters")));
+        errors.push(FieldError::new(
+            path,
+            format!("must be 1 to {TEXT} characters"),
+        ));
     }
     if value.contains(char::is_control) {
         errors.push(FieldError::new(path, "must have no control characters"));
@@ -35,7 +38,10 @@ fn characters(value: &str, path: &str, errors: &mut Vec<FieldError>) {
 pub(crate) fn price(value: i64, path: &str, errors: &mut Vec<FieldError>) -> Option<MinorUnits> {
     let price = MinorUnits::new(value);
     if price.is_none() {
-        errors.push(FieldError::new(path, format!("must be 0 to {} minor units", MinorUnits::MAX.get())));
+        errors.push(FieldError::new(
+            path,
+            format!("must be 0 to {} minor units", MinorUnits::MAX.get()),
+        ));
     }
     price
 }
@@ -44,7 +50,10 @@ pub(crate) fn price(value: i64, path: &str, errors: &mut Vec<FieldError>) -> Opt
 pub(crate) fn currency(value: &str, errors: &mut Vec<FieldError>) -> Option<Currency> {
     let currency = value.parse().ok();
     if currency.is_none() {
-        errors.push(FieldError::new("currency", "must be an ISO 4217 code of three upper-case letters"));
+        errors.push(FieldError::new(
+            "currency",
+            "must be an ISO 4217 code of three upper-case letters",
+        ));
     }
     currency
 }
@@ -76,7 +85,8 @@ pub(crate) fn fits(
     match discount {
         Some(Discount::Flat { amount }) if amount > total_price => {
             let (amount, total) = (amount.get(), total_price.get());
-            let message = format!("the flat discount of {amount} is above the total price of {total}");
+            let message =
+                format!("the flat discount of {amount} is above the total price of {total}");
             errors.push(FieldError::new(path, message));
         }
         _ => {}

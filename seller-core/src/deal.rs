@@ -4,7 +4,9 @@ mod items;
 #[cfg(test)]
 mod tests;
 
-use backbone::contract::{Applied, Deal, DealCause, DealFact, DealField, DealStatus, Previous, Recent};
+use backbone::contract::{
+    Applied, Deal, DealCause, DealFact, DealField, DealStatus, Previous, Recent,
+};
 use backbone::ids::{DealId, EventId, SellerId};
 use backbone::money::{Discount, MinorUnits};
 use backbone::time::Timestamp;
@@ -34,12 +36,18 @@ pub(crate) struct Changed {
 }
 
 /// The first version of a deal.
-pub(crate) fn create(input: &NewDeal, identity: Identity, now: Timestamp) -> Result<Deal, Vec<FieldError>> {
+pub(crate) fn create(
+    input: &NewDeal,
+    identity: Identity,
+    now: Timestamp,
+) -> Result<Deal, Vec<FieldError>> {
     let mut errors = Vec::new();
     let name = check::text(&input.name, "name", &mut errors);
     let total_price = check::price(input.total_price, "totalPrice", &mut errors);
     let currency = check::currency(&input.currency, &mut errors);
-    let discount = input.discount.and_then(|discount| check::discount(discount, &mut errors));
+    let discount = input
+        .discount
+        .and_then(|discount| check::discount(discount, &mut errors));
     if let Some(total_price) = total_price {
         check::fits(discount, total_price, "discount.amount", &mut errors);
     }
@@ -79,7 +87,9 @@ pub(crate) fn update(
             errors.push(FieldError::new("expectedVersion", "must be 1 or more"));
         }
         Some(expected) if expected.unsigned_abs() != deal.version => {
-            return Err(Refusal::VersionConflict { current: deal.version });
+            return Err(Refusal::VersionConflict {
+                current: deal.version,
+            });
         }
         _ => {}
     }
@@ -94,26 +104,49 @@ pub(crate) fn update(
     // The clock may have stepped back since; a later version is never older.
     let updated_at = now.max(deal.updated_at);
     Ok(Some(Changed {
-        deal: Deal { version: deal.version + 1, updated_at, ..next },
+        deal: Deal {
+            version: deal.version + 1,
+            updated_at,
+            ..next
+        },
         fields,
-        previous: Previous { status: deal.status, total_price: deal.total_price },
+        previous: Previous {
+            status: deal.status,
+            total_price: deal.total_price,
+        },
     }))
 }
 
 /// The deal with what is asked for in place of what it had. With violations added, what is returned is of no use.
 fn merged(deal: &Deal, input: &DealUpdate, event: EventId, errors: &mut Vec<FieldError>) -> Deal {
-    let name = input.name.as_ref().map(|name| check::text(name, "name", errors));
-    if input.currency.as_ref().is_some_and(|currency| currency != deal.currency.code()) {
-        let message = format!("is {} since the deal was created, and stays", deal.currency.code());
+    let name = input
+        .name
+        .as_ref()
+        .map(|name| check::text(name, "name", errors));
+    if input
+        .currency
+        .as_ref()
+        .is_some_and(|currency| currency != deal.currency.code())
+    {
+        let message = format!(
+            "is {} since the deal was created, and stays",
+            deal.currency.code()
+        );
         errors.push(FieldError::new("currency", message));
     }
     let status = input.status.unwrap_or(deal.status);
     if !may_become(deal.status, status) {
         let (from, to) = (deal.status.as_str(), status.as_str());
-        errors.push(FieldError::new("status", format!("cannot become {to}: the deal is {from}")));
+        errors.push(FieldError::new(
+            "status",
+            format!("cannot become {to}: the deal is {from}"),
+        ));
     }
     let (total_price, discount) = merged_price(deal, input, errors);
-    let items = input.items.as_ref().map(|items| items::list(items, &deal.items, event, errors));
+    let items = input
+        .items
+        .as_ref()
+        .map(|items| items::list(items, &deal.items, event, errors));
     Deal {
         name: name.unwrap_or_else(|| deal.name.clone()),
         total_price,
@@ -141,7 +174,11 @@ fn merged_price(
         Patch::Set(discount) => check::discount(discount, errors),
     };
     if errors.len() == before {
-        let path = if input.discount == Patch::Keep { "totalPrice" } else { "discount.amount" };
+        let path = if input.discount == Patch::Keep {
+            "totalPrice"
+        } else {
+            "discount.amount"
+        };
         check::fits(discount, total_price, path, errors);
     }
     (total_price, discount)

@@ -23,7 +23,12 @@ pub(crate) const GRANT_ACCESS: &str = "grantAccess";
 pub(crate) const REVOKE_ACCESS: &str = "revokeAccess";
 
 /// The id of a mutation's event: made once, before the first attempt.
-pub(crate) fn event(seller: SellerId, mutation: &str, target: impl Display, key: Option<&str>) -> EventId {
+pub(crate) fn event(
+    seller: SellerId,
+    mutation: &str,
+    target: impl Display,
+    key: Option<&str>,
+) -> EventId {
     EventId(match key {
         // The key comes last: it alone may contain the separator.
         Some(key) => derived(&format!("event|SELLER|{seller}|{mutation}|{target}|{key}")),
@@ -48,12 +53,17 @@ pub(crate) fn deal(seller: SellerId, key: Option<&str>, now: Timestamp) -> DealI
 /// foresaw it can have given.
 pub(crate) fn item(event: EventId, index: usize, taken: impl Fn(ItemId) -> bool) -> ItemId {
     let tries = (0_u32..).map(|again| ItemId(derived(&format!("item|{event}|{index}|{again}"))));
-    tries.into_iter().find(|id| !taken(*id)).expect("a list of items is finite")
+    tries
+        .into_iter()
+        .find(|id| !taken(*id))
+        .expect("a list of items is finite")
 }
 
 /// What a repeat of a request is compared by. The request is trimmed and does not hold its key.
 pub(crate) fn request(of: &impl Serialize) -> Fingerprint {
-    Fingerprint::of(&serde_json::to_vec(of).expect("inputs have string keys and no failing serializer"))
+    Fingerprint::of(
+        &serde_json::to_vec(of).expect("inputs have string keys and no failing serializer"),
+    )
 }
 
 fn derived(name: &str) -> Uuid {
@@ -99,9 +109,18 @@ mod tests {
     #[test]
     fn a_keyed_creation_is_always_the_same_deal_of_its_seller() {
         let later = Timestamp::from_micros(NOW.as_micros() + 1);
-        assert_eq!(deal(seller(1), Some("key"), NOW), deal(seller(1), Some("key"), later));
-        assert_ne!(deal(seller(1), Some("key"), NOW), deal(seller(2), Some("key"), NOW));
-        assert_ne!(deal(seller(1), Some("key"), NOW), deal(seller(1), Some("kez"), NOW));
+        assert_eq!(
+            deal(seller(1), Some("key"), NOW),
+            deal(seller(1), Some("key"), later)
+        );
+        assert_ne!(
+            deal(seller(1), Some("key"), NOW),
+            deal(seller(2), Some("key"), NOW)
+        );
+        assert_ne!(
+            deal(seller(1), Some("key"), NOW),
+            deal(seller(1), Some("kez"), NOW)
+        );
         assert_ne!(deal(seller(1), None, NOW), deal(seller(1), None, NOW));
     }
 
@@ -110,9 +129,19 @@ mod tests {
     fn what_is_derived_never_changes() {
         let id = event(seller(1), CREATE_DEAL, target(2), Some("a key | with all"));
         assert_eq!(id.to_string(), "d7fd8ba7-952d-51df-82bd-fd914ed44c05");
-        assert_eq!(deal(seller(1), Some("a key"), NOW).to_string(), "2a8eb67d-ce22-5be2-ab78-9df080f4bdc5");
-        assert_eq!(item(id, 3, |_| false).to_string(), "bfc13428-f8c7-5ac2-b832-5b3f7c26f135");
-        let items = vec![NewItem { id: Some(ItemId(Uuid::from_u128(5))), name: "oak".to_owned(), price: 1 }];
+        assert_eq!(
+            deal(seller(1), Some("a key"), NOW).to_string(),
+            "2a8eb67d-ce22-5be2-ab78-9df080f4bdc5"
+        );
+        assert_eq!(
+            item(id, 3, |_| false).to_string(),
+            "bfc13428-f8c7-5ac2-b832-5b3f7c26f135"
+        );
+        let items = vec![NewItem {
+            id: Some(ItemId(Uuid::from_u128(5))),
+            name: "oak".to_owned(),
+            price: 1,
+        }];
         let creation = NewDeal {
             id: None,
             name: "Timber".to_owned(),
@@ -128,27 +157,58 @@ mod tests {
             items: Some(items),
             ..DealUpdate::of(target(2))
         };
-        let known = |text: &str| serde_json::from_value::<Fingerprint>(text.into()).expect("a fingerprint");
-        assert_eq!(request(&creation), known("c5a1cfae6e496ed2b0743f50c7d62e20"));
+        let known =
+            |text: &str| serde_json::from_value::<Fingerprint>(text.into()).expect("a fingerprint");
+        assert_eq!(
+            request(&creation),
+            known("c5a1cfae6e496ed2b0743f50c7d62e20")
+        );
         assert_eq!(request(&update), known("70adc104325f77008cfa6d0b68defc12"));
     }
 
     #[test]
     fn requests_that_differ_are_told_apart_and_space_does_not_count() {
         let of = || DealUpdate::of(target(2));
-        let named = |name: &str| DealUpdate { name: Some(name.to_owned()), ..of() };
+        let named = |name: &str| DealUpdate {
+            name: Some(name.to_owned()),
+            ..of()
+        };
         let requests = [
             of(),
             named("a"),
             named("b"),
-            DealUpdate { expected_version: Some(1), ..of() },
-            DealUpdate { total_price: Some(1), ..of() },
-            DealUpdate { currency: Some("GBP".to_owned()), ..of() },
-            DealUpdate { status: Some(DealStatus::Sold), ..of() },
-            DealUpdate { discount: Patch::Remove, ..of() },
-            DealUpdate { discount: Patch::Set(NewDiscount::Flat(1)), ..of() },
-            DealUpdate { discount: Patch::Set(NewDiscount::Percentage(1.0)), ..of() },
-            DealUpdate { items: Some(vec![]), ..of() },
+            DealUpdate {
+                expected_version: Some(1),
+                ..of()
+            },
+            DealUpdate {
+                total_price: Some(1),
+                ..of()
+            },
+            DealUpdate {
+                currency: Some("GBP".to_owned()),
+                ..of()
+            },
+            DealUpdate {
+                status: Some(DealStatus::Sold),
+                ..of()
+            },
+            DealUpdate {
+                discount: Patch::Remove,
+                ..of()
+            },
+            DealUpdate {
+                discount: Patch::Set(NewDiscount::Flat(1)),
+                ..of()
+            },
+            DealUpdate {
+                discount: Patch::Set(NewDiscount::Percentage(1.0)),
+                ..of()
+            },
+            DealUpdate {
+                items: Some(vec![]),
+                ..of()
+            },
         ];
         let fingerprints: HashSet<Fingerprint> = requests.iter().map(request).collect();
         assert_eq!(fingerprints.len(), requests.len());

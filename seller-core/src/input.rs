@@ -120,23 +120,41 @@ impl DealUpdate {
 
     /// As it is meant: the space around texts is not.
     pub(crate) fn trimmed(self) -> Self {
-        Self { name: self.name.map(trim), items: self.items.map(trim_items), ..self }
+        Self {
+            name: self.name.map(trim),
+            items: self.items.map(trim_items),
+            ..self
+        }
     }
 }
 
 impl NewDeal {
     /// As it is meant: the space around texts is not.
     pub(crate) fn trimmed(self) -> Self {
-        Self { name: trim(self.name), items: trim_items(self.items), ..self }
+        Self {
+            name: trim(self.name),
+            items: trim_items(self.items),
+            ..self
+        }
     }
 }
 
 fn trim_items(items: Vec<NewItem>) -> Vec<NewItem> {
-    items.into_iter().map(|item| NewItem { name: trim(item.name), ..item }).collect()
+    items
+        .into_iter()
+        .map(|item| NewItem {
+            name: trim(item.name),
+            ..item
+        })
+        .collect()
 }
 
 fn trim(text: String) -> String {
-    if text.trim().len() == text.len() { text } else { text.trim().to_owned() }
+    if text.trim().len() == text.len() {
+        text
+    } else {
+        text.trim().to_owned()
+    }
 }
 
 impl<T> Patch<T> {

@@ -86,7 +86,13 @@ impl SellerSide {
     /// A worker that keeps the seller tables up with the log.
     pub fn worker(&self, health: Part, metrics: &Metrics) -> Worker<SellerProjection> {
         let projection = SellerProjection::new(self.store.clone());
-        Worker::new(projection, self.log.clone(), self.db.clone(), health, metrics)
+        Worker::new(
+            projection,
+            self.log.clone(),
+            self.db.clone(),
+            health,
+            metrics,
+        )
     }
 
     /// One of the seller's deals, as the tables have it; `None` for another seller's.
@@ -102,12 +108,21 @@ impl SellerSide {
         order: DealOrder,
         window: Window,
     ) -> Result<Page, Error> {
-        let request = PageRequest { scope: Scope::Seller(seller), filter, order, window };
+        let request = PageRequest {
+            scope: Scope::Seller(seller),
+            filter,
+            order,
+            window,
+        };
         deal_table::page(&self.db, SellerProjection::NAME, &request).await
     }
 
     /// A page of the buyers to whom the seller grants access now, by their ids.
-    pub async fn grants(&self, seller: SellerId, window: AccessWindow) -> Result<AccessPage, Error> {
+    pub async fn grants(
+        &self,
+        seller: SellerId,
+        window: AccessWindow,
+    ) -> Result<AccessPage, Error> {
         self.store.grants(seller, window).await
     }
 

@@ -52,14 +52,28 @@ impl SellerSide {
             Some(deal) => (deal, identity::creation_of_fixed(seller, deal), None),
             None => {
                 let deal = identity::deal(seller, key, now);
-                (deal, identity::event(seller, identity::CREATE_DEAL, deal, key), key)
+                (
+                    deal,
+                    identity::event(seller, identity::CREATE_DEAL, deal, key),
+                    key,
+                )
             }
         };
-        let identity = Identity { seller, deal, event };
+        let identity = Identity {
+            seller,
+            deal,
+            event,
+        };
         // Nothing in the log bears on whether a creation is right, so it is decided before the log is asked.
-        let deal = with(&errors, deal::create(&input, identity, now).map_err(Refusal::Invalid))?;
+        let deal = with(
+            &errors,
+            deal::create(&input, identity, now).map_err(Refusal::Invalid),
+        )?;
         let mutation = Mutation {
-            subject: Subject::Deal { seller, deal: identity.deal },
+            subject: Subject::Deal {
+                seller,
+                deal: identity.deal,
+            },
             event_id: identity.event,
             key: key.map(fingerprint),
             request: identity::request(&input),
@@ -68,7 +82,10 @@ impl SellerSide {
             begins: input.id.is_none(),
         };
         let decide = |last: Option<&Fact>, _| match last {
-            None => Ok(Decision::Append(Fact::Deal(deal::created(deal.clone(), mutation.applied(1))))),
+            None => Ok(Decision::Append(Fact::Deal(deal::created(
+                deal.clone(),
+                mutation.applied(1),
+            )))),
             Some(_) => Err(Refusal::AlreadyExists),
         };
         deal_written(self.write_path.write(&mutation, decide).await?)
@@ -88,7 +105,10 @@ impl SellerSide {
         let key = usable_key(&asked, &mut errors);
         let input = input.trimmed();
         let mutation = Mutation {
-            subject: Subject::Deal { seller, deal: input.id },
+            subject: Subject::Deal {
+                seller,
+                deal: input.id,
+            },
             event_id: identity::event(seller, identity::UPDATE_DEAL, input.id, key),
             key: key.map(fingerprint),
             request: identity::request(&input),
@@ -97,7 +117,10 @@ impl SellerSide {
         };
         let decide = |last: Option<&Fact>, now| {
             let last = deal_fact(last.ok_or(Refusal::NotFound)?)?;
-            let changed = with(&errors, deal::update(&last.deal, &input, mutation.event_id, now))?;
+            let changed = with(
+                &errors,
+                deal::update(&last.deal, &input, mutation.event_id, now),
+            )?;
             Ok(changed.map_or(Decision::Unchanged, |changed| {
                 let applied = mutation.applied(changed.deal.version);
                 Decision::Append(Fact::Deal(deal::updated(last, changed, applied)))
@@ -117,7 +140,10 @@ impl SellerSide {
         asked: Asked,
     ) -> Result<AccessWritten, Refusal> {
         let mutation = access_mutation(identity::GRANT_ACCESS, seller, buyer, &asked)?;
-        self.write_access(seller, buyer, &mutation, |last, now| Ok(access::grant(last, &mutation, now))).await
+        self.write_access(seller, buyer, &mutation, |last, now| {
+            Ok(access::grant(last, &mutation, now))
+        })
+        .await
     }
 
     /// Takes a buyer's access back.
@@ -131,7 +157,10 @@ impl SellerSide {
         asked: Asked,
     ) -> Result<AccessWritten, Refusal> {
         let mutation = access_mutation(identity::REVOKE_ACCESS, seller, buyer, &asked)?;
-        self.write_access(seller, buyer, &mutation, |last, _| access::revoke(last, &mutation)).await
+        self.write_access(seller, buyer, &mutation, |last, _| {
+            access::revoke(last, &mutation)
+        })
+        .await
     }
 
     async fn write_access(
@@ -143,15 +172,28 @@ impl SellerSide {
     ) -> Result<AccessWritten, Refusal> {
         let decide = |last: Option<&Fact>, now| {
             let fact = rule(last.map(access_fact).transpose()?, now)?;
-            Ok(fact.map_or(Decision::Unchanged, |fact| Decision::Append(Fact::Access(fact))))
+            Ok(fact.map_or(Decision::Unchanged, |fact| {
+                Decision::Append(Fact::Access(fact))
+            }))
         };
         let Written { fact, position } = self.write_path.write(mutation, decide).await?;
         let AccessFact { since, granted, .. } = *access_fact(&fact)?;
-        Ok(AccessWritten { seller, buyer, since, granted, position })
+        Ok(AccessWritten {
+            seller,
+            buyer,
+            since,
+            granted,
+            position,
+        })
     }
 }
 
-fn access_mutation(name: &str, seller: SellerId, buyer: BuyerId, asked: &Asked) -> Result<Mutation, Refusal> {
+fn access_mutation(
+    name: &str,
+    seller: SellerId,
+    buyer: BuyerId,
+    asked: &Asked,
+) -> Result<Mutation, Refusal> {
     let mut errors = Vec::new();
     let key = usable_key(asked, &mut errors);
     with(&errors, Ok(()))?;
@@ -167,7 +209,10 @@ fn access_mutation(name: &str, seller: SellerId, buyer: BuyerId, asked: &Asked) 
 
 fn deal_written(written: Written) -> Result<DealWritten, Refusal> {
     match written.fact {
-        Fact::Deal(fact) => Ok(DealWritten { deal: fact.deal, position: written.position }),
+        Fact::Deal(fact) => Ok(DealWritten {
+            deal: fact.deal,
+            position: written.position,
+        }),
         _ => Err(misplaced()),
     }
 }

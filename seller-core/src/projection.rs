@@ -30,7 +30,11 @@ impl Projection for SellerProjection {
 
     const NAME: &'static str = "seller";
 
-    async fn revisions(&self, tx: &mut Tx, subjects: &[Subject]) -> Result<HashMap<Subject, u64>, Error> {
+    async fn revisions(
+        &self,
+        tx: &mut Tx,
+        subjects: &[Subject],
+    ) -> Result<HashMap<Subject, u64>, Error> {
         let mut deals = HashMap::new();
         let mut pairs = Vec::new();
         for subject in subjects {
@@ -44,8 +48,10 @@ impl Projection for SellerProjection {
         }
         let ids: Vec<DealId> = deals.keys().copied().collect();
         let deal_revisions = self.store.deal_revisions(tx, &ids).await?;
-        let mut revisions: HashMap<Subject, u64> =
-            deal_revisions.into_iter().map(|(id, revision)| (deals[&id], revision)).collect();
+        let mut revisions: HashMap<Subject, u64> = deal_revisions
+            .into_iter()
+            .map(|(id, revision)| (deals[&id], revision))
+            .collect();
         for (seller, buyer, revision) in self.store.access_revisions(tx, &pairs).await? {
             revisions.insert(Subject::Access { seller, buyer }, revision as u64);
         }
@@ -54,7 +60,9 @@ impl Projection for SellerProjection {
 
     async fn apply(&self, tx: &mut Tx, _: Epoch, entries: &[Entry<'_>]) -> Result<(), Error> {
         let last = Last::of(entries);
-        self.store.upsert_deals(tx, &last.deals.into_values().collect::<Vec<_>>()).await?;
+        self.store
+            .upsert_deals(tx, &last.deals.into_values().collect::<Vec<_>>())
+            .await?;
         let (mut rows, mut closed) = (Vec::new(), Vec::new());
         for (pair, row) in last.access {
             match row {
@@ -80,24 +88,44 @@ struct Last<'a> {
 
 impl<'a> Last<'a> {
     fn of(entries: &[Entry<'a>]) -> Self {
-        let mut last = Self { deals: HashMap::new(), access: HashMap::new() };
+        let mut last = Self {
+            deals: HashMap::new(),
+            access: HashMap::new(),
+        };
         for entry in entries {
             match *entry {
                 Entry::Event { sequence, event } => match (&event.fact, event.subject) {
                     (Fact::Deal(fact), _) => {
-                        let write = Write { deal: &fact.deal, revision: fact.revision, sequence };
+                        let write = Write {
+                            deal: &fact.deal,
+                            revision: fact.revision,
+                            sequence,
+                        };
                         last.deals.insert(fact.deal.id, write);
                     }
                     (Fact::Access(fact), Subject::Access { seller, buyer }) => {
                         let (granted, since, revision) = (fact.granted, fact.since, fact.revision);
-                        last.access.insert((seller, buyer), Some(AccessRow { granted, since, revision }));
+                        last.access.insert(
+                            (seller, buyer),
+                            Some(AccessRow {
+                                granted,
+                                since,
+                                revision,
+                            }),
+                        );
                     }
                     _ => {}
                 },
                 // Nobody may see more than what is known to be granted; a deal stays at its last good state.
-                Entry::Dead { subject: Some(Subject::Access { seller, buyer }), .. } => {
+                Entry::Dead {
+                    subject: Some(Subject::Access { seller, buyer }),
+                    ..
+                } => {
                     let row = last.access.entry((seller, buyer)).or_default();
-                    *row = row.map(|row| AccessRow { granted: false, ..row });
+                    *row = row.map(|row| AccessRow {
+                        granted: false,
+                        ..row
+                    });
                 }
                 Entry::Dead { .. } => {}
             }
@@ -121,16 +149,48 @@ mod tests {
     #[test]
     fn a_pair_that_dies_in_the_batch_of_its_grant_keeps_the_grants_revision() {
         let (seller, buyer) = (SellerId(Uuid::from_u128(1)), BuyerId(Uuid::from_u128(2)));
-        let (id, subject) = (EventId(Uuid::from_u128(3)), Subject::Access { seller, buyer });
-        let applied = Applied { event: id, key: None, request: Fingerprint::of(b""), version: 4 };
+        let (id, subject) = (
+            EventId(Uuid::from_u128(3)),
+            Subject::Access { seller, buyer },
+        );
+        let applied = Applied {
+            event: id,
+            key: None,
+            request: Fingerprint::of(b""),
+            version: 4,
+        };
         let cause = AccessCause::Granted;
         let recent = Recent::first(applied);
-        let fact = Fact::Access(AccessFact { cause, revision: 4, granted: true, since: NOW, recent });
-        let event = Event { id, subject, time: NOW, trace: None, fact };
-        let alive = Entry::Event { sequence: 7, event: &event };
-        let dead = Entry::Dead { sequence: 8, subject: Some(subject) };
+        let fact = Fact::Access(AccessFact {
+            cause,
+            revision: 4,
+            granted: true,
+            since: NOW,
+            recent,
+        });
+        let event = Event {
+            id,
+            subject,
+            time: NOW,
+            trace: None,
+            fact,
+        };
+        let alive = Entry::Event {
+            sequence: 7,
+            event: &event,
+        };
+        let dead = Entry::Dead {
+            sequence: 8,
+            subject: Some(subject),
+        };
         let left = |entries: &[Entry<'_>]| Last::of(entries).access[&(seller, buyer)];
-        let row = |granted| Some(AccessRow { granted, since: NOW, revision: 4 });
+        let row = |granted| {
+            Some(AccessRow {
+                granted,
+                since: NOW,
+                revision: 4,
+            })
+        };
         assert_eq!(left(&[alive]), row(true));
         assert_eq!(left(&[alive, dead, dead]), row(false));
         assert_eq!(left(&[dead]), None);

@@ -103,7 +103,11 @@ impl Store {
         Self { db }
     }
 
-    pub(crate) async fn grants(&self, seller: SellerId, window: AccessWindow) -> Result<AccessPage, Error> {
+    pub(crate) async fn grants(
+        &self,
+        seller: SellerId,
+        window: AccessWindow,
+    ) -> Result<AccessPage, Error> {
         let limit = i64::from(window.limit) + 1;
         let grants: Result<Vec<Granted>, sqlx::Error> = on_db!(self.db.read(), pool => match window.after {
             None => sqlx::query_as(FIRST_GRANTS).bind(seller).bind(limit).fetch_all(pool).await,
@@ -155,7 +159,11 @@ impl Store {
     }
 
     /// Writes pairs as events left them; one row a pair.
-    pub(crate) async fn upsert_access(&self, tx: &mut Tx, rows: &[(Pair, AccessRow)]) -> Result<(), Error> {
+    pub(crate) async fn upsert_access(
+        &self,
+        tx: &mut Tx,
+        rows: &[(Pair, AccessRow)],
+    ) -> Result<(), Error> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -194,7 +202,9 @@ impl Store {
         match tx {
             Tx::Postgres(tx) => {
                 let (sellers, buyers) = columns(pairs);
-                let query = sqlx::query(CLOSE_ACCESS_POSTGRES).bind(sellers).bind(buyers);
+                let query = sqlx::query(CLOSE_ACCESS_POSTGRES)
+                    .bind(sellers)
+                    .bind(buyers);
                 query.execute(&mut **tx).await.map(|_| ())
             }
             Tx::Sqlite(tx) => {
@@ -214,11 +224,16 @@ impl Store {
         match tx {
             Tx::Postgres(tx) => {
                 let (sellers, buyers) = columns(pairs);
-                let query = sqlx::query_as(ACCESS_REVISIONS_POSTGRES).bind(sellers).bind(buyers);
+                let query = sqlx::query_as(ACCESS_REVISIONS_POSTGRES)
+                    .bind(sellers)
+                    .bind(buyers);
                 query.fetch_all(&mut **tx).await
             }
             Tx::Sqlite(tx) => {
-                sqlx::query_as(ACCESS_REVISIONS_SQLITE).bind(json_of(pairs)).fetch_all(&mut **tx).await
+                sqlx::query_as(ACCESS_REVISIONS_SQLITE)
+                    .bind(json_of(pairs))
+                    .fetch_all(&mut **tx)
+                    .await
             }
         }
         .map_err(|error| self.db.error(error))
@@ -226,10 +241,14 @@ impl Store {
 }
 
 fn columns<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> (Vec<Uuid>, Vec<Uuid>) {
-    pairs.into_iter().map(|(seller, buyer)| (seller.0, buyer.0)).unzip()
+    pairs
+        .into_iter()
+        .map(|(seller, buyer)| (seller.0, buyer.0))
+        .unzip()
 }
 
 fn json_of(pairs: &[Pair]) -> Json<Vec<serde_json::Value>> {
-    let pair = |(seller, buyer): &Pair| json!({ "seller": seller.0.simple(), "buyer": buyer.0.simple() });
+    let pair =
+        |(seller, buyer): &Pair| json!({ "seller": seller.0.simple(), "buyer": buyer.0.simple() });
     Json(pairs.iter().map(pair).collect())
 }

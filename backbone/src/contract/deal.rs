@@ -40,7 +40,9 @@ pub struct Deal {
 impl Deal {
     /// The total price less the discount.
     pub fn final_price(&self) -> MinorUnits {
-        self.discount.map_or(self.total_price, |discount| discount.applied_to(self.total_price))
+        self.discount.map_or(self.total_price, |discount| {
+            discount.applied_to(self.total_price)
+        })
     }
 }
 
@@ -93,7 +95,10 @@ pub struct UnknownStatus;
 impl FromStr for DealStatus {
     type Err = UnknownStatus;
     fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(UnknownStatus)
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(UnknownStatus)
     }
 }
 
@@ -122,5 +127,11 @@ pub enum DealField {
 
 impl DealField {
     /// Every field, in the contract's order.
-    pub const ALL: [Self; 5] = [Self::Name, Self::TotalPrice, Self::Status, Self::Discount, Self::Items];
+    pub const ALL: [Self; 5] = [
+        Self::Name,
+        Self::TotalPrice,
+        Self::Status,
+        Self::Discount,
+        Self::Items,
+    ];
 }

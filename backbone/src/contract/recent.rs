@@ -49,7 +49,10 @@ pub struct Recent {
 impl Recent {
     /// Of a subject's first event.
     pub fn first(applied: Applied) -> Self {
-        Self { creation: applied.clone(), latest: vec![applied] }
+        Self {
+            creation: applied.clone(),
+            latest: vec![applied],
+        }
     }
 
     /// With one more event.
@@ -57,12 +60,19 @@ impl Recent {
         let forgotten = (self.latest.len() + 1).saturating_sub(RECENT_EVENTS);
         let mut latest = self.latest[forgotten.min(self.latest.len())..].to_vec();
         latest.push(applied);
-        Self { creation: self.creation.clone(), latest }
+        Self {
+            creation: self.creation.clone(),
+            latest,
+        }
     }
 
     /// The applied of this event, if it is remembered.
     pub fn find(&self, event: EventId) -> Option<&Applied> {
-        self.latest.iter().rev().chain([&self.creation]).find(|applied| applied.event == event)
+        self.latest
+            .iter()
+            .rev()
+            .chain([&self.creation])
+            .find(|applied| applied.event == event)
     }
 
     /// Whether every event after `revision` of a subject now at `current` is remembered.
@@ -86,10 +96,23 @@ mod tests {
 
     #[test]
     fn the_creation_and_the_last_sixteen_are_remembered() {
-        let recent = (2..=40).fold(Recent::first(applied(1)), |recent, number| recent.then(applied(number)));
+        let recent = (2..=40).fold(Recent::first(applied(1)), |recent, number| {
+            recent.then(applied(number))
+        });
         assert_eq!(recent.latest.len(), RECENT_EVENTS);
-        for (number, known) in [(1, true), (2, false), (24, false), (25, true), (40, true), (41, false)] {
-            assert_eq!(recent.find(applied(number).event).is_some(), known, "event {number}");
+        for (number, known) in [
+            (1, true),
+            (2, false),
+            (24, false),
+            (25, true),
+            (40, true),
+            (41, false),
+        ] {
+            assert_eq!(
+                recent.find(applied(number).event).is_some(),
+                known,
+                "event {number}"
+            );
         }
         assert!(recent.reaches_back_to(24, 40));
         assert!(!recent.reaches_back_to(23, 40));

@@ -85,8 +85,15 @@ pub fn encode(market: &str, event: &Event) -> Message {
         (CONTENT_HASH, content_hash(&body)),
         (CONTENT_TYPE, "application/json".to_owned()),
     ];
-    let trace = event.trace.as_ref().map(|trace| (TRACE_PARENT, trace.to_string()));
-    let headers = headers.into_iter().chain(trace).map(|(name, value)| (name.into(), value)).collect();
+    let trace = event
+        .trace
+        .as_ref()
+        .map(|trace| (TRACE_PARENT, trace.to_string()));
+    let headers = headers
+        .into_iter()
+        .chain(trace)
+        .map(|(name, value)| (name.into(), value))
+        .collect();
     Message { headers, body }
 }
 
@@ -96,11 +103,22 @@ pub fn encode(market: &str, event: &Event) -> Message {
 /// [`Undecodable`]; a body that does not match its hash, or its subject, is corrupt.
 pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
     let header = |name: &str| {
-        message.headers.get(name).map(String::as_str).ok_or_else(|| corrupt(format!("no header {name}")))
+        message
+            .headers
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| corrupt(format!("no header {name}")))
     };
     let (event_type, version) = (header(TYPE)?, header(BODY_VERSION)?);
-    let newer = || Undecodable::Newer { event_type: event_type.to_owned(), version: version.to_owned() };
-    if version.parse::<u32>().map_err(|_| corrupt("the body's version is no number"))? > SCHEMA_VERSION {
+    let newer = || Undecodable::Newer {
+        event_type: event_type.to_owned(),
+        version: version.to_owned(),
+    };
+    if version
+        .parse::<u32>()
+        .map_err(|_| corrupt("the body's version is no number"))?
+        > SCHEMA_VERSION
+    {
         return Err(newer());
     }
     if header(CONTENT_HASH)? != content_hash(&message.body) {
@@ -109,21 +127,33 @@ pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
     let fact = decode_fact(event_type, &message.body)?.ok_or_else(newer)?;
     let subject = Subject::parse(subject).ok_or_else(|| corrupt("unknown subject"))?;
     let event = Event {
-        id: EventId(header(ID)?.parse().map_err(|_| corrupt("the id is no UUID"))?),
+        id: EventId(
+            header(ID)?
+                .parse()
+                .map_err(|_| corrupt("the id is no UUID"))?,
+        ),
         subject,
         time: Timestamp::parse(header(TIME)?).ok_or_else(|| corrupt("the time is not RFC 3339"))?,
-        trace: message.headers.get(TRACE_PARENT).and_then(|text| text.parse::<TraceContext>().ok()),
+        trace: message
+            .headers
+            .get(TRACE_PARENT)
+            .and_then(|text| text.parse::<TraceContext>().ok()),
         fact,
     };
-    belongs_to_subject(&event).then_some(event).ok_or_else(|| corrupt("the body is of another subject"))
+    belongs_to_subject(&event)
+        .then_some(event)
+        .ok_or_else(|| corrupt("the body is of another subject"))
 }
 
 /// `None` when the type is unknown.
 fn decode_fact(event_type: &str, body: &[u8]) -> Result<Option<Fact>, Undecodable> {
     let deal = |cause| json::<DealFact>(body).map(|fact| Fact::Deal(DealFact { cause, ..fact }));
-    let access = |cause| json::<AccessFact>(body).map(|fact| Fact::Access(AccessFact { cause, ..fact }));
+    let access =
+        |cause| json::<AccessFact>(body).map(|fact| Fact::Access(AccessFact { cause, ..fact }));
     Ok(Some(match event_type {
-        "market.opened" => Fact::MarketOpened { epoch: json::<Opened>(body)?.epoch },
+        "market.opened" => Fact::MarketOpened {
+            epoch: json::<Opened>(body)?.epoch,
+        },
         "deal.created" => deal(DealCause::Created)?,
         "deal.updated" => deal(DealCause::Updated)?,
         "deal.repaired" => deal(DealCause::Repaired)?,
@@ -136,7 +166,8 @@ fn decode_fact(event_type: &str, body: &[u8]) -> Result<Option<Fact>, Undecodabl
 
 fn belongs_to_subject(event: &Event) -> bool {
     match (&event.fact, event.subject) {
-        (Fact::MarketOpened { .. }, Subject::Opened) | (Fact::Access(_), Subject::Access { .. }) => true,
+        (Fact::MarketOpened { .. }, Subject::Opened)
+        | (Fact::Access(_), Subject::Access { .. }) => true,
         (Fact::Deal(fact), Subject::Deal { seller, deal }) => {
             fact.deal.id == deal && fact.deal.seller_id == seller
         }

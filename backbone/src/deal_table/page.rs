@@ -16,8 +16,7 @@ use crate::money::{Currency, MinorUnits};
 use crate::position::{Epoch, Position, Sequence};
 
 /// The columns of [`Row`].
-const COLUMNS: &str =
-    "id, seller_id, name, total_price, currency, status, discount, items, version, created_at, updated_at";
+const COLUMNS: &str = "id, seller_id, name, total_price, currency, status, discount, items, version, created_at, updated_at";
 
 /// Whose deals a reader may see.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +98,10 @@ impl Cursor {
             }
             (DealOrder::PriceAscending | DealOrder::PriceDescending, [b'p', rest @ ..]) => {
                 let (price, id) = rest.split_first_chunk::<8>()?;
-                Some(Self::Price(i64::from_be_bytes(*price), Uuid::from_slice(id).ok()?))
+                Some(Self::Price(
+                    i64::from_be_bytes(*price),
+                    Uuid::from_slice(id).ok()?,
+                ))
             }
             _ => None,
         }
@@ -148,11 +150,25 @@ pub struct Page {
 /// One deal, if it is in scope.
 pub async fn find(db: &Db, scope: Scope, id: DealId) -> Result<Option<Deal>, Error> {
     let mut sql = Statement::default();
-    sql.text("SELECT ").text(COLUMNS).text(" FROM deal WHERE id = ").id(id.0).text(" AND ");
+    sql.text("SELECT ")
+        .text(COLUMNS)
+        .text(" FROM deal WHERE id = ")
+        .id(id.0)
+        .text(" AND ");
     within(&mut sql, scope);
     let row = match db.read() {
-        Pool::Postgres(pool) => sql.for_postgres().build_query_as::<Row>().fetch_optional(pool).await,
-        Pool::Sqlite(pool) => sql.for_sqlite().build_query_as::<Row>().fetch_optional(pool).await,
+        Pool::Postgres(pool) => {
+            sql.for_postgres()
+                .build_query_as::<Row>()
+                .fetch_optional(pool)
+                .await
+        }
+        Pool::Sqlite(pool) => {
+            sql.for_sqlite()
+                .build_query_as::<Row>()
+                .fetch_optional(pool)
+                .await
+        }
     };
     Ok(row.map_err(|error| db.error(error))?.map(Deal::from))
 }
@@ -171,7 +187,9 @@ pub async fn page(db: &Db, projection: &'static str, request: &PageRequest) -> R
         }
     };
     let rows = rows.map_err(|error| db.error(error))?;
-    let first = rows.first().ok_or_else(|| Error::broken("read model", "its projection row is missing"))?;
+    let first = rows
+        .first()
+        .ok_or_else(|| Error::broken("read model", "its projection row is missing"))?;
     let position = Position::end_of(first.epoch, first.position as Sequence);
     let mut deals: Vec<(Cursor, Deal)> = rows
         .into_iter()
@@ -186,15 +204,27 @@ pub async fn page(db: &Db, projection: &'static str, request: &PageRequest) -> R
     }
     Ok(Page {
         deals,
-        has_next: if window.backwards { window.before.is_some() } else { more },
-        has_previous: if window.backwards { more } else { window.after.is_some() },
+        has_next: if window.backwards {
+            window.before.is_some()
+        } else {
+            more
+        },
+        has_previous: if window.backwards {
+            more
+        } else {
+            window.after.is_some()
+        },
         position,
     })
 }
 
 /// How the engine would read a page: its plan, as text.
 #[cfg(feature = "testkit")]
-pub async fn plan(db: &Db, projection: &'static str, request: &PageRequest) -> Result<String, Error> {
+pub async fn plan(
+    db: &Db,
+    projection: &'static str,
+    request: &PageRequest,
+) -> Result<String, Error> {
     let statement = statement(projection, request);
     let lines: Result<Vec<String>, _> = match db.read() {
         Pool::Postgres(pool) => {
@@ -203,7 +233,8 @@ pub async fn plan(db: &Db, projection: &'static str, request: &PageRequest) -> R
         }
         Pool::Sqlite(pool) => {
             let mut query = statement.after("EXPLAIN QUERY PLAN ").for_sqlite();
-            let rows: Result<Vec<(i64, i64, i64, String)>, _> = query.build_query_as().fetch_all(pool).await;
+            let rows: Result<Vec<(i64, i64, i64, String)>, _> =
+                query.build_query_as().fetch_all(pool).await;
             rows.map(|rows| rows.into_iter().map(|(.., line)| line).collect())
         }
     };
@@ -226,22 +257,33 @@ fn statement(projection: &'static str, request: &PageRequest) -> Statement {
     sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (");
     match request.scope {
         Scope::Seller(seller) => {
-            sql.text("SELECT sequence, ").text(COLUMNS).text(" FROM deal WHERE seller_id = ").id(seller.0);
+            sql.text("SELECT sequence, ")
+                .text(COLUMNS)
+                .text(" FROM deal WHERE seller_id = ")
+                .id(seller.0);
             first_of(&mut sql, request);
         }
         // The first ones of each seller by the index, and of those the first: what the planner makes of one condition
         // over all sellers may read every deal of theirs.
         Scope::Sellers { before, of, after } => {
-            sql.text("SELECT d.* FROM (").text(before).id(of).text(after);
+            sql.text("SELECT d.* FROM (")
+                .text(before)
+                .id(of)
+                .text(after);
             sql.either(
                 ") s CROSS JOIN LATERAL (SELECT * FROM deal WHERE seller_id = s.seller_id",
                 ") s JOIN deal d ON d.rowid IN (SELECT rowid FROM deal WHERE seller_id = s.seller_id",
             );
             first_of(&mut sql, request);
-            sql.either(") d", ")").text(order_by(request)).text(" LIMIT ").count(limit(request));
+            sql.either(") d", ")")
+                .text(order_by(request))
+                .text(" LIMIT ")
+                .count(limit(request));
         }
     }
-    sql.text(") d ON TRUE WHERE p.name = ").name(projection).text(order_by(request));
+    sql.text(") d ON TRUE WHERE p.name = ")
+        .name(projection)
+        .text(order_by(request));
     sql
 }
 
@@ -254,15 +296,23 @@ fn first_of(sql: &mut Statement, request: &PageRequest) {
         let less = (request.order != DealOrder::PriceAscending) == beyond;
         match cursor {
             Cursor::Change(sequence) => {
-                sql.text(if less { " AND sequence < " } else { " AND sequence > " }).number(sequence as i64);
+                sql.text(if less {
+                    " AND sequence < "
+                } else {
+                    " AND sequence > "
+                })
+                .number(sequence as i64);
             }
             Cursor::Price(price, id) => {
-                sql.text(" AND (total_price, id) ").text(if less { "< (" } else { "> (" });
+                sql.text(" AND (total_price, id) ")
+                    .text(if less { "< (" } else { "> (" });
                 sql.number(price).text(", ").id(id).text(")");
             }
         }
     }
-    sql.text(order_by(request)).text(" LIMIT ").count(limit(request));
+    sql.text(order_by(request))
+        .text(" LIMIT ")
+        .count(limit(request));
 }
 
 /// One way or the other through the same index.
@@ -284,20 +334,27 @@ fn limit(request: &PageRequest) -> u32 {
 fn within(sql: &mut Statement, scope: Scope) {
     match scope {
         Scope::Seller(seller) => sql.text("seller_id = ").id(seller.0),
-        Scope::Sellers { before, of, after } => {
-            sql.text("seller_id IN (").text(before).id(of).text(after).text(")")
-        }
+        Scope::Sellers { before, of, after } => sql
+            .text("seller_id IN (")
+            .text(before)
+            .id(of)
+            .text(after)
+            .text(")"),
     };
 }
 
 fn restrict(sql: &mut Statement, filter: &DealFilter) {
     if let Some(sellers) = &filter.seller_ids {
         sql.text(" AND ");
-        sql.any_of("seller_id", sellers, |sql, seller: SellerId| sql.id(seller.0));
+        sql.any_of("seller_id", sellers, |sql, seller: SellerId| {
+            sql.id(seller.0)
+        });
     }
     if let Some(statuses) = &filter.statuses {
         sql.text(" AND ");
-        sql.any_of("status", statuses, |sql, status: DealStatus| sql.name(status.as_str()));
+        sql.any_of("status", statuses, |sql, status: DealStatus| {
+            sql.name(status.as_str())
+        });
     }
     if let Some(currency) = filter.currency {
         sql.text(" AND currency = ").name(currency.code());
@@ -331,7 +388,11 @@ where
             Some(sequence) => Some((sequence as Sequence, Row::from_row(row)?)),
             None => None,
         };
-        Ok(Self { epoch: row.try_get("epoch")?, position: row.try_get("position")?, deal })
+        Ok(Self {
+            epoch: row.try_get("epoch")?,
+            position: row.try_get("position")?,
+            deal,
+        })
     }
 }
 
@@ -343,10 +404,22 @@ mod tests {
     fn a_cursor_belongs_to_its_order() {
         let change = Cursor::Change(77);
         let price = Cursor::Price(12, Uuid::from_u128(9));
-        assert_eq!(Cursor::decode(&change.encode(), DealOrder::LastChangedFirst), Some(change));
-        assert_eq!(Cursor::decode(&price.encode(), DealOrder::PriceDescending), Some(price));
-        assert_eq!(Cursor::decode(&change.encode(), DealOrder::PriceAscending), None);
-        assert_eq!(Cursor::decode(&price.encode(), DealOrder::LastChangedFirst), None);
+        assert_eq!(
+            Cursor::decode(&change.encode(), DealOrder::LastChangedFirst),
+            Some(change)
+        );
+        assert_eq!(
+            Cursor::decode(&price.encode(), DealOrder::PriceDescending),
+            Some(price)
+        );
+        assert_eq!(
+            Cursor::decode(&change.encode(), DealOrder::PriceAscending),
+            None
+        );
+        assert_eq!(
+            Cursor::decode(&price.encode(), DealOrder::LastChangedFirst),
+            None
+        );
         assert_eq!(Cursor::decode("garbage", DealOrder::LastChangedFirst), None);
     }
 }

@@ -12,7 +12,10 @@ pub(super) struct Statement(Vec<Piece>);
 #[derive(Debug)]
 enum Piece {
     Text(&'static str),
-    Either { postgres: &'static str, sqlite: &'static str },
+    Either {
+        postgres: &'static str,
+        sqlite: &'static str,
+    },
     Count(u32),
     Id(Uuid),
     Number(i64),

@@ -82,7 +82,12 @@ impl JetStreamLog {
             .event_callback(move |event| {
                 match event {
                     Event::Connected => {
-                        state.send_modify(|now| *now = Connection { number: now.number + 1, up: true });
+                        state.send_modify(|now| {
+                            *now = Connection {
+                                number: now.number + 1,
+                                up: true,
+                            }
+                        });
                     }
                     Event::Disconnected => {
                         state.send_modify(|now| now.up = false);
@@ -130,7 +135,9 @@ impl JetStreamLog {
     fn known(&self) -> Option<Epoch> {
         let connection = *self.connection.borrow();
         let checked = self.checked.try_lock().ok()?;
-        let checked = checked.as_ref().filter(|checked| checked.connection == connection)?;
+        let checked = checked
+            .as_ref()
+            .filter(|checked| checked.connection == connection)?;
         self.is_up().then_some(checked.epoch)
     }
 
@@ -138,11 +145,18 @@ impl JetStreamLog {
         // A command comes right after connecting has begun.
         let mut connection = self.connection.clone();
         let connected = connection.wait_for(|now| now.up);
-        let connected = tokio::time::timeout(ATTEMPT_TIMEOUT * 2, async { connected.await.is_ok() }).await;
+        let connected =
+            tokio::time::timeout(ATTEMPT_TIMEOUT * 2, async { connected.await.is_ok() }).await;
         if connected != Ok(true) {
             return Err(Error::unavailable("event log", "not connected to NATS"));
         }
-        let info = self.checked().await?.stream.get_info().await.map_err(unavailable)?;
+        let info = self
+            .checked()
+            .await?
+            .stream
+            .get_info()
+            .await
+            .map_err(unavailable)?;
         let version = self.client.server_info().version;
         let (stream, replicas) = (&info.config.name, info.config.num_replicas);
         let synced = if self.client.is_server_compatible(2, 10, 0) {
@@ -160,7 +174,9 @@ impl JetStreamLog {
     /// check together, none of them for longer than it may take.
     async fn checked(&self) -> Result<Checked, Error> {
         let late = |_| Error::unavailable("event log", "the stream could not be checked in time");
-        tokio::time::timeout(CHECK_TIMEOUT, self.check()).await.map_err(late)?
+        tokio::time::timeout(CHECK_TIMEOUT, self.check())
+            .await
+            .map_err(late)?
     }
 
     async fn check(&self) -> Result<Checked, Error> {
@@ -169,7 +185,10 @@ impl JetStreamLog {
         }
         let connection = *self.connection.borrow();
         let mut checked = self.checked.lock().await;
-        if let Some(checked) = checked.as_ref().filter(|checked| checked.connection == connection) {
+        if let Some(checked) = checked
+            .as_ref()
+            .filter(|checked| checked.connection == connection)
+        {
             return Ok(checked.clone());
         }
         let stream = self.open().await?;
@@ -177,10 +196,17 @@ impl JetStreamLog {
         if let Some(known) = checked.as_ref().filter(|known| known.epoch != epoch) {
             return Err(Error::broken(
                 "event log",
-                format!("the stream's epoch is {}, this process followed {}", epoch.0, known.epoch.0),
+                format!(
+                    "the stream's epoch is {}, this process followed {}",
+                    epoch.0, known.epoch.0
+                ),
             ));
         }
-        let now = Checked { connection, epoch, stream };
+        let now = Checked {
+            connection,
+            epoch,
+            stream,
+        };
         *checked = Some(now.clone());
         Ok(now)
     }
@@ -199,16 +225,26 @@ impl JetStreamLog {
             duplicate_window: Duration::from_secs(120),
             ..Config::default()
         };
-        let stream = self.context.get_or_create_stream(config).await.map_err(unavailable)?;
+        let stream = self
+            .context
+            .get_or_create_stream(config)
+            .await
+            .map_err(unavailable)?;
         let info = stream.cached_info();
         if let Some(why) = self.unfit(&info.config) {
             let version = self.client.server_info().version;
-            return Err(Error::broken("event log", format!("the stream on nats-server {version} {why}")));
+            return Err(Error::broken(
+                "event log",
+                format!("the stream on nats-server {version} {why}"),
+            ));
         }
         if info.state.messages == 0 {
             self.append_opening(&name).await?;
         }
-        self.context.get_stream_no_info(&name).await.map_err(unavailable)
+        self.context
+            .get_stream_no_info(&name)
+            .await
+            .map_err(unavailable)
     }
 
     /// Why a stream would lose what it has acknowledged, or acknowledge what it should refuse.
@@ -216,10 +252,22 @@ impl JetStreamLog {
         let older_than = |(major, minor)| !self.client.is_server_compatible(major, minor, 0);
         let faults = [
             (config.max_age != Duration::ZERO, "forgets: max_age is set"),
-            (config.max_messages_per_subject > 0, "forgets: max_msgs_per_subject is set"),
-            (config.discard != DiscardPolicy::New, "forgets: discard is not new"),
-            (config.retention != RetentionPolicy::Limits, "forgets: retention is not limits"),
-            (config.storage != StorageType::File, "forgets: storage is not file"),
+            (
+                config.max_messages_per_subject > 0,
+                "forgets: max_msgs_per_subject is set",
+            ),
+            (
+                config.discard != DiscardPolicy::New,
+                "forgets: discard is not new",
+            ),
+            (
+                config.retention != RetentionPolicy::Limits,
+                "forgets: retention is not limits",
+            ),
+            (
+                config.storage != StorageType::File,
+                "forgets: storage is not file",
+            ),
             (
                 config.max_bytes > 0 && older_than(MAX_BYTES_SAFE_FROM),
                 "forgets: max_bytes is set, which is sound from 2.11 on",
@@ -229,7 +277,9 @@ impl JetStreamLog {
                 "has replicas, which are sound from 2.11 on",
             ),
         ];
-        faults.into_iter().find_map(|(found, why)| found.then_some(why))
+        faults
+            .into_iter()
+            .find_map(|(found, why)| found.then_some(why))
     }
 
     /// Whoever comes first writes it; the others' attempts are refused, and all read the same.
@@ -239,7 +289,10 @@ impl JetStreamLog {
         let mut headers = header_map(&message);
         headers.insert(EXPECTED_STREAM, stream);
         headers.insert(EXPECTED_LAST_SEQUENCE, "0");
-        match self.publish(&event.subject.to_string(), headers, message.body).await {
+        match self
+            .publish(&event.subject.to_string(), headers, message.body)
+            .await
+        {
             AppendAnswer::Stored(_) | AppendAnswer::WrongLastSequence => Ok(()),
             other => Err(Error::unavailable("event log", format!("{other:?}"))),
         }
@@ -254,26 +307,42 @@ impl JetStreamLog {
     ) -> AppendAnswer {
         // The client library would keep the message while disconnected and send it some time later.
         if let Err(error) = self.epoch().await {
-            return AppendAnswer::NotConnected { why: error.to_string() };
+            return AppendAnswer::NotConnected {
+                why: error.to_string(),
+            };
         }
         let mut headers = header_map(&message);
-        headers.insert(HeaderName::from_static(EXPECTED_STREAM), self.stream.as_str());
+        headers.insert(
+            HeaderName::from_static(EXPECTED_STREAM),
+            self.stream.as_str(),
+        );
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
         headers.insert(NATS_MESSAGE_ID, id.to_string());
         self.publish(subject, headers, message.body).await
     }
 
     async fn publish(&self, subject: &str, headers: HeaderMap, body: Bytes) -> AppendAnswer {
-        let request = Request::new().headers(headers).payload(body).timeout(Some(ATTEMPT_TIMEOUT));
-        match self.client.send_request(format!("{}.{subject}", self.market), request).await {
+        let request = Request::new()
+            .headers(headers)
+            .payload(body)
+            .timeout(Some(ATTEMPT_TIMEOUT));
+        match self
+            .client
+            .send_request(format!("{}.{subject}", self.market), request)
+            .await
+        {
             Ok(answer) => read_answer(&answer.payload),
             Err(error) => match error.kind() {
                 RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::InvalidSubject => {
-                    AppendAnswer::Refused { why: error.to_string() }
+                    AppendAnswer::Refused {
+                        why: error.to_string(),
+                    }
                 }
-                RequestErrorKind::TimedOut | RequestErrorKind::NoResponders | RequestErrorKind::Other => {
-                    AppendAnswer::Unknown { why: error.to_string() }
-                }
+                RequestErrorKind::TimedOut
+                | RequestErrorKind::NoResponders
+                | RequestErrorKind::Other => AppendAnswer::Unknown {
+                    why: error.to_string(),
+                },
             },
         }
     }
@@ -289,37 +358,72 @@ impl JetStreamLog {
         self.found(stream.get_raw_message(sequence).await)
     }
 
-    pub(super) async fn next(&self, subject: &str, after: Sequence) -> Result<Option<Stored>, Error> {
+    pub(super) async fn next(
+        &self,
+        subject: &str,
+        after: Sequence,
+    ) -> Result<Option<Stored>, Error> {
         let subject = format!("{}.{subject}", self.market);
         let stream = self.checked().await?.stream;
-        self.found(stream.get_first_raw_message_by_subject(&subject, after + 1).await)
+        self.found(
+            stream
+                .get_first_raw_message_by_subject(&subject, after + 1)
+                .await,
+        )
     }
 
     pub(super) async fn head(&self) -> Result<Sequence, Error> {
         let stream = self.checked().await?.stream;
-        Ok(stream.get_info().await.map_err(unavailable)?.state.last_sequence)
+        Ok(stream
+            .get_info()
+            .await
+            .map_err(unavailable)?
+            .state
+            .last_sequence)
     }
 
     pub(super) async fn tail(&self, after: Sequence) -> Result<Tail, Error> {
         let checked = self.checked().await?;
         let config = pull::OrderedConfig {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: after + 1,
+            },
             ..pull::OrderedConfig::default()
         };
-        let consumer = checked.stream.create_consumer(config).await.map_err(unavailable)?;
+        let consumer = checked
+            .stream
+            .create_consumer(config)
+            .await
+            .map_err(unavailable)?;
         let messages = consumer.messages().await.map_err(unavailable)?;
-        Ok(Tail { log: self.clone(), messages, connection: checked.connection, last: after, suspect: false })
+        Ok(Tail {
+            log: self.clone(),
+            messages,
+            connection: checked.connection,
+            last: after,
+            suspect: false,
+        })
     }
 
     fn found(
         &self,
-        answer: Result<jetstream::message::StreamMessage, async_nats::error::Error<LastRawMessageErrorKind>>,
+        answer: Result<
+            jetstream::message::StreamMessage,
+            async_nats::error::Error<LastRawMessageErrorKind>,
+        >,
     ) -> Result<Option<Stored>, Error> {
         match answer {
             Ok(message) => {
                 let subject = self.without_market(&message.subject).to_owned();
-                let message_read = Message { headers: headers(&message.headers), body: message.payload };
-                Ok(Some(Stored { sequence: message.sequence, subject, message: message_read }))
+                let message_read = Message {
+                    headers: headers(&message.headers),
+                    body: message.payload,
+                };
+                Ok(Some(Stored {
+                    sequence: message.sequence,
+                    subject,
+                    message: message_read,
+                }))
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => Err(unavailable(error)),
@@ -327,7 +431,10 @@ impl JetStreamLog {
     }
 
     fn without_market<'a>(&self, subject: &'a str) -> &'a str {
-        subject.strip_prefix(self.market.as_str()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(subject)
+        subject
+            .strip_prefix(self.market.as_str())
+            .and_then(|rest| rest.strip_prefix('.'))
+            .unwrap_or(subject)
     }
 }
 
@@ -378,14 +485,19 @@ impl Tail {
         &mut self,
         message: Option<Result<jetstream::Message, pull::OrderedError>>,
     ) -> Result<Stored, Error> {
-        let message =
-            message.ok_or_else(|| Error::unavailable("event log", "its tail ended"))?.map_err(unavailable)?;
+        let message = message
+            .ok_or_else(|| Error::unavailable("event log", "its tail ended"))?
+            .map_err(unavailable)?;
         let sequence = message.info().map_err(unavailable)?.stream_sequence;
         self.last = sequence;
         let subject = self.log.without_market(&message.subject).to_owned();
         let headers = message.headers.as_ref().map(headers).unwrap_or_default();
         let body = message.message.payload;
-        Ok(Stored { sequence, subject, message: Message { headers, body } })
+        Ok(Stored {
+            sequence,
+            subject,
+            message: Message { headers, body },
+        })
     }
 }
 
@@ -406,16 +518,28 @@ struct Ack {
 /// Coded answers by DESIGN's table; codes are those of nats-server's `errors.json`.
 fn read_answer(payload: &[u8]) -> AppendAnswer {
     match serde_json::from_slice::<Response<Ack>>(payload) {
-        Ok(Response::Ok(Ack { seq, duplicate: false })) => AppendAnswer::Stored(seq),
-        Ok(Response::Ok(Ack { seq, duplicate: true })) => AppendAnswer::Duplicate(seq),
+        Ok(Response::Ok(Ack {
+            seq,
+            duplicate: false,
+        })) => AppendAnswer::Stored(seq),
+        Ok(Response::Ok(Ack {
+            seq,
+            duplicate: true,
+        })) => AppendAnswer::Duplicate(seq),
         Ok(Response::Err { error }) => match error.error_code().0 {
             // "wrong last sequence", plain and constant
             10_071 | 10_164 => AppendAnswer::WrongLastSequence,
             // "duplicate message id is in process": the first is not stored yet and may never be
-            10_158 => AppendAnswer::Unknown { why: error.to_string() },
-            _ => AppendAnswer::Refused { why: error.to_string() },
+            10_158 => AppendAnswer::Unknown {
+                why: error.to_string(),
+            },
+            _ => AppendAnswer::Refused {
+                why: error.to_string(),
+            },
         },
-        Err(error) => AppendAnswer::Unknown { why: format!("unreadable answer: {error}") },
+        Err(error) => AppendAnswer::Unknown {
+            why: format!("unreadable answer: {error}"),
+        },
     }
 }
 
@@ -455,7 +579,10 @@ mod tests {
             );
             read_answer(text.as_bytes())
         };
-        assert_eq!(read_answer(br#"{"stream":"MARKET","seq":7}"#), AppendAnswer::Stored(7));
+        assert_eq!(
+            read_answer(br#"{"stream":"MARKET","seq":7}"#),
+            AppendAnswer::Stored(7)
+        );
         assert_eq!(
             read_answer(br#"{"stream":"MARKET","seq":7,"duplicate":true}"#),
             AppendAnswer::Duplicate(7)
@@ -465,7 +592,10 @@ mod tests {
         assert!(matches!(coded(10_158), AppendAnswer::Unknown { .. }));
         assert!(matches!(coded(10_077), AppendAnswer::Refused { .. }));
         assert!(matches!(coded(10_047), AppendAnswer::Refused { .. }));
-        assert!(matches!(read_answer(b"not json"), AppendAnswer::Unknown { .. }));
+        assert!(matches!(
+            read_answer(b"not json"),
+            AppendAnswer::Unknown { .. }
+        ));
         assert!(matches!(read_answer(b""), AppendAnswer::Unknown { .. }));
     }
 }

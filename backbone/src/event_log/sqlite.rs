@@ -74,20 +74,38 @@ impl SqliteLog {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await;
         let writer = writer.map_err(broken)?;
-        sqlx::migrate!("../migrations/sqlite/log").run(&writer).await.map_err(broken)?;
-        let readers = SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options.read_only(true));
+        sqlx::migrate!("../migrations/sqlite/log")
+            .run(&writer)
+            .await
+            .map_err(broken)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_lazy_with(options.read_only(true));
         let head = head_of(&writer).await?;
         let (head_sender, head) = watch::channel(head);
         let (appends, queue) = mpsc::channel(GROUP);
-        let mut log = Self { epoch: Epoch(0), readers, appends, head };
+        let mut log = Self {
+            epoch: Epoch(0),
+            readers,
+            appends,
+            head,
+        };
         let stopping = lifecycle.stopping();
-        lifecycle.spawn_support("event log writer", write_groups(writer, queue, head_sender, stopping));
+        lifecycle.spawn_support(
+            "event log writer",
+            write_groups(writer, queue, head_sender, stopping),
+        );
         if *log.head.borrow() == 0 {
             let event = opening(&clock);
             let message = wire::encode(market, &event);
-            let answer = log.append(event.id, event.subject.to_string(), message, 0).await;
+            let answer = log
+                .append(event.id, event.subject.to_string(), message, 0)
+                .await;
             tracing::info!(?answer, "a new event log was opened");
         }
         log.epoch = epoch_of(log.get(1).await?)?;
@@ -106,22 +124,51 @@ impl SqliteLog {
         expected: Sequence,
     ) -> AppendAnswer {
         let (answer, answered) = oneshot::channel();
-        if self.appends.send(Append { id, subject, message, expected, answer }).await.is_err() {
-            return AppendAnswer::NotConnected { why: "the log's writer has ended".to_owned() };
+        if self
+            .appends
+            .send(Append {
+                id,
+                subject,
+                message,
+                expected,
+                answer,
+            })
+            .await
+            .is_err()
+        {
+            return AppendAnswer::NotConnected {
+                why: "the log's writer has ended".to_owned(),
+            };
         }
-        answered.await.unwrap_or_else(|_| AppendAnswer::Unknown { why: "the log's writer ended".to_owned() })
+        answered.await.unwrap_or_else(|_| AppendAnswer::Unknown {
+            why: "the log's writer ended".to_owned(),
+        })
     }
 
     pub(super) async fn last(&self, subject: &str) -> Result<Option<Stored>, Error> {
-        one(sqlx::query_as(LAST).bind(subject).fetch_optional(&self.readers).await)
+        one(sqlx::query_as(LAST)
+            .bind(subject)
+            .fetch_optional(&self.readers)
+            .await)
     }
 
     pub(super) async fn get(&self, sequence: Sequence) -> Result<Option<Stored>, Error> {
-        one(sqlx::query_as(GET).bind(sequence as i64).fetch_optional(&self.readers).await)
+        one(sqlx::query_as(GET)
+            .bind(sequence as i64)
+            .fetch_optional(&self.readers)
+            .await)
     }
 
-    pub(super) async fn next(&self, subject: &str, after: Sequence) -> Result<Option<Stored>, Error> {
-        one(sqlx::query_as(NEXT).bind(subject).bind(after as i64).fetch_optional(&self.readers).await)
+    pub(super) async fn next(
+        &self,
+        subject: &str,
+        after: Sequence,
+    ) -> Result<Option<Stored>, Error> {
+        one(sqlx::query_as(NEXT)
+            .bind(subject)
+            .bind(after as i64)
+            .fetch_optional(&self.readers)
+            .await)
     }
 
     pub(super) async fn head(&self) -> Result<Sequence, Error> {
@@ -129,7 +176,11 @@ impl SqliteLog {
     }
 
     pub(super) fn tail(&self, after: Sequence) -> Tail {
-        Tail { readers: self.readers.clone(), head: self.head.clone(), last: after }
+        Tail {
+            readers: self.readers.clone(),
+            head: self.head.clone(),
+            last: after,
+        }
     }
 }
 
@@ -143,7 +194,10 @@ impl Tail {
     pub(super) async fn batch(&mut self, max: usize) -> Result<Vec<Stored>, Error> {
         let last = self.last;
         let ended = |_| Error::unavailable("event log", "its writer has ended");
-        self.head.wait_for(|head| *head > last).await.map_err(ended)?;
+        self.head
+            .wait_for(|head| *head > last)
+            .await
+            .map_err(ended)?;
         let rows: Vec<Row> = sqlx::query_as(RANGE)
             .bind(last as i64)
             .bind(max as i64)
@@ -198,18 +252,28 @@ async fn write_groups(
 }
 
 /// Writes a group in one transaction. The error is the answer to all of them.
-async fn write_group(pool: &SqlitePool, group: &[Append]) -> Result<Vec<AppendAnswer>, AppendAnswer> {
-    let refused = |error: sqlx::Error| AppendAnswer::Refused { why: error.to_string() };
+async fn write_group(
+    pool: &SqlitePool,
+    group: &[Append],
+) -> Result<Vec<AppendAnswer>, AppendAnswer> {
+    let refused = |error: sqlx::Error| AppendAnswer::Refused {
+        why: error.to_string(),
+    };
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
     let mut answers = Vec::with_capacity(group.len());
     for append in group {
         answers.push(write_one(&mut tx, append).await.map_err(refused)?);
     }
-    tx.commit().await.map_err(|error| AppendAnswer::Unknown { why: error.to_string() })?;
+    tx.commit().await.map_err(|error| AppendAnswer::Unknown {
+        why: error.to_string(),
+    })?;
     Ok(answers)
 }
 
-async fn write_one(tx: &mut Transaction<'_, Sqlite>, append: &Append) -> Result<AppendAnswer, sqlx::Error> {
+async fn write_one(
+    tx: &mut Transaction<'_, Sqlite>,
+    append: &Append,
+) -> Result<AppendAnswer, sqlx::Error> {
     let stored: Option<i64> = sqlx::query_scalar(INSERT)
         .bind(append.id)
         .bind(&append.subject)
@@ -221,13 +285,20 @@ async fn write_one(tx: &mut Transaction<'_, Sqlite>, append: &Append) -> Result<
     if let Some(sequence) = stored {
         return Ok(AppendAnswer::Stored(sequence as Sequence));
     }
-    let same: Option<i64> =
-        sqlx::query_scalar(SEQUENCE_OF_ID).bind(append.id).fetch_optional(&mut **tx).await?;
-    Ok(same.map_or(AppendAnswer::WrongLastSequence, |at| AppendAnswer::Duplicate(at as Sequence)))
+    let same: Option<i64> = sqlx::query_scalar(SEQUENCE_OF_ID)
+        .bind(append.id)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(same.map_or(AppendAnswer::WrongLastSequence, |at| {
+        AppendAnswer::Duplicate(at as Sequence)
+    }))
 }
 
 async fn head_of(pool: &SqlitePool) -> Result<Sequence, Error> {
-    let head: i64 = sqlx::query_scalar(HEAD).fetch_one(pool).await.map_err(broken)?;
+    let head: i64 = sqlx::query_scalar(HEAD)
+        .fetch_one(pool)
+        .await
+        .map_err(broken)?;
     Ok(head as Sequence)
 }
 
@@ -237,8 +308,15 @@ fn one(row: Result<Option<Row>, sqlx::Error>) -> Result<Option<Stored>, Error> {
 
 impl From<Row> for Stored {
     fn from(row: Row) -> Self {
-        let message = Message { headers: row.headers.0, body: row.body.into() };
-        Self { sequence: row.sequence as Sequence, subject: row.subject, message }
+        let message = Message {
+            headers: row.headers.0,
+            body: row.body.into(),
+        };
+        Self {
+            sequence: row.sequence as Sequence,
+            subject: row.subject,
+            message,
+        }
     }
 }
 

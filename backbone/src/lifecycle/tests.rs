@@ -55,11 +55,16 @@ async fn support_lives_until_the_work_is_done_and_is_not_waited_for_in_stage_one
 #[tokio::test(start_paused = true)]
 async fn the_first_error_shuts_down_and_is_the_result() {
     let lifecycle = Lifecycle::new();
-    lifecycle.spawn("projection", async { Err("the log is not the one we followed") });
+    lifecycle.spawn("projection", async {
+        Err("the log is not the one we followed")
+    });
     soon(lifecycle.draining().cancelled()).await;
     lifecycle.spawn("late", async { Err("because the other one is gone") });
     let failure = lifecycle.finish(GRACE).await.unwrap_err();
-    assert_eq!(failure.to_string(), "projection failed: the log is not the one we followed");
+    assert_eq!(
+        failure.to_string(),
+        "projection failed: the log is not the one we followed"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +73,13 @@ async fn a_panic_of_a_task_shuts_down_and_is_the_result() {
     lifecycle.spawn::<Infallible>("dispatcher", async { panic!("lease {}", 7) });
     soon(lifecycle.draining().cancelled()).await;
     let failure = lifecycle.finish(GRACE).await.unwrap_err();
-    assert_eq!(failure, Failure { task: "dispatcher".to_owned(), why: "panicked: lease 7".to_owned() });
+    assert_eq!(
+        failure,
+        Failure {
+            task: "dispatcher".to_owned(),
+            why: "panicked: lease 7".to_owned()
+        }
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +96,13 @@ async fn a_panic_of_a_detached_task_is_counted_and_ends_nothing() {
     tokio::task::yield_now().await;
     assert!(!still_draining.is_cancelled());
     assert_eq!(lifecycle.clone().finish(GRACE).await, Ok(()));
-    assert!(metrics.encode().contains("dealwire_detached_panics_total 1\n"), "{}", metrics.encode());
+    assert!(
+        metrics
+            .encode()
+            .contains("dealwire_detached_panics_total 1\n"),
+        "{}",
+        metrics.encode()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +115,10 @@ async fn a_task_that_heeds_nothing_is_aborted_and_named() {
         pending::<Result<(), Infallible>>().await
     });
     let failure = lifecycle.finish(GRACE).await.unwrap_err();
-    assert_eq!(failure.to_string(), "deaf (1) failed: still running 2s after it was told to stop");
+    assert_eq!(
+        failure.to_string(),
+        "deaf (1) failed: still running 2s after it was told to stop"
+    );
     assert_eq!(began.elapsed(), GRACE + STOPPING);
     assert_eq!(Arc::strong_count(&held), 1, "the task was not dropped");
 }
@@ -132,10 +152,14 @@ async fn waiting_for_a_signal_ends_when_a_task_fails() {
 }
 
 async fn soon<T>(event: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), event).await.expect("it should happen within 20 s")
+    tokio::time::timeout(Duration::from_secs(20), event)
+        .await
+        .expect("it should happen within 20 s")
 }
 
 fn send(signal: &str) {
-    let sent = Command::new("kill").args([&format!("-{signal}"), &std::process::id().to_string()]).status();
+    let sent = Command::new("kill")
+        .args([&format!("-{signal}"), &std::process::id().to_string()])
+        .status();
     assert!(sent.expect("kill runs").success());
 }

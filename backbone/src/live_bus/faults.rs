@@ -25,7 +25,13 @@ const HELD: usize = 4_096;
 
 impl LocalFaults {
     pub(super) fn over(session: Session) -> Self {
-        Self(Arc::new(Mutex::new(Plan { session, drop: 0, duplicate: 0, held: None, cut: false })))
+        Self(Arc::new(Mutex::new(Plan {
+            session,
+            drop: 0,
+            duplicate: 0,
+            held: None,
+            cut: false,
+        })))
     }
 
     /// The next `count` messages vanish; their publishers are told that all is well.

@@ -43,15 +43,24 @@ impl Hub {
             sender: broadcast::channel(capacity.max(1)).0,
             state: Mutex::default(),
             up: metrics.gauge("live_bus_up", "1 while the live bus is up and subscribed"),
-            received: metrics.counter("live_bus_received", "Messages that came in over the live bus"),
+            received: metrics.counter(
+                "live_bus_received",
+                "Messages that came in over the live bus",
+            ),
             subscribed: metrics.counter("live_bus_subscribed", "Times the live bus came up"),
-            gaps: metrics.counter("live_bus_gaps", "Times a slow receiver of the live bus lost messages"),
+            gaps: metrics.counter(
+                "live_bus_gaps",
+                "Times a slow receiver of the live bus lost messages",
+            ),
         })
     }
 
     /// Begins a session, with the link down, in place of any other.
     pub(super) fn begin(hub: &Arc<Self>) -> Session {
-        Session { hub: hub.clone(), id: hub.end() }
+        Session {
+            hub: hub.clone(),
+            id: hub.end(),
+        }
     }
 
     /// The link is down, and what its session still says is ignored from here on: a connection that was given up
@@ -88,7 +97,10 @@ impl Hub {
         if up {
             self.subscribed.inc();
         }
-        self.send(Item { link: state.link, message: None });
+        self.send(Item {
+            link: state.link,
+            message: None,
+        });
     }
 
     fn send(&self, item: Item) {
@@ -129,7 +141,10 @@ impl Session {
         let state = self.hub.state();
         if state.session == self.id && state.link.is_up() {
             self.hub.received.inc();
-            self.hub.send(Item { link: state.link, message: Some(message) });
+            self.hub.send(Item {
+                link: state.link,
+                message: Some(message),
+            });
         }
     }
 
@@ -184,7 +199,11 @@ impl BusReceiver {
         }
         self.link = item.link;
         self.due = message;
-        Some(if item.link.is_up() { BusEvent::Subscribed } else { BusEvent::Disconnected })
+        Some(if item.link.is_up() {
+            BusEvent::Subscribed
+        } else {
+            BusEvent::Disconnected
+        })
     }
 }
 
@@ -199,7 +218,9 @@ mod tests {
     }
 
     async fn next(receiver: &mut BusReceiver) -> BusEvent {
-        tokio::time::timeout(Duration::from_secs(1), receiver.next()).await.expect("an event is due")
+        tokio::time::timeout(Duration::from_secs(1), receiver.next())
+            .await
+            .expect("an event is due")
     }
 
     fn message(text: &'static str) -> BusEvent {
@@ -237,7 +258,12 @@ mod tests {
         former.message(Bytes::from_static(b"stale"));
         former.down();
         session.message(Bytes::from_static(b"fresh"));
-        let expected = [BusEvent::Subscribed, BusEvent::Disconnected, BusEvent::Subscribed, message("fresh")];
+        let expected = [
+            BusEvent::Subscribed,
+            BusEvent::Disconnected,
+            BusEvent::Subscribed,
+            message("fresh"),
+        ];
         for event in expected {
             assert_eq!(next(&mut receiver).await, event);
         }

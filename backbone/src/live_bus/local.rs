@@ -37,7 +37,9 @@ impl LocalBus {
 #[cfg(feature = "testkit")]
 impl LocalBus {
     fn over(session: Session) -> Self {
-        Self { faults: super::LocalFaults::over(session) }
+        Self {
+            faults: super::LocalFaults::over(session),
+        }
     }
 
     pub(super) fn publish(&self, message: Bytes) -> Result<(), String> {

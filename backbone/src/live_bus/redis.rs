@@ -13,8 +13,8 @@ use bytes::Bytes;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind,
-    RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    PushKind, RedisError, RedisResult, Value,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -65,13 +65,21 @@ impl RedisBus {
         let client = open(url).map_err(|error| error.to_string())?;
         let channel: Arc<str> = channel.into();
         let (decide, publishing) = watch::channel(Publishing::Undecided);
-        let keeper = Keeper { client, channel: channel.clone(), hub, decide };
+        let keeper = Keeper {
+            client,
+            channel: channel.clone(),
+            hub,
+            decide,
+        };
         let stopping = lifecycle.stopping();
         lifecycle.spawn_support("live bus", async move {
             keeper.keep(stopping).await;
             Ok::<_, Infallible>(())
         });
-        Ok(Self { channel, publishing })
+        Ok(Self {
+            channel,
+            publishing,
+        })
     }
 
     pub(super) async fn publish(&self, message: &Bytes) -> Result<(), String> {
@@ -80,7 +88,11 @@ impl RedisBus {
         let mut connection = connected.map_err(|_| "not connected yet".to_owned())??;
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(&*self.channel).arg(&message[..]);
-        let answer = timeout_at(deadline, publish.query_async::<Value>(&mut connection.redis)).await;
+        let answer = timeout_at(
+            deadline,
+            publish.query_async::<Value>(&mut connection.redis),
+        )
+        .await;
         let error = match answer {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => error,
@@ -94,11 +106,17 @@ impl RedisBus {
 
     async fn connection(&self) -> Result<Connection, String> {
         let mut publishing = self.publishing.clone();
-        let decided = publishing.wait_for(|publishing| !matches!(publishing, Publishing::Undecided)).await;
+        let decided = publishing
+            .wait_for(|publishing| !matches!(publishing, Publishing::Undecided))
+            .await;
         match decided.as_deref() {
-            Ok(Publishing::Up(connection)) if !connection.lost.is_cancelled() => Ok(connection.clone()),
+            Ok(Publishing::Up(connection)) if !connection.lost.is_cancelled() => {
+                Ok(connection.clone())
+            }
             Ok(Publishing::Down(why)) => Err(why.clone()),
-            Ok(Publishing::Up(_) | Publishing::Undecided) => Err("the connection was lost".to_owned()),
+            Ok(Publishing::Up(_) | Publishing::Undecided) => {
+                Err("the connection was lost".to_owned())
+            }
             Err(_) => Err("stopped".to_owned()),
         }
     }
@@ -129,7 +147,8 @@ impl Keeper {
         };
         let _: Option<Infallible> = stopping.run_until_cancelled(lives).await;
         self.hub.end();
-        self.decide.send_replace(Publishing::Down("stopped".to_owned()));
+        self.decide
+            .send_replace(Publishing::Down("stopped".to_owned()));
     }
 
     /// One life of the link, from connecting to its end.
@@ -152,7 +171,10 @@ impl Keeper {
         let mut publisher = self.connect(None, lost).await?;
         let mut listener = self.connect(Some(session.clone()), lost).await?;
         // In this order nobody who hears `Subscribed` finds publishing refused.
-        let connection = Connection { redis: publisher.clone(), lost: lost.clone() };
+        let connection = Connection {
+            redis: publisher.clone(),
+            lost: lost.clone(),
+        };
         self.decide.send_replace(Publishing::Up(connection));
         listener.subscribe(&*self.channel).await?;
         tracing::info!(channel = &*self.channel, "the live bus is up");
@@ -171,7 +193,9 @@ impl Keeper {
             .set_connection_timeout(Some(LIMIT))
             .set_response_timeout(Some(LIMIT))
             .set_push_sender(ear(session, lost.clone()));
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+        self.client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
     }
 
     fn note_down(&self, error: &RedisError, first_of_a_row: bool) {
@@ -187,7 +211,10 @@ impl Keeper {
 
 /// Hears a connection's end and, with a session, its messages. The connection's reading task calls it, in the order
 /// of the wire; it must not wait.
-fn ear(session: Option<Session>, lost: CancellationToken) -> impl Fn(PushInfo) -> Result<(), SendError> {
+fn ear(
+    session: Option<Session>,
+    lost: CancellationToken,
+) -> impl Fn(PushInfo) -> Result<(), SendError> {
     move |push| {
         match (push.kind, &session) {
             (PushKind::Subscribe, Some(session)) => session.up(),
@@ -206,7 +233,10 @@ fn ear(session: Option<Session>, lost: CancellationToken) -> impl Fn(PushInfo) -
 
 fn open(url: &str) -> RedisResult<Client> {
     let info = url.into_connection_info()?;
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let settings = info
+        .redis_settings()
+        .clone()
+        .set_protocol(ProtocolVersion::RESP3);
     // Off by default in the library, and then the second of two messages waits for the answer to the first.
     let tcp = TcpSettings::default().set_nodelay(true);
     Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp))

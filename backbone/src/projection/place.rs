@@ -8,7 +8,8 @@ use crate::position::{Epoch, Sequence};
 use crate::{Error, on_db, on_tx};
 
 const READ: &str = "SELECT epoch, position, event_id, generation FROM projection WHERE name = $1";
-const ADOPT: &str = "UPDATE projection SET epoch = $2 WHERE name = $1 AND position = 0 AND epoch = 0";
+const ADOPT: &str =
+    "UPDATE projection SET epoch = $2 WHERE name = $1 AND position = 0 AND epoch = 0";
 const ADVANCE: &str = "
     UPDATE projection SET position = $1, event_id = $2
      WHERE name = $3 AND epoch = $4 AND position = $5 AND generation = $6";
@@ -30,7 +31,8 @@ pub struct Place {
 impl Place {
     /// Reads the place of the projection of this name.
     pub async fn read(db: &Db, name: &str) -> Result<Self, Error> {
-        let place = on_db!(db.read(), pool => sqlx::query_as(READ).bind(name).fetch_one(pool).await);
+        let place =
+            on_db!(db.read(), pool => sqlx::query_as(READ).bind(name).fetch_one(pool).await);
         place.map_err(|error| db.error(error))
     }
 }
@@ -46,7 +48,13 @@ pub(super) async fn adopt(db: &Db, name: &str, epoch: Epoch) -> Result<Place, Er
 ///
 /// # Errors
 /// [`Error::Conflict`] when it is not.
-pub(super) async fn advance(db: &Db, tx: &mut Tx, name: &str, from: Place, to: Place) -> Result<(), Error> {
+pub(super) async fn advance(
+    db: &Db,
+    tx: &mut Tx,
+    name: &str,
+    from: Place,
+    to: Place,
+) -> Result<(), Error> {
     let moved = on_tx!(tx, connection => sqlx::query(ADVANCE)
         .bind(to.position as i64)
         .bind(to.event_id)

@@ -58,8 +58,10 @@ pub(super) struct Sorted<'a> {
 
 /// The subjects that a batch names.
 pub(super) fn subjects(records: &[Record]) -> Vec<Subject> {
-    let named: HashSet<Subject> =
-        records.iter().filter_map(|record| Subject::parse(&record.subject)).collect();
+    let named: HashSet<Subject> = records
+        .iter()
+        .filter_map(|record| Subject::parse(&record.subject))
+        .collect();
     named.into_iter().collect()
 }
 
@@ -69,8 +71,11 @@ pub(super) fn sort<'a>(
     mut revisions: HashMap<Subject, u64>,
     mut dead_subjects: HashSet<String>,
 ) -> Sorted<'a> {
-    let mut sorted =
-        Sorted { entries: Vec::with_capacity(records.len()), dead: Vec::new(), repairs: Vec::new() };
+    let mut sorted = Sorted {
+        entries: Vec::with_capacity(records.len()),
+        dead: Vec::new(),
+        repairs: Vec::new(),
+    };
     for record in records {
         match judge(record, &revisions, &dead_subjects) {
             Ok(event) => {
@@ -78,12 +83,18 @@ pub(super) fn sort<'a>(
                     sorted.repairs.push(record);
                 }
                 revisions.insert(event.subject, event.fact.revision());
-                sorted.entries.push(Entry::Event { sequence: record.sequence, event });
+                sorted.entries.push(Entry::Event {
+                    sequence: record.sequence,
+                    event,
+                });
             }
             Err(reason) => {
                 dead_subjects.insert(record.subject.clone());
                 let subject = Subject::parse(&record.subject);
-                sorted.entries.push(Entry::Dead { sequence: record.sequence, subject });
+                sorted.entries.push(Entry::Dead {
+                    sequence: record.sequence,
+                    subject,
+                });
                 sorted.dead.push((record, reason));
             }
         }
@@ -103,9 +114,14 @@ fn judge<'a>(
     if dead_subjects.contains(&record.subject) {
         return Err("an earlier event of its subject is dead".to_owned());
     }
-    let (last, revision) = (revisions.get(&event.subject).copied().unwrap_or(0), event.fact.revision());
+    let (last, revision) = (
+        revisions.get(&event.subject).copied().unwrap_or(0),
+        event.fact.revision(),
+    );
     if revision != last + 1 {
-        return Err(format!("its revision is {revision}, the one before is {last}"));
+        return Err(format!(
+            "its revision is {revision}, the one before is {last}"
+        ));
     }
     Ok(event)
 }
@@ -114,7 +130,10 @@ fn judge<'a>(
 pub(super) async fn dead_subjects(db: &Db, tx: &mut Tx) -> Result<HashSet<String>, Error> {
     let subjects: Result<Vec<String>, _> =
         on_tx!(tx, connection => sqlx::query_scalar(DEAD_SUBJECTS).fetch_all(connection).await);
-    Ok(subjects.map_err(|error| db.error(error))?.into_iter().collect())
+    Ok(subjects
+        .map_err(|error| db.error(error))?
+        .into_iter()
+        .collect())
 }
 
 /// Keeps what is dead, and settles what a repair covers: the dead before it, not those after.

@@ -26,13 +26,20 @@ const SAMPLED: u8 = 1;
 impl TraceContext {
     /// The beginning of a new, sampled trace.
     pub fn root() -> Self {
-        Self { trace_id: nonzero_bytes(), span_id: nonzero_bytes(), sampled: true }
+        Self {
+            trace_id: nonzero_bytes(),
+            span_id: nonzero_bytes(),
+            sampled: true,
+        }
     }
 
     /// The same trace with a new span: what to send with work that this one caused.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { span_id: nonzero_bytes(), ..*self }
+        Self {
+            span_id: nonzero_bytes(),
+            ..*self
+        }
     }
 
     /// The trace's id: 32 lower case hex digits, for logs.
@@ -74,7 +81,11 @@ impl FromStr for TraceContext {
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (trace_id, span_id) = (Hex(&self.trace_id), Hex(&self.span_id));
-        write!(f, "00-{trace_id}-{span_id}-{:02x}", u8::from(self.sampled) * SAMPLED)
+        write!(
+            f,
+            "00-{trace_id}-{span_id}-{:02x}",
+            u8::from(self.sampled) * SAMPLED
+        )
     }
 }
 
@@ -152,11 +163,14 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_read_as_far_as_it_is_known() {
-        for newer in
-            [GIVEN.replacen("00", "cc", 1), GIVEN.replacen("00", "cc", 1) + "-what-the-future-brings"]
-        {
+        for newer in [
+            GIVEN.replacen("00", "cc", 1),
+            GIVEN.replacen("00", "cc", 1) + "-what-the-future-brings",
+        ] {
             assert_eq!(
-                newer.parse::<TraceContext>().map(|context| context.to_string()),
+                newer
+                    .parse::<TraceContext>()
+                    .map(|context| context.to_string()),
                 Ok(GIVEN.to_owned())
             );
         }
@@ -185,7 +199,11 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0é".to_owned(),
         ];
         for header in refused {
-            assert_eq!(header.parse::<TraceContext>(), Err(NotATraceparent), "{header:?}");
+            assert_eq!(
+                header.parse::<TraceContext>(),
+                Err(NotATraceparent),
+                "{header:?}"
+            );
         }
     }
 }

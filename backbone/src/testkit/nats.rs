@@ -27,11 +27,23 @@ impl NatsServer {
     /// As [`Self::start`] does.
     pub async fn start_with(arguments: &[&str]) -> Self {
         let (folder, port) = (folder("nats"), Port::reserve());
-        let fixed = ["-js", "-a", "127.0.0.1", "-p", &port.number().to_string(), "-sd"].map(OsString::from);
+        let fixed = [
+            "-js",
+            "-a",
+            "127.0.0.1",
+            "-p",
+            &port.number().to_string(),
+            "-sd",
+        ]
+        .map(OsString::from);
         let store = [folder.path().join("store").into_os_string()];
         let server = Self(Server {
             program: find("nats-server", vec![]),
-            arguments: fixed.into_iter().chain(store).chain(arguments.iter().map(OsString::from)).collect(),
+            arguments: fixed
+                .into_iter()
+                .chain(store)
+                .chain(arguments.iter().map(OsString::from))
+                .collect(),
             identity: None,
             probe: Probe::Nats,
             port,

@@ -25,8 +25,9 @@ impl Port {
     /// # Panics
     /// When no port of 20000 to 23999 is free.
     pub fn reserve() -> Self {
-        let probe =
-            tempfile::tempfile().and_then(|file| file.metadata()).expect("a temporary file can be made");
+        let probe = tempfile::tempfile()
+            .and_then(|file| file.metadata())
+            .expect("a temporary file can be made");
         // The folder is per user: another user's lock files could not be opened.
         let folder = std::env::temp_dir().join(format!("dealwire-ports-{}", probe.uid()));
         fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -34,9 +35,13 @@ impl Port {
         let first = random() as usize % count;
         for number in RANGE.cycle().skip(first).take(count) {
             let path = folder.join(number.to_string());
-            let lock = File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let lock =
+                File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             if lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Self { number, _lock: lock };
+                return Self {
+                    number,
+                    _lock: lock,
+                };
             }
         }
         panic!("no free port from {} to {}", RANGE.start, RANGE.end - 1)

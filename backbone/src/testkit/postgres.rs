@@ -48,11 +48,18 @@ impl PostgresServer {
              -c dynamic_shared_memory_type=mmap -c timezone=UTC",
             port.number()
         );
-        let places =
-            [OsString::from("-D"), data(folder.path()).into(), OsString::from("-k"), folder.path().into()];
+        let places = [
+            OsString::from("-D"),
+            data(folder.path()).into(),
+            OsString::from("-k"),
+            folder.path().into(),
+        ];
         let server = Self(Server {
             program: find("postgres", binaries()),
-            arguments: places.into_iter().chain(settings.split(' ').map(OsString::from)).collect(),
+            arguments: places
+                .into_iter()
+                .chain(settings.split(' ').map(OsString::from))
+                .collect(),
             identity,
             probe: Probe::Postgres(admin_url(&port)),
             port,
@@ -75,7 +82,10 @@ impl PostgresServer {
             "-D",
         ]);
         command.arg(data(self.0.folder.path()));
-        let output = tokio::process::Command::from(command).output().await.expect("initdb can be run");
+        let output = tokio::process::Command::from(command)
+            .output()
+            .await
+            .expect("initdb can be run");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "initdb: {}\n{said}", output.status);
     }
@@ -124,10 +134,17 @@ impl Drop for PostgresServer {
         self.0.end();
         // A cluster that was killed and not restarted leaves a shared memory segment, whose number is the second on
         // line 7 of its lock file. The system has room for some thousands.
-        let lock = fs::read_to_string(data(self.0.folder.path()).join("postmaster.pid")).unwrap_or_default();
-        if let Some(id) = lock.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
+        let lock = fs::read_to_string(data(self.0.folder.path()).join("postmaster.pid"))
+            .unwrap_or_default();
+        if let Some(id) = lock
+            .lines()
+            .nth(6)
+            .and_then(|line| line.split_whitespace().nth(1))
+        {
             // Where there is no ipcrm the segment stays until the next boot.
-            let _ = std::process::Command::new("ipcrm").args(["-m", id]).status();
+            let _ = std::process::Command::new("ipcrm")
+                .args(["-m", id])
+                .status();
         }
     }
 }
@@ -150,19 +167,29 @@ pub async fn create_database(admin_url: &str, name: &str) -> String {
 pub async fn drop_database(admin_url: &str, url: &str) {
     let url = Url::parse(url).expect("the database's URL is well formed");
     let name = url.path().trim_start_matches('/');
-    execute(admin_url, &format!("{name} WITH (FORCE)"), "DROP DATABASE IF EXISTS").await;
+    execute(
+        admin_url,
+        &format!("{name} WITH (FORCE)"),
+        "DROP DATABASE IF EXISTS",
+    )
+    .await;
 }
 
 async fn execute(admin_url: &str, name: &str, statement: &str) {
-    let plain =
-        name.trim_end_matches(" WITH (FORCE)").bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    let plain = name
+        .trim_end_matches(" WITH (FORCE)")
+        .bytes()
+        .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     assert!(plain, "not a plain database name: {name}");
     let done = async {
         let mut session = PgConnection::connect(admin_url).await?;
-        sqlx::query(AssertSqlSafe(format!("{statement} {name}"))).execute(&mut session).await?;
+        sqlx::query(AssertSqlSafe(format!("{statement} {name}")))
+            .execute(&mut session)
+            .await?;
         session.close().await
     };
-    done.await.unwrap_or_else(|error: sqlx::Error| panic!("{statement} {name}: {error}"));
+    done.await
+        .unwrap_or_else(|error: sqlx::Error| panic!("{statement} {name}: {error}"));
 }
 
 fn admin_url(port: &Port) -> String {
@@ -175,9 +202,17 @@ fn data(folder: &Path) -> PathBuf {
 
 /// Where Debian keeps the programs, newest version first.
 pub(super) fn binaries() -> Vec<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut found: Vec<(u32, PathBuf)> = versions
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().to_str()?.parse().ok()?,
+                entry.path().join("bin"),
+            ))
+        })
         .filter(|(_, path)| path.join("postgres").is_file() && path.join("initdb").is_file())
         .collect();
     found.sort_by(|a, b| b.cmp(a));
@@ -191,8 +226,12 @@ fn identity(folder: &Path) -> Option<(u32, u32)> {
     }
     let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd can be read");
     let ids = |wanted: &str| {
-        let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-        let user = fields.into_iter().find(|user| user.len() > 3 && user[0] == wanted)?;
+        let fields = users
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>());
+        let user = fields
+            .into_iter()
+            .find(|user| user.len() > 3 && user[0] == wanted)?;
         Some((user[2].parse().ok()?, user[3].parse().ok()?))
     };
     Some(

@@ -27,15 +27,29 @@ pub(super) struct Process {
 impl Process {
     /// Runs `command` with its output appended to `log`. `end` is the signal (such as `KILL`) that ends it without
     /// leaving shared memory or children behind; should we die first, a guard sends it and removes `folder`.
-    pub(super) fn spawn(mut command: Command, log: &Path, folder: &Path, end: &'static str) -> Self {
+    pub(super) fn spawn(
+        mut command: Command,
+        log: &Path,
+        folder: &Path,
+        end: &'static str,
+    ) -> Self {
         use std::os::unix::process::CommandExt;
         let program = PathBuf::from(command.get_program());
-        let output =
-            fs::File::options().create(true).append(true).open(log).expect("the log file can be opened");
+        let output = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("the log file can be opened");
         let errors = output.try_clone().expect("a file handle can be cloned");
         // Its own process group: Ctrl-C at a terminal is for the program under test, which then stops in order.
-        let child = command.process_group(0).stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
-        let mut child = child.unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
+        let child = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn();
+        let mut child =
+            child.unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
         let guard = guard(child.id(), folder, end).unwrap_or_else(|error| {
             let _ = child.kill();
             panic!("/bin/sh does not start: {error}")
@@ -45,7 +59,9 @@ impl Process {
 
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("our own child can be waited for")
+        self.child
+            .try_wait()
+            .expect("our own child can be waited for")
     }
 
     /// Stops it and its children where they stand (SIGSTOP): connections stay open and unanswered.
@@ -76,7 +92,8 @@ impl Process {
             signal("KILL", &all);
             self.child.wait().expect("our own child can be waited for");
             let gone = settles(KILLED, || {
-                all.iter().all(|&pid| state_and_parent(pid).is_none_or(|(s, _)| s == 'Z'))
+                all.iter()
+                    .all(|&pid| state_and_parent(pid).is_none_or(|(s, _)| s == 'Z'))
             });
             assert!(gone, "killed processes are still there: {all:?}");
         }
@@ -85,8 +102,9 @@ impl Process {
     fn settle(&self, what: &str, reached: impl Fn(char) -> bool) {
         let pid = self.child.id();
         // Without /proc there is no state to read, and nothing to wait for.
-        let settled =
-            settles(KILLED, || state_and_parent(pid).is_none_or(|(state, _)| reached(state) || state == 'Z'));
+        let settled = settles(KILLED, || {
+            state_and_parent(pid).is_none_or(|(state, _)| reached(state) || state == 'Z')
+        });
         assert!(settled, "process {pid} is not {what}");
     }
 
@@ -118,8 +136,14 @@ fn guard(pid: u32, folder: &Path, end: &'static str) -> io::Result<Child> {
     let script = r#"read -r _; kill -s "$1" "$2"; kill -s CONT "$2"
         while kill -s 0 "$2"; do sleep 0.1; done; rm -rf "$3""#;
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", script, "guard", end, &pid.to_string()]).arg(folder);
-    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["-c", script, "guard", end, &pid.to_string()])
+        .arg(folder);
+    command
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.spawn()
 }
 
@@ -131,15 +155,20 @@ fn signal(name: &str, pids: &[u32]) {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"kill -s "$@" 2>/dev/null"#, "kill", name]);
     // A process that is already gone makes it fail, and is what was wanted.
-    command.args(pids.iter().map(u32::to_string)).status().expect("/bin/sh can be run");
+    command
+        .args(pids.iter().map(u32::to_string))
+        .status()
+        .expect("/bin/sh can be run");
 }
 
 /// The children of a process, by Linux's /proc; none where there is no such thing.
 fn children(parent: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|&pid| state_and_parent(pid).is_some_and(|(state, ppid)| ppid == parent && state != 'Z'))
-        .collect()
+    pids.filter(|&pid| {
+        state_and_parent(pid).is_some_and(|(state, ppid)| ppid == parent && state != 'Z')
+    })
+    .collect()
 }
 
 /// State and parent of a process: the fields after the name, which stands in parentheses and may hold any of them.

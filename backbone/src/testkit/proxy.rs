@@ -102,11 +102,21 @@ impl Proxy {
     /// Starts a proxy in front of `target` (`host:port`) and returns when it listens. The target need not be up.
     pub async fn start(target: impl Display) -> Self {
         let (port, target) = (Port::reserve(), target.to_string());
-        let wire = Arc::new(Wire { rules: watch::Sender::default(), status: watch::Sender::default() });
+        let wire = Arc::new(Wire {
+            rules: watch::Sender::default(),
+            status: watch::Sender::default(),
+        });
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(wire.clone(), port.addr(), target.clone()));
-        let proxy = Self { wire, port, target, _tasks: tasks };
-        proxy.obeyed("the proxy listens", |status| status.listening).await;
+        let proxy = Self {
+            wire,
+            port,
+            target,
+            _tasks: tasks,
+        };
+        proxy
+            .obeyed("the proxy listens", |status| status.listening)
+            .await;
         proxy
     }
 
@@ -122,8 +132,15 @@ impl Proxy {
             "postgres" | "postgresql" => Some(5432),
             _ => url.port_or_known_default(),
         };
-        let port = url.port().or(known).unwrap_or_else(|| panic!("no port in {url}"));
-        Self::start(format!("{}:{port}", url.host_str().unwrap_or_else(|| panic!("no host in {url}")))).await
+        let port = url
+            .port()
+            .or(known)
+            .unwrap_or_else(|| panic!("no port in {url}"));
+        Self::start(format!(
+            "{}:{port}",
+            url.host_str().unwrap_or_else(|| panic!("no host in {url}"))
+        ))
+        .await
     }
 
     /// Where clients connect.
@@ -142,15 +159,20 @@ impl Proxy {
     /// When `url` is not one that has a host.
     pub fn url(&self, url: &str) -> String {
         let mut url = parse(url);
-        url.set_host(Some("127.0.0.1")).unwrap_or_else(|error| panic!("{url}: {error}"));
-        url.set_port(Some(self.port.number())).unwrap_or_else(|()| panic!("{url} takes no port"));
+        url.set_host(Some("127.0.0.1"))
+            .unwrap_or_else(|error| panic!("{url}: {error}"));
+        url.set_port(Some(self.port.number()))
+            .unwrap_or_else(|()| panic!("{url} takes no port"));
         url.into()
     }
 
     /// Resets all connections and refuses new ones; returns when that is so.
     pub async fn cut(&self) {
         self.order(|rules| (rules.open, rules.cuts) = (false, rules.cuts + 1));
-        self.obeyed("the proxy is cut", |status| !status.listening && status.connections == 0).await;
+        self.obeyed("the proxy is cut", |status| {
+            !status.listening && status.connections == 0
+        })
+        .await;
     }
 
     /// Resets the connections of this moment and stays open for new ones.
@@ -162,19 +184,35 @@ impl Proxy {
     /// reset if any bytes were swallowed.
     pub async fn restore(&self) {
         self.order(|rules| {
-            *rules = Rules { cuts: rules.cuts + u64::from(rules.swallowed), ..Rules::default() }
+            *rules = Rules {
+                cuts: rules.cuts + u64::from(rules.swallowed),
+                ..Rules::default()
+            }
         });
-        self.obeyed("the proxy listens again", |status| status.listening).await;
+        self.obeyed("the proxy listens again", |status| status.listening)
+            .await;
     }
 
     /// Forwards exactly `bytes` more that way, counted over all connections, and then cuts as [`Proxy::cut`] does.
     pub fn cut_after(&self, direction: Direction, bytes: u64) {
-        self.order(|rules| rules.limit = Some(Limit { direction, left: bytes, reopen: false }));
+        self.order(|rules| {
+            rules.limit = Some(Limit {
+                direction,
+                left: bytes,
+                reopen: false,
+            })
+        });
     }
 
     /// Forwards exactly `bytes` more that way, counted over all connections, and then resets as [`Proxy::reset`] does.
     pub fn reset_after(&self, direction: Direction, bytes: u64) {
-        self.order(|rules| rules.limit = Some(Limit { direction, left: bytes, reopen: true }));
+        self.order(|rules| {
+            rules.limit = Some(Limit {
+                direction,
+                left: bytes,
+                reopen: true,
+            })
+        });
     }
 
     /// Delays what passes, each way: every chunk by `delay`, so a byte by up to twice that.
@@ -216,7 +254,11 @@ impl Proxy {
     /// How many bytes have been forwarded that way so far.
     pub fn forwarded(&self, direction: Direction) -> u64 {
         let status = self.wire.status.borrow();
-        if direction == Direction::ToServer { status.to_server } else { status.to_client }
+        if direction == Direction::ToServer {
+            status.to_server
+        } else {
+            status.to_client
+        }
     }
 
     fn order(&self, change: impl FnOnce(&mut Rules)) {
@@ -230,7 +272,11 @@ impl Proxy {
 
 impl Rules {
     fn flow(&mut self, direction: Direction) -> &mut Flow {
-        if direction == Direction::ToServer { &mut self.to_server } else { &mut self.to_client }
+        if direction == Direction::ToServer {
+            &mut self.to_server
+        } else {
+            &mut self.to_client
+        }
     }
 }
 
@@ -242,10 +288,13 @@ async fn serve(wire: Arc<Wire>, addr: SocketAddr, target: String) {
         if rules.wait_for(|rules| rules.open).await.is_err() {
             return;
         }
+        let listener = TcpListener::bind(addr)
+            .unwrap_or_else(|error| panic!("the proxy's port {addr}: {error}"));
+        listener
+            .set_nonblocking(true)
+            .expect("a listener can be made non-blocking");
         let listener =
-            TcpListener::bind(addr).unwrap_or_else(|error| panic!("the proxy's port {addr}: {error}"));
-        listener.set_nonblocking(true).expect("a listener can be made non-blocking");
-        let listener = tokio::net::TcpListener::from_std(listener).expect("the proxy runs within a runtime");
+            tokio::net::TcpListener::from_std(listener).expect("the proxy runs within a runtime");
         wire.status.send_modify(|status| status.listening = true);
         loop {
             let (open, cuts) = {

@@ -35,7 +35,11 @@ impl Request {
     /// # Panics
     /// When it came more than once.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.iter().filter(|(given, _)| given == name).map(|(_, value)| &**value);
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(given, _)| given == name)
+            .map(|(_, value)| &**value);
         let value = values.next();
         assert_eq!(values.next(), None, "{name} came once");
         value
@@ -70,7 +74,13 @@ enum Body {
 impl Reply {
     /// An answer with an empty body.
     pub fn status(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Whole(Vec::new()), delay: Duration::ZERO, gate: None }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Body::Whole(Vec::new()),
+            delay: Duration::ZERO,
+            gate: None,
+        }
     }
 
     /// 200.
@@ -80,27 +90,42 @@ impl Reply {
 
     /// 200, and a byte of the body each second for an hour.
     pub fn drip() -> Self {
-        Self { body: Body::Drip(3_600), ..Self::ok() }
+        Self {
+            body: Body::Drip(3_600),
+            ..Self::ok()
+        }
     }
 
     /// 200, a byte of the head each second.
     pub fn dripping_head() -> Self {
-        Self { body: Body::DrippingHead, ..Self::ok() }
+        Self {
+            body: Body::DrippingHead,
+            ..Self::ok()
+        }
     }
 
     /// 200 and so many bytes.
     pub fn large(bytes: usize) -> Self {
-        Self { body: Body::Large(bytes), ..Self::ok() }
+        Self {
+            body: Body::Large(bytes),
+            ..Self::ok()
+        }
     }
 
     /// 200 and a body that ends before the length that was announced.
     pub fn cut_off(sent: &str) -> Self {
-        Self { body: Body::CutOff(sent.len() + 1, sent.into()), ..Self::ok() }
+        Self {
+            body: Body::CutOff(sent.len() + 1, sent.into()),
+            ..Self::ok()
+        }
     }
 
     /// These bytes, whatever they are; then the connection ends.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { body: Body::Raw(bytes.into()), ..Self::ok() }
+        Self {
+            body: Body::Raw(bytes.into()),
+            ..Self::ok()
+        }
     }
 
     /// The connection ends without a byte.
@@ -110,7 +135,10 @@ impl Reply {
 
     /// Takes the request and says nothing, for as long as the other side waits.
     pub fn hang() -> Self {
-        Self { body: Body::Hang, ..Self::ok() }
+        Self {
+            body: Body::Hang,
+            ..Self::ok()
+        }
     }
 
     /// A status that names another place.
@@ -120,7 +148,9 @@ impl Reply {
 
     /// 200 and gzip that grows to `kib` KiB of zeros.
     pub fn gzip_bomb(kib: usize) -> Self {
-        Self::ok().header("content-encoding", "gzip").body(gzip_of_zeros(kib))
+        Self::ok()
+            .header("content-encoding", "gzip")
+            .body(gzip_of_zeros(kib))
     }
 
     /// With a header more.
@@ -133,7 +163,10 @@ impl Reply {
     /// With this body.
     #[must_use]
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
-        Self { body: Body::Whole(body.into()), ..self }
+        Self {
+            body: Body::Whole(body.into()),
+            ..self
+        }
     }
 
     /// Lets the other side wait before it.
@@ -145,13 +178,18 @@ impl Reply {
     /// Lets the other side wait until the gate lets it through: each permit lets one.
     #[must_use]
     pub fn through(self, gate: &Arc<Semaphore>) -> Self {
-        Self { gate: Some(Arc::clone(gate)), ..self }
+        Self {
+            gate: Some(Arc::clone(gate)),
+            ..self
+        }
     }
 
     fn head(&self) -> Vec<u8> {
         let length = match &self.body {
             Body::Whole(bytes) => bytes.len(),
-            Body::Drip(announced) | Body::Large(announced) | Body::CutOff(announced, _) => *announced,
+            Body::Drip(announced) | Body::Large(announced) | Body::CutOff(announced, _) => {
+                *announced
+            }
             Body::Raw(_) | Body::DrippingHead | Body::Hang => 0,
         };
         let mut head = format!("HTTP/1.1 {} Told\r\n", self.status);
@@ -185,7 +223,9 @@ struct State {
 
 impl State {
     fn lock(&self) -> MutexGuard<'_, Vec<Request>> {
-        self.requests.lock().expect("nothing panics while it holds this lock")
+        self.requests
+            .lock()
+            .expect("nothing panics while it holds this lock")
     }
 }
 
@@ -210,9 +250,13 @@ impl Receiver {
     }
 
     async fn listen(tls: Option<TlsAcceptor>, script: Script) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let (address, scheme) =
-            (listener.local_addr().expect("it listens"), if tls.is_some() { "https" } else { "http" });
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
+        let (address, scheme) = (
+            listener.local_addr().expect("it listens"),
+            if tls.is_some() { "https" } else { "http" },
+        );
         let state = Arc::new(State {
             script,
             requests: Mutex::default(),
@@ -222,7 +266,12 @@ impl Receiver {
         });
         let mut listening = JoinSet::new();
         listening.spawn(accept(listener, tls, Arc::clone(&state)));
-        Self { address, scheme, state, _listening: listening }
+        Self {
+            address,
+            scheme,
+            state,
+            _listening: listening,
+        }
     }
 
     /// Where it listens.
@@ -242,7 +291,10 @@ impl Receiver {
 
     /// Connections that were taken, and those of them that have ended.
     pub fn connections(&self) -> (usize, usize) {
-        (self.state.connections.load(Ordering::SeqCst), self.state.closed.load(Ordering::SeqCst))
+        (
+            self.state.connections.load(Ordering::SeqCst),
+            self.state.closed.load(Ordering::SeqCst),
+        )
     }
 
     /// Bytes of bodies that somebody took, or that wait in the kernel for somebody.
@@ -271,7 +323,10 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<Stat
     }
 }
 
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) -> std::io::Result<()> {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    state: &State,
+) -> std::io::Result<()> {
     let mut pending = Vec::new();
     while let Some(mut request) = read_request(&mut stream, &mut pending).await? {
         {
@@ -285,7 +340,10 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &State) -
             gate.acquire().await.expect("nobody closes it").forget();
         }
         let goes_on = answer(&mut stream, &reply, &state.written).await?;
-        let closes = reply.headers.iter().any(|(name, value)| name == "connection" && value == "close");
+        let closes = reply
+            .headers
+            .iter()
+            .any(|(name, value)| name == "connection" && value == "close");
         if !goes_on || closes {
             break;
         }
@@ -308,12 +366,19 @@ async fn read_request(
     };
     let head = String::from_utf8(pending.drain(..end).collect()).expect("a head is text");
     let mut lines = head.trim_end().split("\r\n");
-    let mut start = lines.next().expect("a text has a first line").split(' ').map(str::to_owned);
+    let mut start = lines
+        .next()
+        .expect("a text has a first line")
+        .split(' ')
+        .map(str::to_owned);
     let headers: Vec<(String, String)> = lines
         .map(|line| line.split_once(": ").expect("a header has a value"))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let length = headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value);
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map(|(_, value)| value);
     let length: usize = length.map_or(0, |value| value.parse().expect("a length is a number"));
     while pending.len() < length {
         if stream.read_buf(pending).await? == 0 {
@@ -338,7 +403,9 @@ async fn answer(
 ) -> std::io::Result<bool> {
     match &reply.body {
         Body::Whole(bytes) => {
-            stream.write_all(&[reply.head(), bytes.clone()].concat()).await?;
+            stream
+                .write_all(&[reply.head(), bytes.clone()].concat())
+                .await?;
             Ok(true)
         }
         Body::Drip(bytes) => {
@@ -358,7 +425,9 @@ async fn answer(
             Ok(true)
         }
         Body::CutOff(_, sent) => {
-            stream.write_all(&[reply.head(), sent.clone()].concat()).await?;
+            stream
+                .write_all(&[reply.head(), sent.clone()].concat())
+                .await?;
             Ok(false)
         }
         Body::Raw(bytes) => {
@@ -374,7 +443,10 @@ async fn answer(
 }
 
 /// Sends a byte a second until the other side has had enough.
-async fn drip(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<bool> {
+async fn drip(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    bytes: &[u8],
+) -> std::io::Result<bool> {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     let mut said = [0];
     for byte in bytes {
@@ -391,12 +463,22 @@ async fn drip(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) 
 fn gzip_of_zeros(kib: usize) -> Vec<u8> {
     let mut bits = vec![true, true, false];
     bits.extend([false, false, true, true, false, false, false, false]);
-    let run = [true, true, false, false, false, true, false, true, false, false, false, false, false];
+    let run = [
+        true, true, false, false, false, true, false, true, false, false, false, false, false,
+    ];
     for _ in 0..kib * 1_024 / 258 {
         bits.extend(run);
     }
     bits.extend([false; 7]);
-    let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
+    let byte = |bits: &[bool]| {
+        bits.iter()
+            .rev()
+            .fold(0, |byte, bit| byte << 1 | u8::from(*bit))
+    };
     let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-    header.into_iter().chain(bits.chunks(8).map(byte)).chain([0; 8]).collect()
+    header
+        .into_iter()
+        .chain(bits.chunks(8).map(byte))
+        .chain([0; 8])
+        .collect()
 }

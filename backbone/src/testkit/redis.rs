@@ -31,8 +31,16 @@ impl RedisServer {
     /// As [`Self::start`] does.
     pub async fn start_with(arguments: &[&str]) -> Self {
         let (folder, port) = (folder("redis"), Port::reserve());
-        let fixed =
-            ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.number().to_string()];
+        let fixed = [
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--port",
+            &port.number().to_string(),
+        ];
         let server = Self(Server {
             program: find("redis-server", vec![]),
             arguments: fixed.iter().chain(arguments).map(OsString::from).collect(),
@@ -89,7 +97,9 @@ impl RedisServer {
             stream.read_line(&mut answer).await?;
             Ok::<_, std::io::Error>(answer.trim_end().to_owned())
         };
-        let answer = answer.await.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        let answer = answer
+            .await
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"));
         assert!(answer.starts_with(['+', ':']), "{words:?}: {answer}");
         answer
     }

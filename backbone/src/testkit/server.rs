@@ -89,11 +89,17 @@ impl Server {
     }
 
     pub(super) fn pause(&self) {
-        self.process().as_mut().expect("a server that was killed cannot be paused").pause();
+        self.process()
+            .as_mut()
+            .expect("a server that was killed cannot be paused")
+            .pause();
     }
 
     pub(super) fn resume(&self) {
-        self.process().as_mut().expect("a server that was killed cannot be resumed").resume();
+        self.process()
+            .as_mut()
+            .expect("a server that was killed cannot be resumed")
+            .resume();
     }
 
     /// A command of the server's user in its folder.
@@ -117,8 +123,17 @@ impl Server {
         let seen = self.log().len();
         let mut command = self.command(&self.program);
         command.args(&self.arguments);
-        let end = if matches!(self.probe, Probe::Postgres(_)) { "QUIT" } else { "KILL" };
-        *self.process() = Some(Process::spawn(command, &self.log_path(), self.folder.path(), end));
+        let end = if matches!(self.probe, Probe::Postgres(_)) {
+            "QUIT"
+        } else {
+            "KILL"
+        };
+        *self.process() = Some(Process::spawn(
+            command,
+            &self.log_path(),
+            self.folder.path(),
+            end,
+        ));
         seen
     }
 
@@ -149,14 +164,20 @@ impl Probe {
                 },
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), answer).await.unwrap_or(false)
+        tokio::time::timeout(Duration::from_secs(5), answer)
+            .await
+            .unwrap_or(false)
     }
 }
 
 async fn converse(addr: SocketAddr, say: &[u8], hear: &[u8]) -> bool {
-    let Ok(mut stream) = TcpStream::connect(addr).await else { return false };
+    let Ok(mut stream) = TcpStream::connect(addr).await else {
+        return false;
+    };
     let mut heard = vec![0; hear.len()];
-    stream.write_all(say).await.is_ok() && stream.read_exact(&mut heard).await.is_ok() && heard == hear
+    stream.write_all(say).await.is_ok()
+        && stream.read_exact(&mut heard).await.is_ok()
+        && heard == hear
 }
 
 /// A fresh folder that the servers and nobody else may read.
@@ -186,7 +207,10 @@ pub(super) fn find(program: &str, folders: Vec<PathBuf>) -> PathBuf {
 }
 
 /// The environment, for the kit alone: where programs are, and which servers a test run shares.
-#[expect(clippy::disallowed_methods, reason = "tests have no settings; this is the kit's own door")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no settings; this is the kit's own door"
+)]
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -36,9 +36,12 @@ impl Services {
     /// When only some of the three are set, or a server does not start.
     pub async fn shared_or_private() -> Self {
         match [NATS, REDIS, POSTGRES].map(environment) {
-            [Some(nats_url), Some(redis_url), Some(postgres_admin_url)] => {
-                Self { nats_url, redis_url, postgres_admin_url, private: None }
-            }
+            [Some(nats_url), Some(redis_url), Some(postgres_admin_url)] => Self {
+                nats_url,
+                redis_url,
+                postgres_admin_url,
+                private: None,
+            },
             [None, None, None] => Self::private().await,
             _ => panic!("set all of {NATS}, {REDIS} and {POSTGRES}, or none"),
         }
@@ -49,7 +52,11 @@ impl Services {
     /// # Panics
     /// When one does not start.
     pub async fn private() -> Self {
-        Self::of(tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::start()))
+        Self::of(tokio::join!(
+            NatsServer::start(),
+            RedisServer::start(),
+            PostgresServer::start()
+        ))
     }
 
     /// The same with a PostgreSQL that syncs what it commits, for figures, and for a test that kills it again and
@@ -58,7 +65,11 @@ impl Services {
     /// # Panics
     /// When one does not start.
     pub async fn durable() -> Self {
-        Self::of(tokio::join!(NatsServer::start(), RedisServer::start(), PostgresServer::durable()))
+        Self::of(tokio::join!(
+            NatsServer::start(),
+            RedisServer::start(),
+            PostgresServer::durable()
+        ))
     }
 
     fn of((nats, redis, postgres): (NatsServer, RedisServer, PostgresServer)) -> Self {
@@ -89,12 +100,18 @@ impl Services {
     }
 
     fn own(&self) -> &(NatsServer, RedisServer, PostgresServer) {
-        self.private.as_ref().expect("a test breaks only servers of its own: Services::private()")
+        self.private
+            .as_ref()
+            .expect("a test breaks only servers of its own: Services::private()")
     }
 
     /// The variables under which [`Self::shared_or_private`] finds these servers.
     pub fn environment(&self) -> [(&'static str, &str); 3] {
-        [(NATS, &self.nats_url), (REDIS, &self.redis_url), (POSTGRES, &self.postgres_admin_url)]
+        [
+            (NATS, &self.nats_url),
+            (REDIS, &self.redis_url),
+            (POSTGRES, &self.postgres_admin_url),
+        ]
     }
 
     /// A market that no other test knows, with two empty databases.
@@ -194,17 +211,27 @@ impl Versions {
 
 impl fmt::Display for Versions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nats-server {}, redis {}, PostgreSQL {}", self.nats, self.redis, self.postgres)
+        write!(
+            f,
+            "nats-server {}, redis {}, PostgreSQL {}",
+            self.nats, self.redis, self.postgres
+        )
     }
 }
 
 /// The first word that reads as a version: `nats-server: v2.9.10`, `Redis server v=7.0.15 …`, `postgres … 15.19 …`.
 fn version(program: &str, folders: Vec<std::path::PathBuf>) -> String {
     let program = find(program, folders);
-    let output =
-        Command::new(&program).arg("--version").output().expect("a program that was found can be run");
+    let output = Command::new(&program)
+        .arg("--version")
+        .output()
+        .expect("a program that was found can be run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut words = text.split_whitespace().map(|word| word.trim_start_matches(['v', '=']));
+    let mut words = text
+        .split_whitespace()
+        .map(|word| word.trim_start_matches(['v', '=']));
     let version = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
-    version.unwrap_or_else(|| panic!("{} prints no version: {text}", program.display())).to_owned()
+    version
+        .unwrap_or_else(|| panic!("{} prints no version: {text}", program.display()))
+        .to_owned()
 }

@@ -19,7 +19,9 @@ pub fn wait_until(
     what: &str,
     mut condition: impl AsyncFnMut() -> bool,
 ) -> impl Future<Output = ()> {
-    wait_for(deadline, what, async move || condition().await.then_some(()))
+    wait_for(deadline, what, async move || {
+        condition().await.then_some(())
+    })
 }
 
 /// Polls `condition` every 10 ms until it gives a value, and returns that.

@@ -48,24 +48,39 @@ impl Lanes {
     /// Waits for a turn, first come first served.
     pub(super) async fn enter(&self, subject: Subject, deadline: Instant) -> Result<Turn, Refused> {
         let (place, turns) = self.join(subject).ok_or(Refused::Full)?;
-        let permit = timeout_at(deadline, turns.acquire_owned()).await.map_err(|_| Refused::TooLate)?;
+        let permit = timeout_at(deadline, turns.acquire_owned())
+            .await
+            .map_err(|_| Refused::TooLate)?;
         let permit = permit.expect("a lane's semaphore is never closed");
-        Ok(Turn { _place: place, _permit: permit })
+        Ok(Turn {
+            _place: place,
+            _permit: permit,
+        })
     }
 
     fn join(&self, subject: Subject) -> Option<(Place, Arc<Semaphore>)> {
         let mut lanes = self.lock();
-        let lane =
-            lanes.entry(subject).or_insert_with(|| Lane { turns: Arc::new(Semaphore::new(1)), users: 0 });
+        let lane = lanes.entry(subject).or_insert_with(|| Lane {
+            turns: Arc::new(Semaphore::new(1)),
+            users: 0,
+        });
         if lane.users == LANE {
             return None;
         }
         lane.users += 1;
-        Some((Place { lanes: self.clone(), subject }, Arc::clone(&lane.turns)))
+        Some((
+            Place {
+                lanes: self.clone(),
+                subject,
+            },
+            Arc::clone(&lane.turns),
+        ))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Subject, Lane>> {
-        self.lanes.lock().expect("nothing panics while it holds this lock")
+        self.lanes
+            .lock()
+            .expect("nothing panics while it holds this lock")
     }
 }
 
@@ -90,11 +105,21 @@ mod tests {
     async fn a_lane_is_bounded_and_goes_when_it_is_empty() {
         let lanes = Lanes::default();
         let soon = || Instant::now() + Duration::from_millis(5);
-        let turn = lanes.enter(Subject::Opened, soon()).await.expect("the lane is empty");
-        assert_eq!(lanes.enter(Subject::Opened, soon()).await.err(), Some(Refused::TooLate));
-        let waiting: Vec<_> =
-            (1..LANE).map(|_| lanes.join(Subject::Opened).expect("there is room")).collect();
-        assert_eq!(lanes.enter(Subject::Opened, soon()).await.err(), Some(Refused::Full));
+        let turn = lanes
+            .enter(Subject::Opened, soon())
+            .await
+            .expect("the lane is empty");
+        assert_eq!(
+            lanes.enter(Subject::Opened, soon()).await.err(),
+            Some(Refused::TooLate)
+        );
+        let waiting: Vec<_> = (1..LANE)
+            .map(|_| lanes.join(Subject::Opened).expect("there is room"))
+            .collect();
+        assert_eq!(
+            lanes.enter(Subject::Opened, soon()).await.err(),
+            Some(Refused::Full)
+        );
         drop(waiting);
         drop(turn);
         assert!(lanes.lock().is_empty());

@@ -35,7 +35,9 @@ struct Kept {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self(Arc::new(Cache::with_weighter(SUBJECTS, KEPT_BYTES, Estimate)))
+        Self(Arc::new(Cache::with_weighter(
+            SUBJECTS, KEPT_BYTES, Estimate,
+        )))
     }
 }
 
@@ -57,7 +59,12 @@ struct Estimate;
 impl Weighter<Subject, Arc<Kept>> for Estimate {
     fn weight(&self, _subject: &Subject, kept: &Arc<Kept>) -> u64 {
         let items = match &kept.last.fact {
-            Fact::Deal(fact) => fact.deal.items.iter().map(|item| 80 + item.name.len() as u64).sum(),
+            Fact::Deal(fact) => fact
+                .deal
+                .items
+                .iter()
+                .map(|item| 80 + item.name.len() as u64)
+                .sum(),
             _ => 0,
         };
         // The state itself, and the mutations that it remembers.

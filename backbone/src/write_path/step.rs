@@ -45,9 +45,21 @@ mod tests {
             (AppendAnswer::Stored(7), Step::Done(7), Step::Done(7)),
             (AppendAnswer::WrongLastSequence, Step::Reload, Step::Reload),
             (AppendAnswer::Duplicate(7), Step::Verify(7), Step::Verify(7)),
-            (AppendAnswer::Refused { why: why() }, Step::Unavailable(why()), Step::UnknownOutcome(why())),
-            (AppendAnswer::NotConnected { why: why() }, Step::Unavailable(why()), Step::Repeat(why())),
-            (AppendAnswer::Unknown { why: why() }, Step::Repeat(why()), Step::Repeat(why())),
+            (
+                AppendAnswer::Refused { why: why() },
+                Step::Unavailable(why()),
+                Step::UnknownOutcome(why()),
+            ),
+            (
+                AppendAnswer::NotConnected { why: why() },
+                Step::Unavailable(why()),
+                Step::Repeat(why()),
+            ),
+            (
+                AppendAnswer::Unknown { why: why() },
+                Step::Repeat(why()),
+                Step::Repeat(why()),
+            ),
         ];
         for (answer, known, unknown) in table {
             assert_eq!(step(answer.clone(), false), known);

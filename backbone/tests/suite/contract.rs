@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use backbone::contract::wire::{self, Headers, Message, Undecodable};
 use backbone::contract::{
-    AccessCause, AccessFact, Deal, DealCause, DealFact, DealField, DealStatus, Event, Fact, Fingerprint,
-    Item, Previous, Recent, Subject,
+    AccessCause, AccessFact, Deal, DealCause, DealFact, DealField, DealStatus, Event, Fact,
+    Fingerprint, Item, Previous, Recent, Subject,
 };
 use backbone::contract::{Applied, RECENT_EVENTS};
 use backbone::ids::{BuyerId, EventId, ItemId};
@@ -36,7 +36,12 @@ fn every_golden_file_decodes_to_the_event_it_was_made_from() {
     for event in one_of_each_type() {
         let (subject, stored) = read(&golden_file(&event, CURRENT));
         assert_eq!(subject, event.subject.to_string());
-        assert_eq!(wire::decode(&subject, &stored).as_ref(), Ok(&event), "{}", event.fact.event_type());
+        assert_eq!(
+            wire::decode(&subject, &stored).as_ref(),
+            Ok(&event),
+            "{}",
+            event.fact.event_type()
+        );
     }
 }
 
@@ -45,8 +50,18 @@ fn the_current_version_encodes_to_its_golden_file_byte_for_byte() {
     for event in one_of_each_type() {
         let (_, stored) = read(&golden_file(&event, CURRENT));
         let encoded = wire::encode("market", &event);
-        assert_eq!(encoded.headers, stored.headers, "{}", event.fact.event_type());
-        assert_eq!(text(&encoded.body), text(&stored.body), "{}", event.fact.event_type());
+        assert_eq!(
+            encoded.headers,
+            stored.headers,
+            "{}",
+            event.fact.event_type()
+        );
+        assert_eq!(
+            text(&encoded.body),
+            text(&stored.body),
+            "{}",
+            event.fact.event_type()
+        );
     }
 }
 
@@ -60,10 +75,21 @@ fn every_type_has_a_golden_file_and_every_golden_file_decodes() {
         let (subject, stored) = read(file);
         wire::decode(&subject, &stored).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
     }
-    let numbers: BTreeSet<usize> = one_of_each_type().iter().map(|event| number(&event.fact)).collect();
-    assert_eq!(numbers, (0..TYPES).collect(), "the list has an event of every type");
+    let numbers: BTreeSet<usize> = one_of_each_type()
+        .iter()
+        .map(|event| number(&event.fact))
+        .collect();
+    assert_eq!(
+        numbers,
+        (0..TYPES).collect(),
+        "the list has an event of every type"
+    );
     for event in one_of_each_type() {
-        assert!(files.contains(&golden_file(&event, CURRENT)), "{}", event.fact.event_type());
+        assert!(
+            files.contains(&golden_file(&event, CURRENT)),
+            "{}",
+            event.fact.event_type()
+        );
     }
 }
 
@@ -106,7 +132,13 @@ fn a_body_that_is_no_json_is_corrupt() {
 
 #[test]
 fn a_message_without_one_of_the_headers_that_matter_is_corrupt() {
-    for name in ["ce-id", "ce-type", "ce-time", "ce-schemaversion", "ce-contenthash"] {
+    for name in [
+        "ce-id",
+        "ce-type",
+        "ce-time",
+        "ce-schemaversion",
+        "ce-contenthash",
+    ] {
         let (subject, mut message) = an_update();
         message.headers.remove(name).expect("the header was there");
         assert_corrupt(&subject, &message, name);
@@ -125,7 +157,10 @@ fn a_message_without_one_of_the_headers_that_matter_is_corrupt() {
 #[test]
 fn a_body_of_another_subject_is_corrupt() {
     let (_, message) = an_update();
-    let access = Subject::Access { seller: SELLER, buyer: BuyerId(Uuid::from_u128(7)) };
+    let access = Subject::Access {
+        seller: SELLER,
+        buyer: BuyerId(Uuid::from_u128(7)),
+    };
     for other in [subject(8), access, Subject::Opened] {
         assert_corrupt(&other.to_string(), &message, "of another subject");
     }
@@ -135,13 +170,23 @@ fn a_body_of_another_subject_is_corrupt() {
 #[test]
 fn a_newer_version_or_type_is_left_to_a_newer_binary() {
     let (subject, mut message) = an_update();
-    message.headers.insert("ce-schemaversion".into(), "2".to_owned());
-    let version_2 = Undecodable::Newer { event_type: "deal.updated".to_owned(), version: "2".to_owned() };
+    message
+        .headers
+        .insert("ce-schemaversion".into(), "2".to_owned());
+    let version_2 = Undecodable::Newer {
+        event_type: "deal.updated".to_owned(),
+        version: "2".to_owned(),
+    };
     assert_eq!(wire::decode(&subject, &message), Err(version_2));
 
     let (_, mut message) = an_update();
-    message.headers.insert("ce-type".into(), "bid.placed".to_owned());
-    let unknown = Undecodable::Newer { event_type: "bid.placed".to_owned(), version: "1".to_owned() };
+    message
+        .headers
+        .insert("ce-type".into(), "bid.placed".to_owned());
+    let unknown = Undecodable::Newer {
+        event_type: "bid.placed".to_owned(),
+        version: "1".to_owned(),
+    };
     // On a subject that this binary does not know either.
     assert_eq!(wire::decode("bid.1.2", &message), Err(unknown));
 }
@@ -149,8 +194,15 @@ fn a_newer_version_or_type_is_left_to_a_newer_binary() {
 #[test]
 fn a_trace_that_cannot_be_read_is_left_out() {
     let (subject, mut message) = an_update();
-    message.headers.insert("ce-traceparent".into(), "nonsense".to_owned());
-    assert_eq!(wire::decode(&subject, &message).expect("the event is fine").trace, None);
+    message
+        .headers
+        .insert("ce-traceparent".into(), "nonsense".to_owned());
+    assert_eq!(
+        wire::decode(&subject, &message)
+            .expect("the event is fine")
+            .trace,
+        None
+    );
 }
 
 /// An event of each type, as the golden files hold them. Never changed: a new type adds one.
@@ -175,7 +227,9 @@ fn one_of_each_type() -> Vec<Event> {
         changed: vec![DealField::Status, DealField::Discount],
         ..renamed(&created, "deal 7", with_key(2))
     };
-    let many = (3..=20).fold(updated.clone(), |last, number| renamed(&last, "deal 7", with_key(number)));
+    let many = (3..=20).fold(updated.clone(), |last, number| {
+        renamed(&last, "deal 7", with_key(number))
+    });
     let repaired = DealFact {
         cause: DealCause::Repaired,
         deal: Deal {
@@ -185,7 +239,10 @@ fn one_of_each_type() -> Vec<Event> {
             ..many.deal.clone()
         },
         changed: vec![],
-        previous: Some(Previous { status: DealStatus::Sold, total_price: units(5) }),
+        previous: Some(Previous {
+            status: DealStatus::Sold,
+            total_price: units(5),
+        }),
         ..many
     };
     assert_eq!(repaired.recent.latest.len(), RECENT_EVENTS);
@@ -200,15 +257,41 @@ fn one_of_each_type() -> Vec<Event> {
         cause: AccessCause::Revoked,
         revision: 2,
         granted: false,
-        recent: granted.recent.then(Applied { key: None, ..with_key(2) }),
+        recent: granted.recent.then(Applied {
+            key: None,
+            ..with_key(2)
+        }),
         ..granted.clone()
     };
-    let mended = AccessFact { cause: AccessCause::Repaired, revision: 9, ..revoked.clone() };
-    let access = Subject::Access { seller: SELLER, buyer: BuyerId(Uuid::from_u128(0xb0e7)) };
-    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok();
-    let event = |subject, fact| Event { id: EventId(Uuid::from_u128(77)), subject, time: NOW, trace, fact };
+    let mended = AccessFact {
+        cause: AccessCause::Repaired,
+        revision: 9,
+        ..revoked.clone()
+    };
+    let access = Subject::Access {
+        seller: SELLER,
+        buyer: BuyerId(Uuid::from_u128(0xb0e7)),
+    };
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        .parse()
+        .ok();
+    let event = |subject, fact| Event {
+        id: EventId(Uuid::from_u128(77)),
+        subject,
+        time: NOW,
+        trace,
+        fact,
+    };
     vec![
-        Event { trace: None, ..event(Subject::Opened, Fact::MarketOpened { epoch: Epoch(i64::MAX) }) },
+        Event {
+            trace: None,
+            ..event(
+                Subject::Opened,
+                Fact::MarketOpened {
+                    epoch: Epoch(i64::MAX),
+                },
+            )
+        },
         event(subject(7), Fact::Deal(created)),
         event(subject(7), Fact::Deal(updated)),
         event(subject(7), Fact::Deal(repaired)),
@@ -228,7 +311,11 @@ fn with_key(number: u32) -> Applied {
 }
 
 fn item(number: u32) -> Item {
-    Item { id: ItemId(Uuid::from_u128(number.into())), name: format!("item {number}"), price: units(50) }
+    Item {
+        id: ItemId(Uuid::from_u128(number.into())),
+        name: format!("item {number}"),
+        price: units(50),
+    }
 }
 
 fn an_update() -> (String, Message) {
@@ -238,14 +325,19 @@ fn an_update() -> (String, Message) {
 
 fn set_body(message: &mut Message, body: Bytes) {
     use sha2::{Digest, Sha256};
-    let hash = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Sha256::digest(&body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     message.headers.insert("ce-contenthash".into(), hash);
     message.body = body;
 }
 
 fn assert_corrupt(subject: &str, message: &Message, reason: &str) {
     match wire::decode(subject, message) {
-        Err(Undecodable::Corrupt(why)) => assert!(why.contains(reason), "{why:?} does not say {reason:?}"),
+        Err(Undecodable::Corrupt(why)) => {
+            assert!(why.contains(reason), "{why:?} does not say {reason:?}")
+        }
         other => panic!("not corrupt: {other:?}"),
     }
 }
@@ -263,7 +355,13 @@ fn read(file: &Path) -> (String, Message) {
     let golden: Golden =
         serde_json::from_str(&golden).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
     let body = Bytes::from(golden.body.get().to_owned());
-    (golden.subject, Message { headers: golden.headers, body })
+    (
+        golden.subject,
+        Message {
+            headers: golden.headers,
+            body,
+        },
+    )
 }
 
 fn text(body: &[u8]) -> &str {

@@ -14,7 +14,10 @@ pub(crate) struct TestDb {
 
 enum Home {
     Sqlite(TempDir),
-    Postgres { url: String, _services: Box<Services> },
+    Postgres {
+        url: String,
+        _services: Box<Services>,
+    },
 }
 
 impl TestDb {
@@ -28,7 +31,11 @@ impl TestDb {
     pub(crate) async fn postgres() -> Self {
         let services = Services::shared_or_private().await;
         let url = services.market().await.seller_database_url;
-        Self::migrated(Home::Postgres { url, _services: Box::new(services) }).await
+        Self::migrated(Home::Postgres {
+            url,
+            _services: Box::new(services),
+        })
+        .await
     }
 
     async fn migrated(home: Home) -> Self {
@@ -37,7 +44,9 @@ impl TestDb {
             postgres: sqlx::migrate!("../migrations/postgres/seller"),
             sqlite: sqlx::migrate!("../migrations/sqlite/seller"),
         };
-        db.migrate(&migrations).await.expect("the tables can be made");
+        db.migrate(&migrations)
+            .await
+            .expect("the tables can be made");
         Self { db, home }
     }
 
@@ -59,7 +68,9 @@ impl Home {
     fn connect(&self) -> Db {
         match self {
             Self::Sqlite(folder) => Db::sqlite("seller database", &folder.path().join("seller.db")),
-            Self::Postgres { url, .. } => Db::postgres("seller database", url).expect("the URL is one"),
+            Self::Postgres { url, .. } => {
+                Db::postgres("seller database", url).expect("the URL is one")
+            }
         }
     }
 }

@@ -29,15 +29,29 @@ async fn every_column_survives(test: TestDb) {
     let discounts = [
         None,
         Some(Discount::Flat { amount: units(0) }),
-        Some(Discount::Flat { amount: MinorUnits::MAX }),
+        Some(Discount::Flat {
+            amount: MinorUnits::MAX,
+        }),
         Some(percentage(0.0)),
         Some(percentage(12.34)),
         Some(percentage(100.0)),
     ];
-    let mut deals: Vec<Deal> =
-        discounts.into_iter().zip(1..).map(|(discount, number)| Deal { discount, ..deal(number) }).collect();
+    let mut deals: Vec<Deal> = discounts
+        .into_iter()
+        .zip(1..)
+        .map(|(discount, number)| Deal {
+            discount,
+            ..deal(number)
+        })
+        .collect();
     deals.extend(
-        DealStatus::ALL.into_iter().zip(11..).map(|(status, number)| Deal { status, ..deal(number) }),
+        DealStatus::ALL
+            .into_iter()
+            .zip(11..)
+            .map(|(status, number)| Deal {
+                status,
+                ..deal(number)
+            }),
     );
     deals.push(Deal {
         seller_id: SellerId(Uuid::from_u128(u128::MAX)),
@@ -50,20 +64,33 @@ async fn every_column_survives(test: TestDb) {
         updated_at: Timestamp::from_micros(4_102_444_800_000_001),
         ..deal(21)
     });
-    deals.push(Deal { name: "null".to_owned(), items: vec![], total_price: units(0), ..deal(22) });
-    write(&test.db, &deals.iter().map(|deal| at(deal, 1, 7)).collect::<Vec<_>>()).await;
+    deals.push(Deal {
+        name: "null".to_owned(),
+        items: vec![],
+        total_price: units(0),
+        ..deal(22)
+    });
+    write(
+        &test.db,
+        &deals.iter().map(|deal| at(deal, 1, 7)).collect::<Vec<_>>(),
+    )
+    .await;
     for deal in deals {
         let found = deal_table::find(&test.db, Scope::Seller(deal.seller_id), deal.id)
             .await
             .expect("the table is there");
         assert_eq!(found.as_ref(), Some(&deal));
     }
-    let unknown = deal_table::find(&test.db, Scope::Seller(SELLER), DealId(Uuid::from_u128(99))).await;
+    let unknown =
+        deal_table::find(&test.db, Scope::Seller(SELLER), DealId(Uuid::from_u128(99))).await;
     assert_eq!(unknown.expect("the table is there"), None);
 }
 
 async fn a_later_state_replaces_an_earlier_one_and_an_earlier_one_is_ignored(test: TestDb) {
-    let first = Deal { discount: Some(Discount::Flat { amount: units(1) }), ..deal(1) };
+    let first = Deal {
+        discount: Some(Discount::Flat { amount: units(1) }),
+        ..deal(1)
+    };
     let second = Deal {
         name: "second".to_owned(),
         total_price: units(2),
@@ -82,33 +109,60 @@ async fn a_later_state_replaces_an_earlier_one_and_an_earlier_one_is_ignored(tes
         assert_eq!(found(&test.db, 1).await, second, "a state of {late}");
     }
     write(&test.db, &[at(&first, 3, 21)]).await;
-    assert_eq!(found(&test.db, 1).await, first, "a later state, whatever it is");
+    assert_eq!(
+        found(&test.db, 1).await,
+        first,
+        "a later state, whatever it is"
+    );
 }
 
 async fn many_deals_are_written_at_once(test: TestDb) {
     write(&test.db, &[]).await;
     let deals: Vec<Deal> = (1..=1_000).map(deal).collect();
-    write(&test.db, &deals.iter().map(|deal| at(deal, 1, 5)).collect::<Vec<_>>()).await;
+    write(
+        &test.db,
+        &deals.iter().map(|deal| at(deal, 1, 5)).collect::<Vec<_>>(),
+    )
+    .await;
     for number in [1, 500, 1_000] {
         assert_eq!(found(&test.db, number).await, deal(number));
     }
 }
 
 async fn revisions_are_those_of_the_deals_that_have_a_row(test: TestDb) {
-    write(&test.db, &[at(&deal(1), 7, 10), at(&deal(2), 9, 11), at(&deal(3), 1, 12)]).await;
+    write(
+        &test.db,
+        &[
+            at(&deal(1), 7, 10),
+            at(&deal(2), 9, 11),
+            at(&deal(3), 1, 12),
+        ],
+    )
+    .await;
     let ids = [1, 2, 4].map(|number| deal(number).id);
     let mut tx = test.db.begin().await.expect("the database is up");
-    let revisions = deal_table::revisions(&test.db, &mut tx, &ids).await.expect("the table is there");
+    let revisions = deal_table::revisions(&test.db, &mut tx, &ids)
+        .await
+        .expect("the table is there");
     assert_eq!(revisions, [(ids[0], 7), (ids[1], 9)].into());
-    assert!(deal_table::revisions(&test.db, &mut tx, &[]).await.expect("the table is there").is_empty());
+    assert!(
+        deal_table::revisions(&test.db, &mut tx, &[])
+            .await
+            .expect("the table is there")
+            .is_empty()
+    );
 }
 
 async fn what_is_not_committed_is_not_there(test: TestDb) {
     let mut tx = test.db.begin().await.expect("the database is up");
-    deal_table::upsert(&test.db, &mut tx, &[at(&deal(1), 1, 1)]).await.expect("it can be written");
+    deal_table::upsert(&test.db, &mut tx, &[at(&deal(1), 1, 1)])
+        .await
+        .expect("it can be written");
     drop(tx);
     assert_eq!(
-        deal_table::find(&test.db, Scope::Seller(SELLER), deal(1).id).await.expect("the table is there"),
+        deal_table::find(&test.db, Scope::Seller(SELLER), deal(1).id)
+            .await
+            .expect("the table is there"),
         None
     );
     write(&test.db, &[at(&deal(1), 1, 1)]).await;
@@ -116,12 +170,18 @@ async fn what_is_not_committed_is_not_there(test: TestDb) {
 }
 
 fn at(deal: &Deal, revision: u64, sequence: u64) -> Write<'_> {
-    Write { deal, revision, sequence }
+    Write {
+        deal,
+        revision,
+        sequence,
+    }
 }
 
 async fn write(db: &Db, rows: &[Write<'_>]) {
     let mut tx = db.begin().await.expect("the database is up");
-    deal_table::upsert(db, &mut tx, rows).await.expect("the deals can be written");
+    deal_table::upsert(db, &mut tx, rows)
+        .await
+        .expect("the deals can be written");
     db.commit(tx).await.expect("the deals can be committed");
 }
 
@@ -134,5 +194,9 @@ async fn found(db: &Db, number: u128) -> Deal {
 
 fn item(number: u32) -> Item {
     let id = ItemId(Uuid::from_u128(number.into()));
-    Item { id, name: format!("item {number} \u{1}\""), price: units(number.into()) }
+    Item {
+        id,
+        name: format!("item {number} \u{1}\""),
+        price: units(number.into()),
+    }
 }

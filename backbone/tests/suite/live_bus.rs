@@ -49,7 +49,13 @@ impl Market {
     fn local() -> Self {
         let metrics = Metrics::new();
         let publisher = LiveBus::local(LiveBus::CAPACITY, &metrics);
-        Self { listener: publisher.clone(), publisher, metrics, lifecycle: Lifecycle::new(), server: None }
+        Self {
+            listener: publisher.clone(),
+            publisher,
+            metrics,
+            lifecycle: Lifecycle::new(),
+            server: None,
+        }
     }
 
     async fn redis() -> Self {
@@ -57,7 +63,13 @@ impl Market {
         let (lifecycle, metrics) = (Lifecycle::new(), Metrics::new());
         let publisher = link(&server.url(), &lifecycle, &metrics);
         let listener = link(&server.url(), &lifecycle, &metrics);
-        Self { publisher, listener, metrics, lifecycle, server: Some(server) }
+        Self {
+            publisher,
+            listener,
+            metrics,
+            lifecycle,
+            server: Some(server),
+        }
     }
 
     async fn subscriber(&self) -> BusReceiver {
@@ -72,7 +84,9 @@ fn link(url: &str, lifecycle: &Lifecycle, metrics: &Metrics) -> LiveBus {
 }
 
 async fn next(receiver: &mut BusReceiver) -> BusEvent {
-    timeout(Duration::from_secs(20), receiver.next()).await.expect("an event within 20 s")
+    timeout(Duration::from_secs(20), receiver.next())
+        .await
+        .expect("an event within 20 s")
 }
 
 async fn expect(receiver: &mut BusReceiver, event: BusEvent) {
@@ -104,12 +118,24 @@ async fn a_receiver_is_told_that_it_is_subscribed(market: Market) {
 async fn each_publisher_s_messages_keep_their_order(market: Market) {
     let mut receiver = market.subscriber().await;
     let (evens, odds) = ((0..50).map(|n| n * 2), (0..50).map(|n| n * 2 + 1));
-    tokio::join!(publish(&market.publisher, evens.clone()), publish(&market.listener, odds.clone()));
+    tokio::join!(
+        publish(&market.publisher, evens.clone()),
+        publish(&market.listener, odds.clone())
+    );
     let (mut evens, mut odds) = (evens, odds);
     for _ in 0..100 {
-        let BusEvent::Message(message) = next(&mut receiver).await else { panic!("not a message") };
+        let BusEvent::Message(message) = next(&mut receiver).await else {
+            panic!("not a message")
+        };
         let number = str::from_utf8(&message).unwrap().parse::<usize>().unwrap();
-        assert_eq!(if number % 2 == 0 { evens.next() } else { odds.next() }, Some(number));
+        assert_eq!(
+            if number % 2 == 0 {
+                evens.next()
+            } else {
+                odds.next()
+            },
+            Some(number)
+        );
     }
 }
 
@@ -118,7 +144,10 @@ async fn a_message_may_be_any_bytes(market: Market) {
     let odd: [&[u8]; 3] = [b"", b"\r\n$-1\r\n\0\xff", &[7; 1 << 20]];
     for bytes in odd.map(Bytes::copy_from_slice) {
         market.publisher.publish(bytes.clone()).await.unwrap();
-        assert!(next(&mut receiver).await == BusEvent::Message(bytes), "other bytes came than went");
+        assert!(
+            next(&mut receiver).await == BusEvent::Message(bytes),
+            "other bytes came than went"
+        );
     }
 }
 
@@ -152,7 +181,12 @@ async fn a_slow_receiver_gets_a_gap_and_goes_on(market: Market) {
     publish(&market.publisher, [last]).await;
     expect_messages(&mut slow, [last]).await;
     expect_messages(&mut quick, [last]).await;
-    assert!(market.metrics.encode().contains("dealwire_live_bus_gaps_total 1\n"));
+    assert!(
+        market
+            .metrics
+            .encode()
+            .contains("dealwire_live_bus_gaps_total 1\n")
+    );
 }
 
 async fn publishing_to_nobody_is_fine(market: Market) {
@@ -169,15 +203,25 @@ async fn what_happens_is_measured(market: Market) {
     publish(&market.publisher, 0..3).await;
     expect_messages(&mut receiver, 0..3).await;
     let shown = market.metrics.encode();
-    for line in ["dealwire_live_bus_up 1", "published_total 3", "dealwire_live_bus_publish_seconds_count 3"] {
-        assert!(shown.lines().any(|given| given.ends_with(line)), "no {line} in:\n{shown}");
+    for line in [
+        "dealwire_live_bus_up 1",
+        "published_total 3",
+        "dealwire_live_bus_publish_seconds_count 3",
+    ] {
+        assert!(
+            shown.lines().any(|given| given.ends_with(line)),
+            "no {line} in:\n{shown}"
+        );
     }
 }
 
 #[tokio::test]
 async fn local_faults_drop_repeat_and_hold_messages() {
     let market = Market::local();
-    let (mut receiver, faults) = (market.subscriber().await, market.publisher.faults().unwrap());
+    let (mut receiver, faults) = (
+        market.subscriber().await,
+        market.publisher.faults().unwrap(),
+    );
     faults.drop_next(2);
     publish(&market.publisher, 0..3).await;
     expect_messages(&mut receiver, [2]).await;
@@ -200,11 +244,20 @@ async fn local_faults_drop_repeat_and_hold_messages() {
 #[tokio::test]
 async fn a_local_bus_can_be_cut_and_mended() {
     let market = Market::local();
-    let (mut receiver, faults) = (market.subscriber().await, market.publisher.faults().unwrap());
+    let (mut receiver, faults) = (
+        market.subscriber().await,
+        market.publisher.faults().unwrap(),
+    );
     faults.cut();
     assert!(!market.listener.is_up());
     let refusal = market.publisher.publish(numbered(0)).await;
-    assert!(matches!(refusal, Err(Error::Unavailable { what: "the live bus", .. })));
+    assert!(matches!(
+        refusal,
+        Err(Error::Unavailable {
+            what: "the live bus",
+            ..
+        })
+    ));
     faults.mend();
     publish(&market.publisher, [1]).await;
     expect(&mut receiver, BusEvent::Disconnected).await;

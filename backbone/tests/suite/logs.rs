@@ -38,7 +38,10 @@ impl TestLog {
     /// A new log in SQLite.
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        Self { log: sqlite(&folder).await, home: Home::Sqlite(folder) }
+        Self {
+            log: sqlite(&folder).await,
+            home: Home::Sqlite(folder),
+        }
     }
 
     /// A new log in JetStream.
@@ -46,7 +49,10 @@ impl TestLog {
         let nats = NatsServer::start().await;
         let log = jetstream(&nats.url());
         opened(&log).await;
-        Self { log, home: Home::JetStream(nats) }
+        Self {
+            log,
+            home: Home::JetStream(nats),
+        }
     }
 
     /// The same log as a process that starts later finds it.
@@ -64,18 +70,24 @@ impl TestLog {
     /// Writes a message past the log's rules, as only a fault could, at the place after its head. Only on SQLite;
     /// tails see it with the next append.
     pub(crate) async fn insert(&self, sequence: Sequence, (subject, message): &(String, Message)) {
-        let Home::Sqlite(folder) = &self.home else { panic!("a stream takes what it is sent") };
+        let Home::Sqlite(folder) = &self.home else {
+            panic!("a stream takes what it is sent")
+        };
         let options = SqliteConnectOptions::new().filename(folder.path().join("log.db"));
-        let mut file = SqliteConnection::connect_with(&options).await.expect("the log's file is there");
-        sqlx::query("INSERT INTO event (sequence, id, subject, headers, body) VALUES ($1, $2, $3, $4, $5)")
-            .bind(sequence as i64)
-            .bind(Uuid::from_u128(u128::MAX - u128::from(sequence)))
-            .bind(subject)
-            .bind(Json(&message.headers))
-            .bind(message.body.as_ref())
-            .execute(&mut file)
+        let mut file = SqliteConnection::connect_with(&options)
             .await
-            .expect("the place is free");
+            .expect("the log's file is there");
+        sqlx::query(
+            "INSERT INTO event (sequence, id, subject, headers, body) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(sequence as i64)
+        .bind(Uuid::from_u128(u128::MAX - u128::from(sequence)))
+        .bind(subject)
+        .bind(Json(&message.headers))
+        .bind(message.body.as_ref())
+        .execute(&mut file)
+        .await
+        .expect("the place is free");
     }
 
     /// The same log as another process beside this one sees it. On SQLite there is no such process.
@@ -94,9 +106,15 @@ impl TestLog {
 /// The log in a folder, opened as a process does. Its writer ends with the test.
 pub(crate) async fn sqlite(folder: &TempDir) -> EventLog {
     let file = folder.path().join("log.db");
-    EventLog::sqlite(&file, MARKET, Clock::system(), &Lifecycle::new(), &Metrics::new())
-        .await
-        .expect("the log can be opened")
+    EventLog::sqlite(
+        &file,
+        MARKET,
+        Clock::system(),
+        &Lifecycle::new(),
+        &Metrics::new(),
+    )
+    .await
+    .expect("the log can be opened")
 }
 
 /// The log on a server, not yet connected.
@@ -121,7 +139,11 @@ pub(crate) async fn store(log: &EventLog, event: &Event, expected: Sequence) -> 
 pub(crate) async fn read(tail: &mut Tail, count: usize) -> Vec<Record> {
     let mut records = Vec::new();
     while records.len() < count {
-        records.extend(tail.batch(count - records.len()).await.expect("the tail goes on"));
+        records.extend(
+            tail.batch(count - records.len())
+                .await
+                .expect("the tail goes on"),
+        );
     }
     records
 }
@@ -138,7 +160,10 @@ pub(crate) fn sequences(records: &[Record]) -> Vec<Sequence> {
 
 /// The event of a record that must be readable.
 pub(crate) fn event_of(record: &Record) -> &Event {
-    record.event.as_ref().unwrap_or_else(|why| panic!("event {}: {why}", record.sequence))
+    record
+        .event
+        .as_ref()
+        .unwrap_or_else(|why| panic!("event {}: {why}", record.sequence))
 }
 
 /// Makes a test of each story on each backend. A story is a function over [`TestLog`] in the same file.

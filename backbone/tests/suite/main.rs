@@ -1,5 +1,8 @@
 //! Backbone's tests at its public edge, in one binary.
-#![expect(clippy::unwrap_used, reason = "clippy spares tests, and their helpers are tests as well")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy spares tests, and their helpers are tests as well"
+)]
 
 mod accounts;
 mod contract;

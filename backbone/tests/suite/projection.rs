@@ -33,14 +33,21 @@ async fn every_event_is_applied_in_order_and_a_restart_goes_on_from_the_place(te
         }
         assert_eq!(caught_up(&log.log, &db).await, all);
         assert_eq!(worker.complaint(), "");
-        assert!(is_chain(&worker.commits.all()), "{:?}", worker.commits.all());
+        assert!(
+            is_chain(&worker.commits.all()),
+            "{:?}",
+            worker.commits.all()
+        );
         worker.stop().await;
         // While nobody works.
         all.push((store(&log.log, &event(1_000 + round, 1), 0).await, 1));
     }
     let last = all.pop().expect("it was stored");
     let place = place(&db).await;
-    assert_eq!((place.position, place.event_id), (last.0 - 1, Some(event(300, 1).id)));
+    assert_eq!(
+        (place.position, place.event_id),
+        (last.0 - 1, Some(event(300, 1).id))
+    );
     assert_eq!(place.epoch, log.log.epoch().await.expect("the log is up"));
 }
 
@@ -50,7 +57,10 @@ async fn of_two_workers_at_one_place_the_second_writes_nothing(test: TestDb) {
     let (first, second) = (worker(&log.log, &db), worker(&log.log, &test.beside()));
     let (place_of_first, mut tail_of_first) = first.open().await.expect("all is up");
     let (place_of_second, mut tail_of_second) = second.open().await.expect("all is up");
-    let moved = first.run_once(place_of_first, &mut tail_of_first).await.expect("it is the first");
+    let moved = first
+        .run_once(place_of_first, &mut tail_of_first)
+        .await
+        .expect("it is the first");
     assert_eq!(moved.position, 2);
 
     let late = second.run_once(place_of_second, &mut tail_of_second).await;
@@ -78,9 +88,13 @@ async fn two_workers_apply_each_event_once_and_the_loser_takes_over(test: TestDb
     commits.sort_unstable();
     assert!(is_chain(&commits), "{commits:?}");
 
-    let active =
-        workers.iter().position(|worker| worker.commits.all().contains(commits.last().expect("some")));
-    workers.remove(active.expect("one of them committed last")).stop().await;
+    let active = workers
+        .iter()
+        .position(|worker| worker.commits.all().contains(commits.last().expect("some")));
+    workers
+        .remove(active.expect("one of them committed last"))
+        .stop()
+        .await;
     store(&log.log, &event(9_999, 1), 0).await;
     assert_eq!(caught_up(&log.log, &db).await.len(), 402);
     for worker in workers {
@@ -91,8 +105,16 @@ async fn two_workers_apply_each_event_once_and_the_loser_takes_over(test: TestDb
 
 /// The commits of all workers, once they have noted the one that came to `last`.
 async fn all_commits(workers: &[Running], last: u64) -> Vec<(u64, u64)> {
-    let commits = || workers.iter().flat_map(|worker| worker.commits.all()).collect::<Vec<_>>();
-    wait_until(SOON, "the last commit is noted", async || commits().iter().any(|(_, to)| *to == last)).await;
+    let commits = || {
+        workers
+            .iter()
+            .flat_map(|worker| worker.commits.all())
+            .collect::<Vec<_>>()
+    };
+    wait_until(SOON, "the last commit is noted", async || {
+        commits().iter().any(|(_, to)| *to == last)
+    })
+    .await;
     commits()
 }
 

@@ -19,17 +19,31 @@ const SILENCE: Duration = Duration::from_millis(100);
 async fn nats_keeps_its_streams_through_a_kill() {
     let nats = NatsServer::start().await;
     let stream = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
-    let config =
-        jetstream::stream::Config { name: "T".into(), subjects: vec!["t".into()], ..Default::default() };
+    let config = jetstream::stream::Config {
+        name: "T".into(),
+        subjects: vec!["t".into()],
+        ..Default::default()
+    };
     stream.create_stream(config).await.unwrap();
-    stream.publish("t", "kept".into()).await.unwrap().await.unwrap();
+    stream
+        .publish("t", "kept".into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
 
     nats.kill();
     assert!(async_nats::connect(nats.url()).await.is_err());
     nats.restart().await;
 
     let again = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
-    let kept = again.get_stream("T").await.unwrap().get_raw_message(1).await.unwrap();
+    let kept = again
+        .get_stream("T")
+        .await
+        .unwrap()
+        .get_raw_message(1)
+        .await
+        .unwrap();
     assert_eq!(&kept.payload[..], b"kept");
 }
 
@@ -38,10 +52,17 @@ async fn a_paused_redis_is_silent_and_a_restarted_one_is_empty() {
     let redis = RedisServer::start_with(&["--maxclients", "77"]).await;
     let client = redis::Client::open(redis.url()).unwrap();
     let mut session = client.get_multiplexed_async_connection().await.unwrap();
-    let (_, limit): (String, String) =
-        redis::cmd("CONFIG").arg(&["GET", "maxclients"]).query_async(&mut session).await.unwrap();
+    let (_, limit): (String, String) = redis::cmd("CONFIG")
+        .arg(&["GET", "maxclients"])
+        .query_async(&mut session)
+        .await
+        .unwrap();
     assert_eq!(limit, "77");
-    redis::cmd("SET").arg(&["k", "v"]).exec_async(&mut session).await.unwrap();
+    redis::cmd("SET")
+        .arg(&["k", "v"])
+        .exec_async(&mut session)
+        .await
+        .unwrap();
 
     redis.pause();
     let mut command = redis::cmd("GET");
@@ -52,7 +73,11 @@ async fn a_paused_redis_is_silent_and_a_restarted_one_is_empty() {
 
     redis.restart().await;
     let mut session = client.get_multiplexed_async_connection().await.unwrap();
-    let gone: Option<String> = redis::cmd("GET").arg("k").query_async(&mut session).await.unwrap();
+    let gone: Option<String> = redis::cmd("GET")
+        .arg("k")
+        .query_async(&mut session)
+        .await
+        .unwrap();
     assert_eq!(gone, None);
 }
 
@@ -61,7 +86,10 @@ async fn postgres_comes_back_after_a_kill_under_load() {
     let postgres = PostgresServer::durable().await;
     let url = postgres.create_database("kept").await;
     let mut session = PgConnection::connect(&url).await.unwrap();
-    sqlx::query("CREATE TABLE t AS SELECT 1 AS n").execute(&mut session).await.unwrap();
+    sqlx::query("CREATE TABLE t AS SELECT 1 AS n")
+        .execute(&mut session)
+        .await
+        .unwrap();
     let mut busy = JoinSet::new();
     for _ in 0..4 {
         let mut session = PgConnection::connect(&url).await.unwrap();
@@ -72,10 +100,12 @@ async fn postgres_comes_back_after_a_kill_under_load() {
                 .await
         });
     }
-    let running =
-        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%generate_series(1,%'";
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%generate_series(1,%'";
     wait_until(SOON, "four queries run", async || {
-        let count: i64 = sqlx::query_scalar(running).fetch_one(&mut session).await.unwrap();
+        let count: i64 = sqlx::query_scalar(running)
+            .fetch_one(&mut session)
+            .await
+            .unwrap();
         count == 5 // with this one
     })
     .await;
@@ -87,7 +117,10 @@ async fn postgres_comes_back_after_a_kill_under_load() {
     postgres.restart().await;
 
     let mut session = PgConnection::connect(&url).await.unwrap();
-    let kept: i32 = sqlx::query_scalar("SELECT n FROM t").fetch_one(&mut session).await.unwrap();
+    let kept: i32 = sqlx::query_scalar("SELECT n FROM t")
+        .fetch_one(&mut session)
+        .await
+        .unwrap();
     assert_eq!(kept, 1);
     postgres.pause();
     let query = sqlx::query("SELECT 1").execute(&mut session);
@@ -106,13 +139,22 @@ async fn markets_share_servers_and_nothing_else() {
     for market in [&one, &two] {
         for url in [&market.seller_database_url, &market.buyer_database_url] {
             let mut session = PgConnection::connect(url).await.unwrap();
-            sqlx::query("CREATE TABLE only_here (n int)").execute(&mut session).await.unwrap();
+            sqlx::query("CREATE TABLE only_here (n int)")
+                .execute(&mut session)
+                .await
+                .unwrap();
         }
     }
     // With a session still open.
-    let _session = PgConnection::connect(&one.buyer_database_url).await.unwrap();
+    let _session = PgConnection::connect(&one.buyer_database_url)
+        .await
+        .unwrap();
     services.drop_market(&one).await;
-    assert!(PgConnection::connect(&one.buyer_database_url).await.is_err());
+    assert!(
+        PgConnection::connect(&one.buyer_database_url)
+            .await
+            .is_err()
+    );
     services.drop_market(&two).await;
 }
 
@@ -144,15 +186,23 @@ async fn a_proxy_cuts_after_exactly_the_bytes_it_was_given() {
     assert_eq!(ask(&mut stream, b"abc").await.unwrap(), b"abc");
     stream.write_all(b"def").await.unwrap();
     assert_eq!(rest(&mut stream).await, b"d");
-    assert_eq!((proxy.forwarded(Direction::ToServer), proxy.forwarded(Direction::ToClient)), (6, 4));
+    assert_eq!(
+        (
+            proxy.forwarded(Direction::ToServer),
+            proxy.forwarded(Direction::ToClient)
+        ),
+        (6, 4)
+    );
 
     let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
     proxy.cut_after(Direction::ToServer, 2);
     stream.write_all(b"xyz").await.unwrap();
     rest(&mut stream).await;
     assert_eq!(proxy.forwarded(Direction::ToServer), 8);
-    wait_until(SOON, "new connections are refused", async || TcpStream::connect(proxy.addr()).await.is_err())
-        .await;
+    wait_until(SOON, "new connections are refused", async || {
+        TcpStream::connect(proxy.addr()).await.is_err()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -164,7 +214,11 @@ async fn a_proxy_holds_back_or_swallows_what_it_is_told_to() {
     proxy.half_open();
     let mut second = TcpStream::connect(proxy.addr()).await.unwrap();
     for stream in [&mut stream, &mut second] {
-        assert!(tokio::time::timeout(SILENCE, ask(stream, b"late")).await.is_err());
+        assert!(
+            tokio::time::timeout(SILENCE, ask(stream, b"late"))
+                .await
+                .is_err()
+        );
     }
     proxy.restore().await;
     for stream in [&mut stream, &mut second] {
@@ -175,7 +229,11 @@ async fn a_proxy_holds_back_or_swallows_what_it_is_told_to() {
 
     proxy.swallow_replies();
     let arrived = proxy.forwarded(Direction::ToServer) + 4;
-    assert!(tokio::time::timeout(SILENCE, ask(&mut stream, b"lost")).await.is_err());
+    assert!(
+        tokio::time::timeout(SILENCE, ask(&mut stream, b"lost"))
+            .await
+            .is_err()
+    );
     assert_eq!(proxy.forwarded(Direction::ToServer), arrived);
     proxy.restore().await;
     assert_eq!(rest(&mut stream).await, b"");

@@ -39,38 +39,65 @@ async fn a_creation_and_its_updates_are_answered_with_their_state_and_place(test
     let first = write(&writes, &mutation(1)).await.expect("it is created");
     assert_eq!(first.position, Position::end_of(epoch, 2));
     for revision in 2..=20 {
-        let written = write(&writes, &mutation(revision)).await.expect("it is updated");
-        assert_eq!(written.position, Position::end_of(epoch, revision as u64 + 1));
+        let written = write(&writes, &mutation(revision))
+            .await
+            .expect("it is updated");
+        assert_eq!(
+            written.position,
+            Position::end_of(epoch, revision as u64 + 1)
+        );
         assert_eq!(deal_of(&written.fact).revision, revision as u64);
         assert_eq!(deal_of(&written.fact).deal.name, format!("by {revision}"));
-        let last = test.log.last(&subject(1)).await.expect("the log is up").expect("it was written");
+        let last = test
+            .log
+            .last(&subject(1))
+            .await
+            .expect("the log is up")
+            .expect("it was written");
         assert_eq!(event_of(&last).fact, written.fact);
         assert_eq!(event_of(&last).id, mutation(revision).event_id);
     }
 }
 
-async fn a_repeat_with_the_same_key_answers_the_state_as_it_stands_and_appends_nothing(test: TestLog) {
+async fn a_repeat_with_the_same_key_answers_the_state_as_it_stands_and_appends_nothing(
+    test: TestLog,
+) {
     let writes = path(&test.log);
     for number in 1..=3 {
-        write(&writes, &mutation(number)).await.expect("it is written");
+        write(&writes, &mutation(number))
+            .await
+            .expect("it is written");
     }
     for others in [0, 10] {
         for other in 0..others {
-            write(&writes, &mutation(100 + other)).await.expect("it is written");
+            write(&writes, &mutation(100 + other))
+                .await
+                .expect("it is written");
         }
         let head = test.log.head().await.expect("the log is up");
         let repeat = write(&writes, &mutation(3)).await.expect("it is known");
         assert_eq!(repeat.position.sequence, head, "after {others} others");
-        let last = test.log.last(&subject(1)).await.expect("the log is up").expect("it was written");
+        let last = test
+            .log
+            .last(&subject(1))
+            .await
+            .expect("the log is up")
+            .expect("it was written");
         assert_eq!(event_of(&last).fact, repeat.fact);
-        assert_eq!(test.log.head().await.expect("the log is up"), head, "nothing was appended");
+        assert_eq!(
+            test.log.head().await.expect("the log is up"),
+            head,
+            "nothing was appended"
+        );
     }
 }
 
 async fn a_repeated_creation_is_known_after_forty_others(test: TestLog) {
     let writes = path(&test.log);
     for number in 1..=41 {
-        write(&writes, &mutation(number)).await.expect("it is written");
+        write(&writes, &mutation(number))
+            .await
+            .expect("it is written");
     }
     let repeat = write(&writes, &mutation(1)).await.expect("it is known");
     assert_eq!(deal_of(&repeat.fact).revision, 41);
@@ -80,24 +107,46 @@ async fn a_repeated_creation_is_known_after_forty_others(test: TestLog) {
 async fn a_key_with_another_request_is_refused(test: TestLog) {
     let writes = path(&test.log);
     for number in 1..=3 {
-        write(&writes, &mutation(number)).await.expect("it is written");
+        write(&writes, &mutation(number))
+            .await
+            .expect("it is written");
     }
-    let other_request = Mutation { request: Fingerprint::of(b"something else"), ..mutation(2) };
-    assert!(matches!(write(&writes, &other_request).await, Err(WriteError::KeyReused)));
-    let other_creation = Mutation { request: Fingerprint::of(b"something else"), ..mutation(1) };
+    let other_request = Mutation {
+        request: Fingerprint::of(b"something else"),
+        ..mutation(2)
+    };
+    assert!(matches!(
+        write(&writes, &other_request).await,
+        Err(WriteError::KeyReused)
+    ));
+    let other_creation = Mutation {
+        request: Fingerprint::of(b"something else"),
+        ..mutation(1)
+    };
     // Still known by the log when the deal remembers it no more: as the creation, or by its id.
     for number in 4..=40 {
-        write(&writes, &mutation(number)).await.expect("it is written");
+        write(&writes, &mutation(number))
+            .await
+            .expect("it is written");
     }
-    assert!(matches!(write(&writes, &other_creation).await, Err(WriteError::KeyReused)));
-    assert!(matches!(write(&writes, &other_request).await, Err(WriteError::KeyReused)));
+    assert!(matches!(
+        write(&writes, &other_creation).await,
+        Err(WriteError::KeyReused)
+    ));
+    assert!(matches!(
+        write(&writes, &other_request).await,
+        Err(WriteError::KeyReused)
+    ));
     assert_eq!(test.log.head().await.expect("the log is up"), 41);
 }
 
 async fn an_id_of_another_deal_is_no_answer(test: TestLog) {
     let writes = path(&test.log);
     write(&writes, &mutation(1)).await.expect("it is created");
-    let stray = Mutation { subject: subject(2), ..mutation(1) };
+    let stray = Mutation {
+        subject: subject(2),
+        ..mutation(1)
+    };
     let answer = write(&writes, &stray).await;
     assert!(matches!(answer, Err(WriteError::Broken(_))), "{answer:?}");
     assert_eq!(test.log.head().await.expect("the log is up"), 2);
@@ -106,16 +155,33 @@ async fn an_id_of_another_deal_is_no_answer(test: TestLog) {
 async fn what_the_rules_reject_or_leave_unchanged_is_not_appended(test: TestLog) {
     let writes = path(&test.log);
     let rejected = writes.write(&mutation(1), |_, _| Err("not today")).await;
-    assert!(matches!(rejected, Err(WriteError::Rejected("not today"))), "{rejected:?}");
-    let nothing = writes.write(&mutation(1), |_, _| Ok::<_, Infallible>(Decision::Unchanged)).await;
+    assert!(
+        matches!(rejected, Err(WriteError::Rejected("not today"))),
+        "{rejected:?}"
+    );
+    let nothing = writes
+        .write(&mutation(1), |_, _| {
+            Ok::<_, Infallible>(Decision::Unchanged)
+        })
+        .await;
     assert!(matches!(nothing, Err(WriteError::Broken(_))), "{nothing:?}");
 
     let first = write(&writes, &mutation(1)).await.expect("it is created");
     let rejected = writes.write(&mutation(2), |_, _| Err("not today")).await;
-    assert!(matches!(rejected, Err(WriteError::Rejected("not today"))), "{rejected:?}");
-    let unchanged = writes.write(&mutation(3), |_, _| Ok::<_, Infallible>(Decision::Unchanged)).await;
+    assert!(
+        matches!(rejected, Err(WriteError::Rejected("not today"))),
+        "{rejected:?}"
+    );
+    let unchanged = writes
+        .write(&mutation(3), |_, _| {
+            Ok::<_, Infallible>(Decision::Unchanged)
+        })
+        .await;
     let unchanged = unchanged.expect("that is an answer");
-    assert_eq!((unchanged.fact, unchanged.position), (first.fact, first.position));
+    assert_eq!(
+        (unchanged.fact, unchanged.position),
+        (first.fact, first.position)
+    );
     assert_eq!(test.log.head().await.expect("the log is up"), 2);
 }
 
@@ -124,17 +190,27 @@ async fn two_hundred_writers_of_one_deal_are_each_applied_once(test: TestLog) {
     let mut writers = JoinSet::new();
     for number in 1..=200 {
         let writes = writes.clone();
-        writers.spawn(async move { write(&writes, &mutation(number)).await.expect("it is written") });
+        writers.spawn(async move {
+            write(&writes, &mutation(number))
+                .await
+                .expect("it is written")
+        });
     }
-    let revisions: HashSet<_> =
-        writers.join_all().await.iter().map(|written| deal_of(&written.fact).revision).collect();
+    let revisions: HashSet<_> = writers
+        .join_all()
+        .await
+        .iter()
+        .map(|written| deal_of(&written.fact).revision)
+        .collect();
     assert_eq!(revisions, (1..=200).collect());
     assert_applied_once(&test.log, (1..=200).collect()).await;
 }
 
 async fn two_processes_that_fight_over_one_deal_apply_nothing_twice(test: TestLog) {
     let processes = [path(&test.log), path(&test.beside().await)];
-    write(&processes[0], &mutation(1)).await.expect("it is created");
+    write(&processes[0], &mutation(1))
+        .await
+        .expect("it is created");
     let mut writers = JoinSet::new();
     for number in 2..=101 {
         let writes = processes[number as usize % 2].clone();
@@ -148,19 +224,26 @@ async fn two_processes_that_fight_over_one_deal_apply_nothing_twice(test: TestLo
             Err(other) => panic!("mutation {number}: {other:?}"),
         }
     }
-    assert!(applied.len() > 50, "{} of 100 came through", applied.len() - 1);
+    assert!(
+        applied.len() > 50,
+        "{} of 100 came through",
+        applied.len() - 1
+    );
     assert_applied_once(&test.log, applied).await;
 }
 
 async fn what_is_remembered_is_never_the_reason_of_a_no(test: TestLog) {
     let (ours, theirs) = (path(&test.log), path(&test.beside().await));
     for number in 1..=2 {
-        write(&ours, &mutation(number)).await.expect("it is written");
+        write(&ours, &mutation(number))
+            .await
+            .expect("it is written");
     }
     write(&theirs, &mutation(3)).await.expect("it is written");
     let seen = std::cell::RefCell::new(Vec::new());
     let look = |last: Option<&Fact>| {
-        seen.borrow_mut().push(deal_of(last.expect("there is a deal")).deal.name.clone())
+        seen.borrow_mut()
+            .push(deal_of(last.expect("there is a deal")).deal.name.clone())
     };
     let rejected = ours
         .write(&mutation(4), |last, _| {
@@ -168,22 +251,42 @@ async fn what_is_remembered_is_never_the_reason_of_a_no(test: TestLog) {
             Err("not today")
         })
         .await;
-    assert!(matches!(rejected, Err(WriteError::Rejected("not today"))), "{rejected:?}");
-    assert_eq!(seen.take(), ["by 2", "by 3"], "what was remembered, then what the log holds");
+    assert!(
+        matches!(rejected, Err(WriteError::Rejected("not today"))),
+        "{rejected:?}"
+    );
+    assert_eq!(
+        seen.take(),
+        ["by 2", "by 3"],
+        "what was remembered, then what the log holds"
+    );
     let unchanged = ours
         .write(&mutation(4), |last, _| {
             look(last);
             Ok::<_, Infallible>(Decision::Unchanged)
         })
         .await;
-    assert_eq!(deal_of(&unchanged.expect("that is an answer").fact).deal.name, "by 3");
+    assert_eq!(
+        deal_of(&unchanged.expect("that is an answer").fact)
+            .deal
+            .name,
+        "by 3"
+    );
 
     let repeat = write(&ours, &mutation(2)).await.expect("it is known");
-    assert_eq!(deal_of(&repeat.fact).deal.name, "by 3", "a repeat tells the deal as it stands");
-    let begun_again = write(&path(&test.log), &mutation(1)).await.expect("it is known");
+    assert_eq!(
+        deal_of(&repeat.fact).deal.name,
+        "by 3",
+        "a repeat tells the deal as it stands"
+    );
+    let begun_again = write(&path(&test.log), &mutation(1))
+        .await
+        .expect("it is known");
     assert_eq!(deal_of(&begun_again.fact).deal.name, "by 3");
     write(&theirs, &mutation(5)).await.expect("it is written");
-    let appended = write(&ours, &mutation(6)).await.expect("the log says what was remembered is old");
+    let appended = write(&ours, &mutation(6))
+        .await
+        .expect("the log says what was remembered is old");
     assert_eq!(deal_of(&appended.fact).revision, 5);
     assert_applied_once(&test.log, [1, 2, 3, 5, 6].into()).await;
 }
@@ -194,14 +297,22 @@ async fn a_full_lane_refuses_and_other_deals_do_not_notice(test: TestLog) {
         let writes = &writes;
         async move { write(writes, &mutation(number)).await }
     });
-    let of_another_deal = Mutation { subject: subject(2), ..mutation(999) };
+    let of_another_deal = Mutation {
+        subject: subject(2),
+        ..mutation(999)
+    };
     let (crowd, other) = tokio::join!(join_all(crowd), write(&writes, &of_another_deal));
     other.expect("its lane is empty");
-    let refused = crowd.iter().filter(|written| matches!(written, Err(WriteError::LaneFull))).count();
+    let refused = crowd
+        .iter()
+        .filter(|written| matches!(written, Err(WriteError::LaneFull)))
+        .count();
     let written = crowd.iter().filter(|written| written.is_ok()).count();
     assert_eq!((written, refused), (256, 44));
     assert_eq!(test.log.head().await.expect("the log is up"), 2 + 256);
-    write(&writes, &mutation(300)).await.expect("there is room again");
+    write(&writes, &mutation(300))
+        .await
+        .expect("there is room again");
 }
 
 /// The deal's events are these mutations', each once, in an unbroken chain of revisions.
@@ -213,7 +324,13 @@ async fn assert_applied_once(log: &EventLog, mutations: HashSet<u128>) {
     assert_eq!(revisions, (1..=events.len() as u64).collect::<Vec<_>>());
     assert_eq!(events.len(), mutations.len(), "none twice");
     let found: HashSet<_> = events.iter().map(|event| event.id).collect();
-    assert_eq!(found, mutations.into_iter().map(|number| mutation(number).event_id).collect());
+    assert_eq!(
+        found,
+        mutations
+            .into_iter()
+            .map(|number| mutation(number).event_id)
+            .collect()
+    );
 }
 
 fn path(log: &EventLog) -> WritePath {
@@ -234,11 +351,17 @@ fn mutation(number: u128) -> Mutation {
 
 /// Writes a mutation by the rules of [`rename`].
 async fn write(writes: &WritePath, mutation: &Mutation) -> Result<Written, WriteError<Infallible>> {
-    writes.write(mutation, |last, now| rename(mutation, last, now)).await
+    writes
+        .write(mutation, |last, now| rename(mutation, last, now))
+        .await
 }
 
 /// Creates the deal if there is none, else names it after the mutation.
-fn rename(mutation: &Mutation, last: Option<&Fact>, _now: Timestamp) -> Result<Decision, Infallible> {
+fn rename(
+    mutation: &Mutation,
+    last: Option<&Fact>,
+    _now: Timestamp,
+) -> Result<Decision, Infallible> {
     let name = format!("by {}", mutation.event_id.0.as_u128());
     let fact = match (last.map(deal_of), mutation.subject) {
         (Some(last), _) => renamed(last, &name, mutation.applied(last.deal.version + 1)),

@@ -34,12 +34,18 @@ pub struct Retention {
 impl Retention {
     /// In partitions: few even at thousands of changes a second, and each small enough to be looked after.
     pub fn in_partitions(keep: Duration) -> Self {
-        Self { keep, block: 1 << 20 }
+        Self {
+            keep,
+            block: 1 << 20,
+        }
     }
 
     /// In rows of one table.
     pub fn in_rows(keep: Duration) -> Self {
-        Self { keep, block: 1 << 12 }
+        Self {
+            keep,
+            block: 1 << 12,
+        }
     }
 }
 
@@ -72,7 +78,10 @@ const DELETE_ROWS: &str = "
 
 /// Looks again and again until told to stop.
 pub async fn run(buyers: BuyerSide, metrics: Metrics, stop: CancellationToken) {
-    let horizon = metrics.gauge("feed_horizon", "Log sequence up to which changes are no longer kept");
+    let horizon = metrics.gauge(
+        "feed_horizon",
+        "Log sequence up to which changes are no longer kept",
+    );
     loop {
         match buyers.forget_old_changes().await {
             Ok(reached) => {
@@ -89,7 +98,11 @@ pub async fn run(buyers: BuyerSide, metrics: Metrics, stop: CancellationToken) {
 }
 
 /// Drops every block whose newest change is older than a time. Returns the horizon.
-pub(crate) async fn run_once(db: &Db, block: u64, older_than: Timestamp) -> Result<Sequence, Error> {
+pub(crate) async fn run_once(
+    db: &Db,
+    block: u64,
+    older_than: Timestamp,
+) -> Result<Sequence, Error> {
     match db.read() {
         Pool::Postgres(pool) => partitions(db, pool, older_than).await?,
         Pool::Sqlite(_) => rows(db, block, older_than).await?,
@@ -104,15 +117,24 @@ async fn partitions(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<(),
     for (first, last) in blocks.map_err(|error| db.error(error))? {
         let horizon: Result<i64, _> = sqlx::query_scalar(HORIZON).fetch_one(pool).await;
         if horizon.map_err(|error| db.error(error))? < last {
-            let newest: Result<Option<Timestamp>, _> =
-                sqlx::query_scalar(NEWEST).bind(first).bind(last).fetch_optional(pool).await;
+            let newest: Result<Option<Timestamp>, _> = sqlx::query_scalar(NEWEST)
+                .bind(first)
+                .bind(last)
+                .fetch_optional(pool)
+                .await;
             let newest = newest.map_err(|error| db.error(error))?;
             if newest.is_none_or(|newest| newest >= older_than) {
                 return Ok(());
             }
-            sqlx::query(MOVE_HORIZON).bind(last).execute(pool).await.map_err(|error| db.error(error))?;
+            sqlx::query(MOVE_HORIZON)
+                .bind(last)
+                .execute(pool)
+                .await
+                .map_err(|error| db.error(error))?;
         }
-        drop_partition(pool, first).await.map_err(|error| db.error(error))?;
+        drop_partition(pool, first)
+            .await
+            .map_err(|error| db.error(error))?;
     }
     Ok(())
 }
@@ -121,7 +143,10 @@ async fn partitions(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<(),
 /// whoever reads the feed, and nobody waits for it (PostgreSQL, ALTER TABLE, DETACH PARTITION).
 async fn drop_partition(pool: &PgPool, first: i64) -> Result<(), sqlx::Error> {
     let name = format!("feed_{first}");
-    let pending: Option<bool> = sqlx::query_scalar(ATTACHED).bind(&name).fetch_optional(pool).await?;
+    let pending: Option<bool> = sqlx::query_scalar(ATTACHED)
+        .bind(&name)
+        .fetch_optional(pool)
+        .await?;
     if let Some(pending) = pending {
         let how = if pending { "FINALIZE" } else { "CONCURRENTLY" };
         let detach = format!("ALTER TABLE feed DETACH PARTITION {name} {how}");
@@ -137,10 +162,16 @@ async fn drop_partition(pool: &PgPool, first: i64) -> Result<(), sqlx::Error> {
 async fn rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), Error> {
     loop {
         let mut tx = db.begin().await?;
-        let Tx::Sqlite(connection) = &mut tx else { return Ok(()) };
-        let last: Result<Option<(i64, Timestamp)>, _> =
-            sqlx::query_as(OLDEST_ROWS).bind(block as i64 - 1).fetch_optional(&mut **connection).await;
-        let last = last.map_err(|error| db.error(error))?.filter(|(_, at)| *at < older_than);
+        let Tx::Sqlite(connection) = &mut tx else {
+            return Ok(());
+        };
+        let last: Result<Option<(i64, Timestamp)>, _> = sqlx::query_as(OLDEST_ROWS)
+            .bind(block as i64 - 1)
+            .fetch_optional(&mut **connection)
+            .await;
+        let last = last
+            .map_err(|error| db.error(error))?
+            .filter(|(_, at)| *at < older_than);
         if let Some((sequence, _)) = last {
             sqlx::query(MOVE_HORIZON)
                 .bind(sequence)
@@ -148,7 +179,10 @@ async fn rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), Error> {
                 .await
                 .map_err(|error| db.error(error))?;
         }
-        let gone = sqlx::query(DELETE_ROWS).bind(ROWS).execute(&mut **connection).await;
+        let gone = sqlx::query(DELETE_ROWS)
+            .bind(ROWS)
+            .execute(&mut **connection)
+            .await;
         let gone = gone.map_err(|error| db.error(error))?.rows_affected();
         db.commit(tx).await?;
         if last.is_none() && gone == 0 {

@@ -79,14 +79,36 @@ pub struct FeedRow {
 
 impl FeedRow {
     /// A change of this place, seller and time.
-    pub(crate) fn new(sequence: Sequence, seller_id: SellerId, at: Timestamp, body: &ChangeBody) -> Self {
+    pub(crate) fn new(
+        sequence: Sequence,
+        seller_id: SellerId,
+        at: Timestamp,
+        body: &ChangeBody,
+    ) -> Self {
         let body = serde_json::value::to_raw_value(body).expect("a change has string keys");
-        Self { sequence, index: 0, seller_id, body, at }
+        Self {
+            sequence,
+            index: 0,
+            seller_id,
+            body,
+            at,
+        }
     }
 
     pub(crate) fn outgoing(&self) -> OutgoingChange<'_> {
-        let Self { sequence, index, seller_id, body, .. } = self;
-        OutgoingChange { sequence: *sequence, index: *index, seller_id: *seller_id, body }
+        let Self {
+            sequence,
+            index,
+            seller_id,
+            body,
+            ..
+        } = self;
+        OutgoingChange {
+            sequence: *sequence,
+            index: *index,
+            seller_id: *seller_id,
+            body,
+        }
     }
 }
 
@@ -147,8 +169,15 @@ pub(crate) async fn write(db: &Db, tx: &mut Tx, rows: &[FeedRow]) -> Result<(), 
 ///
 /// Only the holder of the projection's row comes here, so no two make the same. A table that is made apart and then
 /// attached leaves readers alone, other than one that is made as a partition.
-pub(crate) async fn extend(db: &Db, tx: &mut Tx, up_to: Sequence, block: u64) -> Result<Sequence, Error> {
-    let Tx::Postgres(tx) = tx else { return Ok(Sequence::MAX) };
+pub(crate) async fn extend(
+    db: &Db,
+    tx: &mut Tx,
+    up_to: Sequence,
+    block: u64,
+) -> Result<Sequence, Error> {
+    let Tx::Postgres(tx) = tx else {
+        return Ok(Sequence::MAX);
+    };
     let made: Result<i64, _> = sqlx::query_scalar(MADE).fetch_one(&mut **tx).await;
     let mut made = made.map_err(|error| db.error(error))? as Sequence;
     while made < up_to {
@@ -158,7 +187,10 @@ pub(crate) async fn extend(db: &Db, tx: &mut Tx, up_to: Sequence, block: u64) ->
              ALTER TABLE feed ATTACH PARTITION feed_{first} FOR VALUES FROM ({first}) TO ({});",
             last + 1
         );
-        sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut **tx).await.map_err(|error| db.error(error))?;
+        sqlx::raw_sql(AssertSqlSafe(make))
+            .execute(&mut **tx)
+            .await
+            .map_err(|error| db.error(error))?;
         sqlx::query(MAKE)
             .bind(first as i64)
             .bind(last as i64)
@@ -183,7 +215,11 @@ pub(crate) async fn after(db: &Db, range: FeedRange) -> Result<FeedPage, Error> 
 }
 
 /// The changes of a range that are these sellers'.
-pub(crate) async fn of_sellers(db: &Db, range: FeedRange, sellers: &[SellerId]) -> Result<FeedPage, Error> {
+pub(crate) async fn of_sellers(
+    db: &Db,
+    range: FeedRange,
+    sellers: &[SellerId],
+) -> Result<FeedPage, Error> {
     let (index, up_to) = (stored_index(range.after.1), stored_sequence(range.up_to));
     let rows: Result<Vec<FeedRead>, _> = match db.read() {
         backbone::db::Pool::Postgres(pool) => {
@@ -202,7 +238,12 @@ pub(crate) async fn of_sellers(db: &Db, range: FeedRange, sellers: &[SellerId]) 
                 .bind(index)
                 .bind(up_to)
                 .bind(i64::from(range.limit))
-                .bind(Json(sellers.iter().map(|seller| seller.0.simple()).collect::<Vec<_>>()))
+                .bind(Json(
+                    sellers
+                        .iter()
+                        .map(|seller| seller.0.simple())
+                        .collect::<Vec<_>>(),
+                ))
                 .fetch_all(pool)
                 .await
         }
@@ -219,12 +260,22 @@ fn page(rows: Vec<FeedRead>, limit: u32) -> Result<FeedPage, Error> {
             (row.sequence, row.change_index, row.seller_id, row.body)
         {
             let body = serde_json::from_str(&body).map_err(|error| Error::broken("feed", error))?;
-            changes.push(Change { sequence: sequence as Sequence, index: index as u16, seller_id, body });
+            changes.push(Change {
+                sequence: sequence as Sequence,
+                index: index as u16,
+                seller_id,
+                body,
+            });
         }
     }
     let (place, horizon) = standing.ok_or_else(no_place)?;
     let more = changes.len() == limit as usize;
-    Ok(FeedPage { changes, place, horizon, more })
+    Ok(FeedPage {
+        changes,
+        place,
+        horizon,
+        more,
+    })
 }
 
 /// The table counts indices in signed 16 bits; the end of an event sorts after all of them there too.

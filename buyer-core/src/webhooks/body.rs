@@ -15,18 +15,42 @@ pub const LIMIT: usize = 20_000;
 /// A change of a deal: `kind` is `deal.created` or `deal.updated`, `at` the event's time, `position` the change's
 /// place. A deal that does not fit is only named.
 pub fn deal(kind: &str, at: Timestamp, position: Position, deal: &Deal) -> Vec<u8> {
-    let whole = json(&Body { kind, timestamp: at, position, data: Whole { deal: shown(deal) } });
+    let whole = json(&Body {
+        kind,
+        timestamp: at,
+        position,
+        data: Whole { deal: shown(deal) },
+    });
     if whole.len() < LIMIT {
         return whole;
     }
-    let named = Named { id: deal.id, seller_id: deal.seller_id, version: deal.version };
-    let data = TooLarge { deal: named, note: "too large to send: query the deal by its id" };
-    json(&Body { kind, timestamp: at, position, data })
+    let named = Named {
+        id: deal.id,
+        seller_id: deal.seller_id,
+        version: deal.version,
+    };
+    let data = TooLarge {
+        deal: named,
+        note: "too large to send: query the deal by its id",
+    };
+    json(&Body {
+        kind,
+        timestamp: at,
+        position,
+        data,
+    })
 }
 
 /// What a customer asked us to send to see whether it arrives: `position` is the tip.
 pub fn test(at: Timestamp, position: Position, webhook: Uuid) -> Vec<u8> {
-    json(&Body { kind: "test", timestamp: at, position, data: Test { webhook_id: webhook } })
+    json(&Body {
+        kind: "test",
+        timestamp: at,
+        position,
+        data: Test {
+            webhook_id: webhook,
+        },
+    })
 }
 
 fn json(body: &impl Serialize) -> Vec<u8> {
@@ -103,9 +127,9 @@ fn shown(deal: &Deal) -> Shown<'_> {
         status: deal.status,
         discount: deal.discount.map(|discount| match discount {
             Discount::Flat { amount } => Off::Flat { amount },
-            Discount::Percentage { basis_points } => {
-                Off::Percentage { percentage: basis_points.percentage() }
-            }
+            Discount::Percentage { basis_points } => Off::Percentage {
+                percentage: basis_points.percentage(),
+            },
         }),
         items: &deal.items,
         version: deal.version,
@@ -123,7 +147,11 @@ mod tests {
     use super::*;
 
     const AT: Timestamp = Timestamp::from_micros(1_718_602_212_520_001);
-    const PLACE: Position = Position { epoch: Epoch(5), sequence: 9, index: 0 };
+    const PLACE: Position = Position {
+        epoch: Epoch(5),
+        sequence: 9,
+        index: 0,
+    };
 
     fn units(amount: i64) -> MinorUnits {
         MinorUnits::new(amount).unwrap()
@@ -170,9 +198,16 @@ mod tests {
         };
         let told = |discount| text(deal("deal.updated", AT, PLACE, &of("john dœ", discount)));
         assert_eq!(told(None), expected("null", 122_301));
-        let flat = Discount::Flat { amount: units(1_234) };
-        assert_eq!(told(Some(flat)), expected(r#"{"type":"FLAT","amount":1234}"#, 121_067));
-        let percentage = Discount::Percentage { basis_points: BasisPoints::from_percentage(12.5).unwrap() };
+        let flat = Discount::Flat {
+            amount: units(1_234),
+        };
+        assert_eq!(
+            told(Some(flat)),
+            expected(r#"{"type":"FLAT","amount":1234}"#, 121_067)
+        );
+        let percentage = Discount::Percentage {
+            basis_points: BasisPoints::from_percentage(12.5).unwrap(),
+        };
         let shown = r#"{"type":"PERCENTAGE","percentage":12.5}"#;
         assert_eq!(told(Some(percentage)), expected(shown, 107_013));
     }
@@ -185,7 +220,12 @@ mod tests {
         assert_eq!(whole.len(), 19_999);
         assert!(text(whole).contains(&fits));
 
-        let named = text(deal("deal.created", AT, PLACE, &of(&format!("{fits}x"), None)));
+        let named = text(deal(
+            "deal.created",
+            AT,
+            PLACE,
+            &of(&format!("{fits}x"), None),
+        ));
         let position = PLACE.encode();
         assert_eq!(
             named,

@@ -175,7 +175,11 @@ pub(super) struct Claim {
 /// Every endpoint that may be called and has something due that nobody has claimed.
 pub(super) async fn look(db: &Db, now: Timestamp) -> Result<Vec<WebhookId>, Error> {
     let mut tx = db.begin_passing().await?;
-    let look = if matches!(tx, Tx::Postgres(_)) { LOOK_POSTGRES } else { LOOK_SQLITE };
+    let look = if matches!(tx, Tx::Postgres(_)) {
+        LOOK_POSTGRES
+    } else {
+        LOOK_SQLITE
+    };
     let ids = on_tx!(&mut tx, connection => sqlx::query_scalar(look).bind(now).fetch_all(connection).await);
     let ids = ids.map_err(|error| db.error(error))?;
     db.commit(tx).await?;
@@ -190,15 +194,29 @@ pub(super) async fn claim(
     concurrency: u32,
     now: Timestamp,
 ) -> Result<Claim, Error> {
-    let lease = Lease { id: chance::random_id(), now, concurrency: concurrency as i32 };
+    let lease = Lease {
+        id: chance::random_id(),
+        now,
+        concurrency: concurrency as i32,
+    };
     let mut tx = db.begin_passing().await?;
     let deliveries = match &mut tx {
         Tx::Postgres(tx) => {
             sqlx::query_as(CLAIM_POSTGRES)
                 .bind(now)
                 .bind(wishes.iter().map(|wish| wish.webhook.0).collect::<Vec<_>>())
-                .bind(wishes.iter().map(|wish| wish.busy as i32).collect::<Vec<_>>())
-                .bind(wishes.iter().map(|wish| wish.room as i32).collect::<Vec<_>>())
+                .bind(
+                    wishes
+                        .iter()
+                        .map(|wish| wish.busy as i32)
+                        .collect::<Vec<_>>(),
+                )
+                .bind(
+                    wishes
+                        .iter()
+                        .map(|wish| wish.room as i32)
+                        .collect::<Vec<_>>(),
+                )
                 .bind(BREAKER as i32)
                 .bind(later(now, BREAKER_HOLD))
                 .bind(lease.concurrency)
@@ -211,7 +229,10 @@ pub(super) async fn claim(
     };
     let deliveries = deliveries.map_err(|error| db.error(error))?;
     db.commit(tx).await?;
-    Ok(Claim { lease: lease.id, deliveries })
+    Ok(Claim {
+        lease: lease.id,
+        deliveries,
+    })
 }
 
 struct Lease {
@@ -234,8 +255,10 @@ impl Lease {
         tx: &mut Transaction<'static, Sqlite>,
         wishes: &[Wish],
     ) -> Result<Vec<Claimed>, sqlx::Error> {
-        let wanted: Vec<_> =
-            wishes.iter().map(|wish| json!([wish.webhook.0.simple(), wish.busy, wish.room])).collect();
+        let wanted: Vec<_> = wishes
+            .iter()
+            .map(|wish| json!([wish.webhook.0.simple(), wish.busy, wish.room]))
+            .collect();
         let open: Vec<Open> = sqlx::query_as(OPEN_SQLITE)
             .bind(self.now)
             .bind(Json(wanted))
@@ -255,16 +278,28 @@ impl Lease {
                 .await?;
             if probing && !claimed.is_empty() {
                 let until = later(self.now, BREAKER_HOLD);
-                sqlx::query(HOLD_SQLITE).bind(id).bind(until).execute(&mut **tx).await?;
+                sqlx::query(HOLD_SQLITE)
+                    .bind(id)
+                    .bind(until)
+                    .execute(&mut **tx)
+                    .await?;
             }
             mine.extend(claimed.iter().map(|id| json!([id.0.simple(), room])));
         }
-        sqlx::query_as(CLAIMED_SQLITE).bind(self.now).bind(Json(mine)).fetch_all(&mut **tx).await
+        sqlx::query_as(CLAIMED_SQLITE)
+            .bind(self.now)
+            .bind(Json(mine))
+            .fetch_all(&mut **tx)
+            .await
     }
 }
 
 /// Keeps others away from what is being sent, for another lease's time.
-pub(super) async fn renew(db: &Db, held: &HashMap<DeliveryId, Uuid>, now: Timestamp) -> Result<(), Error> {
+pub(super) async fn renew(
+    db: &Db,
+    held: &HashMap<DeliveryId, Uuid>,
+    now: Timestamp,
+) -> Result<(), Error> {
     let mut tx = db.begin_passing().await?;
     match &mut tx {
         Tx::Postgres(tx) => sqlx::query(RENEW_POSTGRES)
@@ -275,9 +310,13 @@ pub(super) async fn renew(db: &Db, held: &HashMap<DeliveryId, Uuid>, now: Timest
             .await
             .map(|_| ()),
         Tx::Sqlite(tx) => {
-            let held: Vec<_> =
-                held.iter().map(|(id, lease)| json!([id.0.simple(), lease.simple()])).collect();
-            let renewed = sqlx::query(RENEW_SQLITE).bind(Json(held)).bind(later(now, LEASE));
+            let held: Vec<_> = held
+                .iter()
+                .map(|(id, lease)| json!([id.0.simple(), lease.simple()]))
+                .collect();
+            let renewed = sqlx::query(RENEW_SQLITE)
+                .bind(Json(held))
+                .bind(later(now, LEASE));
             renewed.execute(&mut **tx).await.map(|_| ())
         }
     }
@@ -291,11 +330,21 @@ pub(super) async fn release(db: &Db, lease: Uuid, ids: &[DeliveryId]) -> Result<
     match &mut tx {
         Tx::Postgres(tx) => {
             let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-            sqlx::query(RELEASE_POSTGRES).bind(ids).bind(lease).execute(&mut **tx).await.map(|_| ())
+            sqlx::query(RELEASE_POSTGRES)
+                .bind(ids)
+                .bind(lease)
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())
         }
         Tx::Sqlite(tx) => {
             let ids: Vec<_> = ids.iter().map(|id| id.0.simple()).collect();
-            sqlx::query(RELEASE_SQLITE).bind(Json(ids)).bind(lease).execute(&mut **tx).await.map(|_| ())
+            sqlx::query(RELEASE_SQLITE)
+                .bind(Json(ids))
+                .bind(lease)
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())
         }
     }
     .map_err(|error| db.error(error))?;
@@ -303,5 +352,8 @@ pub(super) async fn release(db: &Db, lease: Uuid, ids: &[DeliveryId]) -> Result<
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {
-    Timestamp::from_micros(now.as_micros().saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    Timestamp::from_micros(
+        now.as_micros()
+            .saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
+    )
 }

@@ -44,7 +44,13 @@ impl Shifts {
     }
 
     /// Deliveries go from one state to another.
-    pub(super) fn turn(&mut self, webhook: WebhookId, from: DeliveryState, to: DeliveryState, count: i64) {
+    pub(super) fn turn(
+        &mut self,
+        webhook: WebhookId,
+        from: DeliveryState,
+        to: DeliveryState,
+        count: i64,
+    ) {
         self.add(webhook, from, -count);
         self.add(webhook, to, count);
     }
@@ -60,7 +66,10 @@ impl Shifts {
             _ if self.0.is_empty() => return Ok(()),
             Tx::Postgres(tx) => {
                 let column = |state: DeliveryState| -> Vec<i64> {
-                    self.0.values().map(|counts| counts[state as usize]).collect()
+                    self.0
+                        .values()
+                        .map(|counts| counts[state as usize])
+                        .collect()
                 };
                 sqlx::query(WRITE_POSTGRES)
                     .bind(self.0.keys().map(|webhook| webhook.0).collect::<Vec<_>>())
@@ -80,7 +89,11 @@ impl Shifts {
                         json!([webhook.0.simple(), pending, delivered, dead, discarded])
                     })
                     .collect();
-                sqlx::query(WRITE_SQLITE).bind(Json(rows)).execute(&mut **tx).await.map(|_| ())
+                sqlx::query(WRITE_SQLITE)
+                    .bind(Json(rows))
+                    .execute(&mut **tx)
+                    .await
+                    .map(|_| ())
             }
         }
         .map_err(|error| db.error(error))
@@ -92,5 +105,10 @@ impl Shifts {
 pub(super) async fn lock(db: &Db, tx: &mut Tx, webhooks: &[WebhookId]) -> Result<(), Error> {
     let Tx::Postgres(tx) = tx else { return Ok(()) };
     let ids: Vec<Uuid> = webhooks.iter().map(|webhook| webhook.0).collect();
-    sqlx::query(LOCK).bind(ids).execute(&mut **tx).await.map(|_| ()).map_err(|error| db.error(error))
+    sqlx::query(LOCK)
+        .bind(ids)
+        .execute(&mut **tx)
+        .await
+        .map(|_| ())
+        .map_err(|error| db.error(error))
 }

@@ -40,7 +40,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { in_flight: 256, per_endpoint: 8, rate: None }
+        Self {
+            in_flight: 256,
+            per_endpoint: 8,
+            rate: None,
+        }
     }
 }
 
@@ -56,8 +60,17 @@ impl Dispatcher {
     /// Over the deliveries of these webhooks.
     pub fn new(webhooks: Webhooks, sender: Sender, limits: Limits, metrics: &Metrics) -> Self {
         let (in_flight, per_endpoint) = (limits.in_flight.max(1), limits.per_endpoint.max(1));
-        let limits = Limits { in_flight, per_endpoint, ..limits };
-        Self { webhooks, sender, limits, meters: Meters::new(metrics) }
+        let limits = Limits {
+            in_flight,
+            per_endpoint,
+            ..limits
+        };
+        Self {
+            webhooks,
+            sender,
+            limits,
+            meters: Meters::new(metrics),
+        }
     }
 
     /// Claims whatever is due anywhere, as far as the limits go, sends it and records what came of it. Returns how many
@@ -81,7 +94,12 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`Error::Broken`]: the tables are not as they must be.
-    pub async fn run(self, mut bus: BusReceiver, health: Part, stop: CancellationToken) -> Result<(), Error> {
+    pub async fn run(
+        self,
+        mut bus: BusReceiver,
+        health: Part,
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
         let (mut look, mut renew) = (patient(LOOK), patient(RENEW));
         let mut desk = Desk::new(&self, health);
         while desk.begin() {

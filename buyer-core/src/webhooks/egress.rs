@@ -90,7 +90,9 @@ impl Egress {
         }
         match SPECIAL.iter().find(|(net, _)| net.contains(&address)) {
             Some((_, kind)) => Err(Refused::Address(kind)),
-            None if address.is_ipv6() && !UNICAST.contains(&address) => Err(Refused::Address("unassigned")),
+            None if address.is_ipv6() && !UNICAST.contains(&address) => {
+                Err(Refused::Address("unassigned"))
+            }
             None => Ok(()),
         }
     }
@@ -101,7 +103,9 @@ fn is_host_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     name.len() <= 253 && name.split('.').all(is_label)
 }
@@ -156,7 +160,10 @@ const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> IpNet {
 
 const fn v6(segments: [u16; 8], prefix: u8) -> IpNet {
     let [a, b, c, d, e, f, g, h] = segments;
-    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix))
+    IpNet::V6(Ipv6Net::new_assert(
+        Ipv6Addr::new(a, b, c, d, e, f, g, h),
+        prefix,
+    ))
 }
 
 #[cfg(test)]

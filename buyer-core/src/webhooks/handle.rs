@@ -14,8 +14,8 @@ use super::ledger::Wanted;
 use super::seal::SealKey;
 use super::signature::Secret;
 use super::{
-    Changes, Delivery, DeliveryPage, DeliveryState, Refusal, Registration, Webhook, ledger, outbox, registry,
-    retention,
+    Changes, Delivery, DeliveryPage, DeliveryState, Refusal, Registration, Webhook, ledger, outbox,
+    registry, retention,
 };
 use crate::announce;
 
@@ -31,17 +31,30 @@ pub struct Webhooks {
 
 impl Webhooks {
     pub(crate) fn new(db: Db, clock: Clock, bus: LiveBus, egress: Egress, seal: SealKey) -> Self {
-        Self { db, clock, bus, egress, seal }
+        Self {
+            db,
+            clock,
+            bus,
+            egress,
+            seal,
+        }
     }
 
     /// Adds an endpoint, owed every change after the tables' place of now. The secret is shown this once.
     ///
     /// # Errors
     /// [`Refusal::Invalid`]; [`Refusal::LimitExceeded`] beyond [`MAX_WEBHOOKS`](super::MAX_WEBHOOKS), [`Refusal::Store`].
-    pub async fn register(&self, buyer: BuyerId, asked: Registration) -> Result<(Webhook, Secret), Refusal> {
+    pub async fn register(
+        &self,
+        buyer: BuyerId,
+        asked: Registration,
+    ) -> Result<(Webhook, Secret), Refusal> {
         let asked = asked.checked(&self.egress).map_err(Refusal::Invalid)?;
         let now = self.clock.now();
-        let (id, secret) = (WebhookId(chance::row_id(now.as_micros())), Secret::generate());
+        let (id, secret) = (
+            WebhookId(chance::row_id(now.as_micros())),
+            Secret::generate(),
+        );
         let sealed = self.seal.seal(id.0, &secret);
         let webhook = registry::register(&self.db, buyer, id, &asked, &sealed, now).await?;
         Ok((webhook, secret))
@@ -51,7 +64,12 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::NotFound`], [`Refusal::Store`].
-    pub async fn update(&self, buyer: BuyerId, id: WebhookId, asked: Changes) -> Result<Webhook, Refusal> {
+    pub async fn update(
+        &self,
+        buyer: BuyerId,
+        id: WebhookId,
+        asked: Changes,
+    ) -> Result<Webhook, Refusal> {
         let asked = asked.checked(&self.egress).map_err(Refusal::Invalid)?;
         let (webhook, place) = registry::update(&self.db, buyer, id, &asked).await?;
         self.wake(place, id).await;
@@ -72,7 +90,11 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::Store`].
-    pub async fn rotate_secret(&self, buyer: BuyerId, id: WebhookId) -> Result<(Webhook, Secret), Refusal> {
+    pub async fn rotate_secret(
+        &self,
+        buyer: BuyerId,
+        id: WebhookId,
+    ) -> Result<(Webhook, Secret), Refusal> {
         let secret = Secret::generate();
         let sealed = self.seal.seal(id.0, &secret);
         let webhook = registry::rotate(&self.db, buyer, id, &sealed, self.clock.now()).await?;
@@ -109,11 +131,25 @@ impl Webhooks {
         limit: u32,
         after: Option<DeliveryId>,
     ) -> Result<DeliveryPage, Error> {
-        ledger::page(&self.db, buyer, Wanted { webhook, state, limit, after }).await
+        ledger::page(
+            &self.db,
+            buyer,
+            Wanted {
+                webhook,
+                state,
+                limit,
+                after,
+            },
+        )
+        .await
     }
 
     /// A delivery to this buyer.
-    pub async fn delivery(&self, buyer: BuyerId, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+    pub async fn delivery(
+        &self,
+        buyer: BuyerId,
+        id: DeliveryId,
+    ) -> Result<Option<Delivery>, Error> {
         ledger::find(&self.db, buyer, id).await
     }
 

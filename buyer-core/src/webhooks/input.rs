@@ -60,7 +60,15 @@ impl Registration {
         events(&self.events, &mut errors);
         sellers(self.seller_ids.as_deref(), &mut errors);
         let description = description(self.description, &mut errors);
-        if errors.is_empty() { Ok(Self { url, description, ..self }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self {
+                url,
+                description,
+                ..self
+            })
+        } else {
+            Err(errors)
+        }
     }
 }
 
@@ -68,13 +76,27 @@ impl Changes {
     /// As it is kept, or every violation.
     pub(super) fn checked(self, egress: &Egress) -> Result<Self, Vec<FieldError>> {
         let mut errors = Vec::new();
-        let url = self.url.as_deref().map(|text| url(text, egress, &mut errors));
+        let url = self
+            .url
+            .as_deref()
+            .map(|text| url(text, egress, &mut errors));
         if let Some(asked) = &self.events {
             events(asked, &mut errors);
         }
-        sellers(self.seller_ids.as_ref().and_then(Option::as_deref), &mut errors);
+        sellers(
+            self.seller_ids.as_ref().and_then(Option::as_deref),
+            &mut errors,
+        );
         let description = self.description.map(|text| description(text, &mut errors));
-        if errors.is_empty() { Ok(Self { url, description, ..self }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self {
+                url,
+                description,
+                ..self
+            })
+        } else {
+            Err(errors)
+        }
     }
 }
 
@@ -97,7 +119,11 @@ fn events(asked: &[WebhookEvent], errors: &mut Vec<FieldError>) {
         refuse(errors, "events", "must be at least one");
     }
     if asked.contains(&WebhookEvent::Test) {
-        refuse(errors, "events", "must not have TEST: tests are asked for one by one");
+        refuse(
+            errors,
+            "events",
+            "must not have TEST: tests are asked for one by one",
+        );
     }
     distinct(asked, "events", errors);
 }
@@ -105,7 +131,11 @@ fn events(asked: &[WebhookEvent], errors: &mut Vec<FieldError>) {
 fn sellers(asked: Option<&[SellerId]>, errors: &mut Vec<FieldError>) {
     let Some(asked) = asked else { return };
     if !(1..=SELLERS).contains(&asked.len()) {
-        refuse(errors, "sellerIds", format!("must be 1 to {SELLERS}, or absent for every seller"));
+        refuse(
+            errors,
+            "sellerIds",
+            format!("must be 1 to {SELLERS}, or absent for every seller"),
+        );
     }
     distinct(asked, "sellerIds", errors);
 }
@@ -114,7 +144,11 @@ fn sellers(asked: Option<&[SellerId]>, errors: &mut Vec<FieldError>) {
 fn description(text: Option<String>, errors: &mut Vec<FieldError>) -> Option<String> {
     let text = text?.trim().to_owned();
     if text.chars().count() > DESCRIPTION {
-        refuse(errors, "description", format!("must be at most {DESCRIPTION} characters"));
+        refuse(
+            errors,
+            "description",
+            format!("must be at most {DESCRIPTION} characters"),
+        );
     }
     if text.contains(char::is_control) {
         refuse(errors, "description", "must have no control characters");
@@ -129,5 +163,8 @@ fn distinct<T: Eq + Hash>(asked: &[T], path: &'static str, errors: &mut Vec<Fiel
 }
 
 fn refuse(errors: &mut Vec<FieldError>, path: &'static str, message: impl Into<String>) {
-    errors.push(FieldError { path, message: message.into() });
+    errors.push(FieldError {
+        path,
+        message: message.into(),
+    });
 }

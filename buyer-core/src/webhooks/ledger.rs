@@ -13,7 +13,8 @@ use uuid::{Builder, Uuid};
 
 use super::counts::{self, Shifts};
 use super::{
-    Attempt, Delivery, DeliveryPage, DeliveryState, FieldError, Refusal, WebhookEvent, WebhookState, registry,
+    Attempt, Delivery, DeliveryPage, DeliveryState, FieldError, Refusal, WebhookEvent,
+    WebhookState, registry,
 };
 
 /// How many are re-opened in one transaction: who sends waits for it.
@@ -124,7 +125,8 @@ struct Row {
 
 impl Row {
     fn delivery(&self) -> Delivery {
-        let called = self.state == DeliveryState::Pending && self.webhook_state == WebhookState::Active;
+        let called =
+            self.state == DeliveryState::Pending && self.webhook_state == WebhookState::Active;
         Delivery {
             id: self.id,
             webhook_id: self.webhook_id,
@@ -171,30 +173,53 @@ fn fold(rows: Vec<Row>) -> Vec<Delivery> {
 
 /// Some of a buyer's deliveries, newest first.
 pub(super) async fn page(db: &Db, buyer: BuyerId, wanted: Wanted) -> Result<DeliveryPage, Error> {
-    let Wanted { webhook, state, limit, after } = wanted;
+    let Wanted {
+        webhook,
+        state,
+        limit,
+        after,
+    } = wanted;
     let after = after.unwrap_or(DeliveryId(Uuid::max()));
     let states: Vec<&str> = match state {
         Some(state) => vec![state.as_str()],
-        None => DeliveryState::ALL.iter().map(|state| state.as_str()).collect(),
+        None => DeliveryState::ALL
+            .iter()
+            .map(|state| state.as_str())
+            .collect(),
     };
     let rows = match db.read() {
         Pool::Postgres(pool) => {
-            let query = sqlx::query_as(PAGE_POSTGRES).bind(buyer).bind(webhook).bind(after).bind(states);
+            let query = sqlx::query_as(PAGE_POSTGRES)
+                .bind(buyer)
+                .bind(webhook)
+                .bind(after)
+                .bind(states);
             query.bind(i64::from(limit) + 1).fetch_all(pool).await
         }
         Pool::Sqlite(pool) => {
-            let query = sqlx::query_as(PAGE_SQLITE).bind(buyer).bind(webhook).bind(after).bind(Json(states));
+            let query = sqlx::query_as(PAGE_SQLITE)
+                .bind(buyer)
+                .bind(webhook)
+                .bind(after)
+                .bind(Json(states));
             query.bind(i64::from(limit) + 1).fetch_all(pool).await
         }
     };
     let mut deliveries = fold(rows.map_err(|error| db.error(error))?);
     let has_next = deliveries.len() > limit as usize;
     deliveries.truncate(limit as usize);
-    Ok(DeliveryPage { deliveries, has_next })
+    Ok(DeliveryPage {
+        deliveries,
+        has_next,
+    })
 }
 
 /// A delivery to this buyer.
-pub(super) async fn find(db: &Db, buyer: BuyerId, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+pub(super) async fn find(
+    db: &Db,
+    buyer: BuyerId,
+    id: DeliveryId,
+) -> Result<Option<Delivery>, Error> {
     let rows: Result<Vec<Row>, _> =
         on_db!(db.read(), pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_all(pool).await);
     Ok(fold(rows.map_err(|error| db.error(error))?).pop())
@@ -210,12 +235,17 @@ pub(super) async fn replay(
     let mut tx = db.begin_by_index().await?;
     let webhook: Result<Option<WebhookId>, _> = on_tx!(&mut tx, connection =>
         sqlx::query_scalar(WHOSE).bind(buyer).bind(id).fetch_optional(connection).await);
-    let webhook = webhook.map_err(|error| db.error(error))?.ok_or(Refusal::NotFound)?;
+    let webhook = webhook
+        .map_err(|error| db.error(error))?
+        .ok_or(Refusal::NotFound)?;
     counts::lock(db, &mut tx, &[webhook]).await?;
     let state: Result<Option<String>, _> = on_tx!(&mut tx, connection =>
         sqlx::query_scalar(STATE).bind(id).fetch_optional(connection).await);
-    let state = state.map_err(|error| db.error(error))?.ok_or(Refusal::NotFound)?;
-    let state = DeliveryState::try_from(state).map_err(|why| Error::broken("webhook_delivery", why))?;
+    let state = state
+        .map_err(|error| db.error(error))?
+        .ok_or(Refusal::NotFound)?;
+    let state =
+        DeliveryState::try_from(state).map_err(|why| Error::broken("webhook_delivery", why))?;
     match state {
         DeliveryState::Delivered | DeliveryState::Dead => {}
         DeliveryState::Pending => return Err(Refusal::Conflict("the delivery is pending already")),
@@ -241,7 +271,10 @@ pub(super) async fn replay_many(
 ) -> Result<u64, Refusal> {
     if !matches!(state, DeliveryState::Delivered | DeliveryState::Dead) {
         let message = "must be DEAD or DELIVERED".to_owned();
-        return Err(Refusal::Invalid(vec![FieldError { path: "state", message }]));
+        return Err(Refusal::Invalid(vec![FieldError {
+            path: "state",
+            message,
+        }]));
     }
     let since = since.unwrap_or(Timestamp::from_micros(0));
     let (mut after, mut count) = (oldest_of(since), 0);
@@ -261,10 +294,17 @@ pub(super) async fn replay_many(
             .fetch_all(connection)
             .await);
         let reopened = reopened.map_err(|error| db.error(error))?;
-        let Some(last) = reopened.iter().max() else { return Ok(count) };
+        let Some(last) = reopened.iter().max() else {
+            return Ok(count);
+        };
         after = *last;
         let mut shifts = Shifts::default();
-        shifts.turn(webhook, state, DeliveryState::Pending, reopened.len() as i64);
+        shifts.turn(
+            webhook,
+            state,
+            DeliveryState::Pending,
+            reopened.len() as i64,
+        );
         shifts.write(db, &mut tx).await?;
         db.commit(tx).await?;
         count += reopened.len() as u64;

@@ -85,7 +85,11 @@ pub(crate) struct DealChange<'a> {
 
 impl DealChange<'_> {
     fn event(&self) -> WebhookEvent {
-        if self.created { WebhookEvent::DealCreated } else { WebhookEvent::DealUpdated }
+        if self.created {
+            WebhookEvent::DealCreated
+        } else {
+            WebhookEvent::DealUpdated
+        }
     }
 }
 
@@ -108,7 +112,10 @@ impl Duty {
             && at >= self.granted_at
             && self.revoked_at.is_none_or(|end| at < end)
             && self.events.0.contains(&change.event())
-            && self.seller_ids.as_ref().is_none_or(|wanted| wanted.0.contains(&self.seller_id))
+            && self
+                .seller_ids
+                .as_ref()
+                .is_none_or(|wanted| wanted.0.contains(&self.seller_id))
     }
 }
 
@@ -203,12 +210,18 @@ async fn duties(db: &Db, tx: &mut Tx, changes: &[DealChange<'_>]) -> Result<Vec<
     match tx {
         Tx::Postgres(tx) => {
             let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
-            let duties = sqlx::query_as(DUTIES_POSTGRES).bind(sellers).bind(first).bind(last);
+            let duties = sqlx::query_as(DUTIES_POSTGRES)
+                .bind(sellers)
+                .bind(first)
+                .bind(last);
             duties.fetch_all(&mut **tx).await
         }
         Tx::Sqlite(tx) => {
             let sellers: Vec<_> = sellers.iter().map(|seller| seller.0.simple()).collect();
-            let duties = sqlx::query_as(DUTIES_SQLITE).bind(Json(sellers)).bind(first).bind(last);
+            let duties = sqlx::query_as(DUTIES_SQLITE)
+                .bind(Json(sellers))
+                .bind(first)
+                .bind(last);
             duties.fetch_all(&mut **tx).await
         }
     }
@@ -219,12 +232,19 @@ async fn duties(db: &Db, tx: &mut Tx, changes: &[DealChange<'_>]) -> Result<Vec<
 fn owed(changes: &[DealChange<'_>], duties: &[Duty]) -> Vec<(usize, WebhookId)> {
     let mut of_sellers: HashMap<SellerId, Vec<usize>> = HashMap::new();
     for (index, change) in changes.iter().enumerate() {
-        of_sellers.entry(change.deal.seller_id).or_default().push(index);
+        of_sellers
+            .entry(change.deal.seller_id)
+            .or_default()
+            .push(index);
     }
     let mut owed = Vec::new();
     for duty in duties {
-        let of_seller = of_sellers.get(&duty.seller_id).map_or(&[][..], Vec::as_slice);
-        let covered = of_seller.iter().filter(|index| duty.covers(&changes[**index]));
+        let of_seller = of_sellers
+            .get(&duty.seller_id)
+            .map_or(&[][..], Vec::as_slice);
+        let covered = of_seller
+            .iter()
+            .filter(|index| duty.covers(&changes[**index]));
         owed.extend(covered.map(|index| (*index, duty.id)));
     }
     owed.sort_unstable();
@@ -243,7 +263,11 @@ fn rows(
     for of_change in owed.chunk_by(|one, other| one.0 == other.0) {
         let (index, change) = (of_change[0].0, &changes[of_change[0].0]);
         let row_id = || chance::row_id(now.as_micros().saturating_add(index as i64));
-        let position = Position { epoch, sequence: change.sequence, index: change.index };
+        let position = Position {
+            epoch,
+            sequence: change.sequence,
+            index: change.index,
+        };
         let message = Message {
             id: row_id(),
             event: change.event(),
@@ -265,15 +289,45 @@ fn rows(
     (messages, deliveries)
 }
 
-async fn write_messages(db: &Db, tx: &mut Tx, epoch: Epoch, messages: &[Message]) -> Result<(), Error> {
+async fn write_messages(
+    db: &Db,
+    tx: &mut Tx,
+    epoch: Epoch,
+    messages: &[Message],
+) -> Result<(), Error> {
     match tx {
         _ if messages.is_empty() => return Ok(()),
         Tx::Postgres(tx) => sqlx::query(MESSAGES_POSTGRES)
-            .bind(messages.iter().map(|message| message.id).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.event.as_str()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.trace.as_deref()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.body.as_slice()).collect::<Vec<_>>())
-            .bind(messages.iter().map(|message| message.deliveries).collect::<Vec<_>>())
+            .bind(
+                messages
+                    .iter()
+                    .map(|message| message.id)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                messages
+                    .iter()
+                    .map(|message| message.event.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                messages
+                    .iter()
+                    .map(|message| message.trace.as_deref())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                messages
+                    .iter()
+                    .map(|message| message.body.as_slice())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                messages
+                    .iter()
+                    .map(|message| message.deliveries)
+                    .collect::<Vec<_>>(),
+            )
             .bind(epoch)
             .execute(&mut **tx)
             .await
@@ -287,22 +341,44 @@ async fn write_messages(db: &Db, tx: &mut Tx, epoch: Epoch, messages: &[Message]
                     json!([id, event, message.trace, body, message.deliveries])
                 })
                 .collect();
-            sqlx::query(MESSAGES_SQLITE).bind(Json(rows)).bind(epoch).execute(&mut **tx).await.map(|_| ())
+            sqlx::query(MESSAGES_SQLITE)
+                .bind(Json(rows))
+                .bind(epoch)
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())
         }
     }
     .map_err(|error| db.error(error))
 }
 
-async fn write_deliveries(db: &Db, tx: &mut Tx, now: Timestamp, owed: &[Owed]) -> Result<(), Error> {
+async fn write_deliveries(
+    db: &Db,
+    tx: &mut Tx,
+    now: Timestamp,
+    owed: &[Owed],
+) -> Result<(), Error> {
     match tx {
         _ if owed.is_empty() => return Ok(()),
         Tx::Postgres(tx) => sqlx::query(DELIVERIES_POSTGRES)
             .bind(owed.iter().map(|row| row.id.0).collect::<Vec<_>>())
             .bind(owed.iter().map(|row| row.webhook.0).collect::<Vec<_>>())
             .bind(owed.iter().map(|row| row.message).collect::<Vec<_>>())
-            .bind(owed.iter().map(|row| row.deal.map(|deal| deal.0)).collect::<Vec<_>>())
-            .bind(owed.iter().map(|row| row.sequence as i64).collect::<Vec<_>>())
-            .bind(owed.iter().map(|row| i32::from(row.index)).collect::<Vec<_>>())
+            .bind(
+                owed.iter()
+                    .map(|row| row.deal.map(|deal| deal.0))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                owed.iter()
+                    .map(|row| row.sequence as i64)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                owed.iter()
+                    .map(|row| i32::from(row.index))
+                    .collect::<Vec<_>>(),
+            )
             .bind(owed.iter().map(|row| row.first).collect::<Vec<_>>())
             .bind(now)
             .execute(&mut **tx)
@@ -313,11 +389,25 @@ async fn write_deliveries(db: &Db, tx: &mut Tx, now: Timestamp, owed: &[Owed]) -
                 .iter()
                 .map(|row| {
                     let (id, webhook) = (row.id.0.simple(), row.webhook.0.simple());
-                    let (message, deal) = (row.message.simple(), row.deal.map(|deal| deal.0.simple()));
-                    json!([id, webhook, message, deal, row.sequence, row.index, row.first])
+                    let (message, deal) =
+                        (row.message.simple(), row.deal.map(|deal| deal.0.simple()));
+                    json!([
+                        id,
+                        webhook,
+                        message,
+                        deal,
+                        row.sequence,
+                        row.index,
+                        row.first
+                    ])
                 })
                 .collect();
-            sqlx::query(DELIVERIES_SQLITE).bind(Json(rows)).bind(now).execute(&mut **tx).await.map(|_| ())
+            sqlx::query(DELIVERIES_SQLITE)
+                .bind(Json(rows))
+                .bind(now)
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())
         }
     }
     .map_err(|error| db.error(error))

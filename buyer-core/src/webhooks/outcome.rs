@@ -102,10 +102,18 @@ impl RetryAfter {
         let value = value.trim();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             // More digits than a number holds are for ever.
-            return Some(Self::In(Duration::from_secs(value.parse().unwrap_or(u64::MAX))));
+            return Some(Self::In(Duration::from_secs(
+                value.parse().unwrap_or(u64::MAX),
+            )));
         }
-        let since = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
-        i64::try_from(since.as_micros()).ok().map(Timestamp::from_micros).map(Self::At)
+        let since = httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(UNIX_EPOCH)
+            .ok()?;
+        i64::try_from(since.as_micros())
+            .ok()
+            .map(Timestamp::from_micros)
+            .map(Self::At)
     }
 }
 
@@ -118,7 +126,9 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let second = |seconds| Some(RetryAfter::In(Duration::from_secs(seconds)));
-        let at = Some(RetryAfter::At(Timestamp::parse("2026-11-22T08:49:37Z").unwrap()));
+        let at = Some(RetryAfter::At(
+            Timestamp::parse("2026-11-22T08:49:37Z").unwrap(),
+        ));
         for (value, read) in [
             ("0", second(0)),
             ("120", second(120)),
@@ -148,7 +158,10 @@ mod tests {
     fn classes_are_told_apart_and_two_are_ours() {
         let texts: HashSet<&str> = ErrorClass::ALL.map(ErrorClass::as_str).into();
         assert_eq!(texts.len(), ErrorClass::ALL.len());
-        let ours: Vec<ErrorClass> = ErrorClass::ALL.into_iter().filter(|class| class.is_ours()).collect();
+        let ours: Vec<ErrorClass> = ErrorClass::ALL
+            .into_iter()
+            .filter(|class| class.is_ours())
+            .collect();
         assert_eq!(ours, [ErrorClass::NoNameServer, ErrorClass::NoSockets]);
     }
 }

@@ -47,7 +47,12 @@ const ANY: &str = "00000000-0000-0000-0000-0000000000aa";
 
 /// A statement's name with the types of its arguments, the statement, and how many pages it may touch at most.
 const STATEMENTS: [(&str, &str, &str, u64); 8] = [
-    ("duties", "uuid[], bigint, bigint", outbox::DUTIES_POSTGRES, 600),
+    (
+        "duties",
+        "uuid[], bigint, bigint",
+        outbox::DUTIES_POSTGRES,
+        600,
+    ),
     ("look", "timestamptz", claim::LOOK_POSTGRES, 500),
     (
         "claim",
@@ -55,10 +60,25 @@ const STATEMENTS: [(&str, &str, &str, u64); 8] = [
         claim::CLAIM_POSTGRES,
         400,
     ),
-    ("renew", "uuid[], uuid[], timestamptz", claim::RENEW_POSTGRES, 200),
+    (
+        "renew",
+        "uuid[], uuid[], timestamptz",
+        claim::RENEW_POSTGRES,
+        200,
+    ),
     ("held", "uuid[], uuid[]", record::HELD_POSTGRES, 200),
-    ("settle", "uuid[], text[], int[], int[], timestamptz[], timestamptz", record::DELIVERIES_POSTGRES, 600),
-    ("lanes", "uuid[], uuid[], timestamptz", record::LANES_POSTGRES, 60),
+    (
+        "settle",
+        "uuid[], text[], int[], int[], timestamptz[], timestamptz",
+        record::DELIVERIES_POSTGRES,
+        600,
+    ),
+    (
+        "lanes",
+        "uuid[], uuid[], timestamptz",
+        record::LANES_POSTGRES,
+        60,
+    ),
     (
         "owe",
         "uuid[], uuid[], uuid[], uuid[], bigint[], int[], boolean[], timestamptz",
@@ -80,7 +100,10 @@ fn arguments(name: &str, some: &str) -> String {
         "held" => format!("'{some}', {}", eight(&format!("'{ANY}'::uuid"))),
         "settle" => {
             let (state, tries) = (eight("'DELIVERED'::text"), eight("1"));
-            format!("'{some}', {state}, {tries}, {tries}, {}, now()", eight("NULL::timestamptz"))
+            format!(
+                "'{some}', {state}, {tries}, {tries}, {}, now()",
+                eight("NULL::timestamptz")
+            )
         }
         "lanes" => format!("'{{{HEALTHY}}}', '{{{DEAL}}}', now()"),
         "owe" => format!(
@@ -95,12 +118,23 @@ async fn a_dead_endpoint_s_backlog_costs_the_others_nothing() {
     let services = Services::shared_or_private().await;
     let url = services.market().await.buyer_database_url;
     let db = Db::postgres("buyer database", &url).unwrap();
-    let side = BuyerSide::new(db, Clock::system(), Retention::in_partitions(Duration::from_secs(60)));
+    let side = BuyerSide::new(
+        db,
+        Clock::system(),
+        Retention::in_partitions(Duration::from_secs(60)),
+    );
     side.migrate().await.unwrap();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     // What a transaction of sending begins with, and plans that know no arguments: the first of each is kept.
-    for set in ["enable_seqscan = off", "jit = off", "plan_cache_mode = force_generic_plan"] {
-        connection.execute(AssertSqlSafe(format!("SET {set}"))).await.unwrap();
+    for set in [
+        "enable_seqscan = off",
+        "jit = off",
+        "plan_cache_mode = force_generic_plan",
+    ] {
+        connection
+            .execute(AssertSqlSafe(format!("SET {set}")))
+            .await
+            .unwrap();
     }
     for (name, types, statement, _) in STATEMENTS {
         let prepare = format!("PREPARE {name} ({types}) AS {statement}");
@@ -112,10 +146,16 @@ async fn a_dead_endpoint_s_backlog_costs_the_others_nothing() {
     }
     for look in ["SELECT 1", "ANALYZE"] {
         connection.execute(look).await.unwrap();
-        let some: String = sqlx::query_scalar(SOME).fetch_one(&mut connection).await.unwrap();
+        let some: String = sqlx::query_scalar(SOME)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
         for (name, _, _, most) in STATEMENTS {
             let (pages, plan) = explain(&mut connection, name, &some).await;
-            assert!(pages > 0 && pages <= most, "{name} after {look}: {pages} pages\n{plan}");
+            assert!(
+                pages > 0 && pages <= most,
+                "{name} after {look}: {pages} pages\n{plan}"
+            );
         }
     }
 }
@@ -123,11 +163,27 @@ async fn a_dead_endpoint_s_backlog_costs_the_others_nothing() {
 /// Runs a prepared statement, undoes what it did, and says how many pages it touched, and how.
 async fn explain(connection: &mut PgConnection, name: &str, some: &str) -> (u64, String) {
     let mut tx = connection.begin().await.unwrap();
-    let execute = format!("EXPLAIN (ANALYZE, BUFFERS) EXECUTE {name} ({})", arguments(name, some));
-    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(execute)).fetch_all(&mut *tx).await.unwrap();
+    let execute = format!(
+        "EXPLAIN (ANALYZE, BUFFERS) EXECUTE {name} ({})",
+        arguments(name, some)
+    );
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(execute))
+        .fetch_all(&mut *tx)
+        .await
+        .unwrap();
     tx.rollback().await.unwrap();
-    let total = lines.iter().find(|line| line.trim_start().starts_with("Buffers:"));
-    let counts = total.map_or("", String::as_str).split([' ', ',']).filter_map(|word| word.split_once('='));
-    let pages = counts.filter(|(kind, _)| ["hit", "read"].contains(kind)).map(|(_, count)| count);
-    (pages.map(|count| count.parse::<u64>().unwrap()).sum(), lines.join("\n"))
+    let total = lines
+        .iter()
+        .find(|line| line.trim_start().starts_with("Buffers:"));
+    let counts = total
+        .map_or("", String::as_str)
+        .split([' ', ','])
+        .filter_map(|word| word.split_once('='));
+    let pages = counts
+        .filter(|(kind, _)| ["hit", "read"].contains(kind))
+        .map(|(_, count)| count);
+    (
+        pages.map(|count| count.parse::<u64>().unwrap()).sum(),
+        lines.join("\n"),
+    )
 }

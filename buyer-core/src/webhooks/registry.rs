@@ -12,7 +12,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use super::{
-    Changes, DeliveryCounts, MAX_WEBHOOKS, Refusal, Registration, Webhook, WebhookEvent, WebhookState,
+    Changes, DeliveryCounts, MAX_WEBHOOKS, Refusal, Registration, Webhook, WebhookEvent,
+    WebhookState,
 };
 
 /// How long calls are signed with the secret before as well, in microseconds.
@@ -101,7 +102,11 @@ impl From<Row> for Webhook {
 /// Begins a change that no batch of the projection is half before and half after, with the tables' place.
 pub(super) async fn hold_place(db: &Db) -> Result<(Tx, Place), Error> {
     let mut tx = db.begin().await?;
-    let hold = if matches!(tx, Tx::Postgres(_)) { HOLD_PLACE_POSTGRES } else { HOLD_PLACE_SQLITE };
+    let hold = if matches!(tx, Tx::Postgres(_)) {
+        HOLD_PLACE_POSTGRES
+    } else {
+        HOLD_PLACE_SQLITE
+    };
     let place: Result<Place, _> =
         on_tx!(&mut tx, connection => sqlx::query_as(hold).fetch_one(connection).await);
     let place = place.map_err(|error| db.error(error))?;
@@ -118,8 +123,7 @@ pub(super) async fn register(
     now: Timestamp,
 ) -> Result<Webhook, Refusal> {
     let (mut tx, place) = hold_place(db).await?;
-    let held: Result<i64, _> =
-        on_tx!(&mut tx, connection => sqlx::query_scalar(HELD).bind(buyer).fetch_one(connection).await);
+    let held: Result<i64, _> = on_tx!(&mut tx, connection => sqlx::query_scalar(HELD).bind(buyer).fetch_one(connection).await);
     if held.map_err(|error| db.error(error))? >= MAX_WEBHOOKS as i64 {
         return Err(Refusal::LimitExceeded);
     }
@@ -197,7 +201,12 @@ pub(super) async fn rotate(
 }
 
 /// Marks an endpoint as deleted: from here on nothing is owed to it and nothing of it claimed.
-pub(super) async fn delete(db: &Db, buyer: BuyerId, id: WebhookId, now: Timestamp) -> Result<(), Refusal> {
+pub(super) async fn delete(
+    db: &Db,
+    buyer: BuyerId,
+    id: WebhookId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
     let (mut tx, _) = hold_place(db).await?;
     let deleted = on_tx!(&mut tx, connection => sqlx::query(DELETE)
         .bind(buyer)
@@ -214,7 +223,12 @@ pub(super) async fn delete(db: &Db, buyer: BuyerId, id: WebhookId, now: Timestam
 }
 
 /// Whether this buyer has such an endpoint, not deleted.
-pub(super) async fn is_there(db: &Db, tx: &mut Tx, buyer: BuyerId, id: WebhookId) -> Result<bool, Error> {
+pub(super) async fn is_there(
+    db: &Db,
+    tx: &mut Tx,
+    buyer: BuyerId,
+    id: WebhookId,
+) -> Result<bool, Error> {
     let there: Result<bool, _> = on_tx!(tx, connection =>
         sqlx::query_scalar(IS_THERE).bind(buyer).bind(id).fetch_one(connection).await);
     there.map_err(|error| db.error(error))
@@ -224,13 +238,16 @@ pub(super) async fn is_there(db: &Db, tx: &mut Tx, buyer: BuyerId, id: WebhookId
 pub(super) async fn list(db: &Db, buyer: BuyerId) -> Result<Vec<Webhook>, Error> {
     let rows: Result<Vec<Row>, _> =
         on_db!(db.read(), pool => sqlx::query_as(LIST).bind(buyer).fetch_all(pool).await);
-    Ok(rows.map_err(|error| db.error(error))?.into_iter().map(Webhook::from).collect())
+    Ok(rows
+        .map_err(|error| db.error(error))?
+        .into_iter()
+        .map(Webhook::from)
+        .collect())
 }
 
 /// An endpoint of this buyer, deleted or not.
 pub(super) async fn find(db: &Db, buyer: BuyerId, id: WebhookId) -> Result<Option<Webhook>, Error> {
-    let row: Result<Option<Row>, _> =
-        on_db!(db.read(), pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_optional(pool).await);
+    let row: Result<Option<Row>, _> = on_db!(db.read(), pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_optional(pool).await);
     Ok(row.map_err(|error| db.error(error))?.map(Webhook::from))
 }
 

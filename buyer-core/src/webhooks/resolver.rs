@@ -54,7 +54,8 @@ impl Resolver {
     /// # Errors
     /// [`Error::Broken`] when the system's configuration cannot be read.
     pub fn system() -> Result<Self, Error> {
-        let (config, mut options) = hickory_resolver::system_conf::read_system_conf().map_err(broken)?;
+        let (config, mut options) =
+            hickory_resolver::system_conf::read_system_conf().map_err(broken)?;
         options.use_hosts_file = ResolveHosts::Always;
         Self::new(config, options, PATIENCE)
     }
@@ -77,7 +78,11 @@ impl Resolver {
         Self::new(config, options, patience)
     }
 
-    fn new(config: ResolverConfig, mut options: ResolverOpts, patience: Duration) -> Result<Self, Error> {
+    fn new(
+        config: ResolverConfig,
+        mut options: ResolverOpts,
+        patience: Duration,
+    ) -> Result<Self, Error> {
         // Twice, and both within the patience: one kind of address must not wait in vain for the other.
         options.attempts = 1;
         options.timeout = patience * 2 / 5;
@@ -87,19 +92,28 @@ impl Resolver {
         options.cache_size = 0;
         let probe = build(config.clone(), options.clone())?;
         options.cache_size = CACHE;
-        Ok(Self { names: build(config, options)?, probe, patience })
+        Ok(Self {
+            names: build(config, options)?,
+            probe,
+            patience,
+        })
     }
 
     /// The addresses of a name: at least one.
     pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
         let mut absolute = Name::from_ascii(name).map_err(|_| Failure::NotFound)?;
         absolute.set_fqdn(true);
-        let found = match tokio::time::timeout(self.patience, self.names.lookup_ip(absolute)).await {
+        let found = match tokio::time::timeout(self.patience, self.names.lookup_ip(absolute)).await
+        {
             Ok(Ok(found)) => found.iter().collect(),
             Ok(Err(error)) if is_an_answer(&error) => Vec::new(),
             Ok(Err(_)) | Err(_) => return Err(self.who_is_silent().await),
         };
-        if found.is_empty() { Err(Failure::NotFound) } else { Ok(found) }
+        if found.is_empty() {
+            Err(Failure::NotFound)
+        } else {
+            Ok(found)
+        }
     }
 
     /// A failure that says nothing of the name may be that of its own name servers: ours are asked for what
@@ -125,7 +139,10 @@ fn is_an_answer(error: &NetError) -> bool {
 
 fn build(config: ResolverConfig, options: ResolverOpts) -> Result<TokioResolver, Error> {
     let provider = TokioRuntimeProvider::default();
-    TokioResolver::builder_with_config(config, provider).with_options(options).build().map_err(broken)
+    TokioResolver::builder_with_config(config, provider)
+        .with_options(options)
+        .build()
+        .map_err(broken)
 }
 
 fn broken(why: impl std::fmt::Display) -> Error {

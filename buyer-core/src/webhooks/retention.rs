@@ -44,7 +44,8 @@ const DROP_SQLITE: &str = "
 const DROP_ATTEMPTS_POSTGRES: &str = "DELETE FROM webhook_attempt WHERE delivery_id = ANY ($1)";
 const DROP_ATTEMPTS_SQLITE: &str = "
     DELETE FROM webhook_attempt WHERE delivery_id IN (SELECT unhex(value) FROM json_each($1))";
-const LOCK_MESSAGES: &str = "SELECT id FROM webhook_message WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+const LOCK_MESSAGES: &str =
+    "SELECT id FROM webhook_message WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 const LESS_NEEDED_POSTGRES: &str = "
     UPDATE webhook_message m SET deliveries = m.deliveries - gone.count
       FROM (SELECT id, count(*)::int AS count FROM unnest($1::uuid[]) AS dropped (id) GROUP BY id) AS gone
@@ -53,7 +54,8 @@ const LESS_NEEDED_SQLITE: &str = "
     UPDATE webhook_message AS m SET deliveries = m.deliveries - gone.count
       FROM (SELECT unhex(value) AS id, count(*) AS count FROM json_each($1) GROUP BY 1) AS gone
      WHERE m.id = gone.id";
-const DROP_MESSAGES_POSTGRES: &str = "DELETE FROM webhook_message WHERE id = ANY ($1) AND deliveries = 0";
+const DROP_MESSAGES_POSTGRES: &str =
+    "DELETE FROM webhook_message WHERE id = ANY ($1) AND deliveries = 0";
 const DROP_MESSAGES_SQLITE: &str = "
     DELETE FROM webhook_message WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND deliveries = 0";
 /// Deleted endpoints that nothing is kept of any more: first their counts, which refer to them.
@@ -92,7 +94,12 @@ pub(super) async fn discard(db: &Db, webhook: WebhookId, now: Timestamp) -> Resu
             .map(|done| done.rows_affected() as i64));
         let discarded = discarded.map_err(|error| db.error(error))?;
         let mut shifts = Shifts::default();
-        shifts.turn(webhook, DeliveryState::Pending, DeliveryState::Discarded, discarded);
+        shifts.turn(
+            webhook,
+            DeliveryState::Pending,
+            DeliveryState::Discarded,
+            discarded,
+        );
         shifts.write(db, &mut tx).await?;
         db.commit(tx).await?;
         if discarded < CHUNK {
@@ -145,7 +152,9 @@ async fn drop_some(db: &Db, older_than: Timestamp) -> Result<usize, Error> {
     webhooks.dedup();
     counts::lock(db, &mut tx, &webhooks).await?;
     let ids: Vec<Uuid> = found.iter().map(|(id, _)| id.0).collect();
-    let dropped = drop_deliveries(&mut tx, &ids, older_than).await.map_err(|error| db.error(error))?;
+    let dropped = drop_deliveries(&mut tx, &ids, older_than)
+        .await
+        .map_err(|error| db.error(error))?;
     let mut shifts = Shifts::default();
     for row in &dropped {
         shifts.add(row.webhook_id, row.state, -1);
@@ -164,26 +173,48 @@ async fn drop_deliveries(
     match tx {
         Tx::Postgres(tx) => {
             let tx = &mut **tx;
-            let rows: Vec<Dropped> =
-                sqlx::query_as(DROP_POSTGRES).bind(ids).bind(older_than).fetch_all(&mut *tx).await?;
+            let rows: Vec<Dropped> = sqlx::query_as(DROP_POSTGRES)
+                .bind(ids)
+                .bind(older_than)
+                .fetch_all(&mut *tx)
+                .await?;
             let ids: Vec<Uuid> = rows.iter().map(|row| row.id.0).collect();
-            sqlx::query(DROP_ATTEMPTS_POSTGRES).bind(ids).execute(&mut *tx).await?;
+            sqlx::query(DROP_ATTEMPTS_POSTGRES)
+                .bind(ids)
+                .execute(&mut *tx)
+                .await?;
             let messages: Vec<Uuid> = rows.iter().map(|row| row.message_id).collect();
             for statement in [LOCK_MESSAGES, LESS_NEEDED_POSTGRES, DROP_MESSAGES_POSTGRES] {
-                sqlx::query(statement).bind(&messages).execute(&mut *tx).await?;
+                sqlx::query(statement)
+                    .bind(&messages)
+                    .execute(&mut *tx)
+                    .await?;
             }
             Ok(rows)
         }
         Tx::Sqlite(tx) => {
             let tx = &mut **tx;
             let ids: Vec<_> = ids.iter().map(|id| id.simple()).collect();
-            let rows: Vec<Dropped> =
-                sqlx::query_as(DROP_SQLITE).bind(Json(ids)).bind(older_than).fetch_all(&mut *tx).await?;
+            let rows: Vec<Dropped> = sqlx::query_as(DROP_SQLITE)
+                .bind(Json(ids))
+                .bind(older_than)
+                .fetch_all(&mut *tx)
+                .await?;
             let ids: Vec<_> = rows.iter().map(|row| row.id.0.simple()).collect();
-            sqlx::query(DROP_ATTEMPTS_SQLITE).bind(Json(ids)).execute(&mut *tx).await?;
-            let messages = Json(json!(rows.iter().map(|row| row.message_id.simple()).collect::<Vec<_>>()));
+            sqlx::query(DROP_ATTEMPTS_SQLITE)
+                .bind(Json(ids))
+                .execute(&mut *tx)
+                .await?;
+            let messages = Json(json!(
+                rows.iter()
+                    .map(|row| row.message_id.simple())
+                    .collect::<Vec<_>>()
+            ));
             for statement in [LESS_NEEDED_SQLITE, DROP_MESSAGES_SQLITE] {
-                sqlx::query(statement).bind(&messages).execute(&mut *tx).await?;
+                sqlx::query(statement)
+                    .bind(&messages)
+                    .execute(&mut *tx)
+                    .await?;
             }
             Ok(rows)
         }

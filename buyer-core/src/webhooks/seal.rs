@@ -65,9 +65,16 @@ impl SealKey {
     /// # Errors
     /// [`Error::Broken`] when it was sealed with another key or for another owner, or was changed.
     pub fn open(&self, owner: Uuid, sealed: &[u8]) -> Result<Secret, Error> {
-        let broken = || Error::broken("a webhook's secret", "it does not open with the key that is set");
-        let (VERSION, rest) =
-            sealed.split_first().map(|(version, rest)| (*version, rest)).ok_or_else(broken)?
+        let broken = || {
+            Error::broken(
+                "a webhook's secret",
+                "it does not open with the key that is set",
+            )
+        };
+        let (VERSION, rest) = sealed
+            .split_first()
+            .map(|(version, rest)| (*version, rest))
+            .ok_or_else(broken)?
         else {
             return Err(broken());
         };
@@ -75,14 +82,20 @@ impl SealKey {
         let mut kept = kept.to_vec();
         let opened = self
             .key()
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(owner.as_bytes()), &mut kept)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(owner.as_bytes()),
+                &mut kept,
+            )
             .map_err(|_| broken())?;
         let bytes: [u8; 32] = (&*opened).try_into().map_err(|_| broken())?;
         Ok(Secret::from_bytes(bytes))
     }
 
     fn key(&self) -> LessSafeKey {
-        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.0).expect("32 bytes are a key of this cipher"))
+        LessSafeKey::new(
+            UnboundKey::new(&AES_256_GCM, &self.0).expect("32 bytes are a key of this cipher"),
+        )
     }
 }
 
@@ -104,7 +117,10 @@ mod tests {
         let (key, secret) = (SealKey::generate(), Secret::generate());
         let sealed = key.seal(ANN, &secret);
         assert_eq!(key.open(ANN, &sealed).unwrap().bytes(), secret.bytes());
-        for refused in [key.open(BOB, &sealed), SealKey::generate().open(ANN, &sealed)] {
+        for refused in [
+            key.open(BOB, &sealed),
+            SealKey::generate().open(ANN, &sealed),
+        ] {
             assert!(matches!(refused, Err(Error::Broken { .. })), "{refused:?}");
         }
     }
@@ -118,7 +134,10 @@ mod tests {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
             assert!(key.open(ANN, &changed).is_err(), "byte {at}");
-            assert!(key.open(ANN, &sealed[..at]).is_err(), "the first {at} bytes");
+            assert!(
+                key.open(ANN, &sealed[..at]).is_err(),
+                "the first {at} bytes"
+            );
         }
         assert!(key.open(ANN, &[&sealed[..], &[0]].concat()).is_err());
     }
@@ -129,7 +148,10 @@ mod tests {
         let (one, other) = (key.seal(ANN, &secret), key.seal(ANN, &secret));
         assert_ne!(one[1..13], other[1..13]);
         assert_ne!(one[13..45], other[13..45]);
-        assert!(!one.windows(8).any(|part| secret.bytes().windows(8).any(|hidden| part == hidden)));
+        assert!(
+            !one.windows(8)
+                .any(|part| secret.bytes().windows(8).any(|hidden| part == hidden))
+        );
     }
 
     #[test]
@@ -138,9 +160,14 @@ mod tests {
         assert_eq!(SealKey::parse(&key.to_base64()).unwrap().0, key.0);
         assert_eq!(format!("{key:?}"), "SealKey");
         let hex = "00".repeat(32);
-        for wrong in
-            ["", "c2hvcnQ=", &STANDARD.encode([0; 31]), &STANDARD.encode([0; 33]), &hex, "no base64!"]
-        {
+        for wrong in [
+            "",
+            "c2hvcnQ=",
+            &STANDARD.encode([0; 31]),
+            &STANDARD.encode([0; 33]),
+            &hex,
+            "no base64!",
+        ] {
             assert_eq!(SealKey::parse(wrong).unwrap_err(), NotASealKey, "{wrong}");
         }
     }

@@ -48,7 +48,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), exchange: Duration::from_secs(15), roots: Vec::new() }
+        Self {
+            connect: Duration::from_secs(5),
+            exchange: Duration::from_secs(15),
+            roots: Vec::new(),
+        }
     }
 }
 
@@ -96,7 +100,10 @@ impl Sender {
         let egress = Arc::new(egress);
         let client = Client::builder()
             .user_agent(concat!("Dealwire/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Guard { resolver, egress: Arc::clone(&egress) })
+            .dns_resolver(Guard {
+                resolver,
+                egress: Arc::clone(&egress),
+            })
             .no_proxy()
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -107,7 +114,11 @@ impl Sender {
             .tls_certs_merge(limits.roots)
             .build()
             .map_err(|error| Error::broken("the sender of webhooks", root_cause(&error)))?;
-        Ok(Self { client, egress, exchange: limits.exchange })
+        Ok(Self {
+            client,
+            egress,
+            exchange: limits.exchange,
+        })
     }
 
     /// Makes a call. It never fails: what went wrong is its outcome.
@@ -124,39 +135,73 @@ impl Sender {
     }
 
     async fn exchange(&self, call: &Call<'_>, heard: &mut Heard) -> Result<(), ErrorClass> {
-        let url = self.egress.check_url(call.url).map_err(|refused| match refused {
-            Refused::Address(_) => ErrorClass::RefusedAddress,
-            _ => ErrorClass::RefusedUrl,
-        })?;
-        let request = self.client.post(url).headers(headers(call)).body(call.body.clone());
+        let url = self
+            .egress
+            .check_url(call.url)
+            .map_err(|refused| match refused {
+                Refused::Address(_) => ErrorClass::RefusedAddress,
+                _ => ErrorClass::RefusedUrl,
+            })?;
+        let request = self
+            .client
+            .post(url)
+            .headers(headers(call))
+            .body(call.body.clone());
         let mut response = request.send().await.map_err(|error| class_of(&error))?;
         heard.status = Some(response.status().as_u16());
-        let wish = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let wish = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok());
         heard.retry_after = wish.and_then(RetryAfter::parse);
         let mut read = 0;
         while read < READ {
-            let Some(chunk) = response.chunk().await.map_err(|_| ErrorClass::BrokenOff)? else { break };
+            let Some(chunk) = response.chunk().await.map_err(|_| ErrorClass::BrokenOff)? else {
+                break;
+            };
             read += chunk.len();
             let room = KEPT - heard.body.len();
-            heard.body.extend_from_slice(&chunk[..room.min(chunk.len())]);
+            heard
+                .body
+                .extend_from_slice(&chunk[..room.min(chunk.len())]);
         }
         Ok(())
     }
 }
 
 fn headers(call: &Call<'_>) -> HeaderMap {
-    let (id, timestamp) = (call.id.to_string(), call.at.as_micros().div_euclid(1_000_000));
+    let (id, timestamp) = (
+        call.id.to_string(),
+        call.at.as_micros().div_euclid(1_000_000),
+    );
     let signature = sign(call.secrets, &id, timestamp, &call.body);
-    let trace = call.trace.as_ref().map_or_else(TraceContext::root, TraceContext::child);
-    let text = |text: String| HeaderValue::try_from(text).expect("ids, numbers and base64 are visible ASCII");
+    let trace = call
+        .trace
+        .as_ref()
+        .map_or_else(TraceContext::root, TraceContext::child);
+    let text = |text: String| {
+        HeaderValue::try_from(text).expect("ids, numbers and base64 are visible ASCII")
+    };
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(HeaderName::from_static("webhook-id"), text(id));
-    headers.insert(HeaderName::from_static("webhook-timestamp"), HeaderValue::from(timestamp));
-    headers.insert(HeaderName::from_static("webhook-signature"), text(signature));
-    headers.insert(HeaderName::from_static("traceparent"), text(trace.to_string()));
+    headers.insert(
+        HeaderName::from_static("webhook-timestamp"),
+        HeaderValue::from(timestamp),
+    );
+    headers.insert(
+        HeaderName::from_static("webhook-signature"),
+        text(signature),
+    );
+    headers.insert(
+        HeaderName::from_static("traceparent"),
+        text(trace.to_string()),
+    );
     if call.replay {
-        headers.insert(HeaderName::from_static("webhook-replay"), HeaderValue::from_static("true"));
+        headers.insert(
+            HeaderName::from_static("webhook-replay"),
+            HeaderValue::from_static("true"),
+        );
     }
     headers
 }
@@ -180,7 +225,13 @@ impl Heard {
         let mut answer = String::from_utf8_lossy(&self.body).replace('\0', "\u{fffd}");
         // Replacements are longer than what they replace.
         answer.truncate(answer.floor_char_boundary(KEPT));
-        Outcome { status: self.status, error, retry_after: self.retry_after, duration, answer }
+        Outcome {
+            status: self.status,
+            error,
+            retry_after: self.retry_after,
+            duration,
+            answer,
+        }
     }
 }
 
@@ -203,14 +254,25 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let (resolver, egress) = (self.resolver.clone(), Arc::clone(&self.egress));
         Box::pin(async move {
-            let found = resolver.addresses(name.as_str()).await.map_err(NotDialled::from)?;
+            let found = resolver
+                .addresses(name.as_str())
+                .await
+                .map_err(NotDialled::from)?;
             let may_be_dialled = |address: &IpAddr| egress.permits(*address).is_ok();
-            let permitted: Vec<IpAddr> = found.into_iter().filter(may_be_dialled).take(DIALLED).collect();
+            let permitted: Vec<IpAddr> = found
+                .into_iter()
+                .filter(may_be_dialled)
+                .take(DIALLED)
+                .collect();
             if permitted.is_empty() {
                 return Err(NotDialled::Refused.into());
             }
             // The client puts the URL's port in the place of 0.
-            let addresses: Addrs = Box::new(permitted.into_iter().map(|address| SocketAddr::new(address, 0)));
+            let addresses: Addrs = Box::new(
+                permitted
+                    .into_iter()
+                    .map(|address| SocketAddr::new(address, 0)),
+            );
             Ok(addresses)
         })
     }
@@ -235,7 +297,11 @@ fn class_of(error: &reqwest::Error) -> ErrorClass {
         }
         layer = cause.source();
     }
-    if error.is_connect() { ErrorClass::CannotConnect } else { ErrorClass::BrokenOff }
+    if error.is_connect() {
+        ErrorClass::CannotConnect
+    } else {
+        ErrorClass::BrokenOff
+    }
 }
 
 /// What the system says no to is ours. `None` for what does not tell by itself.
@@ -246,8 +312,12 @@ fn class_of_io(error: &io::Error) -> Option<ErrorClass> {
     if error.get_ref().is_some_and(|inner| inner.is::<io::Error>()) {
         return Some(ErrorClass::Tls);
     }
-    let exhausted = matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory)
-        || error.raw_os_error().is_some_and(|code| NO_FILES.contains(&code));
+    let exhausted = matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory
+    ) || error
+        .raw_os_error()
+        .is_some_and(|code| NO_FILES.contains(&code));
     exhausted.then_some(ErrorClass::NoSockets)
 }
 
@@ -272,14 +342,22 @@ mod tests {
         }
         // ECONNREFUSED, ECONNRESET, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT.
         for code in [111, 104, 101, 113, 110] {
-            assert_eq!(class_of_io(&io::Error::from_raw_os_error(code)), None, "{code}");
+            assert_eq!(
+                class_of_io(&io::Error::from_raw_os_error(code)),
+                None,
+                "{code}"
+            );
         }
     }
 
     #[test]
     fn an_answer_is_kept_as_text_that_every_database_takes() {
         let kept = |body: &[u8]| {
-            let heard = Heard { status: Some(200), body: body.to_vec(), ..Heard::default() };
+            let heard = Heard {
+                status: Some(200),
+                body: body.to_vec(),
+                ..Heard::default()
+            };
             heard.outcome(None, Duration::ZERO).answer
         };
         assert_eq!(kept("déjà vu".as_bytes()), "déjà vu");

@@ -62,17 +62,27 @@ mod tests {
     const AT: i64 = 1_700_000_000;
 
     fn reference(secret: &Secret) -> String {
-        Webhook::new(&secret.reveal()).unwrap().sign("a-b", AT, BODY).unwrap()
+        Webhook::new(&secret.reveal())
+            .unwrap()
+            .sign("a-b", AT, BODY)
+            .unwrap()
     }
 
     #[test]
     fn the_reference_library_signs_the_same() {
         let (one, other) = (Secret::generate(), Secret::from_bytes([0xff; 32]));
         for secret in [&one, &other] {
-            assert_eq!(sign(std::slice::from_ref(secret), "a-b", AT, BODY), reference(secret));
+            assert_eq!(
+                sign(std::slice::from_ref(secret), "a-b", AT, BODY),
+                reference(secret)
+            );
         }
         let both = sign(&[one.clone(), other.clone()], "a-b", AT, BODY);
-        assert_eq!(both, format!("{} {}", reference(&one), reference(&other)), "the first is the first");
+        assert_eq!(
+            both,
+            format!("{} {}", reference(&one), reference(&other)),
+            "the first is the first"
+        );
     }
 
     #[test]
@@ -93,7 +103,10 @@ mod tests {
     fn a_secret_shows_only_when_it_is_revealed() {
         let secret = Secret::from_bytes([7; 32]);
         assert_eq!(format!("{secret:?}"), "Secret");
-        assert_eq!(secret.reveal(), "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+        assert_eq!(
+            secret.reveal(),
+            "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
+        );
         assert_ne!(Secret::generate().bytes(), Secret::generate().bytes());
     }
 }

@@ -96,34 +96,53 @@ pub fn judge(
     jitter: impl Fn(Duration) -> Duration,
 ) -> Verdict {
     match outcome.error {
-        None => Verdict { delivery: Next::Delivered, endpoint: Effect::Fine },
-        Some(class) if class.is_ours() => {
-            Verdict { delivery: Next::Postponed(after(now, OURS)), endpoint: Effect::Untouched }
-        }
+        None => Verdict {
+            delivery: Next::Delivered,
+            endpoint: Effect::Fine,
+        },
+        Some(class) if class.is_ours() => Verdict {
+            delivery: Next::Postponed(after(now, OURS)),
+            endpoint: Effect::Untouched,
+        },
         Some(_) if outcome.status == Some(410) => {
             let reason = "it answered 410 Gone";
-            Verdict { delivery: Next::Dead, endpoint: Effect::Disabled { reason } }
+            Verdict {
+                delivery: Next::Dead,
+                endpoint: Effect::Disabled { reason },
+            }
         }
         Some(_) => {
             let wish = wished(outcome, now);
-            let wait = usize::try_from(standing.tries).ok().and_then(|tries| WAITS.get(tries));
+            let wait = usize::try_from(standing.tries)
+                .ok()
+                .and_then(|tries| WAITS.get(tries));
             // A wish lengthens a wait. Were it to shorten one, a receiver that says "in a second" to all it cannot take
             // would spend every try within seconds.
             let delivery = match wait {
                 Some(wait) => Next::Again(after(now, jitter(*wait).max(wish.unwrap_or_default()))),
                 None => Next::Dead,
             };
-            Verdict { delivery, endpoint: failed(standing, wish, now) }
+            Verdict {
+                delivery,
+                endpoint: failed(standing, wish, now),
+            }
         }
     }
 }
 
 fn failed(standing: &Standing, wish: Option<Duration>, now: Timestamp) -> Effect {
-    if standing.failing_since.is_some_and(|since| after(since, PATIENCE) <= now) {
-        return Effect::Disabled { reason: "every call has failed for 5 days" };
+    if standing
+        .failing_since
+        .is_some_and(|since| after(since, PATIENCE) <= now)
+    {
+        return Effect::Disabled {
+            reason: "every call has failed for 5 days",
+        };
     }
     let breaker = (standing.failures.saturating_add(1) >= BREAKER).then_some(BREAKER_HOLD);
-    Effect::Failing { held_until: wish.max(breaker).map(|hold| after(now, hold)) }
+    Effect::Failing {
+        held_until: wish.max(breaker).map(|hold| after(now, hold)),
+    }
 }
 
 /// How long a receiver that is overloaded or away wants to be left alone.

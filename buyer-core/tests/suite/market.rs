@@ -67,8 +67,9 @@ impl Market {
     pub(crate) async fn embedded() -> Self {
         let (folder, lifecycle) = (tempfile::tempdir().unwrap(), Lifecycle::new());
         let (file, clock) = (folder.path().join("log.db"), clock());
-        let log =
-            EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new()).await.unwrap();
+        let log = EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new())
+            .await
+            .unwrap();
         let db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
         Self::open(log, db, clock, None, Kept::Embedded(folder, lifecycle)).await
     }
@@ -76,21 +77,55 @@ impl Market {
     pub(crate) async fn production() -> Self {
         let (services, clock) = (Services::shared_or_private().await, clock());
         let market = services.market().await;
-        let log = EventLog::jetstream(&market.nats_url, &market.market, clock.clone(), &Metrics::new());
+        let log = EventLog::jetstream(
+            &market.nats_url,
+            &market.market,
+            clock.clone(),
+            &Metrics::new(),
+        );
         let log = log.unwrap();
         let opened = async || log.epoch().await.is_ok();
         wait_until(Duration::from_secs(10), "the log to be open", opened).await;
         let url = market.buyer_database_url.clone();
         let db = Db::postgres("buyer database", &url).unwrap();
-        Self::open(log, db, clock, Some(url), Kept::Production(Box::new(services))).await
+        Self::open(
+            log,
+            db,
+            clock,
+            Some(url),
+            Kept::Production(Box::new(services)),
+        )
+        .await
     }
 
-    async fn open(log: EventLog, db: Db, clock: Clock, database_url: Option<String>, kept: Kept) -> Self {
-        let side = BuyerSide::new(db.clone(), clock.clone(), Retention { keep: HOUR, block: BLOCK });
+    async fn open(
+        log: EventLog,
+        db: Db,
+        clock: Clock,
+        database_url: Option<String>,
+        kept: Kept,
+    ) -> Self {
+        let side = BuyerSide::new(
+            db.clone(),
+            clock.clone(),
+            Retention {
+                keep: HOUR,
+                block: BLOCK,
+            },
+        );
         side.migrate().await.unwrap();
         let bus = LiveBus::local(16, &Metrics::new());
         let worker = worker(&side, &log, &bus);
-        Self { side, clock, database_url, db, bus, log, worker, _kept: kept }
+        Self {
+            side,
+            clock,
+            database_url,
+            db,
+            bus,
+            log,
+            worker,
+            _kept: kept,
+        }
     }
 
     /// Another worker of the same projection.
@@ -108,7 +143,11 @@ impl Market {
 
     /// The feed after an event.
     pub(crate) async fn after(&self, sequence: Sequence) -> FeedPage {
-        let range = FeedRange { after: (sequence, Position::END), up_to: u64::MAX, limit: 1_000 };
+        let range = FeedRange {
+            after: (sequence, Position::END),
+            up_to: u64::MAX,
+            limit: 1_000,
+        };
         self.side.feed(range).await.unwrap()
     }
 }

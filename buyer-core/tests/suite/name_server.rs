@@ -30,7 +30,9 @@ const A: u16 = 1;
 
 impl NameServer {
     /// The script is asked with a name, `.` for the root, and how often its IPv4 addresses were asked for before.
-    pub(crate) async fn start(script: impl Fn(&str, usize) -> Says + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        script: impl Fn(&str, usize) -> Says + Send + Sync + 'static,
+    ) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let mut answering = JoinSet::new();
@@ -47,7 +49,10 @@ impl NameServer {
                 }
             }
         });
-        Self { address, _answering: answering }
+        Self {
+            address,
+            _answering: answering,
+        }
     }
 }
 
@@ -56,11 +61,23 @@ fn question(packet: &[u8]) -> (String, u16, usize) {
     let (mut at, mut labels) = (12, Vec::new());
     while packet[at] != 0 {
         let next = at + 1 + usize::from(packet[at]);
-        labels.push(std::str::from_utf8(&packet[at + 1..next]).unwrap().to_lowercase());
+        labels.push(
+            std::str::from_utf8(&packet[at + 1..next])
+                .unwrap()
+                .to_lowercase(),
+        );
         at = next;
     }
-    let name = if labels.is_empty() { ".".to_owned() } else { labels.join(".") };
-    (name, u16::from_be_bytes([packet[at + 1], packet[at + 2]]), at + 5)
+    let name = if labels.is_empty() {
+        ".".to_owned()
+    } else {
+        labels.join(".")
+    };
+    (
+        name,
+        u16::from_be_bytes([packet[at + 1], packet[at + 2]]),
+        at + 5,
+    )
 }
 
 fn answer(asked: &[u8], kind: u16, says: &Says) -> Option<Vec<u8>> {

@@ -1,8 +1,8 @@
 //! What happens in a test's market: events are appended one by one, as the seller side would, and taken in when asked.
 
 use backbone::contract::{
-    AccessCause, AccessFact, Applied, Deal, DealCause, DealFact, DealField, DealStatus, Event, Fact,
-    Fingerprint, Item, Recent, Subject,
+    AccessCause, AccessFact, Applied, Deal, DealCause, DealFact, DealField, DealStatus, Event,
+    Fact, Fingerprint, Item, Recent, Subject,
 };
 use backbone::event_log::AppendAnswer;
 use backbone::ids::{BuyerId, DealId, EventId, ItemId, SellerId};
@@ -29,9 +29,19 @@ impl Market {
 
     async fn set_access(&self, seller: SellerId, buyer: BuyerId, granted: bool) -> Sequence {
         let since = self.clock.now();
-        let cause = if granted { AccessCause::Granted } else { AccessCause::Revoked };
+        let cause = if granted {
+            AccessCause::Granted
+        } else {
+            AccessCause::Revoked
+        };
         self.append(Subject::Access { seller, buyer }, |revision, recent, _| {
-            Fact::Access(AccessFact { cause, revision, granted, since, recent })
+            Fact::Access(AccessFact {
+                cause,
+                revision,
+                granted,
+                since,
+                recent,
+            })
         })
         .await
     }
@@ -51,29 +61,50 @@ impl Market {
     /// The next version of a deal, by this name.
     pub(crate) async fn rename(&self, (seller_id, id): Lot, name: &str) -> Sequence {
         let now = self.clock.now();
-        self.append(Subject::Deal { seller: seller_id, deal: id }, |revision, recent, before| {
-            let cause = if revision == 1 { DealCause::Created } else { DealCause::Updated };
-            let created_at = match before {
-                Some(Fact::Deal(fact)) => fact.deal.created_at,
-                _ => now,
-            };
-            let price = MinorUnits::new(100 + revision as i64).unwrap();
-            let deal = Deal {
-                id,
-                seller_id,
-                name: name.to_owned(),
-                total_price: price,
-                currency: "GBP".parse().unwrap(),
-                status: DealStatus::Available,
-                discount: None,
-                items: vec![Item { id: ItemId(id.0), name: "an item".to_owned(), price }],
-                version: revision as u32,
-                created_at,
-                updated_at: now,
-            };
-            let changed = vec![DealField::TotalPrice];
-            Fact::Deal(DealFact { cause, revision, deal, changed, previous: None, recent })
-        })
+        self.append(
+            Subject::Deal {
+                seller: seller_id,
+                deal: id,
+            },
+            |revision, recent, before| {
+                let cause = if revision == 1 {
+                    DealCause::Created
+                } else {
+                    DealCause::Updated
+                };
+                let created_at = match before {
+                    Some(Fact::Deal(fact)) => fact.deal.created_at,
+                    _ => now,
+                };
+                let price = MinorUnits::new(100 + revision as i64).unwrap();
+                let deal = Deal {
+                    id,
+                    seller_id,
+                    name: name.to_owned(),
+                    total_price: price,
+                    currency: "GBP".parse().unwrap(),
+                    status: DealStatus::Available,
+                    discount: None,
+                    items: vec![Item {
+                        id: ItemId(id.0),
+                        name: "an item".to_owned(),
+                        price,
+                    }],
+                    version: revision as u32,
+                    created_at,
+                    updated_at: now,
+                };
+                let changed = vec![DealField::TotalPrice];
+                Fact::Deal(DealFact {
+                    cause,
+                    revision,
+                    deal,
+                    changed,
+                    previous: None,
+                    recent,
+                })
+            },
+        )
         .await
     }
 
@@ -101,10 +132,20 @@ impl Market {
         let (expected, before) = last.map_or((0, None), |(sequence, fact)| (sequence, Some(fact)));
         let revision = before.as_ref().map_or(0, Fact::revision) + 1;
         let id = EventId(backbone::chance::random_id());
-        let applied =
-            Applied { event: id, key: None, request: Fingerprint::of(b""), version: revision as u32 };
+        let applied = Applied {
+            event: id,
+            key: None,
+            request: Fingerprint::of(b""),
+            version: revision as u32,
+        };
         let fact = fact(revision, Recent::first(applied), before.as_ref());
-        let event = Event { id, subject, time: self.clock.now(), trace: Some(TraceContext::root()), fact };
+        let event = Event {
+            id,
+            subject,
+            time: self.clock.now(),
+            trace: Some(TraceContext::root()),
+            fact,
+        };
         match self.log.append(&event, expected).await {
             AppendAnswer::Stored(sequence) => sequence,
             answer => panic!("nobody else writes: {answer:?}"),

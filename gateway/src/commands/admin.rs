@@ -72,10 +72,20 @@ pub(super) async fn run(config: Config, command: Admin) -> Result<(), Failed> {
     let told = match command {
         Admin::CreateSeller { name, id } => operator.create(Role::Seller, &name, id).await,
         Admin::CreateBuyer { name, id } => operator.create(Role::Buyer, &name, id).await,
-        Admin::IssueKey { account, label, .. } => operator.issue_key(account, label.as_deref()).await,
+        Admin::IssueKey { account, label, .. } => {
+            operator.issue_key(account, label.as_deref()).await
+        }
         Admin::RevokeKey { id } => operator.revoke_key(id).await,
-        Admin::Grant { seller, buyer } => operator.access(SellerId(seller), BuyerId(buyer), true).await,
-        Admin::Revoke { seller, buyer } => operator.access(SellerId(seller), BuyerId(buyer), false).await,
+        Admin::Grant { seller, buyer } => {
+            operator
+                .access(SellerId(seller), BuyerId(buyer), true)
+                .await
+        }
+        Admin::Revoke { seller, buyer } => {
+            operator
+                .access(SellerId(seller), BuyerId(buyer), false)
+                .await
+        }
     };
     operator.leave().await?;
     println!("{}", told?);

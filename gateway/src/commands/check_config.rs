@@ -44,7 +44,11 @@ pub(super) async fn check(config: Config) -> Result<(), Failed> {
             }
         }
     }
-    if missing.is_empty() { Ok(()) } else { Err(format!("not usable: {}", missing.join(", ")).into()) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not usable: {}", missing.join(", ")).into())
+    }
 }
 
 async fn describe(backends: &Backends) -> [(&'static str, Result<String, Error>); 4] {

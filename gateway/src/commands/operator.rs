@@ -45,7 +45,13 @@ impl ServerFile {
     ) -> Result<Self, Failed> {
         let key_path = data_dir.join(KEY_FILE);
         let known = match std::fs::read_to_string(&key_path) {
-            Ok(key) => backends.sellers.accounts().holder(KeyHash::of(key.trim())).await?,
+            Ok(key) => {
+                backends
+                    .sellers
+                    .accounts()
+                    .holder(KeyHash::of(key.trim()))
+                    .await?
+            }
             Err(_) => None,
         };
         if known.is_none_or(|holder| holder.role != Role::Admin) {
@@ -53,9 +59,16 @@ impl ServerFile {
             let issued = accounts.issue_admin(Some(KEY_FILE)).await.map_err(said)?;
             write_private(&key_path, &issued.key)?;
         }
-        let ip = if address.ip().is_unspecified() { [127, 0, 0, 1].into() } else { address.ip() };
+        let ip = if address.ip().is_unspecified() {
+            [127, 0, 0, 1].into()
+        } else {
+            address.ip()
+        };
         let path = data_dir.join(URL_FILE);
-        write_private(&path, &format!("http://{}/graphql", SocketAddr::new(ip, address.port())))?;
+        write_private(
+            &path,
+            &format!("http://{}/graphql", SocketAddr::new(ip, address.port())),
+        )?;
         Ok(Self(path))
     }
 }
@@ -74,7 +87,10 @@ impl Server {
             text.map(|text| text.trim().to_owned())
                 .map_err(|_| "a server holds the data directory but is not ready yet")
         };
-        Ok(Self { url: line(URL_FILE)?, key: line(KEY_FILE)? })
+        Ok(Self {
+            url: line(URL_FILE)?,
+            key: line(KEY_FILE)?,
+        })
     }
 }
 
@@ -100,17 +116,33 @@ impl Operator {
         }
     }
 
-    pub(super) async fn create(&self, role: Role, name: &str, id: Option<Uuid>) -> Result<String, Failed> {
+    pub(super) async fn create(
+        &self,
+        role: Role,
+        name: &str,
+        id: Option<Uuid>,
+    ) -> Result<String, Failed> {
         match self {
             Self::Server(server) => {
-                let field = if role == Role::Buyer { "createBuyer" } else { "createSeller" };
-                let mutation =
-                    format!("mutation($name: String!, $id: ID) {{ {field}(name: $name, id: $id) {{ id }} }}");
-                let data = server.ask(&mutation, json!({ "name": name, "id": id })).await?;
+                let field = if role == Role::Buyer {
+                    "createBuyer"
+                } else {
+                    "createSeller"
+                };
+                let mutation = format!(
+                    "mutation($name: String!, $id: ID) {{ {field}(name: $name, id: $id) {{ id }} }}"
+                );
+                let data = server
+                    .ask(&mutation, json!({ "name": name, "id": id }))
+                    .await?;
                 Ok(text(&data[field]["id"]))
             }
             Self::Stores(stores) => {
-                let account = stores.accounts().create(role, name, id).await.map_err(said)?;
+                let account = stores
+                    .accounts()
+                    .create(role, name, id)
+                    .await
+                    .map_err(said)?;
                 Ok(account.id.to_string())
             }
         }
@@ -126,11 +158,15 @@ impl Operator {
             Self::Server(server) => {
                 let account = match account {
                     Some(account) => account.to_string(),
-                    None => text(&server.ask("{ viewer { id } }", json!({})).await?["viewer"]["id"]),
+                    None => {
+                        text(&server.ask("{ viewer { id } }", json!({})).await?["viewer"]["id"])
+                    }
                 };
                 let mutation = "mutation($account: ID!, $label: String) {
                     issueApiKey(accountId: $account, label: $label) { id key } }";
-                let data = server.ask(mutation, json!({ "account": account, "label": label })).await?;
+                let data = server
+                    .ask(mutation, json!({ "account": account, "label": label }))
+                    .await?;
                 let issued = &data["issueApiKey"];
                 Ok(format!("{} {}", text(&issued["id"]), text(&issued["key"])))
             }
@@ -152,7 +188,12 @@ impl Operator {
                 let data = server.ask(mutation, json!({ "id": id })).await?;
                 text(&data["revokeApiKey"]["revokedAt"])
             }
-            Self::Stores(stores) => stores.accounts().revoke(id).await.map_err(said)?.to_string(),
+            Self::Stores(stores) => stores
+                .accounts()
+                .revoke(id)
+                .await
+                .map_err(said)?
+                .to_string(),
         };
         Ok(format!("revoked at {revoked}"))
     }
@@ -165,19 +206,36 @@ impl Operator {
     ) -> Result<String, Failed> {
         match self {
             Self::Server(server) => {
-                let field = if granted { "grantAccess" } else { "revokeAccess" };
+                let field = if granted {
+                    "grantAccess"
+                } else {
+                    "revokeAccess"
+                };
                 let mutation = format!(
                     "mutation($seller: ID!, $buyer: ID!) {{
                         {field}(sellerId: $seller, buyerId: $buyer) {{ position }} }}"
                 );
-                let data = server.ask(&mutation, json!({ "seller": seller, "buyer": buyer })).await?;
+                let data = server
+                    .ask(&mutation, json!({ "seller": seller, "buyer": buyer }))
+                    .await?;
                 Ok(format!("at position {}", text(&data[field]["position"])))
             }
             Self::Stores(stores) => {
-                stores.accounts().must_exist(Role::Seller, seller.0).await.map_err(said)?;
-                stores.accounts().must_exist(Role::Buyer, buyer.0).await.map_err(said)?;
+                stores
+                    .accounts()
+                    .must_exist(Role::Seller, seller.0)
+                    .await
+                    .map_err(said)?;
+                stores
+                    .accounts()
+                    .must_exist(Role::Buyer, buyer.0)
+                    .await
+                    .map_err(said)?;
                 let sellers = &stores.backends.sellers;
-                let asked = Asked { key: None, trace: None };
+                let asked = Asked {
+                    key: None,
+                    trace: None,
+                };
                 let written = match granted {
                     true => sellers.grant_access(seller, buyer, asked).await?,
                     false => sellers.revoke_access(seller, buyer, asked).await?,

@@ -15,7 +15,11 @@ pub(super) async fn serve(config: Config) -> Result<(), Failed> {
         }
         Mode::Production { .. } => None,
     };
-    println!("Dealwire {} on http://{}/graphql", env!("CARGO_PKG_VERSION"), app.address());
+    println!(
+        "Dealwire {} on http://{}/graphql",
+        env!("CARGO_PKG_VERSION"),
+        app.address()
+    );
     if app.holds_demo() {
         println!("{}", demo::KEYS);
     }

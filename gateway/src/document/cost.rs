@@ -39,7 +39,10 @@ pub(super) struct Costs {
 
 /// Measures the operations of a document whose fragments come in the order given, each after all that it spreads.
 pub(super) fn measure(document: &ExecutableDocument, leaves_first: &[Name]) -> Costs {
-    let mut meter = Meter { fragments: HashMap::new(), looked_at: 0 };
+    let mut meter = Meter {
+        fragments: HashMap::new(),
+        looked_at: 0,
+    };
     for name in leaves_first {
         let fragment = &document.fragments[name].node;
         let mut cost = meter.selection_set(&fragment.selection_set.node.items);
@@ -51,27 +54,44 @@ pub(super) fn measure(document: &ExecutableDocument, leaves_first: &[Name]) -> C
         .iter()
         .map(|(_, operation)| (operation.pos, meter.operation(&operation.node)))
         .collect();
-    Costs { operations, looked_at: meter.looked_at }
+    Costs {
+        operations,
+        looked_at: meter.looked_at,
+    }
 }
 
 impl Costs {
     /// The cost of the whole: sums over operations, since validators walk all of them; depths are maxima.
     pub(super) fn total(&self) -> Cost {
-        self.operations.iter().fold(Cost::default(), |sum, (_, cost)| sum.beside(*cost))
+        self.operations
+            .iter()
+            .fold(Cost::default(), |sum, (_, cost)| sum.beside(*cost))
     }
 
     /// Refuses what is over the limits.
     pub(super) fn check(&self, limits: &DocumentLimits) -> Result<(), DocumentError> {
         if self.total().selections > limits.selections {
-            return Err(DocumentError::over("selections, fragments expanded,", limits.selections, None));
+            return Err(DocumentError::over(
+                "selections, fragments expanded,",
+                limits.selections,
+                None,
+            ));
         }
         for (pos, cost) in &self.operations {
             let rows = [
                 (cost.depth, limits.depth, "levels of fields"),
-                (cost.nesting, limits.nesting, "levels of fields and fragments"),
+                (
+                    cost.nesting,
+                    limits.nesting,
+                    "levels of fields and fragments",
+                ),
                 (cost.root_fields, limits.root_fields, "root fields"),
                 (cost.aliases, limits.aliases, "aliases, fragments expanded,"),
-                (cost.directives, limits.directives, "directives, fragments expanded,"),
+                (
+                    cost.directives,
+                    limits.directives,
+                    "directives, fragments expanded,",
+                ),
             ];
             if let Some((_, limit, what)) = rows.into_iter().find(|(cost, limit, _)| cost > limit) {
                 return Err(DocumentError::over(what, limit, Some(*pos)));
@@ -88,15 +108,22 @@ struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     fn operation(&mut self, operation: &'a OperationDefinition) -> Cost {
-        let on_variables =
-            operation.variable_definitions.iter().map(|variable| variable.node.directives.len());
+        let on_variables = operation
+            .variable_definitions
+            .iter()
+            .map(|variable| variable.node.directives.len());
         let own = operation.directives.len() + on_variables.sum::<usize>();
         let cost = self.selection_set(&operation.selection_set.node.items);
-        Cost { directives: cost.directives.saturating_add(own), ..cost }
+        Cost {
+            directives: cost.directives.saturating_add(own),
+            ..cost
+        }
     }
 
     fn selection_set(&mut self, items: &'a [Positioned<Selection>]) -> Cost {
-        items.iter().fold(Cost::default(), |sum, item| sum.beside(self.selection(&item.node)))
+        items.iter().fold(Cost::default(), |sum, item| {
+            sum.beside(self.selection(&item.node))
+        })
     }
 
     fn selection(&mut self, selection: &'a Selection) -> Cost {
@@ -106,17 +133,19 @@ impl<'a> Meter<'a> {
                 let inner = self.selection_set(&field.node.selection_set.node.items);
                 Cost {
                     root_fields: 1,
-                    aliases: inner.aliases.saturating_add(usize::from(field.node.alias.is_some())),
+                    aliases: inner
+                        .aliases
+                        .saturating_add(usize::from(field.node.alias.is_some())),
                     depth: inner.depth.saturating_add(1),
                     ..inner.within(&field.node.directives)
                 }
             }
-            Selection::InlineFragment(inline) => {
-                self.selection_set(&inline.node.selection_set.node.items).within(&inline.node.directives)
-            }
-            Selection::FragmentSpread(spread) => {
-                self.fragments[spread.node.fragment_name.node.as_str()].within(&spread.node.directives)
-            }
+            Selection::InlineFragment(inline) => self
+                .selection_set(&inline.node.selection_set.node.items)
+                .within(&inline.node.directives),
+            Selection::FragmentSpread(spread) => self.fragments
+                [spread.node.fragment_name.node.as_str()]
+            .within(&spread.node.directives),
         }
     }
 }

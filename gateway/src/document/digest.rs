@@ -49,7 +49,12 @@ pub(super) fn of_document(
 }
 
 /// The key of a document by its digest, the values of its variables and a scope.
-pub(super) fn of_use(document: &Digest, used: &[Name], values: &Variables, scope: &str) -> ShapeKey {
+pub(super) fn of_use(
+    document: &Digest,
+    used: &[Name],
+    values: &Variables,
+    scope: &str,
+) -> ShapeKey {
     let none = HashMap::new();
     let mut writer = Writer::new(&none);
     writer.text(DOMAIN);
@@ -57,7 +62,9 @@ pub(super) fn of_use(document: &Digest, used: &[Name], values: &Variables, scope
     writer.count(used.len());
     for name in used {
         writer.text(name);
-        writer.optional(values.get(name), |writer, value| writer.value(&value.clone().into_value()));
+        writer.optional(values.get(name), |writer, value| {
+            writer.value(&value.clone().into_value())
+        });
     }
     writer.text(scope);
     let digest = writer.finish();
@@ -71,7 +78,10 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(fragments: &'a HashMap<&'a str, Digest>) -> Self {
-        Self { hash: Sha256::new(), fragments }
+        Self {
+            hash: Sha256::new(),
+            fragments,
+        }
     }
 
     fn finish(self) -> Digest {
@@ -95,7 +105,8 @@ impl<'a> Writer<'a> {
                 Selection::FragmentSpread(spread) => {
                     self.kind(b's');
                     self.directives(&spread.node.directives);
-                    self.hash.update(self.fragments[spread.node.fragment_name.node.as_str()]);
+                    self.hash
+                        .update(self.fragments[spread.node.fragment_name.node.as_str()]);
                 }
             }
         }
@@ -110,7 +121,9 @@ impl<'a> Writer<'a> {
     }
 
     fn condition(&mut self, condition: Option<&Positioned<TypeCondition>>) {
-        self.optional(condition, |writer, condition| writer.text(&condition.node.on.node));
+        self.optional(condition, |writer, condition| {
+            writer.text(&condition.node.on.node)
+        });
     }
 
     fn directives(&mut self, directives: &[Positioned<Directive>]) {
@@ -122,11 +135,19 @@ impl<'a> Writer<'a> {
     }
 
     fn arguments(&mut self, arguments: &[(Positioned<Name>, Positioned<Value>)]) {
-        self.entries(arguments.iter().map(|(name, value)| (&name.node, &value.node)).collect());
+        self.entries(
+            arguments
+                .iter()
+                .map(|(name, value)| (&name.node, &value.node))
+                .collect(),
+        );
     }
 
     fn variables(&mut self, definitions: &[Positioned<VariableDefinition>]) {
-        let mut sorted: Vec<_> = definitions.iter().map(|definition| &definition.node).collect();
+        let mut sorted: Vec<_> = definitions
+            .iter()
+            .map(|definition| &definition.node)
+            .collect();
         sorted.sort_by_key(|definition| &definition.name.node);
         self.count(sorted.len());
         for definition in sorted {

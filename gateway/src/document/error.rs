@@ -42,7 +42,10 @@ impl DocumentCode {
 }
 
 impl DocumentError {
-    pub(super) fn invalid(message: impl Into<String>, locations: impl IntoIterator<Item = Pos>) -> Self {
+    pub(super) fn invalid(
+        message: impl Into<String>,
+        locations: impl IntoIterator<Item = Pos>,
+    ) -> Self {
         Self {
             code: DocumentCode::ValidationFailed,
             message: message.into(),
@@ -59,7 +62,10 @@ impl DocumentError {
     }
 
     pub(super) fn not_a_subscription(ty: OperationType, pos: Pos) -> Self {
-        Self::invalid(format!("the operation is a {ty}, not a subscription"), [pos])
+        Self::invalid(
+            format!("the operation is a {ty}, not a subscription"),
+            [pos],
+        )
     }
 }
 
@@ -74,15 +80,27 @@ impl From<ParserError> for DocumentError {
             ParserError::OperationDuplicated { .. }
             | ParserError::FragmentDuplicated { .. }
             | ParserError::MissingOperation => (DocumentCode::ValidationFailed, error.to_string()),
-            _ => (DocumentCode::ParseFailed, format!("syntax error: {}", gist(&error.to_string()))),
+            _ => (
+                DocumentCode::ParseFailed,
+                format!("syntax error: {}", gist(&error.to_string())),
+            ),
         };
-        Self { code, message, locations: error.positions().collect() }
+        Self {
+            code,
+            message,
+            locations: error.positions().collect(),
+        }
     }
 }
 
 /// The parser draws the line with an arrow below it; what it expected stands in the last line.
 fn gist(drawing: &str) -> &str {
-    drawing.lines().last().unwrap_or_default().trim_start_matches([' ', '=']).trim()
+    drawing
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches([' ', '='])
+        .trim()
 }
 
 impl fmt::Display for DocumentError {

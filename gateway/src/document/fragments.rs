@@ -45,7 +45,9 @@ pub(super) fn spreads_in<'a>(
     for item in items {
         match &item.node {
             Selection::Field(field) => spreads_in(&field.node.selection_set.node.items, found),
-            Selection::InlineFragment(inline) => spreads_in(&inline.node.selection_set.node.items, found),
+            Selection::InlineFragment(inline) => {
+                spreads_in(&inline.node.selection_set.node.items, found)
+            }
             Selection::FragmentSpread(spread) => found.push(spread),
         }
     }
@@ -61,12 +63,18 @@ impl<'a> Graph<'a> {
     fn new(document: &'a ExecutableDocument) -> Result<Self, DocumentError> {
         let mut fragments: Vec<_> = document.fragments.iter().collect();
         fragments.sort_by_key(|(_, fragment)| fragment.pos);
-        let index: HashMap<&str, usize> =
-            fragments.iter().enumerate().map(|(at, (name, _))| (name.as_str(), at)).collect();
+        let index: HashMap<&str, usize> = fragments
+            .iter()
+            .enumerate()
+            .map(|(at, (name, _))| (name.as_str(), at))
+            .collect();
         let targets = |items: &'a [Positioned<Selection>]| {
             let mut found = Vec::new();
             spreads_in(items, &mut found);
-            found.into_iter().map(|spread| target(&index, spread)).collect::<Result<Vec<_>, _>>()
+            found
+                .into_iter()
+                .map(|spread| target(&index, spread))
+                .collect::<Result<Vec<_>, _>>()
         };
         for (_, operation) in document.operations.iter() {
             targets(&operation.node.selection_set.node.items)?;
@@ -75,11 +83,19 @@ impl<'a> Graph<'a> {
             .iter()
             .map(|(_, fragment)| targets(&fragment.node.selection_set.node.items))
             .collect::<Result<_, _>>()?;
-        Ok(Self { names: fragments.into_iter().map(|(name, _)| name).collect(), spreads })
+        Ok(Self {
+            names: fragments.into_iter().map(|(name, _)| name).collect(),
+            spreads,
+        })
     }
 
     /// Whoever waits for ever waits on a cycle, if not in it: as many steps as there are fragments lead into it.
-    fn cycle_from(&self, stuck: usize, pending: &[usize], document: &ExecutableDocument) -> DocumentError {
+    fn cycle_from(
+        &self,
+        stuck: usize,
+        pending: &[usize],
+        document: &ExecutableDocument,
+    ) -> DocumentError {
         let step = |at: usize| {
             *self.spreads[at]
                 .iter()
@@ -92,10 +108,12 @@ impl<'a> Graph<'a> {
     }
 }
 
-fn target(index: &HashMap<&str, usize>, spread: &Positioned<FragmentSpread>) -> Result<usize, DocumentError> {
+fn target(
+    index: &HashMap<&str, usize>,
+    spread: &Positioned<FragmentSpread>,
+) -> Result<usize, DocumentError> {
     let name = &spread.node.fragment_name.node;
-    index
-        .get(name.as_str())
-        .copied()
-        .ok_or_else(|| DocumentError::invalid(format!("fragment {name} is not defined"), [spread.pos]))
+    index.get(name.as_str()).copied().ok_or_else(|| {
+        DocumentError::invalid(format!("fragment {name} is not defined"), [spread.pos])
+    })
 }

@@ -19,11 +19,19 @@ pub(super) fn check(text: &str, limits: &DocumentLimits) -> Result<(), DocumentE
             _ => {}
         }
         if tokens > limits.tokens {
-            return Err(DocumentError::over("tokens", limits.tokens, Some(position(text, start))));
+            return Err(DocumentError::over(
+                "tokens",
+                limits.tokens,
+                Some(position(text, start)),
+            ));
         }
         if depth > limits.nesting {
             let what = "levels of nested brackets";
-            return Err(DocumentError::over(what, limits.nesting, Some(position(text, start))));
+            return Err(DocumentError::over(
+                what,
+                limits.nesting,
+                Some(position(text, start)),
+            ));
         }
         at = end_of_token(text.as_bytes(), start);
     }
@@ -35,7 +43,11 @@ fn next_token(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match bytes.get(at)? {
             b' ' | b'\t' | b'\n' | b'\r' | b',' => at += 1,
-            b'#' => at += bytes[at..].iter().position(|b| matches!(b, b'\n' | b'\r'))?,
+            b'#' => {
+                at += bytes[at..]
+                    .iter()
+                    .position(|b| matches!(b, b'\n' | b'\r'))?
+            }
             0xef if bytes[at..].starts_with("\u{feff}".as_bytes()) => at += 3,
             _ => return Some(at),
         }
@@ -44,10 +56,13 @@ fn next_token(bytes: &[u8], mut at: usize) -> Option<usize> {
 
 fn end_of_token(bytes: &[u8], start: usize) -> usize {
     let rest = &bytes[start..];
-    let run = |accepts: fn(&u8) -> bool| start + 1 + rest[1..].iter().take_while(|b| accepts(b)).count();
+    let run =
+        |accepts: fn(&u8) -> bool| start + 1 + rest[1..].iter().take_while(|b| accepts(b)).count();
     match rest[0] {
         b'a'..=b'z' | b'A'..=b'Z' | b'_' => run(|b| b.is_ascii_alphanumeric() || *b == b'_'),
-        b'0'..=b'9' | b'-' => run(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-')),
+        b'0'..=b'9' | b'-' => {
+            run(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'))
+        }
         b'.' if rest.starts_with(b"...") => start + 3,
         b'"' if rest.starts_with(b"\"\"\"") => start + block_string(rest).unwrap_or(2),
         b'"' => start + string(rest),
@@ -89,7 +104,10 @@ fn string(bytes: &[u8]) -> usize {
 fn position(text: &str, at: usize) -> Pos {
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Pos { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+    Pos {
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+    }
 }
 
 #[cfg(test)]
@@ -114,11 +132,17 @@ mod tests {
             ("{a}# x\n b # y\r c", &["{", "a", "}", "b", "c"]),
             (
                 "query Q($a:[Int!]!=-1.5e+3)",
-                &["query", "Q", "(", "$", "a", ":", "[", "Int", "!", "]", "!", "=", "-1.5e+3", ")"],
+                &[
+                    "query", "Q", "(", "$", "a", ":", "[", "Int", "!", "]", "!", "=", "-1.5e+3",
+                    ")",
+                ],
             ),
             ("...F ... on X@d", &["...", "F", "...", "on", "X", "@", "d"]),
             (r#""a # \" } b" c"#, &[r#""a # \" } b""#, "c"]),
-            (r#""""a " "" \""" { """ c"#, &[r#""""a " "" \""" { """"#, "c"]),
+            (
+                r#""""a " "" \""" { """ c"#,
+                &[r#""""a " "" \""" { """"#, "c"],
+            ),
             (r#""" c"#, &[r#""""#, "c"]),
             ("\"open\n{", &["\"open", "{"]),
             (r#""""open {"#, &[r#""""#, r#""open {"#]),
@@ -133,7 +157,10 @@ mod tests {
 
     #[test]
     fn brackets_in_strings_and_comments_do_not_nest() {
-        let limits = DocumentLimits { nesting: 2, ..DocumentLimits::default() };
+        let limits = DocumentLimits {
+            nesting: 2,
+            ..DocumentLimits::default()
+        };
         assert_eq!(check("{ a(x: \"{{{[[[\") } # {{{", &limits), Ok(()));
         let refused = check("{ a {\n  é(x: 1) } }", &limits).unwrap_err();
         assert_eq!(refused.locations, [Pos { line: 2, column: 4 }]);
@@ -142,7 +169,10 @@ mod tests {
 
     #[test]
     fn tokens_are_counted_up_to_the_limit() {
-        let limits = DocumentLimits { tokens: 3, ..DocumentLimits::default() };
+        let limits = DocumentLimits {
+            tokens: 3,
+            ..DocumentLimits::default()
+        };
         assert_eq!(check("{a,,,,}", &limits), Ok(()));
         let refused = check("{a}\n!", &limits).unwrap_err();
         assert_eq!(

@@ -59,13 +59,21 @@ pub fn shape_key(shape: &ShapeDocument, variables: &Variables, scope: &str) -> S
 }
 
 /// Rewrites `operation`, a subscription to `root`.
-pub(super) fn shape(operation: &Operation, root: &SubscriptionRoot) -> Result<ShapeDocument, DocumentError> {
+pub(super) fn shape(
+    operation: &Operation,
+    root: &SubscriptionRoot,
+) -> Result<ShapeDocument, DocumentError> {
     let original = &operation.definition.node;
     let field = root.merged();
     let leaves_first = used_fragments(operation, root);
     let fragments: HashMap<Name, _> = leaves_first
         .iter()
-        .map(|&name| (name.clone(), operation.parsed.document.fragments[name].clone()))
+        .map(|&name| {
+            (
+                name.clone(),
+                operation.parsed.document.fragments[name].clone(),
+            )
+        })
         .collect();
 
     let mut uses = Uses::default();
@@ -88,13 +96,25 @@ pub(super) fn shape(operation: &Operation, root: &SubscriptionRoot) -> Result<Sh
         selection_set: Positioned::new(SelectionSet { items }, at),
     };
     let digest = digest::of_document(&rewritten, &leaves_first, &fragments);
-    let operations = DocumentOperations::Single(Positioned::new(rewritten, operation.definition.pos));
-    Ok(ShapeDocument { document: ExecutableDocument { operations, fragments }, used_variables, digest })
+    let operations =
+        DocumentOperations::Single(Positioned::new(rewritten, operation.definition.pos));
+    Ok(ShapeDocument {
+        document: ExecutableDocument {
+            operations,
+            fragments,
+        },
+        used_variables,
+        digest,
+    })
 }
 
 /// The names of all fragments that can be reached from the root field, each after all that it spreads.
 fn used_fragments<'a>(operation: &Operation<'a>, root: &SubscriptionRoot<'a>) -> Vec<&'a Name> {
-    let Parsed { document, leaves_first, .. } = operation.parsed;
+    let Parsed {
+        document,
+        leaves_first,
+        ..
+    } = operation.parsed;
     let mut spreads = Vec::new();
     for field in root.occurrences() {
         spreads_in(&field.node.selection_set.node.items, &mut spreads);
@@ -103,10 +123,16 @@ fn used_fragments<'a>(operation: &Operation<'a>, root: &SubscriptionRoot<'a>) ->
     while let Some(spread) = spreads.pop() {
         let name = &spread.node.fragment_name.node;
         if used.insert(name) {
-            spreads_in(&document.fragments[name].node.selection_set.node.items, &mut spreads);
+            spreads_in(
+                &document.fragments[name].node.selection_set.node.items,
+                &mut spreads,
+            );
         }
     }
-    leaves_first.iter().filter(|name| used.contains(name)).collect()
+    leaves_first
+        .iter()
+        .filter(|name| used.contains(name))
+        .collect()
 }
 
 /// The variables that are used, with a place for each.
@@ -128,13 +154,19 @@ impl<'a> Uses<'a> {
     }
 
     fn field(&mut self, field: &'a Field) {
-        field.arguments.iter().for_each(|(_, value)| self.value(&value.node, value.pos));
+        field
+            .arguments
+            .iter()
+            .for_each(|(_, value)| self.value(&value.node, value.pos));
         self.directives(&field.directives);
         self.selections(&field.selection_set.node);
     }
 
     fn directives(&mut self, directives: &'a [Positioned<Directive>]) {
-        for (_, value) in directives.iter().flat_map(|directive| &directive.node.arguments) {
+        for (_, value) in directives
+            .iter()
+            .flat_map(|directive| &directive.node.arguments)
+        {
             self.value(&value.node, value.pos);
         }
     }
@@ -152,12 +184,16 @@ impl<'a> Uses<'a> {
 
     /// Their names in order, all of which `operation` must define.
     fn defined_by(self, operation: &OperationDefinition) -> Result<Vec<Name>, DocumentError> {
-        let defined: HashSet<&Name> =
-            operation.variable_definitions.iter().map(|variable| &variable.node.name.node).collect();
+        let defined: HashSet<&Name> = operation
+            .variable_definitions
+            .iter()
+            .map(|variable| &variable.node.name.node)
+            .collect();
         match self.0.iter().find(|(name, _)| !defined.contains(*name)) {
-            Some((name, pos)) => {
-                Err(DocumentError::invalid(format!("variable ${name} is not defined"), [*pos]))
-            }
+            Some((name, pos)) => Err(DocumentError::invalid(
+                format!("variable ${name} is not defined"),
+                [*pos],
+            )),
             None => Ok(self.0.into_keys().cloned().collect()),
         }
     }

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use async_graphql::{
     Name, Pos, Positioned,
-    parser::types::{Directive, Field, FragmentDefinition, OperationType, Selection, TypeCondition},
+    parser::types::{
+        Directive, Field, FragmentDefinition, OperationType, Selection, TypeCondition,
+    },
 };
 use async_graphql_value::Value;
 
@@ -51,8 +53,16 @@ impl<'a> SubscriptionRoot<'a> {
         let mut merged = (*self.first()).clone();
         merged.node.arguments.clear();
         for other in &self.occurrences[1..] {
-            merged.node.directives.extend(other.node.directives.iter().cloned());
-            merged.node.selection_set.node.items.extend(other.node.selection_set.node.items.iter().cloned());
+            merged
+                .node
+                .directives
+                .extend(other.node.directives.iter().cloned());
+            merged
+                .node
+                .selection_set
+                .node
+                .items
+                .extend(other.node.selection_set.node.items.iter().cloned());
         }
         merged
     }
@@ -71,12 +81,21 @@ impl<'a> SubscriptionRoot<'a> {
 pub(super) fn root<'a>(operation: &Operation<'a>) -> Result<SubscriptionRoot<'a>, DocumentError> {
     let definition = operation.definition;
     if definition.node.ty != OperationType::Subscription {
-        return Err(DocumentError::not_a_subscription(definition.node.ty, definition.pos));
+        return Err(DocumentError::not_a_subscription(
+            definition.node.ty,
+            definition.pos,
+        ));
     }
-    let mut search = Search { operation, spread: HashSet::new(), found: Vec::new() };
+    let mut search = Search {
+        operation,
+        spread: HashSet::new(),
+        found: Vec::new(),
+    };
     search.selections(&definition.node.selection_set.node.items)?;
     let occurrences = search.found;
-    let first = occurrences.first().ok_or_else(|| only_one([definition.pos]))?;
+    let first = occurrences
+        .first()
+        .ok_or_else(|| only_one([definition.pos]))?;
     for other in &occurrences[1..] {
         if first.node.response_key() != other.node.response_key() {
             return Err(only_one([first.pos, other.pos]));
@@ -104,7 +123,11 @@ impl<'a> Search<'a, '_> {
                 Selection::Field(field) => self.field(field)?,
                 Selection::InlineFragment(inline) => {
                     no_directives(&inline.node.directives)?;
-                    inline.node.type_condition.as_ref().map_or(Ok(()), on_root)?;
+                    inline
+                        .node
+                        .type_condition
+                        .as_ref()
+                        .map_or(Ok(()), on_root)?;
                     self.selections(&inline.node.selection_set.node.items)?;
                 }
                 Selection::FragmentSpread(spread) => {
@@ -118,7 +141,10 @@ impl<'a> Search<'a, '_> {
 
     fn field(&mut self, field: &'a Positioned<Field>) -> Result<(), DocumentError> {
         if field.node.name.node.starts_with("__") {
-            let message = format!("{} cannot be the root field of a subscription", field.node.name.node);
+            let message = format!(
+                "{} cannot be the root field of a subscription",
+                field.node.name.node
+            );
             return Err(DocumentError::invalid(message, [field.pos]));
         }
         let conditional = |directive: &&Positioned<Directive>| {
@@ -153,11 +179,16 @@ fn on_root(condition: &Positioned<TypeCondition>) -> Result<(), DocumentError> {
 
 /// Inlining drops the fragment, and what its directives asked for would be lost in silence.
 fn no_directives(directives: &[Positioned<Directive>]) -> Result<(), DocumentError> {
-    directives.first().map_or(Ok(()), |directive| Err(unwanted(directive)))
+    directives
+        .first()
+        .map_or(Ok(()), |directive| Err(unwanted(directive)))
 }
 
 fn unwanted(directive: &Positioned<Directive>) -> DocumentError {
-    let message = format!("@{} cannot stand at the root of a subscription", directive.node.name.node);
+    let message = format!(
+        "@{} cannot stand at the root of a subscription",
+        directive.node.name.node
+    );
     DocumentError::invalid(message, [directive.pos])
 }
 
@@ -167,5 +198,8 @@ fn only_one(locations: impl IntoIterator<Item = Pos>) -> DocumentError {
 
 fn same_arguments(one: &Field, other: &Field) -> bool {
     one.arguments.len() == other.arguments.len()
-        && one.arguments.iter().all(|(name, value)| other.get_argument(&name.node) == Some(value))
+        && one
+            .arguments
+            .iter()
+            .all(|(name, value)| other.get_argument(&name.node) == Some(value))
 }

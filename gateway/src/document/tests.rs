@@ -16,7 +16,12 @@ fn told<T>(result: Result<T, DocumentError>) -> String {
         Ok(_) => "fine".to_owned(),
         Err(error) => {
             let places: Vec<String> = error.locations.iter().map(ToString::to_string).collect();
-            format!("{} {} [{}]", error.code.as_str(), error.message, places.join(" "))
+            format!(
+                "{} {} [{}]",
+                error.code.as_str(),
+                error.message,
+                places.join(" ")
+            )
         }
     }
 }

@@ -18,7 +18,11 @@ pub(super) struct Access {
 
 impl Access {
     pub(super) fn new(seller: SellerId, buyer: BuyerId, since: Timestamp) -> Self {
-        Self { seller_id: seller.into(), buyer_id: buyer.into(), since: DateTime(since) }
+        Self {
+            seller_id: seller.into(),
+            buyer_id: buyer.into(),
+            since: DateTime(since),
+        }
     }
 }
 
@@ -44,7 +48,10 @@ impl AccessConnection {
     ) -> Self {
         let (edges, nodes): (Vec<AccessEdge>, Vec<Access>) = grants
             .map(|(other, seller, buyer, since)| {
-                let edge = AccessEdge { cursor: other.to_string(), node: Access::new(seller, buyer, since) };
+                let edge = AccessEdge {
+                    cursor: other.to_string(),
+                    node: Access::new(seller, buyer, since),
+                };
                 (edge, Access::new(seller, buyer, since))
             })
             .unzip();
@@ -54,7 +61,11 @@ impl AccessConnection {
             start_cursor: edges.first().map(|edge| edge.cursor.clone()),
             end_cursor: edges.last().map(|edge| edge.cursor.clone()),
         };
-        Self { edges, nodes, page_info }
+        Self {
+            edges,
+            nodes,
+            page_info,
+        }
     }
 }
 

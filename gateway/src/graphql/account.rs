@@ -50,7 +50,11 @@ pub(super) struct IssuedApiKey {
 
 impl From<accounts::IssuedKey> for IssuedApiKey {
     fn from(issued: accounts::IssuedKey) -> Self {
-        Self { id: issued.id.into(), account_id: issued.account_id.into(), key: issued.key }
+        Self {
+            id: issued.id.into(),
+            account_id: issued.account_id.into(),
+            key: issued.key,
+        }
     }
 }
 

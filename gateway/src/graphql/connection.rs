@@ -51,10 +51,21 @@ impl From<deal_table::Page> for DealConnection {
             .into_iter()
             .map(|(cursor, deal)| {
                 let deal = std::sync::Arc::new(deal);
-                (DealEdge { cursor: cursor.encode(), node: Deal(deal.clone()) }, Deal(deal))
+                (
+                    DealEdge {
+                        cursor: cursor.encode(),
+                        node: Deal(deal.clone()),
+                    },
+                    Deal(deal),
+                )
             })
             .unzip();
-        Self { edges, nodes, page_info, position: page.position.into() }
+        Self {
+            edges,
+            nodes,
+            page_info,
+            position: page.position.into(),
+        }
     }
 }
 
@@ -71,7 +82,10 @@ impl WindowArgs {
     pub(super) fn check(self, order: DealOrder) -> Result<Window, Problem> {
         let mut wrong = Vec::new();
         let mut field = |path: &str, message: &str| {
-            wrong.push(Field { path: path.to_owned(), message: message.to_owned() });
+            wrong.push(Field {
+                path: path.to_owned(),
+                message: message.to_owned(),
+            });
         };
         if self.first.is_some() && self.last.is_some() {
             field("last", "cannot be given with first");
@@ -93,13 +107,25 @@ impl WindowArgs {
         if !wrong.is_empty() {
             return Err(Problem::inputs(wrong));
         }
-        let limit = self.first.or(self.last).unwrap_or(DEFAULT_PAGE).unsigned_abs();
-        Ok(Window { limit, backwards: self.last.is_some(), after, before })
+        let limit = self
+            .first
+            .or(self.last)
+            .unwrap_or(DEFAULT_PAGE)
+            .unsigned_abs();
+        Ok(Window {
+            limit,
+            backwards: self.last.is_some(),
+            after,
+            before,
+        })
     }
 }
 
 /// How many of a list in the order of ids, and after which.
-pub(super) fn id_window(first: Option<i32>, after: Option<String>) -> Result<(u32, Option<Uuid>), Problem> {
+pub(super) fn id_window(
+    first: Option<i32>,
+    after: Option<String>,
+) -> Result<(u32, Option<Uuid>), Problem> {
     let count = first.unwrap_or(DEFAULT_PAGE);
     if !(0..=MAX_PAGE).contains(&count) {
         return Err(Problem::input("first", "is not in 0 … 100"));

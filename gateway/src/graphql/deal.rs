@@ -44,9 +44,11 @@ pub(super) struct Discount {
 impl From<money::Discount> for Discount {
     fn from(discount: money::Discount) -> Self {
         match discount {
-            money::Discount::Flat { amount } => {
-                Self { r#type: DiscountType::Flat, amount: Some(amount.into()), percentage: None }
-            }
+            money::Discount::Flat { amount } => Self {
+                r#type: DiscountType::Flat,
+                amount: Some(amount.into()),
+                percentage: None,
+            },
             money::Discount::Percentage { basis_points } => Self {
                 r#type: DiscountType::Percentage,
                 amount: None,
@@ -176,9 +178,16 @@ const MAX_FILTER_IDS: usize = 100;
 impl DealFilter {
     /// Judges a filter; every violation is told.
     pub(super) fn check(filter: Option<Self>) -> Result<deal_table::DealFilter, Problem> {
-        let Some(filter) = filter else { return Ok(deal_table::DealFilter::default()) };
+        let Some(filter) = filter else {
+            return Ok(deal_table::DealFilter::default());
+        };
         let mut wrong = Vec::new();
-        let mut field = |path: String, message: &str| wrong.push(Field { path, message: message.to_owned() });
+        let mut field = |path: String, message: &str| {
+            wrong.push(Field {
+                path,
+                message: message.to_owned(),
+            })
+        };
         let seller_ids = filter.seller_ids.map(|ids| {
             if ids.len() > MAX_FILTER_IDS {
                 field("filter.sellerIds".to_owned(), "has more than 100 ids");
@@ -215,8 +224,16 @@ impl DealFilter {
         if !wrong.is_empty() {
             return Err(Problem::inputs(wrong));
         }
-        let statuses = filter.statuses.map(|statuses| statuses.into_iter().map(Into::into).collect());
-        Ok(deal_table::DealFilter { seller_ids, statuses, currency, min_total_price, max_total_price })
+        let statuses = filter
+            .statuses
+            .map(|statuses| statuses.into_iter().map(Into::into).collect());
+        Ok(deal_table::DealFilter {
+            seller_ids,
+            statuses,
+            currency,
+            min_total_price,
+            max_total_price,
+        })
     }
 }
 
@@ -311,14 +328,25 @@ fn items(items: Vec<DealItemInput>) -> Result<Vec<NewItem>, Problem> {
                 Ok(id) => Some(ItemId(id)),
                 Err(_) => {
                     let path = format!("input.items.{index}.id");
-                    wrong.push(Field { path, message: "is no UUID".to_owned() });
+                    wrong.push(Field {
+                        path,
+                        message: "is no UUID".to_owned(),
+                    });
                     None
                 }
             });
-            NewItem { id, name: item.name, price: item.price.0 }
+            NewItem {
+                id,
+                name: item.name,
+                price: item.price.0,
+            }
         })
         .collect();
-    if wrong.is_empty() { Ok(read) } else { Err(Problem::inputs(wrong)) }
+    if wrong.is_empty() {
+        Ok(read)
+    } else {
+        Err(Problem::inputs(wrong))
+    }
 }
 
 /// Reads an id.

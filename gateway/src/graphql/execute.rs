@@ -55,24 +55,42 @@ impl Executor {
     /// Over the parts behind the API.
     pub fn new(services: Services, feed: Arc<Feed>, metrics: &Metrics) -> Self {
         // What comes here has been validated.
-        let schema = schema().data(services).validation_mode(ValidationMode::Fast).finish();
+        let schema = schema()
+            .data(services)
+            .validation_mode(ValidationMode::Fast)
+            .finish();
         let shapes = Arc::new(Shapes::new(schema.clone(), metrics));
-        Self { schema, documents: Arc::new(Documents::new(metrics)), feed, shapes }
+        Self {
+            schema,
+            documents: Arc::new(Documents::new(metrics)),
+            feed,
+            shapes,
+        }
     }
 
     /// Executes a query or a mutation. `readonly`: a mutation is refused.
-    pub async fn execute(&self, request: GraphqlRequest, caller: Caller, readonly: bool) -> Response {
+    pub async fn execute(
+        &self,
+        request: GraphqlRequest,
+        caller: Caller,
+        readonly: bool,
+    ) -> Response {
         let (prepared, variables) = match self.prepare(request).await {
             Ok(prepared) => prepared,
             Err(errors) => return Response::from_errors(errors),
         };
-        let refused = |message| Response::from_errors(vec![Problem::new(Code::BadRequest, message).into()]);
+        let refused =
+            |message| Response::from_errors(vec![Problem::new(Code::BadRequest, message).into()]);
         match prepared.ty() {
-            OperationType::Subscription => {
-                refused("subscriptions need a websocket (graphql-transport-ws), or Accept: text/event-stream")
+            OperationType::Subscription => refused(
+                "subscriptions need a websocket (graphql-transport-ws), or Accept: text/event-stream",
+            ),
+            OperationType::Mutation if readonly => {
+                Response::from_errors(vec![mutation_with_get().into()])
             }
-            OperationType::Mutation if readonly => Response::from_errors(vec![mutation_with_get().into()]),
-            OperationType::Query | OperationType::Mutation => self.run(&prepared, variables, caller).await,
+            OperationType::Query | OperationType::Mutation => {
+                self.run(&prepared, variables, caller).await
+            }
         }
     }
 
@@ -93,24 +111,45 @@ impl Executor {
             return Live::Refused(vec![mutation_with_get().into()]);
         }
         if let Some(shape) = prepared.shape() {
-            return match self.subscribe(&prepared, shape, variables, caller, last_event).await {
+            return match self
+                .subscribe(&prepared, shape, variables, caller, last_event)
+                .await
+            {
                 Ok(subscriber) => Live::Subscriber(Box::new(subscriber)),
                 Err(errors) => Live::Refused(errors),
             };
         }
         let response = self.run(&prepared, variables, caller).await;
-        if is_refusal(&response) { Live::Refused(response.errors) } else { Live::Once(response) }
+        if is_refusal(&response) {
+            Live::Refused(response.errors)
+        } else {
+            Live::Once(response)
+        }
     }
 
-    async fn prepare(&self, request: GraphqlRequest) -> Result<(Arc<Prepared>, Variables), Vec<ServerError>> {
-        let GraphqlRequest { query, operation_name, variables } = request;
+    async fn prepare(
+        &self,
+        request: GraphqlRequest,
+    ) -> Result<(Arc<Prepared>, Variables), Vec<ServerError>> {
+        let GraphqlRequest {
+            query,
+            operation_name,
+            variables,
+        } = request;
         let variables = variables.unwrap_or_default();
-        let prepared = self.documents.prepare(&query, operation_name.as_deref(), &variables).await?;
+        let prepared = self
+            .documents
+            .prepare(&query, operation_name.as_deref(), &variables)
+            .await?;
         Ok((prepared, variables))
     }
 
     async fn run(&self, prepared: &Prepared, variables: Variables, caller: Caller) -> Response {
-        coded(self.schema.execute(prepared.request(variables).data(caller)).await)
+        coded(
+            self.schema
+                .execute(prepared.request(variables).data(caller))
+                .await,
+        )
     }
 
     async fn subscribe(
@@ -122,21 +161,27 @@ impl Executor {
         last_event: Option<&str>,
     ) -> Result<Subscriber, Vec<ServerError>> {
         let plan = Plan::default();
-        let planning = prepared.request(variables.clone()).data(caller).data(plan.clone());
+        let planning = prepared
+            .request(variables.clone())
+            .data(caller)
+            .data(plan.clone());
         let mut results = std::pin::pin!(self.schema.execute_stream(planning));
         // Resolving yields nothing: the arguments have gone into the plan. A result is a list of errors.
         if let Some(response) = futures_util::StreamExt::next(&mut results).await {
             return Err(coded(response).errors);
         }
-        let mut asked =
-            plan.take().ok_or_else(|| vec![Problem::internal("a subscription left no plan").into()])?;
+        let mut asked = plan
+            .take()
+            .ok_or_else(|| vec![Problem::internal("a subscription left no plan").into()])?;
         if let Some(id) = last_event {
             let known = Position::decode(id);
             let unknown = || vec![Problem::input("Last-Event-ID", "is no position").into()];
             asked.after = Some(known.ok_or_else(unknown)?);
         }
         let shape = self.shapes.get(shape, variables);
-        Subscriber::open(Arc::clone(&self.feed), asked, shape).await.map_err(|problem| vec![problem.into()])
+        Subscriber::open(Arc::clone(&self.feed), asked, shape)
+            .await
+            .map_err(|problem| vec![problem.into()])
     }
 }
 

@@ -30,9 +30,17 @@ impl Mutation {
         idempotency_key: Option<String>,
     ) -> Result<DealPayload> {
         let seller = principal(context)?.seller()?;
-        let asked = Asked { key: idempotency_key, trace: Some(trace(context)) };
-        let written = services(context).sellers.create_deal(seller, input.read()?, asked).await;
-        Ok(written.map_err(|refusal| Problem::refused(refusal, "input."))?.into())
+        let asked = Asked {
+            key: idempotency_key,
+            trace: Some(trace(context)),
+        };
+        let written = services(context)
+            .sellers
+            .create_deal(seller, input.read()?, asked)
+            .await;
+        Ok(written
+            .map_err(|refusal| Problem::refused(refusal, "input."))?
+            .into())
     }
 
     /// Sellers: changes a deal
@@ -43,9 +51,17 @@ impl Mutation {
         idempotency_key: Option<String>,
     ) -> Result<DealPayload> {
         let seller = principal(context)?.seller()?;
-        let asked = Asked { key: idempotency_key, trace: Some(trace(context)) };
-        let written = services(context).sellers.update_deal(seller, input.read()?, asked).await;
-        Ok(written.map_err(|refusal| Problem::refused(refusal, "input."))?.into())
+        let asked = Asked {
+            key: idempotency_key,
+            trace: Some(trace(context)),
+        };
+        let written = services(context)
+            .sellers
+            .update_deal(seller, input.read()?, asked)
+            .await;
+        Ok(written
+            .map_err(|refusal| Problem::refused(refusal, "input."))?
+            .into())
     }
 
     /// Sellers: lets a buyer see their deals from now on. Administrators name the seller
@@ -57,10 +73,20 @@ impl Mutation {
     ) -> Result<AccessPayload> {
         let seller = granting_seller(context, seller_id).await?;
         let (services, buyer) = (services(context), uuid("buyerId", &buyer_id)?);
-        services.read(services.accounts.must_exist(Role::Buyer, buyer)).await?;
-        let asked = Asked { key: None, trace: Some(trace(context)) };
-        let written = services.sellers.grant_access(seller, BuyerId(buyer), asked).await;
-        Ok(written.map_err(|refusal| Problem::refused(refusal, ""))?.into())
+        services
+            .read(services.accounts.must_exist(Role::Buyer, buyer))
+            .await?;
+        let asked = Asked {
+            key: None,
+            trace: Some(trace(context)),
+        };
+        let written = services
+            .sellers
+            .grant_access(seller, BuyerId(buyer), asked)
+            .await;
+        Ok(written
+            .map_err(|refusal| Problem::refused(refusal, ""))?
+            .into())
     }
 
     /// Sellers: ends a buyer's access; changes from here on are not shown. Administrators name the seller
@@ -72,18 +98,36 @@ impl Mutation {
     ) -> Result<AccessPayload> {
         let seller = granting_seller(context, seller_id).await?;
         let buyer = BuyerId(uuid("buyerId", &buyer_id)?);
-        let asked = Asked { key: None, trace: Some(trace(context)) };
-        let written = services(context).sellers.revoke_access(seller, buyer, asked).await;
-        Ok(written.map_err(|refusal| Problem::refused(refusal, ""))?.into())
+        let asked = Asked {
+            key: None,
+            trace: Some(trace(context)),
+        };
+        let written = services(context)
+            .sellers
+            .revoke_access(seller, buyer, asked)
+            .await;
+        Ok(written
+            .map_err(|refusal| Problem::refused(refusal, ""))?
+            .into())
     }
 
     /// Administrators: a new seller. Again with the same id and name: the same seller
-    async fn create_seller(&self, context: &Context<'_>, name: String, id: Option<ID>) -> Result<Account> {
+    async fn create_seller(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        id: Option<ID>,
+    ) -> Result<Account> {
         create_account(context, Role::Seller, name, id).await
     }
 
     /// Administrators: a new buyer. Again with the same id and name: the same buyer
-    async fn create_buyer(&self, context: &Context<'_>, name: String, id: Option<ID>) -> Result<Account> {
+    async fn create_buyer(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        id: Option<ID>,
+    ) -> Result<Account> {
         create_account(context, Role::Buyer, name, id).await
     }
 
@@ -96,7 +140,10 @@ impl Mutation {
     ) -> Result<IssuedApiKey> {
         principal(context)?.admin()?;
         let (services, account) = (services(context), uuid("accountId", &account_id)?);
-        Ok(services.read(services.accounts.issue(account, label.as_deref())).await?.into())
+        Ok(services
+            .read(services.accounts.issue(account, label.as_deref()))
+            .await?
+            .into())
     }
 
     /// Administrators: ends a key, and within seconds what it has opened
@@ -105,7 +152,10 @@ impl Mutation {
         let (services, key) = (services(context), uuid("id", &id)?);
         let at = services.read(services.accounts.revoke(key)).await?;
         services.keys.check_now();
-        Ok(RevokedApiKey { id, revoked_at: DateTime(at) })
+        Ok(RevokedApiKey {
+            id,
+            revoked_at: DateTime(at),
+        })
     }
 
     /// Buyers: an endpoint that is called for every change from here on; at most 20 a buyer
@@ -115,7 +165,9 @@ impl Mutation {
         input: RegisterWebhookInput,
     ) -> Result<WebhookSecretPayload> {
         let ((buyer, webhooks), asked) = (own_webhooks(context)?, input.read()?);
-        Ok(granted(context, "input.", webhooks.register(buyer, asked)).await?.into())
+        Ok(granted(context, "input.", webhooks.register(buyer, asked))
+            .await?
+            .into())
     }
 
     /// Buyers: changes an endpoint; what was owed before stays owed
@@ -126,7 +178,9 @@ impl Mutation {
     ) -> Result<WebhookPayload> {
         let (buyer, webhooks) = own_webhooks(context)?;
         let (id, asked) = (webhook("input.id", &input.id)?, input.read()?);
-        let webhook = granted(context, "input.", webhooks.update(buyer, id, asked)).await?.into();
+        let webhook = granted(context, "input.", webhooks.update(buyer, id, asked))
+            .await?
+            .into();
         Ok(WebhookPayload { webhook })
     }
 
@@ -138,9 +192,15 @@ impl Mutation {
     }
 
     /// Buyers: a new secret; for 24 hours calls are signed with the old one too
-    async fn rotate_webhook_secret(&self, context: &Context<'_>, id: ID) -> Result<WebhookSecretPayload> {
+    async fn rotate_webhook_secret(
+        &self,
+        context: &Context<'_>,
+        id: ID,
+    ) -> Result<WebhookSecretPayload> {
         let ((buyer, webhooks), id) = (own_webhooks(context)?, webhook("id", &id)?);
-        Ok(granted(context, "", webhooks.rotate_secret(buyer, id)).await?.into())
+        Ok(granted(context, "", webhooks.rotate_secret(buyer, id))
+            .await?
+            .into())
     }
 
     /// Buyers: owes an endpoint a call of event TEST
@@ -151,9 +211,15 @@ impl Mutation {
     }
 
     /// Buyers: sends a delivered or dead delivery again, under the same id
-    async fn replay_webhook_delivery(&self, context: &Context<'_>, id: ID) -> Result<WebhookDeliveryPayload> {
+    async fn replay_webhook_delivery(
+        &self,
+        context: &Context<'_>,
+        id: ID,
+    ) -> Result<WebhookDeliveryPayload> {
         let ((buyer, webhooks), id) = (own_webhooks(context)?, DeliveryId(uuid("id", &id)?));
-        let delivery = granted(context, "", webhooks.replay(buyer, id)).await?.into();
+        let delivery = granted(context, "", webhooks.replay(buyer, id))
+            .await?
+            .into();
         Ok(WebhookDeliveryPayload { delivery })
     }
 
@@ -168,7 +234,9 @@ impl Mutation {
     ) -> Result<ReplayPayload> {
         let ((buyer, webhooks), id) = (own_webhooks(context)?, webhook("webhookId", &webhook_id)?);
         let wish = webhooks.replay_many(buyer, id, state.into(), since.map(|since| since.0));
-        Ok(ReplayPayload { count: granted(context, "", wish).await? })
+        Ok(ReplayPayload {
+            count: granted(context, "", wish).await?,
+        })
     }
 }
 
@@ -183,7 +251,10 @@ async fn granted<T>(
     wish: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Problem> {
     let answered = async { Ok::<_, Problem>(wish.await) };
-    services(context).read(answered).await?.map_err(|refusal| Problem::webhook(refusal, root))
+    services(context)
+        .read(answered)
+        .await?
+        .map_err(|refusal| Problem::webhook(refusal, root))
 }
 
 fn webhook(path: &str, id: &ID) -> Result<WebhookId, Problem> {
@@ -197,25 +268,41 @@ async fn granting_seller(context: &Context<'_>, named: Option<ID>) -> Result<Sel
     match (caller.role(), named) {
         (Role::Admin, Some(id)) => {
             let services = services(context);
-            services.read(services.accounts.must_exist(Role::Seller, id)).await?;
+            services
+                .read(services.accounts.must_exist(Role::Seller, id))
+                .await?;
             Ok(SellerId(id))
         }
-        (Role::Admin, None) => Err(Problem::input("sellerId", "is needed from an administrator")),
+        (Role::Admin, None) => Err(Problem::input(
+            "sellerId",
+            "is needed from an administrator",
+        )),
         (_, Some(id)) if id != caller.id() => Err(Problem::forbidden("this is another seller")),
         _ => caller.seller(),
     }
 }
 
-async fn create_account(context: &Context<'_>, role: Role, name: String, id: Option<ID>) -> Result<Account> {
+async fn create_account(
+    context: &Context<'_>,
+    role: Role,
+    name: String,
+    id: Option<ID>,
+) -> Result<Account> {
     principal(context)?.admin()?;
     let services = services(context);
     let id = id.map(|id| uuid("id", &id)).transpose()?;
-    Ok(services.read(services.accounts.create(role, &name, id)).await?.into())
+    Ok(services
+        .read(services.accounts.create(role, &name, id))
+        .await?
+        .into())
 }
 
 impl From<DealWritten> for DealPayload {
     fn from(written: DealWritten) -> Self {
-        Self { deal: written.deal.into(), position: written.position.into() }
+        Self {
+            deal: written.deal.into(),
+            position: written.position.into(),
+        }
     }
 }
 

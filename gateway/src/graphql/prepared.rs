@@ -7,7 +7,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextValidation};
+use async_graphql::extensions::{
+    Extension, ExtensionContext, ExtensionFactory, NextExecute, NextValidation,
+};
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response, ServerError, ValidationMode, ValidationResult, Variables};
 use backbone::telemetry::{Counter, Metrics};
@@ -76,8 +78,14 @@ impl Documents {
             validator,
             types,
             kept: Cache::with_weighter(1_000, KEPT_BYTES, ByText),
-            prepared: metrics.counter("documents_prepared", "GraphQL documents parsed and validated"),
-            served: metrics.counter("documents_served", "Requests whose document was prepared before"),
+            prepared: metrics.counter(
+                "documents_prepared",
+                "GraphQL documents parsed and validated",
+            ),
+            served: metrics.counter(
+                "documents_served",
+                "Requests whose document was prepared before",
+            ),
         }
     }
 
@@ -99,14 +107,25 @@ impl Documents {
             None => {
                 self.prepared.inc();
                 let fresh = Arc::new(self.make(text, operation).await?);
-                let key = Key { text: text.into(), operation: operation.map(Into::into) };
+                let key = Key {
+                    text: text.into(),
+                    operation: operation.map(Into::into),
+                };
                 self.kept.insert(key, Arc::clone(&fresh));
                 fresh
             }
         };
-        let operation = prepared.parsed.operation(operation).map_err(|error| vec![error.into()])?;
-        let types = self.types.get().expect("validation has left the schema's types");
-        types.check(operation.definition(), variables).map_err(|problem| vec![problem.into()])?;
+        let operation = prepared
+            .parsed
+            .operation(operation)
+            .map_err(|error| vec![error.into()])?;
+        let types = self
+            .types
+            .get()
+            .expect("validation has left the schema's types");
+        types
+            .check(operation.definition(), variables)
+            .map_err(|problem| vec![problem.into()])?;
         Ok(prepared)
     }
 
@@ -122,10 +141,22 @@ impl Documents {
             }
             OperationType::Query | OperationType::Mutation => None,
         };
-        let prepared = Prepared { operation: name.map(str::to_owned), ty, shape, parsed };
-        let errors = self.validator.execute(prepared.request(Variables::default())).await;
+        let prepared = Prepared {
+            operation: name.map(str::to_owned),
+            ty,
+            shape,
+            parsed,
+        };
+        let errors = self
+            .validator
+            .execute(prepared.request(Variables::default()))
+            .await;
         let errors = execute::coded(errors).errors;
-        if errors.is_empty() { Ok(prepared) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(errors)
+        }
     }
 }
 
@@ -173,7 +204,8 @@ impl Extension for JustValidate {
         context: &ExtensionContext<'_>,
         next: NextValidation<'_>,
     ) -> Result<ValidationResult, Vec<ServerError>> {
-        self.0.get_or_init(|| InputTypes::of(&context.schema_env.registry));
+        self.0
+            .get_or_init(|| InputTypes::of(&context.schema_env.registry));
         next.run(context).await
     }
 

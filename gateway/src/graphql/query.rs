@@ -34,8 +34,11 @@ impl Query {
     /// Whose key the request came with
     async fn viewer(&self, context: &Context<'_>) -> Result<Option<Viewer>> {
         let caller = principal(context)?;
-        let viewer =
-            Viewer { role: caller.role().into(), id: caller.id().into(), name: caller.name().to_owned() };
+        let viewer = Viewer {
+            role: caller.role().into(),
+            id: caller.id().into(),
+            name: caller.name().to_owned(),
+        };
         Ok(Some(viewer))
     }
 
@@ -53,7 +56,9 @@ impl Query {
         if let Some(webhook) = services.read(webhooks.find(buyer, WebhookId(id))).await? {
             return Ok(Some(Node::Webhook(webhook.into())));
         }
-        let delivery = services.read(webhooks.delivery(buyer, DeliveryId(id))).await?;
+        let delivery = services
+            .read(webhooks.delivery(buyer, DeliveryId(id)))
+            .await?;
         Ok(delivery.map(|delivery| Node::WebhookDelivery(delivery.into())))
     }
 
@@ -65,12 +70,17 @@ impl Query {
         min_position: Option<Position>,
     ) -> Result<Option<Deal>> {
         reach(context, min_position).await?;
-        Ok(visible_deal(context, uuid("id", &id)?).await?.map(Deal::from))
+        Ok(visible_deal(context, uuid("id", &id)?)
+            .await?
+            .map(Deal::from))
     }
 
     /// Buyers: deals of every seller that has granted this buyer access; 20 when neither first nor last is given,
     /// at most 100, never both
-    #[expect(clippy::too_many_arguments, reason = "the arguments of the public contract")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the arguments of the public contract"
+    )]
     async fn deals_for_buyer(
         &self,
         context: &Context<'_>,
@@ -83,14 +93,31 @@ impl Query {
         min_position: Option<Position>,
     ) -> Result<Option<DealConnection>> {
         let buyer = principal(context)?.buyer()?;
-        let (filter, order, window) = page_args(filter, order_by, WindowArgs { first, after, last, before })?;
+        let (filter, order, window) = page_args(
+            filter,
+            order_by,
+            WindowArgs {
+                first,
+                after,
+                last,
+                before,
+            },
+        )?;
         reach(context, min_position).await?;
         let services = services(context);
-        Ok(Some(services.read(services.buyers.deals(buyer, filter, order, window)).await?.into()))
+        Ok(Some(
+            services
+                .read(services.buyers.deals(buyer, filter, order, window))
+                .await?
+                .into(),
+        ))
     }
 
     /// Sellers: their own deals
-    #[expect(clippy::too_many_arguments, reason = "the arguments of the public contract")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the arguments of the public contract"
+    )]
     async fn deals_for_seller(
         &self,
         context: &Context<'_>,
@@ -103,10 +130,24 @@ impl Query {
         min_position: Option<Position>,
     ) -> Result<Option<DealConnection>> {
         let seller = principal(context)?.seller()?;
-        let (filter, order, window) = page_args(filter, order_by, WindowArgs { first, after, last, before })?;
+        let (filter, order, window) = page_args(
+            filter,
+            order_by,
+            WindowArgs {
+                first,
+                after,
+                last,
+                before,
+            },
+        )?;
         reach(context, min_position).await?;
         let services = services(context);
-        Ok(Some(services.read(services.sellers.deals(seller, filter, order, window)).await?.into()))
+        Ok(Some(
+            services
+                .read(services.sellers.deals(seller, filter, order, window))
+                .await?
+                .into(),
+        ))
     }
 
     /// Buyers: who granted them access
@@ -121,9 +162,18 @@ impl Query {
         let (limit, after) = id_window(first, after)?;
         reach(context, min_position).await?;
         let services = services(context);
-        let page = services.read(services.buyers.grants(buyer, limit, after.map(SellerId))).await?;
-        let grants = page.grants.iter().map(|grant| (grant.seller_id.0, grant.seller_id, buyer, grant.since));
-        Ok(Some(AccessConnection::new(grants, page.has_next, after.is_some())))
+        let page = services
+            .read(services.buyers.grants(buyer, limit, after.map(SellerId)))
+            .await?;
+        let grants = page
+            .grants
+            .iter()
+            .map(|grant| (grant.seller_id.0, grant.seller_id, buyer, grant.since));
+        Ok(Some(AccessConnection::new(
+            grants,
+            page.has_next,
+            after.is_some(),
+        )))
     }
 
     /// Sellers: whom they granted access
@@ -138,10 +188,22 @@ impl Query {
         let (limit, after) = id_window(first, after)?;
         reach(context, min_position).await?;
         let services = services(context);
-        let window = AccessWindow { limit, after: after.map(BuyerId) };
-        let page = services.read(services.sellers.grants(seller, window)).await?;
-        let grants = page.grants.iter().map(|grant| (grant.buyer.0, seller, grant.buyer, grant.since));
-        Ok(Some(AccessConnection::new(grants, page.has_next, after.is_some())))
+        let window = AccessWindow {
+            limit,
+            after: after.map(BuyerId),
+        };
+        let page = services
+            .read(services.sellers.grants(seller, window))
+            .await?;
+        let grants = page
+            .grants
+            .iter()
+            .map(|grant| (grant.buyer.0, seller, grant.buyer, grant.since));
+        Ok(Some(AccessConnection::new(
+            grants,
+            page.has_next,
+            after.is_some(),
+        )))
     }
 
     /// Buyers: their webhooks, oldest first
@@ -162,23 +224,44 @@ impl Query {
         after: Option<String>,
     ) -> Result<Option<WebhookDeliveryConnection>> {
         let (buyer, services) = (principal(context)?.buyer()?, services(context));
-        let webhook = webhook_id.map(|id| uuid("webhookId", &id)).transpose()?.map(WebhookId);
+        let webhook = webhook_id
+            .map(|id| uuid("webhookId", &id))
+            .transpose()?
+            .map(WebhookId);
         let (limit, after) = id_window(first, after)?;
         let (state, older) = (state.map(Into::into), after.map(DeliveryId));
-        let page = services.webhooks.deliveries(buyer, webhook, state, limit, older);
-        Ok(Some(WebhookDeliveryConnection::new(services.read(page).await?, after.is_some())))
+        let page = services
+            .webhooks
+            .deliveries(buyer, webhook, state, limit, older);
+        Ok(Some(WebhookDeliveryConnection::new(
+            services.read(page).await?,
+            after.is_some(),
+        )))
     }
 }
 
 async fn reach(context: &Context<'_>, position: Option<Position>) -> Result<(), Problem> {
-    services(context).reach(principal(context)?, position.as_ref().map(|position| position.0.as_str())).await
+    services(context)
+        .reach(
+            principal(context)?,
+            position.as_ref().map(|position| position.0.as_str()),
+        )
+        .await
 }
 
 async fn visible_deal(context: &Context<'_>, id: Uuid) -> Result<Option<contract::Deal>, Problem> {
     let (caller, services, id) = (principal(context)?, services(context), DealId(id));
     match caller.role() {
-        Role::Seller => services.read(services.sellers.deal(caller.seller()?, id)).await,
-        Role::Buyer => services.read(services.buyers.deal(caller.buyer()?, id)).await,
+        Role::Seller => {
+            services
+                .read(services.sellers.deal(caller.seller()?, id))
+                .await
+        }
+        Role::Buyer => {
+            services
+                .read(services.buyers.deal(caller.buyer()?, id))
+                .await
+        }
         Role::Admin => Err(Problem::forbidden("this is for sellers and buyers")),
     }
 }

@@ -8,13 +8,16 @@ use backbone::time::Timestamp;
 pub(super) struct DateTime(pub(super) Timestamp);
 
 /// RFC 3339, UTC
-#[Scalar(name = "DateTime", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+#[Scalar(
+    name = "DateTime",
+    specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339"
+)]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::String(text) => {
-                Timestamp::parse(text).map(Self).ok_or_else(|| InputValueError::custom("is not RFC 3339"))
-            }
+            Value::String(text) => Timestamp::parse(text)
+                .map(Self)
+                .ok_or_else(|| InputValueError::custom("is not RFC 3339")),
             _ => Err(InputValueError::expected_type(value)),
         }
     }
@@ -38,7 +41,10 @@ impl From<money::MinorUnits> for MinorUnits {
 }
 
 /// Whole minor units of the currency (pence, cents), 0 … 2^53-1, a JSON number
-#[Scalar(name = "MinorUnits", specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html")]
+#[Scalar(
+    name = "MinorUnits",
+    specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html"
+)]
 impl ScalarType for MinorUnits {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {

@@ -51,7 +51,10 @@ pub(super) struct Plan(Arc<Mutex<Option<Asked>>>);
 impl Plan {
     /// What was asked for, once the root field has been resolved.
     pub(super) fn take(&self) -> Option<Asked> {
-        self.0.lock().expect("nothing panics while it holds this lock").take()
+        self.0
+            .lock()
+            .expect("nothing panics while it holds this lock")
+            .take()
     }
 }
 
@@ -111,12 +114,21 @@ fn plan(context: &Context<'_>, subject: Subject, after: Option<Position>) -> Res
         None => None,
     };
     let plan = context.data_unchecked::<Plan>();
-    *plan.0.lock().expect("nothing panics while it holds this lock") = Some(Asked { viewer, subject, after });
+    *plan
+        .0
+        .lock()
+        .expect("nothing panics while it holds this lock") = Some(Asked {
+        viewer,
+        subject,
+        after,
+    });
     Ok(())
 }
 
 fn deal_change(pushed: &Pushed) -> Option<DealChange> {
-    let ChangeBody::Deal { deal, changed, .. } = &pushed.change.body else { return None };
+    let ChangeBody::Deal { deal, changed, .. } = &pushed.change.body else {
+        return None;
+    };
     let field = |field: &contract::DealField| DealField::from(*field);
     Some(DealChange {
         r#type: match pushed.kind {
@@ -131,7 +143,9 @@ fn deal_change(pushed: &Pushed) -> Option<DealChange> {
 }
 
 fn access_change(pushed: &Pushed) -> Option<AccessChange> {
-    let ChangeBody::Access { buyer, granted } = &pushed.change.body else { return None };
+    let ChangeBody::Access { buyer, granted } = &pushed.change.body else {
+        return None;
+    };
     Some(AccessChange {
         seller_id: pushed.change.seller_id.into(),
         buyer_id: (*buyer).into(),

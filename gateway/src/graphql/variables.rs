@@ -30,11 +30,17 @@ impl InputTypes {
         let types = registry.types.iter().filter_map(|(name, known)| {
             let known = match known {
                 MetaType::Scalar { is_valid, .. } => InputType::Scalar(is_valid.clone()),
-                MetaType::Enum { enum_values, .. } => InputType::Enum(enum_values.keys().cloned().collect()),
+                MetaType::Enum { enum_values, .. } => {
+                    InputType::Enum(enum_values.keys().cloned().collect())
+                }
                 MetaType::InputObject { input_fields, .. } => {
-                    let field = |(name, field): (&String, &async_graphql::registry::MetaInputValue)| {
-                        (name.clone(), (field.ty.clone(), field.default_value.is_some()))
-                    };
+                    let field =
+                        |(name, field): (&String, &async_graphql::registry::MetaInputValue)| {
+                            (
+                                name.clone(),
+                                (field.ty.clone(), field.default_value.is_some()),
+                            )
+                        };
                     InputType::Object(input_fields.iter().map(field).collect())
                 }
                 _ => return None,
@@ -48,10 +54,21 @@ impl InputTypes {
     ///
     /// # Errors
     /// BAD_USER_INPUT with every violation.
-    pub(super) fn check(&self, operation: &OperationDefinition, values: &Variables) -> Result<(), Problem> {
-        let mut check = Check { types: self, path: String::new(), wrong: Vec::new() };
+    pub(super) fn check(
+        &self,
+        operation: &OperationDefinition,
+        values: &Variables,
+    ) -> Result<(), Problem> {
+        let mut check = Check {
+            types: self,
+            path: String::new(),
+            wrong: Vec::new(),
+        };
         for definition in &operation.variable_definitions {
-            let (name, declared) = (definition.node.name.node.as_str(), &definition.node.var_type.node);
+            let (name, declared) = (
+                definition.node.name.node.as_str(),
+                &definition.node.var_type.node,
+            );
             check.within(name, |check| match values.get(name) {
                 Some(value) => check.declared(declared, value),
                 None if !declared.nullable && definition.node.default_value.is_none() => {
@@ -60,7 +77,11 @@ impl InputTypes {
                 None => {}
             });
         }
-        if check.wrong.is_empty() { Ok(()) } else { Err(Problem::inputs(check.wrong)) }
+        if check.wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::inputs(check.wrong))
+        }
     }
 }
 
@@ -78,7 +99,9 @@ impl Check<'_> {
             (_, Value::Null) if declared.nullable => {}
             (_, Value::Null) => self.violation("cannot be null"),
             (BaseType::Named(name), value) => self.named(name, value),
-            (BaseType::List(inner), value) => self.list(value, |check, item| check.declared(inner, item)),
+            (BaseType::List(inner), value) => {
+                self.list(value, |check, item| check.declared(inner, item))
+            }
         }
     }
 
@@ -88,14 +111,18 @@ impl Check<'_> {
             (MetaTypeName::NonNull(_), Value::Null) => self.violation("cannot be null"),
             (MetaTypeName::NonNull(inner), value) => self.known(inner, value),
             (_, Value::Null) => {}
-            (MetaTypeName::List(inner), value) => self.list(value, |check, item| check.known(inner, item)),
+            (MetaTypeName::List(inner), value) => {
+                self.list(value, |check, item| check.known(inner, item))
+            }
             (MetaTypeName::Named(name), value) => self.named(name, value),
         }
     }
 
     /// One value stands for a list of itself.
     fn list(&mut self, value: &Value, mut each: impl FnMut(&mut Self, &Value)) {
-        let Value::List(items) = value else { return each(self, value) };
+        let Value::List(items) = value else {
+            return each(self, value);
+        };
         for (index, item) in items.iter().enumerate() {
             self.within(index, |check| each(check, item));
         }
@@ -140,6 +167,9 @@ impl Check<'_> {
     }
 
     fn violation(&mut self, message: &str) {
-        self.wrong.push(Field { path: self.path.clone(), message: message.to_owned() });
+        self.wrong.push(Field {
+            path: self.path.clone(),
+            message: message.to_owned(),
+        });
     }
 }

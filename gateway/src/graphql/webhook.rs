@@ -73,16 +73,30 @@ impl Webhook {
 
 impl From<webhooks::Webhook> for Webhook {
     fn from(webhook: webhooks::Webhook) -> Self {
-        let webhooks::DeliveryCounts { owed, delivered, pending, dead, discarded } = webhook.counts;
+        let webhooks::DeliveryCounts {
+            owed,
+            delivered,
+            pending,
+            dead,
+            discarded,
+        } = webhook.counts;
         Self {
             id: webhook.id,
             url: webhook.url,
             events: webhook.events.into_iter().map(WebhookEvent::from).collect(),
-            seller_ids: webhook.seller_ids.map(|ids| ids.into_iter().map(ID::from).collect()),
+            seller_ids: webhook
+                .seller_ids
+                .map(|ids| ids.into_iter().map(ID::from).collect()),
             description: webhook.description,
             state: webhook.state.into(),
             disabled_reason: webhook.disabled_reason,
-            counts: DeliveryCounts { owed, delivered, pending, dead, discarded },
+            counts: DeliveryCounts {
+                owed,
+                delivered,
+                pending,
+                dead,
+                discarded,
+            },
             created_at: DateTime(webhook.created_at),
         }
     }
@@ -136,7 +150,11 @@ impl From<webhooks::Delivery> for WebhookDelivery {
             event: delivery.event.into(),
             state: delivery.state.into(),
             position: delivery.position.into(),
-            attempts: delivery.attempts.into_iter().map(WebhookAttempt::from).collect(),
+            attempts: delivery
+                .attempts
+                .into_iter()
+                .map(WebhookAttempt::from)
+                .collect(),
             next_attempt_at: delivery.next_attempt_at.map(DateTime),
             created_at: DateTime(delivery.created_at),
         }
@@ -172,19 +190,30 @@ pub(super) struct WebhookDeliveryConnection {
 impl WebhookDeliveryConnection {
     /// `after_another`: the page comes after a cursor.
     pub(super) fn new(page: webhooks::DeliveryPage, after_another: bool) -> Self {
-        let cursor = |delivery: Option<&webhooks::Delivery>| delivery.map(|delivery| delivery.id.to_string());
+        let cursor = |delivery: Option<&webhooks::Delivery>| {
+            delivery.map(|delivery| delivery.id.to_string())
+        };
         let page_info = PageInfo {
             has_next_page: page.has_next,
             has_previous_page: after_another,
             start_cursor: cursor(page.deliveries.first()),
             end_cursor: cursor(page.deliveries.last()),
         };
-        let nodes = page.deliveries.iter().cloned().map(WebhookDelivery::from).collect();
+        let nodes = page
+            .deliveries
+            .iter()
+            .cloned()
+            .map(WebhookDelivery::from)
+            .collect();
         let edge = |delivery: webhooks::Delivery| WebhookDeliveryEdge {
             cursor: delivery.id.to_string(),
             node: delivery.into(),
         };
-        Self { edges: page.deliveries.into_iter().map(edge).collect(), nodes, page_info }
+        Self {
+            edges: page.deliveries.into_iter().map(edge).collect(),
+            nodes,
+            page_info,
+        }
     }
 }
 
@@ -227,7 +256,9 @@ impl UpdateWebhookInput {
         Ok(Changes {
             url: self.url,
             events: self.events.map(events),
-            seller_ids: given(self.seller_ids).map(|ids| ids.map(sellers).transpose()).transpose()?,
+            seller_ids: given(self.seller_ids)
+                .map(|ids| ids.map(sellers).transpose())
+                .transpose()?,
             description: given(self.description),
             paused: self.paused,
         })
@@ -235,7 +266,10 @@ impl UpdateWebhookInput {
 }
 
 fn events(events: Vec<WebhookEvent>) -> Vec<webhooks::WebhookEvent> {
-    events.into_iter().map(webhooks::WebhookEvent::from).collect()
+    events
+        .into_iter()
+        .map(webhooks::WebhookEvent::from)
+        .collect()
 }
 
 fn sellers(ids: Vec<ID>) -> Result<Vec<SellerId>, Problem> {
@@ -260,7 +294,10 @@ pub(super) struct WebhookSecretPayload {
 
 impl From<(webhooks::Webhook, webhooks::signature::Secret)> for WebhookSecretPayload {
     fn from((webhook, secret): (webhooks::Webhook, webhooks::signature::Secret)) -> Self {
-        Self { webhook: webhook.into(), secret: secret.reveal() }
+        Self {
+            webhook: webhook.into(),
+            secret: secret.reveal(),
+        }
     }
 }
 

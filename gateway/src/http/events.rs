@@ -28,7 +28,9 @@ pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Whether the client wants events.
 pub(super) fn wanted(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains(EVENT_STREAM))
 }
 
@@ -41,7 +43,10 @@ pub(super) async fn execute(
     caller: Caller,
     readonly: bool,
 ) -> Response {
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).filter(|id| !id.is_empty());
+    let last = headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| !id.is_empty());
     let principal = caller.principal.clone();
     let body = match public.executor.start(request, caller, last, readonly).await {
         Live::Once(response) => once(&response).into(),
@@ -86,7 +91,11 @@ struct Events {
 }
 
 impl Events {
-    fn open(public: &Public, subscriber: Box<Subscriber>, principal: &Principal) -> Result<Self, Problem> {
+    fn open(
+        public: &Public,
+        subscriber: Box<Subscriber>,
+        principal: &Principal,
+    ) -> Result<Self, Problem> {
         let connection = principal.connect()?;
         let mut heartbeat = interval(public.connections.ping());
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -134,7 +143,10 @@ impl Events {
 }
 
 /// Until the key is revoked, or the gateway ends and this connection's turn has come.
-fn end(connections: &Connections, principal: &Principal) -> impl Future<Output = ()> + Send + 'static {
+fn end(
+    connections: &Connections,
+    principal: &Principal,
+) -> impl Future<Output = ()> + Send + 'static {
     let (revoked, ended) = (principal.revoked(), connections.seat().end());
     async move {
         tokio::select! {
@@ -145,10 +157,15 @@ fn end(connections: &Connections, principal: &Principal) -> impl Future<Output =
 }
 
 fn events(updates: &[Update]) -> Bytes {
-    let mut text = String::with_capacity(updates.iter().map(|update| update.result.len() + 64).sum());
+    let mut text =
+        String::with_capacity(updates.iter().map(|update| update.result.len() + 64).sum());
     for Update { position, result } in updates {
-        write!(text, "id: {}\nevent: next\ndata: {result}\n\n", position.encode())
-            .expect("a text can be written to");
+        write!(
+            text,
+            "id: {}\nevent: next\ndata: {result}\n\n",
+            position.encode()
+        )
+        .expect("a text can be written to");
     }
     text.into()
 }

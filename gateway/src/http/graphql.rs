@@ -38,7 +38,10 @@ pub(super) async fn get(
     RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    if headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+    if headers
+        .get(header::UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    {
         return match upgrade {
             Ok(upgrade) => ws::upgrade(public.sockets.clone(), upgrade, &headers),
             Err(rejection) => rejection.into_response(),
@@ -60,7 +63,10 @@ async fn execute(
         Ok(principal) => principal,
         Err(problem) => return refused(headers, problem),
     };
-    let caller = Caller { principal, trace: trace(headers) };
+    let caller = Caller {
+        principal,
+        trace: trace(headers),
+    };
     if events::wanted(headers) {
         return events::execute(public, headers, request, caller, readonly).await;
     }
@@ -69,26 +75,43 @@ async fn execute(
 }
 
 /// The body of a `POST`, if it is JSON and not too large.
-pub(super) fn json_body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub(super) fn json_body(
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Bytes, Problem> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(Code::BadRequest, "the content-type must be application/json"));
+        return Err(Problem::new(
+            Code::BadRequest,
+            "the content-type must be application/json",
+        ));
     }
     body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Code::PayloadTooLarge, format!("the body is over {} bytes", super::MAX_BODY))
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            Code::PayloadTooLarge,
+            format!("the body is over {} bytes", super::MAX_BODY),
+        ),
         _ => Problem::new(Code::BadRequest, "the body could not be read"),
     })
 }
 
 fn read(body: &[u8]) -> Result<GraphqlRequest, Problem> {
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        return Err(Problem::new(Code::BadRequest, "batches are not taken: send one request"));
+        return Err(Problem::new(
+            Code::BadRequest,
+            "batches are not taken: send one request",
+        ));
     }
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::new(Code::BadRequest, format!("the body is no GraphQL request: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        Problem::new(
+            Code::BadRequest,
+            format!("the body is no GraphQL request: {error}"),
+        )
+    })
 }
 
 fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
@@ -100,22 +123,32 @@ fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
                 named = true;
                 request.query = value.into_owned();
             }
-            "operationName" if !value.is_empty() => request.operation_name = Some(value.into_owned()),
+            "operationName" if !value.is_empty() => {
+                request.operation_name = Some(value.into_owned())
+            }
             "variables" if !value.is_empty() => {
                 let variables = serde_json::from_str(&value);
-                let wrong =
-                    |error| Problem::new(Code::BadRequest, format!("variables are not JSON: {error}"));
+                let wrong = |error| {
+                    Problem::new(Code::BadRequest, format!("variables are not JSON: {error}"))
+                };
                 request.variables = Some(variables.map_err(wrong)?);
             }
             _ => {}
         }
     }
-    if named { Ok(request) } else { Err(Problem::new(Code::BadRequest, "there is no query")) }
+    if named {
+        Ok(request)
+    } else {
+        Err(Problem::new(Code::BadRequest, "there is no query"))
+    }
 }
 
 fn refused(headers: &HeaderMap, problem: Problem) -> Response {
     let status = problem.code.status();
-    let mut response = answer(headers, async_graphql::Response::from_errors(vec![problem.into()]));
+    let mut response = answer(
+        headers,
+        async_graphql::Response::from_errors(vec![problem.into()]),
+    );
     // Not a GraphQL request that failed but none at all: the status says so in either media type.
     *response.status_mut() = status;
     response
@@ -124,7 +157,10 @@ fn refused(headers: &HeaderMap, problem: Problem) -> Response {
 /// GraphQL over HTTP, section 6: with its own media type the status tells whether anything was executed; as plain
 /// JSON a well-formed request is always 200.
 fn answer(headers: &HeaderMap, response: async_graphql::Response) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let own_type = accept.contains(GRAPHQL_RESPONSE);
     let status = match response.errors.first().and_then(code) {
         Some(code) if own_type && is_refusal(&response) => code.status(),
@@ -133,7 +169,10 @@ fn answer(headers: &HeaderMap, response: async_graphql::Response) -> Response {
     let mut answer = GraphQLResponse::from(response).into_response();
     *answer.status_mut() = status;
     if own_type {
-        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(GRAPHQL_RESPONSE));
+        answer.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(GRAPHQL_RESPONSE),
+        );
     }
     answer
 }

@@ -42,7 +42,12 @@ pub(super) async fn graphiql_file(Path(path): Path<String>, headers: HeaderMap) 
 
 /// `GET /graphiql/config.json`: what the page begins with. Keys only when they are public.
 pub(super) async fn graphiql_config(State(public): State<Arc<Public>>) -> impl IntoResponse {
-    let demo = public.services.keys.authenticate(demo::SELLER_KEY).await.is_ok();
+    let demo = public
+        .services
+        .keys
+        .authenticate(demo::SELLER_KEY)
+        .await
+        .is_ok();
     let config = if demo {
         json!({
             "demo": true,
@@ -61,7 +66,11 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         return Problem::new(Code::NotFound, "there is nothing at this path").into_response();
     };
     let tag = format!("\"{}\"", hex::encode(&metadata.sha256_hash()[..8]));
-    let cache = if path.starts_with("assets/") { FOR_EVER } else { "no-cache" };
+    let cache = if path.starts_with("assets/") {
+        FOR_EVER
+    } else {
+        "no-cache"
+    };
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -69,7 +78,9 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         (header::CACHE_CONTROL, cache),
         (header::CONTENT_TYPE, metadata.mimetype()),
     ];
-    let held = headers.get(header::IF_NONE_MATCH).and_then(|held| held.to_str().ok());
+    let held = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|held| held.to_str().ok());
     let mut response = match held {
         Some(held) if held == tag => StatusCode::NOT_MODIFIED.into_response(),
         _ => data.into_response(),

@@ -11,9 +11,15 @@ use super::Probes;
 /// 200 when nothing that the process needs is down, else 503. `degraded`: what it does without for now.
 pub(super) async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
     let (down, degraded) = (probes.health.down(), probes.health.degraded());
-    let status = if down.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if down.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let parts = |parts: Vec<(&'static str, String)>| {
-        let parts = parts.into_iter().map(|(part, why)| (part.to_owned(), why.into()));
+        let parts = parts
+            .into_iter()
+            .map(|(part, why)| (part.to_owned(), why.into()));
         Value::Object(parts.collect())
     };
     let told = json!({ "ready": status == StatusCode::OK, "down": parts(down), "degraded": parts(degraded) });

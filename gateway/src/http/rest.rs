@@ -37,11 +37,20 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let seller = caller(&public.services, &headers).await?.seller()?;
     let input = body::new_deal(&json_body(&headers, body)?, seller)?;
-    let written = public.services.sellers.create_deal(seller, input, asked(&headers)?).await;
+    let written = public
+        .services
+        .sellers
+        .create_deal(seller, input, asked(&headers)?)
+        .await;
     let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
     let location = format!("{}/{}", uri.path(), written.deal.id);
     let location = HeaderValue::from_str(&location).map_err(Problem::internal)?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], answer(&written)).into_response())
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        answer(&written),
+    )
+        .into_response())
 }
 
 /// `PUT /deal`: 200 with the deal, which is replaced: an absent discount removes it.
@@ -52,8 +61,14 @@ pub(super) async fn replace(
 ) -> Result<Response, Problem> {
     let seller = caller(&public.services, &headers).await?.seller()?;
     let input = body::replacement(&json_body(&headers, body)?, seller)?;
-    let written = public.services.sellers.update_deal(seller, input, asked(&headers)?).await;
-    Ok(answer(&written.map_err(|refusal| Problem::refused(refusal, ""))?))
+    let written = public
+        .services
+        .sellers
+        .update_deal(seller, input, asked(&headers)?)
+        .await;
+    Ok(answer(
+        &written.map_err(|refusal| Problem::refused(refusal, ""))?,
+    ))
 }
 
 /// `GET /deal`: 200 with an array; a buyer's deals, or a seller's own. `?first&after`, and `Link` to the next page.
@@ -68,14 +83,35 @@ pub(super) async fn list(
     let services = &public.services;
     let (filter, order) = (DealFilter::default(), DealOrder::LastChangedFirst);
     let page = match caller.role() {
-        Role::Buyer => services.read(services.buyers.deals(caller.buyer()?, filter, order, window)).await?,
-        _ => services.read(services.sellers.deals(caller.seller()?, filter, order, window)).await?,
+        Role::Buyer => {
+            services
+                .read(
+                    services
+                        .buyers
+                        .deals(caller.buyer()?, filter, order, window),
+                )
+                .await?
+        }
+        _ => {
+            services
+                .read(
+                    services
+                        .sellers
+                        .deals(caller.seller()?, filter, order, window),
+                )
+                .await?
+        }
     };
     let mut answer = HeaderMap::new();
     let header = |text: String| HeaderValue::from_str(&text).map_err(Problem::internal);
     answer.insert(POSITION, header(page.position.encode())?);
     if let (true, Some((last, _))) = (page.has_next, page.deals.last()) {
-        let next = format!("<{}?first={}&after={}>; rel=\"next\"", uri.path(), window.limit, last.encode());
+        let next = format!(
+            "<{}?first={}&after={}>; rel=\"next\"",
+            uri.path(),
+            window.limit,
+            last.encode()
+        );
         answer.insert(header::LINK, header(next)?);
     }
     let deals: Vec<body::Shown<'_>> = page.deals.iter().map(|(_, deal)| deal.into()).collect();
@@ -92,29 +128,55 @@ pub(super) async fn show(
     let missing = || Problem::new(Code::NotFound, "there is no such deal");
     let id = id.parse().map(DealId).map_err(|_| missing())?;
     let deal = match caller.role() {
-        Role::Buyer => services.read(services.buyers.deal(caller.buyer()?, id)).await?,
-        _ => services.read(services.sellers.deal(caller.seller()?, id)).await?,
+        Role::Buyer => {
+            services
+                .read(services.buyers.deal(caller.buyer()?, id))
+                .await?
+        }
+        _ => {
+            services
+                .read(services.sellers.deal(caller.seller()?, id))
+                .await?
+        }
     };
     Ok(Json(body::Shown::from(&deal.ok_or_else(missing)?)).into_response())
 }
 
 async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {
-    principal(services, headers).await?.ok_or_else(|| Problem::unauthenticated("this needs a key"))
+    principal(services, headers)
+        .await?
+        .ok_or_else(|| Problem::unauthenticated("this needs a key"))
 }
 
 fn asked(headers: &HeaderMap) -> Result<Asked, Problem> {
-    let key = headers.get("idempotency-key").map(HeaderValue::to_str).transpose();
+    let key = headers
+        .get("idempotency-key")
+        .map(HeaderValue::to_str)
+        .transpose();
     let key = key.map_err(|_| Problem::input("Idempotency-Key", "is not text"))?;
-    Ok(Asked { key: key.map(str::to_owned), trace: Some(trace(headers)) })
+    Ok(Asked {
+        key: key.map(str::to_owned),
+        trace: Some(trace(headers)),
+    })
 }
 
 fn answer(written: &DealWritten) -> Response {
-    let position = HeaderValue::from_str(&written.position.encode()).expect("a position is URL-safe Base64");
-    ([(POSITION, position)], Json(body::Shown::from(&written.deal))).into_response()
+    let position =
+        HeaderValue::from_str(&written.position.encode()).expect("a position is URL-safe Base64");
+    (
+        [(POSITION, position)],
+        Json(body::Shown::from(&written.deal)),
+    )
+        .into_response()
 }
 
 fn window(query: &str) -> Result<Window, Problem> {
-    let mut window = Window { limit: DEFAULT_PAGE, backwards: false, after: None, before: None };
+    let mut window = Window {
+        limit: DEFAULT_PAGE,
+        backwards: false,
+        after: None,
+        before: None,
+    };
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "first" => {

@@ -31,13 +31,20 @@ pub(super) struct Page {
 
 impl AccessBook {
     /// The intervals of a buyer, loaded if nobody holds them yet.
-    pub(super) async fn open(&self, buyers: &BuyerSide, buyer: BuyerId) -> Result<Arc<Page>, Error> {
+    pub(super) async fn open(
+        &self,
+        buyers: &BuyerSide,
+        buyer: BuyerId,
+    ) -> Result<Arc<Page>, Error> {
         let page = self.page(buyer);
         page.loaded
             .get_or_try_init(|| async {
                 let (intervals, _) = buyers.intervals(buyer).await?;
                 let mut loaded = Intervals::new(&intervals);
-                let mut brought = page.brought.lock().expect("nothing panics while it holds this lock");
+                let mut brought = page
+                    .brought
+                    .lock()
+                    .expect("nothing panics while it holds this lock");
                 for change in brought.take().into_iter().flatten() {
                     take(&mut loaded, &change);
                 }
@@ -50,7 +57,10 @@ impl AccessBook {
     }
 
     fn page(&self, buyer: BuyerId) -> Arc<Page> {
-        let mut pages = self.pages.lock().expect("nothing panics while it holds this lock");
+        let mut pages = self
+            .pages
+            .lock()
+            .expect("nothing panics while it holds this lock");
         if let Some(page) = pages.get(&buyer).and_then(Weak::upgrade) {
             return page;
         }
@@ -67,11 +77,21 @@ impl AccessBook {
 
     /// Takes the access changes among these. Call it before the new tip can be read.
     pub(super) fn take(&self, changes: &[Arc<Change>]) {
-        let pages = self.pages.lock().expect("nothing panics while it holds this lock");
+        let pages = self
+            .pages
+            .lock()
+            .expect("nothing panics while it holds this lock");
         for change in changes {
-            let ChangeBody::Access { buyer, .. } = &change.body else { continue };
-            let Some(page) = pages.get(buyer).and_then(Weak::upgrade) else { continue };
-            let mut brought = page.brought.lock().expect("nothing panics while it holds this lock");
+            let ChangeBody::Access { buyer, .. } = &change.body else {
+                continue;
+            };
+            let Some(page) = pages.get(buyer).and_then(Weak::upgrade) else {
+                continue;
+            };
+            let mut brought = page
+                .brought
+                .lock()
+                .expect("nothing panics while it holds this lock");
             match brought.as_mut() {
                 Some(brought) => brought.push(Arc::clone(change)),
                 None => {
@@ -91,11 +111,15 @@ impl Page {
 
     /// The intervals as the feed's tip has them.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Intervals> {
-        self.intervals.read().expect("nothing panics while it holds this lock")
+        self.intervals
+            .read()
+            .expect("nothing panics while it holds this lock")
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Intervals> {
-        self.intervals.write().expect("nothing panics while it holds this lock")
+        self.intervals
+            .write()
+            .expect("nothing panics while it holds this lock")
     }
 }
 

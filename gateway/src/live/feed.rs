@@ -64,7 +64,10 @@ impl Feed {
         let history = History::new(buyers.clone(), metrics);
         let metrics = FeedMetrics {
             tip: metrics.gauge("feed_tip", "Log sequence of the gateway's feed"),
-            heals: metrics.counter("feed_heals", "Times that the feed was read on from the table"),
+            heals: metrics.counter(
+                "feed_heals",
+                "Times that the feed was read on from the table",
+            ),
         };
         Arc::new(Self {
             buyers,
@@ -89,7 +92,9 @@ impl Feed {
 
     /// The log's identity and the newest place held; `None` before the first look.
     pub fn tip(&self) -> Option<Position> {
-        self.state().as_ref().map(|state| Position::end_of(state.epoch, state.ring.tip()))
+        self.state()
+            .as_ref()
+            .map(|state| Position::end_of(state.epoch, state.ring.tip()))
     }
 
     /// Whether there may be changes after a place. A no holds until the next [`Interest::announce`], which comes after
@@ -108,7 +113,11 @@ impl Feed {
     ) {
         let mut ring = Ring::new(floor, RING_BYTES);
         ring.append(changes, tip);
-        *self.write() = Some(State { epoch, generation, ring });
+        *self.write() = Some(State {
+            epoch,
+            generation,
+            ring,
+        });
         self.rendered.clear();
         self.tip_ahead.store(tip, Ordering::SeqCst);
         self.metrics.tip.set(tip as i64);
@@ -116,7 +125,9 @@ impl Feed {
 
     /// Epoch, generation and tip.
     pub(super) fn standing(&self) -> Option<(Epoch, i32, u64)> {
-        self.state().as_ref().map(|state| (state.epoch, state.generation, state.ring.tip()))
+        self.state()
+            .as_ref()
+            .map(|state| (state.epoch, state.generation, state.ring.tip()))
     }
 
     /// Takes what follows the tip. Readers are told before they can read it, so that none goes to sleep on it.
@@ -139,7 +150,11 @@ impl Feed {
 
     /// Reads from memory.
     pub(super) fn read(&self, place: Place) -> Read {
-        match self.state().as_ref().map(|state| state.ring.after(place, SLICE)) {
+        match self
+            .state()
+            .as_ref()
+            .map(|state| state.ring.after(place, SLICE))
+        {
             Some(Slice::Changes(changes, reached)) => Read::Changes(changes, reached),
             Some(Slice::Behind(floor)) => Read::Behind(floor),
             None => Read::NotYet,
@@ -155,21 +170,41 @@ impl Feed {
         sellers: impl FnOnce() -> Option<Vec<SellerId>>,
     ) -> Result<Found, Stopped> {
         let Some((_, generation, tip)) = self.standing() else {
-            return Err(Stopped::Away(Error::unavailable("feed", "it has not been read yet")));
+            return Err(Stopped::Away(Error::unavailable(
+                "feed",
+                "it has not been read yet",
+            )));
         };
-        self.history.after(Asked { place, floor, tip, generation }, sellers).await
+        self.history
+            .after(
+                Asked {
+                    place,
+                    floor,
+                    tip,
+                    generation,
+                },
+                sellers,
+            )
+            .await
     }
 
     /// Where a subscriber begins: after the position it names, or at the tip.
     pub async fn start(&self, after: Option<Position>) -> Result<(Epoch, Place), Problem> {
-        let tip = self.tip().ok_or_else(|| Problem::new(Code::Unavailable, "the feed is not read yet"))?;
-        let Some(after) = after else { return Ok((tip.epoch, tip.order())) };
+        let tip = self
+            .tip()
+            .ok_or_else(|| Problem::new(Code::Unavailable, "the feed is not read yet"))?;
+        let Some(after) = after else {
+            return Ok((tip.epoch, tip.order()));
+        };
         if after.epoch != tip.epoch {
             return Err(Problem::input("after", "is a position of another market"));
         }
         // Beyond the tip but not beyond the log: it will come, the subscriber waits for it.
         if after.sequence > tip.sequence && after.sequence > self.log.head().await? {
-            return Err(Problem::input("after", "is a position that the market has not reached"));
+            return Err(Problem::input(
+                "after",
+                "is a position that the market has not reached",
+            ));
         }
         Ok((tip.epoch, after.order()))
     }
@@ -181,10 +216,14 @@ impl Feed {
     }
 
     fn state(&self) -> RwLockReadGuard<'_, Option<State>> {
-        self.state.read().expect("nothing panics while it holds this lock")
+        self.state
+            .read()
+            .expect("nothing panics while it holds this lock")
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Option<State>> {
-        self.state.write().expect("nothing panics while it holds this lock")
+        self.state
+            .write()
+            .expect("nothing panics while it holds this lock")
     }
 }

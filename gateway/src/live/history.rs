@@ -91,8 +91,10 @@ impl History {
             buyers,
             blocks: Cache::with_weighter(256, BYTES, ByChanges),
             reads: Semaphore::new(READS),
-            table_reads: metrics
-                .counter("feed_table_reads", "Reads of the feed's table by readers behind the ring"),
+            table_reads: metrics.counter(
+                "feed_table_reads",
+                "Reads of the feed's table by readers behind the ring",
+            ),
         }
     }
 
@@ -112,7 +114,9 @@ impl History {
         if asked.place < block.after {
             return Err(Stopped::Expired);
         }
-        let start = block.changes.partition_point(|change| change.order() <= asked.place);
+        let start = block
+            .changes
+            .partition_point(|change| change.order() <= asked.place);
         let found: Changes = block.changes[start..].iter().take(SLICE).cloned().collect();
         let reached = match found.last() {
             Some(last) if start + found.len() < block.changes.len() => last.order(),
@@ -125,7 +129,11 @@ impl History {
     async fn block(&self, asked: &Asked) -> Result<Arc<Block>, Stopped> {
         // The end of a block's last event belongs to the next one.
         let ended = asked.place.1 == Position::END;
-        let number = if ended { asked.place.0 / BLOCK } else { asked.place.0.saturating_sub(1) / BLOCK };
+        let number = if ended {
+            asked.place.0 / BLOCK
+        } else {
+            asked.place.0.saturating_sub(1) / BLOCK
+        };
         let (first, last) = (number * BLOCK, (number + 1) * BLOCK);
         if last > asked.tip {
             return self.read(first, asked.tip).await.map(Arc::new);
@@ -138,17 +146,33 @@ impl History {
     }
 
     async fn read(&self, first: u64, up_to: u64) -> Result<Block, Stopped> {
-        let range = FeedRange { after: (first, Position::END), up_to, limit: u32::MAX };
+        let range = FeedRange {
+            after: (first, Position::END),
+            up_to,
+            limit: u32::MAX,
+        };
         let _turn = self.turn().await;
         let page = self.buyers.feed(range).await.map_err(Stopped::Away)?;
         let after = (first.max(page.horizon), Position::END);
-        Ok(Block { after, up_to, changes: page.changes.into_iter().map(Arc::new).collect() })
+        Ok(Block {
+            after,
+            up_to,
+            changes: page.changes.into_iter().map(Arc::new).collect(),
+        })
     }
 
     async fn of_sellers(&self, asked: Asked, sellers: &[SellerId]) -> Result<Found, Stopped> {
-        let range = FeedRange { after: asked.place, up_to: asked.floor, limit: SLICE as u32 };
+        let range = FeedRange {
+            after: asked.place,
+            up_to: asked.floor,
+            limit: SLICE as u32,
+        };
         let _turn = self.turn().await;
-        let page = self.buyers.feed_of(range, sellers).await.map_err(Stopped::Away)?;
+        let page = self
+            .buyers
+            .feed_of(range, sellers)
+            .await
+            .map_err(Stopped::Away)?;
         if asked.place < (page.horizon, Position::END) {
             return Err(Stopped::Expired);
         }
@@ -156,7 +180,10 @@ impl History {
             Some(last) if page.more => last.order(),
             _ => (asked.floor, Position::END),
         };
-        Ok((page.changes.into_iter().map(Arc::new).collect(), reached.max(asked.place)))
+        Ok((
+            page.changes.into_iter().map(Arc::new).collect(),
+            reached.max(asked.place),
+        ))
     }
 
     async fn turn(&self) -> tokio::sync::SemaphorePermit<'_> {
@@ -171,6 +198,10 @@ struct ByChanges;
 
 impl Weighter<Key, Arc<Block>> for ByChanges {
     fn weight(&self, _key: &Key, block: &Arc<Block>) -> u64 {
-        256 + block.changes.iter().map(|change| weight(change) as u64).sum::<u64>()
+        256 + block
+            .changes
+            .iter()
+            .map(|change| weight(change) as u64)
+            .sum::<u64>()
     }
 }

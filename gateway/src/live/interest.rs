@@ -34,7 +34,11 @@ const AWAKE: u64 = u64::MAX;
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { first: AtomicU64::new(AWAKE), place: AtomicU64::new(0), waker: Mutex::default() }
+        Self {
+            first: AtomicU64::new(AWAKE),
+            place: AtomicU64::new(0),
+            waker: Mutex::default(),
+        }
     }
 }
 
@@ -54,7 +58,10 @@ impl Slot {
     pub(super) fn poll_woken(&self, context: &mut Context<'_>) -> Poll<u64> {
         if self.is_quiet() {
             let mut waker = self.waker();
-            if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            if !waker
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(context.waker()))
+            {
                 *waker = Some(context.waker().clone());
             }
         }
@@ -84,7 +91,9 @@ impl Slot {
     }
 
     fn concern(&self, sequence: u64) {
-        let first = self.first.compare_exchange(QUIET, sequence, Ordering::SeqCst, Ordering::SeqCst);
+        let first =
+            self.first
+                .compare_exchange(QUIET, sequence, Ordering::SeqCst, Ordering::SeqCst);
         if first.is_ok()
             && let Some(waker) = &*self.waker()
         {
@@ -93,7 +102,9 @@ impl Slot {
     }
 
     fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.waker.lock().expect("nothing panics while it holds this lock")
+        self.waker
+            .lock()
+            .expect("nothing panics while it holds this lock")
     }
 }
 
@@ -111,7 +122,10 @@ impl Interest {
     /// Tells those concerned. Call it before the new tip can be read, so that nobody believes to be caught up in
     /// between.
     pub(super) fn announce(&self, changes: &[Arc<Change>]) {
-        let topics = self.topics.lock().expect("nothing panics while it holds this lock");
+        let topics = self
+            .topics
+            .lock()
+            .expect("nothing panics while it holds this lock");
         for change in changes {
             let concerned: &[Topic] = match &change.body {
                 ChangeBody::Deal { .. } => &[Topic::Deals(change.seller_id.0)],
@@ -119,19 +133,32 @@ impl Interest {
                     &[Topic::Access(change.seller_id.0), Topic::Access(buyer.0)]
                 }
             };
-            for slot in concerned.iter().filter_map(|topic| topics.get(topic)).flat_map(HashMap::values) {
+            for slot in concerned
+                .iter()
+                .filter_map(|topic| topics.get(topic))
+                .flat_map(HashMap::values)
+            {
                 slot.concern(change.sequence);
             }
         }
     }
 
     fn add(&self, topic: Topic, id: SleeperId, slot: &Arc<Slot>) {
-        let mut topics = self.topics.lock().expect("nothing panics while it holds this lock");
-        topics.entry(topic).or_default().insert(id, Arc::clone(slot));
+        let mut topics = self
+            .topics
+            .lock()
+            .expect("nothing panics while it holds this lock");
+        topics
+            .entry(topic)
+            .or_default()
+            .insert(id, Arc::clone(slot));
     }
 
     fn remove(&self, topic: Topic, id: SleeperId) {
-        let mut topics = self.topics.lock().expect("nothing panics while it holds this lock");
+        let mut topics = self
+            .topics
+            .lock()
+            .expect("nothing panics while it holds this lock");
         if let Some(slots) = topics.get_mut(&topic) {
             slots.remove(&id);
             if slots.is_empty() {
@@ -152,7 +179,12 @@ pub(super) struct Registration {
 impl Registration {
     pub(super) fn new(interest: Arc<Interest>) -> Self {
         let id = interest.sleepers.fetch_add(1, Ordering::Relaxed);
-        Self { interest, id, slot: Arc::default(), topics: HashSet::new() }
+        Self {
+            interest,
+            id,
+            slot: Arc::default(),
+            topics: HashSet::new(),
+        }
     }
 
     pub(super) fn slot(&self) -> &Arc<Slot> {
@@ -186,8 +218,16 @@ mod tests {
     use super::*;
 
     fn access(sequence: u64, seller: u128, buyer: u128) -> Arc<Change> {
-        let body = ChangeBody::Access { buyer: BuyerId(Uuid::from_u128(buyer)), granted: true };
-        Arc::new(Change { sequence, index: 0, seller_id: SellerId(Uuid::from_u128(seller)), body })
+        let body = ChangeBody::Access {
+            buyer: BuyerId(Uuid::from_u128(buyer)),
+            granted: true,
+        };
+        Arc::new(Change {
+            sequence,
+            index: 0,
+            seller_id: SellerId(Uuid::from_u128(seller)),
+            body,
+        })
     }
 
     #[tokio::test]
@@ -198,10 +238,16 @@ mod tests {
         registration.slot().lie_down(2);
         interest.announce(&[access(3, 1, 2)]);
         assert!(registration.slot().is_caught_up_with(3));
-        assert!(!registration.slot().is_caught_up_with(1), "it was there before");
+        assert!(
+            !registration.slot().is_caught_up_with(1),
+            "it was there before"
+        );
         interest.announce(&[access(4, 1, 2), access(5, 7, 2), access(6, 1, 7)]);
         let slot = Arc::clone(registration.slot());
-        assert_eq!(std::future::poll_fn(|context| slot.poll_woken(context)).await, 5);
+        assert_eq!(
+            std::future::poll_fn(|context| slot.poll_woken(context)).await,
+            5
+        );
         assert!(!registration.slot().is_caught_up_with(6));
         drop(registration);
         assert!(interest.topics.lock().expect("not poisoned").is_empty());

@@ -42,7 +42,11 @@ pub async fn keep(
     health: Part,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let mut keeper = Keeper { feed, bus_is_up: false, look_at: Instant::now() };
+    let mut keeper = Keeper {
+        feed,
+        bus_is_up: false,
+        look_at: Instant::now(),
+    };
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -59,7 +63,10 @@ pub async fn keep(
                 true
             }
             Ok(Ok(Healed::TooLate)) => {
-                return Err(Error::broken("feed", "what follows its tip is no longer kept"));
+                return Err(Error::broken(
+                    "feed",
+                    "what follows its tip is no longer kept",
+                ));
             }
             Ok(Err(error)) => {
                 health.down(&error);
@@ -70,7 +77,12 @@ pub async fn keep(
                 false
             }
         };
-        keeper.look_at = Instant::now() + if keeper.bus_is_up && healed { LOOK } else { POLL };
+        keeper.look_at = Instant::now()
+            + if keeper.bus_is_up && healed {
+                LOOK
+            } else {
+                POLL
+            };
     }
 }
 
@@ -109,8 +121,16 @@ impl Keeper {
     }
 
     fn take(&mut self, announcement: Announcement) {
-        let Announcement { epoch, generation, prev, last, changes } = announcement;
-        let Some((our_epoch, our_generation, tip)) = self.feed.standing() else { return };
+        let Announcement {
+            epoch,
+            generation,
+            prev,
+            last,
+            changes,
+        } = announcement;
+        let Some((our_epoch, our_generation, tip)) = self.feed.standing() else {
+            return;
+        };
         if epoch != our_epoch || generation != our_generation {
             return self.suspect(Duration::ZERO);
         }
@@ -136,11 +156,15 @@ impl Keeper {
             Some(standing) => standing,
         };
         if epoch != place.epoch {
-            return Err(Error::broken("feed", "the tables were made from another log than before"));
+            return Err(Error::broken(
+                "feed",
+                "the tables were made from another log than before",
+            ));
         }
         if generation != place.generation {
             // Tables built anew: what was kept in memory is not theirs.
-            self.feed.begin((epoch, place.generation), tip, Vec::new(), tip);
+            self.feed
+                .begin((epoch, place.generation), tip, Vec::new(), tip);
         }
         if place.position <= tip {
             return Ok(Healed::Whole);
@@ -154,20 +178,36 @@ impl Keeper {
     async fn begin(&self, place: Standing) -> Result<Healed, Error> {
         // Tables of epoch 0 have read nothing yet, so there is no log to speak of.
         if place.epoch.0 == 0 {
-            return Err(Error::unavailable("feed", "the buyer tables have not begun to follow a log"));
+            return Err(Error::unavailable(
+                "feed",
+                "the buyer tables have not begun to follow a log",
+            ));
         }
         let floor = place.position / BLOCK * BLOCK;
-        let range = FeedRange { after: (floor, Position::END), up_to: u64::MAX, limit: u32::MAX };
+        let range = FeedRange {
+            after: (floor, Position::END),
+            up_to: u64::MAX,
+            limit: u32::MAX,
+        };
         let page = self.feed.buyers().feed(range).await?;
         let standing = (page.place.epoch, page.place.generation);
-        self.feed.begin(standing, floor.max(page.horizon), page.changes, page.place.position);
+        self.feed.begin(
+            standing,
+            floor.max(page.horizon),
+            page.changes,
+            page.place.position,
+        );
         Ok(Healed::Whole)
     }
 
     async fn read_on(&self, tip: u64) -> Result<Healed, Error> {
         let (mut after, mut limit) = (tip, PAGE);
         loop {
-            let range = FeedRange { after: (after, Position::END), up_to: u64::MAX, limit };
+            let range = FeedRange {
+                after: (after, Position::END),
+                up_to: u64::MAX,
+                limit,
+            };
             let page = self.feed.buyers().feed(range).await?;
             if page.horizon > after {
                 return Ok(Healed::TooLate);
@@ -178,8 +218,11 @@ impl Keeper {
                 Some(last) if page.more && last.0 == after + 1 => limit *= 2,
                 Some(last) if page.more => {
                     let whole = last.0 - 1;
-                    let changes =
-                        page.changes.into_iter().filter(|change| change.sequence <= whole).collect();
+                    let changes = page
+                        .changes
+                        .into_iter()
+                        .filter(|change| change.sequence <= whole)
+                        .collect();
                     self.feed.append(changes, whole);
                     after = whole;
                 }

@@ -36,8 +36,9 @@ impl Rendered {
         kind: Kind,
         make: impl FnOnce() -> Arc<str>,
     ) -> Arc<str> {
-        let made =
-            self.0.get_or_insert_with(&(shape, place, kind), || Ok::<_, std::convert::Infallible>(make()));
+        let made = self.0.get_or_insert_with(&(shape, place, kind), || {
+            Ok::<_, std::convert::Infallible>(make())
+        });
         match made {
             Ok(result) => result,
             Err(never) => match never {},

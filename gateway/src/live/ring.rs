@@ -36,7 +36,13 @@ pub(super) enum Slice {
 impl Ring {
     /// Empty, at a tip.
     pub(super) fn new(tip: u64, max_bytes: usize) -> Self {
-        Self { changes: VecDeque::new(), bytes: 0, max_bytes, floor: (tip, Position::END), tip }
+        Self {
+            changes: VecDeque::new(),
+            bytes: 0,
+            max_bytes,
+            floor: (tip, Position::END),
+            tip,
+        }
     }
 
     /// The end of this event is the newest place held.
@@ -48,15 +54,20 @@ impl Ring {
     /// taken.
     pub(super) fn append(&mut self, changes: Vec<Change>, tip: u64) -> Vec<Arc<Change>> {
         let known = self.tip;
-        let new: Vec<Arc<Change>> =
-            changes.into_iter().filter(|change| change.sequence > known).map(Arc::new).collect();
+        let new: Vec<Arc<Change>> = changes
+            .into_iter()
+            .filter(|change| change.sequence > known)
+            .map(Arc::new)
+            .collect();
         for change in &new {
             self.bytes += weight(change);
             self.changes.push_back(Arc::clone(change));
         }
         self.tip = tip.max(known);
         while self.bytes > self.max_bytes {
-            let Some(oldest) = self.changes.pop_front() else { break };
+            let Some(oldest) = self.changes.pop_front() else {
+                break;
+            };
             self.bytes -= weight(&oldest);
             self.floor = oldest.order();
         }
@@ -88,7 +99,11 @@ impl Ring {
             if seen(before) {
                 while before + 1 < after {
                     let middle = before.midpoint(after);
-                    if seen(middle) { before = middle } else { after = middle }
+                    if seen(middle) {
+                        before = middle
+                    } else {
+                        after = middle
+                    }
                 }
                 return after;
             }
@@ -102,7 +117,12 @@ impl Ring {
 pub(super) fn weight(change: &Change) -> usize {
     let items = match &change.body {
         ChangeBody::Deal { deal, .. } => {
-            deal.name.len() + deal.items.iter().map(|item| item.name.len() + 64).sum::<usize>()
+            deal.name.len()
+                + deal
+                    .items
+                    .iter()
+                    .map(|item| item.name.len() + 64)
+                    .sum::<usize>()
         }
         ChangeBody::Access { .. } => 0,
     };
@@ -117,15 +137,24 @@ mod tests {
     use super::*;
 
     fn change(sequence: u64) -> Change {
-        let body = ChangeBody::Access { buyer: BuyerId(Uuid::nil()), granted: true };
-        Change { sequence, index: 0, seller_id: SellerId(Uuid::nil()), body }
+        let body = ChangeBody::Access {
+            buyer: BuyerId(Uuid::nil()),
+            granted: true,
+        };
+        Change {
+            sequence,
+            index: 0,
+            seller_id: SellerId(Uuid::nil()),
+            body,
+        }
     }
 
     fn sequences(ring: &Ring, place: Place, max: usize) -> Option<(Vec<u64>, Place)> {
         match ring.after(place, max) {
-            Slice::Changes(changes, reached) => {
-                Some((changes.iter().map(|change| change.sequence).collect(), reached))
-            }
+            Slice::Changes(changes, reached) => Some((
+                changes.iter().map(|change| change.sequence).collect(),
+                reached,
+            )),
             Slice::Behind(_) => None,
         }
     }
@@ -136,8 +165,14 @@ mod tests {
     fn readers_find_what_follows_their_place() {
         let mut ring = Ring::new(10, 1 << 20);
         ring.append([11, 13, 14].map(change).into(), 16);
-        assert_eq!(sequences(&ring, (10, END), 9), Some((vec![11, 13, 14], (16, END))));
-        assert_eq!(sequences(&ring, (10, END), 2), Some((vec![11, 13], (13, 0))));
+        assert_eq!(
+            sequences(&ring, (10, END), 9),
+            Some((vec![11, 13, 14], (16, END)))
+        );
+        assert_eq!(
+            sequences(&ring, (10, END), 2),
+            Some((vec![11, 13], (13, 0)))
+        );
         assert_eq!(sequences(&ring, (13, 0), 9), Some((vec![14], (16, END))));
         assert_eq!(sequences(&ring, (16, END), 9), Some((vec![], (16, END))));
         assert_eq!(sequences(&ring, (40, 0), 9), Some((vec![], (40, 0))));
@@ -152,7 +187,10 @@ mod tests {
         assert_eq!(new.len(), 1);
         assert!(ring.append([11].map(change).into(), 12).is_empty());
         assert_eq!(ring.tip(), 13);
-        assert_eq!(sequences(&ring, (10, END), 9), Some((vec![11, 12, 13], (13, END))));
+        assert_eq!(
+            sequences(&ring, (10, END), 9),
+            Some((vec![11, 12, 13], (13, END)))
+        );
     }
 
     #[test]
@@ -160,6 +198,9 @@ mod tests {
         let mut ring = Ring::new(0, 3 * weight(&change(1)));
         ring.append((1..=10).map(change).collect(), 10);
         assert_eq!(sequences(&ring, (6, END), 9), None);
-        assert_eq!(sequences(&ring, (7, 0), 9), Some((vec![8, 9, 10], (10, END))));
+        assert_eq!(
+            sequences(&ring, (7, 0), 9),
+            Some((vec![8, 9, 10], (10, END)))
+        );
     }
 }

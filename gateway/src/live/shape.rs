@@ -67,7 +67,10 @@ impl Shapes {
     /// The shape of this selection, shared with whoever holds it already.
     pub fn get(&self, document: &ShapeDocument, variables: Variables) -> Arc<Shape> {
         let key = shape_key(document, &variables, "");
-        let mut shapes = self.shapes.lock().expect("nothing panics while it holds this lock");
+        let mut shapes = self
+            .shapes
+            .lock()
+            .expect("nothing panics while it holds this lock");
         if let Some(shape) = shapes.get(&key).and_then(Weak::upgrade) {
             return shape;
         }
@@ -99,13 +102,19 @@ impl Shape {
     ) -> Arc<str> {
         self.deliveries.inc();
         rendered.get_or_make(self.key, change.order(), kind, || {
-            self.execute(Pushed { epoch, kind, change: Arc::clone(change) })
+            self.execute(Pushed {
+                epoch,
+                kind,
+                change: Arc::clone(change),
+            })
         })
     }
 
     fn execute(&self, pushed: Pushed) -> Arc<str> {
         self.executions.inc();
-        let mut request = Request::new("").variables(self.variables.clone()).data(pushed);
+        let mut request = Request::new("")
+            .variables(self.variables.clone())
+            .data(pushed);
         request.set_parsed_query(self.document.document().clone());
         let mut results = std::pin::pin!(self.schema.execute_stream(request));
         let response = results
@@ -113,7 +122,9 @@ impl Shape {
             .now_or_never()
             .flatten()
             .expect("a pushed change is resolved from memory, without waiting, to one result");
-        serde_json::to_string(&response).expect("a response is JSON").into()
+        serde_json::to_string(&response)
+            .expect("a response is JSON")
+            .into()
     }
 }
 
@@ -128,21 +139,39 @@ mod tests {
 
     fn selection(text: &str) -> ShapeDocument {
         let parsed = parse(text, &DocumentLimits::default()).expect("it is a document");
-        parsed.operation(None).expect("it has one").shape().expect("it is a subscription")
+        parsed
+            .operation(None)
+            .expect("it has one")
+            .shape()
+            .expect("it is a subscription")
     }
 
     #[test]
     fn a_shape_is_shared_outlives_its_first_holder_and_goes_with_its_last() {
         let shapes = Shapes::new(crate::graphql::schema().finish(), &Metrics::new());
         let held = || shapes.shapes.lock().expect("not poisoned").len();
-        let first =
-            shapes.get(&selection("subscription a { accessChanged { granted } }"), Variables::default());
-        let with_arguments = "subscription b($p: Position) { accessChanged(after: $p) { granted } }";
+        let first = shapes.get(
+            &selection("subscription a { accessChanged { granted } }"),
+            Variables::default(),
+        );
+        let with_arguments =
+            "subscription b($p: Position) { accessChanged(after: $p) { granted } }";
         let second = shapes.get(&selection(with_arguments), Variables::default());
-        assert!(Arc::ptr_eq(&first, &second), "positions and filters make no other shape");
+        assert!(
+            Arc::ptr_eq(&first, &second),
+            "positions and filters make no other shape"
+        );
         drop(first);
-        let body = ChangeBody::Access { buyer: BuyerId(Uuid::nil()), granted: true };
-        let change = Change { sequence: 7, index: 0, seller_id: SellerId(Uuid::nil()), body };
+        let body = ChangeBody::Access {
+            buyer: BuyerId(Uuid::nil()),
+            granted: true,
+        };
+        let change = Change {
+            sequence: 7,
+            index: 0,
+            seller_id: SellerId(Uuid::nil()),
+            body,
+        };
         let change = Arc::new(change);
         let rendered = Rendered::default();
         for _ in 0..3 {
@@ -152,8 +181,10 @@ mod tests {
         assert_eq!((second.executions.get(), second.deliveries.get()), (1, 3));
         assert_eq!(held(), 1);
         drop(second);
-        let _other =
-            shapes.get(&selection("subscription { accessChanged { buyerId } }"), Variables::default());
+        let _other = shapes.get(
+            &selection("subscription { accessChanged { buyerId } }"),
+            Variables::default(),
+        );
         assert_eq!(held(), 1, "what nobody holds is gone");
     }
 }

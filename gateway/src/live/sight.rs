@@ -52,7 +52,11 @@ pub(super) struct Sight {
 impl Sight {
     /// `access`: the viewer's, if it is a buyer.
     pub(super) fn new(viewer: Viewer, subject: Subject, access: Option<Arc<Page>>) -> Self {
-        Self { viewer, subject, access }
+        Self {
+            viewer,
+            subject,
+            access,
+        }
     }
 
     /// Moves with whatever else than the feed decides on [`Sight::topics`].
@@ -66,7 +70,9 @@ impl Sight {
             (Subject::Deals(_), Viewer::Seller(seller)) => [Topic::Deals(seller.0)].into(),
             (Subject::Deals(filter), Viewer::Buyer(buyer)) => {
                 let intervals = self.page().read();
-                let wanted = intervals.sellers_after(place).filter(|seller| wants(filter, *seller));
+                let wanted = intervals
+                    .sellers_after(place)
+                    .filter(|seller| wants(filter, *seller));
                 let deals = wanted.map(|seller| Topic::Deals(seller.0));
                 // A grant brings another seller to wait for.
                 deals.chain([Topic::Access(buyer.0)]).collect()
@@ -80,9 +86,13 @@ impl Sight {
     pub(super) fn sellers(&self) -> Option<Vec<SellerId>> {
         match (&self.subject, self.viewer) {
             (_, Viewer::Seller(seller)) => Some(vec![seller]),
-            (Subject::Deals(filter), Viewer::Buyer(_)) => {
-                Some(self.page().read().sellers().filter(|seller| wants(filter, *seller)).collect())
-            }
+            (Subject::Deals(filter), Viewer::Buyer(_)) => Some(
+                self.page()
+                    .read()
+                    .sellers()
+                    .filter(|seller| wants(filter, *seller))
+                    .collect(),
+            ),
             // A pair may have changes and no interval.
             (Subject::Access, Viewer::Buyer(_)) => None,
         }
@@ -91,9 +101,17 @@ impl Sight {
     /// How a change looks; none when it is not shown.
     pub(super) fn kind(&self, change: &Change) -> Option<Kind> {
         match (&self.subject, &change.body) {
-            (Subject::Deals(filter), ChangeBody::Deal { created, deal, previous, .. }) => {
-                self.permits(change).then(|| kind(filter, *created, deal, previous.as_ref()))?
-            }
+            (
+                Subject::Deals(filter),
+                ChangeBody::Deal {
+                    created,
+                    deal,
+                    previous,
+                    ..
+                },
+            ) => self
+                .permits(change)
+                .then(|| kind(filter, *created, deal, previous.as_ref()))?,
             (Subject::Access, ChangeBody::Access { buyer, .. }) => {
                 let party = match self.viewer {
                     Viewer::Seller(seller) => seller == change.seller_id,
@@ -108,7 +126,10 @@ impl Sight {
     fn permits(&self, change: &Change) -> bool {
         match self.viewer {
             Viewer::Seller(seller) => seller == change.seller_id,
-            Viewer::Buyer(_) => self.page().read().permits(change.seller_id, change.sequence),
+            Viewer::Buyer(_) => self
+                .page()
+                .read()
+                .permits(change.seller_id, change.sequence),
         }
     }
 
@@ -118,10 +139,16 @@ impl Sight {
 }
 
 /// How a change looks to a filter; `None`: not at all.
-fn kind(filter: &DealFilter, created: bool, deal: &Deal, previous: Option<&Previous>) -> Option<Kind> {
+fn kind(
+    filter: &DealFilter,
+    created: bool,
+    deal: &Deal,
+    previous: Option<&Previous>,
+) -> Option<Kind> {
     let after = matches(filter, deal, deal.status, deal.total_price);
     // A repair does not tell what was before: then better one LEFT too many than one too few.
-    let before = !created && previous.is_none_or(|was| matches(filter, deal, was.status, was.total_price));
+    let before =
+        !created && previous.is_none_or(|was| matches(filter, deal, was.status, was.total_price));
     match (before, after) {
         (_, true) if created => Some(Kind::Created),
         (_, true) => Some(Kind::Updated),
@@ -137,14 +164,22 @@ fn matches(
     price: backbone::money::MinorUnits,
 ) -> bool {
     wants(filter, deal.seller_id)
-        && filter.statuses.as_ref().is_none_or(|statuses| statuses.contains(&status))
-        && filter.currency.is_none_or(|currency| currency == deal.currency)
+        && filter
+            .statuses
+            .as_ref()
+            .is_none_or(|statuses| statuses.contains(&status))
+        && filter
+            .currency
+            .is_none_or(|currency| currency == deal.currency)
         && filter.min_total_price.is_none_or(|least| price >= least)
         && filter.max_total_price.is_none_or(|most| price <= most)
 }
 
 fn wants(filter: &DealFilter, seller: SellerId) -> bool {
-    filter.seller_ids.as_ref().is_none_or(|sellers| sellers.contains(&seller))
+    filter
+        .seller_ids
+        .as_ref()
+        .is_none_or(|sellers| sellers.contains(&seller))
 }
 
 #[cfg(test)]
@@ -175,8 +210,14 @@ mod tests {
 
     #[test]
     fn a_filter_sees_what_comes_stays_and_leaves() {
-        let filter = DealFilter { statuses: Some(vec![Available]), ..DealFilter::default() };
-        let was = |status| Previous { status, total_price: MinorUnits::MAX };
+        let filter = DealFilter {
+            statuses: Some(vec![Available]),
+            ..DealFilter::default()
+        };
+        let was = |status| Previous {
+            status,
+            total_price: MinorUnits::MAX,
+        };
         let table = [
             (true, None, Available, Some(Kind::Created)),
             (true, None, Sold, None),
@@ -189,8 +230,14 @@ mod tests {
         ];
         for (created, previous, now, expected) in table {
             let found = kind(&filter, created, &deal(now), previous.as_ref());
-            assert_eq!(found, expected, "created {created}, {previous:?} to {now:?}");
+            assert_eq!(
+                found, expected,
+                "created {created}, {previous:?} to {now:?}"
+            );
         }
-        assert_eq!(kind(&DealFilter::default(), true, &deal(Sold), None), Some(Kind::Created));
+        assert_eq!(
+            kind(&DealFilter::default(), true, &deal(Sold), None),
+            Some(Kind::Created)
+        );
     }
 }

@@ -64,8 +64,16 @@ pub struct Subscriber {
 
 impl Subscriber {
     /// Begins where it was asked to. From now on means from when this is first polled.
-    pub async fn open(feed: Arc<Feed>, asked: Subscription, shape: Arc<Shape>) -> Result<Self, Problem> {
-        let Subscription { viewer, subject, after } = asked;
+    pub async fn open(
+        feed: Arc<Feed>,
+        asked: Subscription,
+        shape: Arc<Shape>,
+    ) -> Result<Self, Problem> {
+        let Subscription {
+            viewer,
+            subject,
+            after,
+        } = asked;
         let (epoch, place) = feed.start(after).await?;
         let access = match viewer {
             Viewer::Buyer(buyer) => Some(feed.access.open(feed.buyers(), buyer).await?),
@@ -73,7 +81,16 @@ impl Subscriber {
         };
         let sight = Arc::new(Sight::new(viewer, subject, access));
         let registration = feed.register(HashSet::new());
-        Ok(Self { feed, sight, shape, epoch, place, reading: None, registration, followed: None })
+        Ok(Self {
+            feed,
+            sight,
+            shape,
+            epoch,
+            place,
+            reading: None,
+            registration,
+            followed: None,
+        })
     }
 
     /// Whether a tip that was read before this was asked is its position: it has seen everything up to it, and has not
@@ -122,7 +139,10 @@ impl Subscriber {
                     }
                 },
             };
-            let results: Updates = changes.iter().filter_map(|change| self.see(change)).collect();
+            let results: Updates = changes
+                .iter()
+                .filter_map(|change| self.see(change))
+                .collect();
             self.place = reached;
             if !results.is_empty() {
                 return Poll::Ready(Ok(results));
@@ -171,7 +191,12 @@ impl Subscriber {
     /// The result for a change, if it is for this subscriber.
     fn see(&self, change: &Arc<Change>) -> Option<Update> {
         let kind = self.sight.kind(change)?;
-        let result = self.shape.render(&self.feed.rendered, self.epoch, kind, change);
-        Some(Update { position: change.position(self.epoch), result })
+        let result = self
+            .shape
+            .render(&self.feed.rendered, self.epoch, kind, change);
+        Some(Update {
+            position: change.position(self.epoch),
+            result,
+        })
     }
 }

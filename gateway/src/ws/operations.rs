@@ -49,7 +49,11 @@ impl Operations {
     /// Begins one.
     pub(super) fn begin(&mut self, id: OperationId, begun: BoxFuture<'static, Live>) {
         let header = Arc::new(frame::next_header(&id));
-        self.all.push(Operation { id, header, state: State::Begun(begun) });
+        self.all.push(Operation {
+            id,
+            header,
+            state: State::Begun(begun),
+        });
     }
 
     /// Drops one.
@@ -64,10 +68,13 @@ impl Operations {
 
     /// Whether a tip that was read before this was asked is the position of all that are live; none when none is.
     pub(super) fn are_caught_up_with(&self, tip: Position) -> Option<bool> {
-        let live = self.all.iter().filter_map(|operation| match &operation.state {
-            State::Live(subscriber) => Some(subscriber.is_caught_up_with(tip)),
-            State::Begun(_) => None,
-        });
+        let live = self
+            .all
+            .iter()
+            .filter_map(|operation| match &operation.state {
+                State::Live(subscriber) => Some(subscriber.is_caught_up_with(tip)),
+                State::Begun(_) => None,
+            });
         live.reduce(|all, one| all && one)
     }
 
@@ -76,7 +83,9 @@ impl Operations {
         for step in 0..self.all.len() {
             let at = (self.turn + step) % self.all.len();
             let operation = &mut self.all[at];
-            let Poll::Ready(said) = operation.poll_said(context) else { continue };
+            let Poll::Ready(said) = operation.poll_said(context) else {
+                continue;
+            };
             let id = Arc::clone(&operation.id);
             self.turn = at + 1;
             if !matches!(said, Said::Next(..)) {

@@ -51,7 +51,11 @@ pub struct Limits {
 impl Default for Limits {
     /// 100 operations of 64 KiB messages, which is the limit of a document, and ids that hold any UUID or path.
     fn default() -> Self {
-        Self { max_operations: 100, max_message_bytes: 64 * 1024, max_id_bytes: 256 }
+        Self {
+            max_operations: 100,
+            max_message_bytes: 64 * 1024,
+            max_id_bytes: 256,
+        }
     }
 }
 
@@ -101,7 +105,10 @@ impl Protocol {
     /// A connection that was just upgraded with [`SUBPROTOCOL`].
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: State::AwaitingInit }
+        Self {
+            limits,
+            state: State::AwaitingInit,
+        }
     }
 
     /// A text message came.
@@ -146,7 +153,10 @@ impl Protocol {
             return self.close_with(CloseCode::DuplicateSubscriber, reason.into());
         }
         if active.len() >= self.limits.max_operations {
-            return Some(Action::Send(frame::error(id, &limit_exceeded(self.limits.max_operations))));
+            return Some(Action::Send(frame::error(
+                id,
+                &limit_exceeded(self.limits.max_operations),
+            )));
         }
         let id = OperationId::from(id);
         active.insert(Arc::clone(&id));
@@ -168,7 +178,9 @@ impl Protocol {
     pub fn init_accepted(&mut self, payload: Option<&RawJson>) -> Option<Action> {
         match self.state {
             State::Authenticating => {
-                self.state = State::Acknowledged { active: HashSet::new() };
+                self.state = State::Acknowledged {
+                    active: HashSet::new(),
+                };
                 Some(Action::Send(frame::connection_ack(payload)))
             }
             _ => None,
@@ -201,7 +213,8 @@ impl Protocol {
     /// The operation ended with an error. `errors` is a non-empty array of GraphQL errors. Nothing if the client
     /// completed the operation meanwhile.
     pub fn operation_failed(&mut self, id: &str, errors: &RawJson) -> Option<Action> {
-        self.take(id).map(|id| Action::Send(frame::error(&id, errors)))
+        self.take(id)
+            .map(|id| Action::Send(frame::error(&id, errors)))
     }
 
     /// The server ends the socket for a reason of its own: a revoked key, a slow reader, a drain, overload.
@@ -247,7 +260,10 @@ impl Protocol {
             return None;
         }
         self.state = State::Closed;
-        Some(Action::Close { code, reason: shortened(reason) })
+        Some(Action::Close {
+            code,
+            reason: shortened(reason),
+        })
     }
 }
 

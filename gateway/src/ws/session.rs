@@ -21,7 +21,9 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::operations::{Operations, Said};
 use super::protocol::frame::{Frame, NextHeader};
-use super::protocol::{Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload};
+use super::protocol::{
+    Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload,
+};
 use super::wakes::{Source, Wakes};
 use crate::auth::{Connection, KeyRing, Principal, key_in, one_key};
 use crate::connections::{Connections, Seat};
@@ -68,14 +70,24 @@ impl Sockets {
             connections,
             open: metrics.gauge("sockets_open", "Websockets that are open"),
             frames: metrics.counter("socket_frames", "Messages written to websockets"),
-            writes: metrics.counter("socket_writes", "Writes to websockets, each of one or more messages"),
-            closed: metrics.counter_family("sockets_closed", "Websockets closed by the gateway, by code"),
+            writes: metrics.counter(
+                "socket_writes",
+                "Writes to websockets, each of one or more messages",
+            ),
+            closed: metrics.counter_family(
+                "sockets_closed",
+                "Websockets closed by the gateway, by code",
+            ),
         }
     }
 }
 
 /// Accepts a socket.
-pub fn upgrade(sockets: Sockets, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> axum::response::Response {
+pub fn upgrade(
+    sockets: Sockets,
+    upgrade: WebSocketUpgrade,
+    headers: &HeaderMap,
+) -> axum::response::Response {
     let key = key_in(headers);
     let limits = Limits::default();
     let connections = sockets.connections.clone();
@@ -219,14 +231,18 @@ impl Session {
             self.client_first = true;
             return Poll::Ready(Event::Due(due));
         }
-        let signal = self.wakes.look(Source::Signals, |context| match self.timer.poll_unpin(context) {
-            Poll::Ready(()) => Poll::Ready(Some(Signal::TimeUp)),
-            Poll::Pending => self.signals.poll_next_unpin(context),
+        let signal = self.wakes.look(Source::Signals, |context| {
+            match self.timer.poll_unpin(context) {
+                Poll::Ready(()) => Poll::Ready(Some(Signal::TimeUp)),
+                Poll::Pending => self.signals.poll_next_unpin(context),
+            }
         });
         if let Poll::Ready(Some(signal)) = signal {
             return Poll::Ready(Event::Signal(signal));
         }
-        let message = self.wakes.look(Source::Client, |context| self.socket.poll_next_unpin(context));
+        let message = self.wakes.look(Source::Client, |context| {
+            self.socket.poll_next_unpin(context)
+        });
         if let Poll::Ready(message) = message {
             return Poll::Ready(Event::Heard(message));
         }
@@ -246,7 +262,11 @@ impl Session {
         {
             self.take(id, said, &mut due);
         }
-        if due.is_empty() { Poll::Pending } else { Poll::Ready(due) }
+        if due.is_empty() {
+            Poll::Pending
+        } else {
+            Poll::Ready(due)
+        }
     }
 
     fn expect(&mut self, signal: impl Future<Output = Signal> + Send + 'static) {
@@ -323,7 +343,9 @@ impl Session {
     async fn act(&mut self, action: Option<Action>) -> Result<(), Ended> {
         let action = match action {
             // Once in a socket's life, and of a database call's size: not in the state that every socket keeps.
-            Some(Action::Authenticate { payload }) => Box::pin(self.authenticate(payload.as_ref())).await,
+            Some(Action::Authenticate { payload }) => {
+                Box::pin(self.authenticate(payload.as_ref())).await
+            }
             other => other,
         };
         match action {
@@ -348,8 +370,14 @@ impl Session {
     /// Says why it is over, and waits for the client to have heard it: what a client says to a connection that is gone
     /// resets it, and the reason is lost with all that was on its way.
     async fn end(&mut self, code: CloseCode, reason: &str) {
-        self.sockets.closed.get_or_create(&[("code", code.code())]).inc();
-        let frame = CloseFrame { code: code.code(), reason: reason.into() };
+        self.sockets
+            .closed
+            .get_or_create(&[("code", code.code())])
+            .inc();
+        let frame = CloseFrame {
+            code: code.code(),
+            reason: reason.into(),
+        };
         let (socket, stopping) = (&mut self.socket, self.sockets.connections.stopping());
         let _gone = timeout(WRITE, socket.send(Message::Close(Some(frame)))).await;
         let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
@@ -367,7 +395,9 @@ impl Session {
         payload: Option<&serde_json::Map<String, serde_json::Value>>,
     ) -> Option<Action> {
         let entry = |name: &str| {
-            let found = payload?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+            let found = payload?
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
             found.1.as_str()
         };
         let key = match one_key(entry("x-api-key"), entry("authorization")) {
@@ -382,16 +412,19 @@ impl Session {
         match principal.and_then(|principal| self.belong_to(principal)) {
             Ok(()) => self.protocol.init_accepted(None),
             // It may come to pass: the stock client tries again.
-            Err(problem) if problem.retryable => {
-                self.protocol.close_saying(CloseCode::Overloaded, problem.message)
-            }
+            Err(problem) if problem.retryable => self
+                .protocol
+                .close_saying(CloseCode::Overloaded, problem.message),
             Err(_) => self.protocol.init_refused(),
         }
     }
 
     fn start(&mut self, id: OperationId, request: SubscribePayload) {
         let caller = Caller {
-            principal: self.principal.as_ref().map(|(principal, _)| principal.clone()),
+            principal: self
+                .principal
+                .as_ref()
+                .map(|(principal, _)| principal.clone()),
             trace: TraceContext::root(),
         };
         let request = GraphqlRequest {
@@ -408,7 +441,11 @@ impl Session {
     fn take(&mut self, id: OperationId, said: Said, due: &mut Batch) {
         let end = match said {
             Said::Next(header, results) => {
-                due.extend(results.into_iter().map(|update| Due::Result(Arc::clone(&header), update.result)));
+                due.extend(
+                    results
+                        .into_iter()
+                        .map(|update| Due::Result(Arc::clone(&header), update.result)),
+                );
                 return;
             }
             Said::Only(header, result) => {
@@ -443,7 +480,8 @@ impl Session {
                 // Until it has taken what it was given, or shows that it never will, it costs as little as can be.
                 self.operations.clear();
                 let _closed = self.protocol.close(CloseCode::TooSlow);
-                self.end(CloseCode::TooSlow, CloseCode::TooSlow.reason()).await;
+                self.end(CloseCode::TooSlow, CloseCode::TooSlow.reason())
+                    .await;
                 Err(Ended)
             }
         }
@@ -451,7 +489,11 @@ impl Session {
 
     /// Pings a client, with its position when it is caught up; one that has not answered twice is gone.
     async fn ping(&mut self) -> Result<(), Ended> {
-        self.pings_missed = if std::mem::take(&mut self.alive) { 0 } else { self.pings_missed + 1 };
+        self.pings_missed = if std::mem::take(&mut self.alive) {
+            0
+        } else {
+            self.pings_missed + 1
+        };
         if self.pings_missed >= 2 {
             let gone = self.protocol.pong_missed();
             return self.act(gone).await;

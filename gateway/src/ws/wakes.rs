@@ -44,7 +44,9 @@ impl Source {
 
 impl Shared {
     fn task(&self) -> MutexGuard<'_, Waker> {
-        self.task.lock().expect("nothing panics while it holds this lock")
+        self.task
+            .lock()
+            .expect("nothing panics while it holds this lock")
     }
 }
 
@@ -54,7 +56,9 @@ impl Wake for OfSource {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.shared.woken.fetch_or(self.source.bit(), Ordering::SeqCst);
+        self.shared
+            .woken
+            .fetch_or(self.source.bit(), Ordering::SeqCst);
         self.shared.task().wake_by_ref();
     }
 }
@@ -63,11 +67,24 @@ impl Wakes {
     /// All sources are to be looked at.
     pub(super) fn new() -> Self {
         let task = Waker::noop().clone();
-        let shared = Arc::new(Shared { task: Mutex::new(task.clone()), woken: AtomicU8::new(0) });
-        let waker = |source| Waker::from(Arc::new(OfSource { shared: Arc::clone(&shared), source }));
+        let shared = Arc::new(Shared {
+            task: Mutex::new(task.clone()),
+            woken: AtomicU8::new(0),
+        });
+        let waker = |source| {
+            Waker::from(Arc::new(OfSource {
+                shared: Arc::clone(&shared),
+                source,
+            }))
+        };
         let sources = [Source::Signals, Source::Client];
         let due = sources.map(Source::bit).iter().sum();
-        Self { wakers: sources.map(waker), shared, task, due }
+        Self {
+            wakers: sources.map(waker),
+            shared,
+            task,
+            due,
+        }
     }
 
     /// Takes note of who has woken us, and wakes this task from now on.
@@ -128,7 +145,10 @@ mod tests {
             wakes.take(&Context::from_waker(&Waker::from(Arc::clone(task))));
             wakes.wakers[Source::Client as usize].wake_by_ref();
         }
-        assert_eq!([&first, &last].map(|task| task.0.load(Ordering::SeqCst)), [1, 2]);
+        assert_eq!(
+            [&first, &last].map(|task| task.0.load(Ordering::SeqCst)),
+            [1, 2]
+        );
     }
 
     #[test]
@@ -146,7 +166,11 @@ mod tests {
                 looked
             })
         };
-        assert_eq!(looked_at(&mut wakes, Poll::Pending), [true; 2], "at first all are");
+        assert_eq!(
+            looked_at(&mut wakes, Poll::Pending),
+            [true; 2],
+            "at first all are"
+        );
         assert_eq!(looked_at(&mut wakes, Poll::Pending), [false; 2]);
         let mut waker = None;
         wakes.look_at(Source::Client);
@@ -156,7 +180,11 @@ mod tests {
         });
         waker.expect("it was looked at").wake();
         assert_eq!(looked_at(&mut wakes, Poll::Ready(())), [false, true]);
-        assert_eq!(looked_at(&mut wakes, Poll::Pending), [false, true], "it had more");
+        assert_eq!(
+            looked_at(&mut wakes, Poll::Pending),
+            [false, true],
+            "it had more"
+        );
         wakes.look_at(Source::Signals);
         assert_eq!(looked_at(&mut wakes, Poll::Pending), [true, false]);
     }

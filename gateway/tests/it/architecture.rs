@@ -15,7 +15,10 @@ const MAY_IMPORT: [(&str, &[&str]); 5] = [
 const MARKET: [&str; 4] = ["backbone", "seller-core", "buyer-core", "gateway"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is in the workspace")
+        .to_owned()
 }
 
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
@@ -35,9 +38,12 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
 #[test]
 fn crates_import_only_what_the_design_allows() {
     for (name, allowed) in MAY_IMPORT {
-        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
+        let manifest =
+            fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
         for (other, _) in MAY_IMPORT {
-            let imports = manifest.lines().any(|line| line.starts_with(&format!("{other}.workspace")));
+            let imports = manifest
+                .lines()
+                .any(|line| line.starts_with(&format!("{other}.workspace")));
             assert_eq!(imports, allowed.contains(&other), "{name} and {other}");
         }
     }
@@ -51,10 +57,11 @@ fn servers_are_known_in_one_file_each() {
     ] {
         for name in MARKET {
             for (path, text) in sources(&root().join(name).join("src")) {
-                let code =
-                    text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(driver));
-                let allowed =
-                    path.ends_with(only) || path.components().any(|part| part.as_os_str() == "testkit");
+                let code = text
+                    .lines()
+                    .any(|line| !line.trim_start().starts_with("//") && line.contains(driver));
+                let allowed = path.ends_with(only)
+                    || path.components().any(|part| part.as_os_str() == "testkit");
                 assert!(!code || allowed, "{} uses {driver}", path.display());
             }
         }
@@ -65,8 +72,16 @@ fn servers_are_known_in_one_file_each() {
 fn files_stay_short_and_say_what_they_own() {
     for name in MAY_IMPORT.map(|(name, _)| name) {
         for (path, text) in sources(&root().join(name).join("src")) {
-            assert!(text.lines().count() <= 700, "{} is over 700 lines", path.display());
-            assert!(text.starts_with("//!"), "{} does not say what it owns", path.display());
+            assert!(
+                text.lines().count() <= 700,
+                "{} is over 700 lines",
+                path.display()
+            );
+            assert!(
+                text.starts_with("//!"),
+                "{} does not say what it owns",
+                path.display()
+            );
         }
     }
 }

@@ -26,13 +26,33 @@ async fn a_stale_version_is_a_conflict(app: TestApp) {
     assert_eq!(refused.code(), "CONFLICT");
     assert_eq!(refused.body["errors"][0]["extensions"]["currentVersion"], 2);
     let sold = json!({ "input": { "id": id, "expectedVersion": 2, "status": "SOLD" } });
-    assert_eq!(seller.data(UPDATE, sold).await["updateDeal"]["deal"]["version"], 3);
-    let unsold = seller.ask(UPDATE, json!({ "input": { "id": id, "status": "AVAILABLE" } })).await;
-    assert_eq!((unsold.code(), unsold.paths()), ("BAD_USER_INPUT", vec!["input.status"]));
+    assert_eq!(
+        seller.data(UPDATE, sold).await["updateDeal"]["deal"]["version"],
+        3
+    );
+    let unsold = seller
+        .ask(
+            UPDATE,
+            json!({ "input": { "id": id, "status": "AVAILABLE" } }),
+        )
+        .await;
+    assert_eq!(
+        (unsold.code(), unsold.paths()),
+        ("BAD_USER_INPUT", vec!["input.status"])
+    );
     let same = seller.rename(id, "deal, changed").await;
-    assert_eq!(same["deal"]["version"], 3, "what is so already is no change");
+    assert_eq!(
+        same["deal"]["version"], 3,
+        "what is so already is no change"
+    );
     let other = app.client("second-seller-api-key");
-    assert_eq!(other.ask(UPDATE, json!({ "input": { "id": id, "name": "mine" } })).await.code(), "NOT_FOUND");
+    assert_eq!(
+        other
+            .ask(UPDATE, json!({ "input": { "id": id, "name": "mine" } }))
+            .await
+            .code(),
+        "NOT_FOUND"
+    );
     app.stop().await;
 }
 
@@ -40,7 +60,10 @@ async fn a_repeat_is_known_for_one(app: TestApp) {
     let seller = app.client(SELLER_KEY);
     let create = json!({ "input": input("once"), "key": "creation" });
     let created = seller.data(CREATE, create.clone()).await["createDeal"].clone();
-    assert_eq!(seller.data(CREATE, create.clone()).await["createDeal"], created);
+    assert_eq!(
+        seller.data(CREATE, create.clone()).await["createDeal"],
+        created
+    );
     let id = created["deal"]["id"].as_str().expect("an id");
     let update = json!({ "input": { "id": id, "name": "twice asked" }, "key": "change" });
     seller.data(UPDATE, update.clone()).await;
@@ -48,11 +71,20 @@ async fn a_repeat_is_known_for_one(app: TestApp) {
         seller.rename(id, &format!("name {number}")).await;
     }
     let repeated = seller.data(UPDATE, update).await["updateDeal"].clone();
-    assert_eq!(repeated["deal"]["name"], "name 9", "the deal as it stands, nothing written again");
+    assert_eq!(
+        repeated["deal"]["name"], "name 9",
+        "the deal as it stands, nothing written again"
+    );
     assert_eq!(repeated["deal"]["version"], 12);
-    assert_eq!(seller.data(CREATE, create).await["createDeal"]["deal"]["version"], 12);
+    assert_eq!(
+        seller.data(CREATE, create).await["createDeal"]["deal"]["version"],
+        12
+    );
     let reused = json!({ "input": { "id": id, "name": "something else" }, "key": "change" });
-    assert_eq!(seller.ask(UPDATE, reused).await.code(), "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(
+        seller.ask(UPDATE, reused).await.code(),
+        "IDEMPOTENCY_KEY_REUSED"
+    );
     app.stop().await;
 }
 
@@ -76,7 +108,11 @@ async fn every_violation_is_told_with_its_path(app: TestApp) {
         "input.items.0.price",
         "input.items.2.id",
     ] {
-        assert!(refused.paths().contains(&path), "{path} is not in {:?}", refused.paths());
+        assert!(
+            refused.paths().contains(&path),
+            "{path} is not in {:?}",
+            refused.paths()
+        );
     }
     app.stop().await;
 }
@@ -94,7 +130,10 @@ async fn pages_go_both_ways(app: TestApp) {
     let ask = async |variables: Value| buyer.data(query, variables).await["dealsForBuyer"].clone();
     let names = |page: &Value| -> Vec<String> {
         let nodes = page["nodes"].as_array().expect("a list");
-        nodes.iter().map(|node| node["name"].as_str().expect("a name").to_owned()).collect()
+        nodes
+            .iter()
+            .map(|node| node["name"].as_str().expect("a name").to_owned())
+            .collect()
     };
     let first = ask(json!({ "first": 3 })).await;
     assert_eq!(names(&first), ["deal 6", "deal 5", "deal 4"]);
@@ -104,7 +143,10 @@ async fn pages_go_both_ways(app: TestApp) {
     assert_eq!(names(&back), ["deal 5", "deal 4"]);
     assert_eq!(back["pageInfo"]["hasPreviousPage"], true);
     let dear = json!({ "filter": { "currency": "GBP", "minTotalPrice": 80000 }, "order": "PRICE_ASCENDING" });
-    assert_eq!(names(&ask(dear).await), ["Roof tiles", "john doe", "Oak boards"]);
+    assert_eq!(
+        names(&ask(dear).await),
+        ["Roof tiles", "john doe", "Oak boards"]
+    );
     let sold = json!({ "filter": { "statuses": ["SOLD"] } });
     assert_eq!(names(&ask(sold).await), ["Roof tiles"]);
     for (wrong, path) in [
@@ -112,35 +154,78 @@ async fn pages_go_both_ways(app: TestApp) {
         (json!({ "first": 101 }), "first"),
         (json!({ "after": "garbage" }), "after"),
         (json!({ "order": "PRICE_DESCENDING" }), "orderBy"),
-        (json!({ "filter": { "minTotalPrice": 1 } }), "filter.minTotalPrice"),
-        (json!({ "filter": { "sellerIds": ["x"] } }), "filter.sellerIds.0"),
+        (
+            json!({ "filter": { "minTotalPrice": 1 } }),
+            "filter.minTotalPrice",
+        ),
+        (
+            json!({ "filter": { "sellerIds": ["x"] } }),
+            "filter.sellerIds.0",
+        ),
     ] {
         let refused = buyer.ask(query, wrong).await;
-        assert_eq!((refused.code(), refused.paths()), ("BAD_USER_INPUT", vec![path]));
+        assert_eq!(
+            (refused.code(), refused.paths()),
+            ("BAD_USER_INPUT", vec![path])
+        );
     }
     app.stop().await;
 }
 
 async fn a_read_waits_for_its_position(app: TestApp) {
     let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
-    let query =
-        "query($id: ID!, $at: Position) { deal(id: $id, minPosition: $at) { version } node(id: $id) { id } }";
+    let query = "query($id: ID!, $at: Position) { deal(id: $id, minPosition: $at) { version } node(id: $id) { id } }";
     let created = seller.create("deal").await;
     let id = &created["deal"]["id"];
     for version in 2..20 {
-        let written = seller.rename(id.as_str().expect("an id"), &format!("name {version}")).await;
+        let written = seller
+            .rename(id.as_str().expect("an id"), &format!("name {version}"))
+            .await;
         for reader in [&seller, &buyer] {
-            let read = reader.data(query, json!({ "id": id, "at": written["position"] })).await;
+            let read = reader
+                .data(query, json!({ "id": id, "at": written["position"] }))
+                .await;
             assert_eq!(read["deal"]["version"], version);
         }
     }
-    assert_eq!(buyer.ask(query, json!({ "id": id, "at": "garbage" })).await.code(), "BAD_USER_INPUT");
-    let epoch = app.app.backends().log.epoch().await.expect("the log is there");
+    assert_eq!(
+        buyer
+            .ask(query, json!({ "id": id, "at": "garbage" }))
+            .await
+            .code(),
+        "BAD_USER_INPUT"
+    );
+    let epoch = app
+        .app
+        .backends()
+        .log
+        .epoch()
+        .await
+        .expect("the log is there");
     let beyond = backbone::position::Position::end_of(epoch, 1_000_000);
-    assert_eq!(buyer.ask(query, json!({ "id": id, "at": beyond })).await.code(), "POSITION_NOT_REACHED");
+    assert_eq!(
+        buyer
+            .ask(query, json!({ "id": id, "at": beyond }))
+            .await
+            .code(),
+        "POSITION_NOT_REACHED"
+    );
     let foreign = backbone::position::Position::end_of(backbone::position::Epoch(7), 1);
-    assert_eq!(buyer.ask(query, json!({ "id": id, "at": foreign })).await.code(), "BAD_USER_INPUT");
-    let stranger = app.client("second-buyer-api-key").data(query, json!({ "id": id })).await;
-    assert_eq!(stranger, json!({ "deal": null, "node": null }), "without access it is not there");
+    assert_eq!(
+        buyer
+            .ask(query, json!({ "id": id, "at": foreign }))
+            .await
+            .code(),
+        "BAD_USER_INPUT"
+    );
+    let stranger = app
+        .client("second-buyer-api-key")
+        .data(query, json!({ "id": id }))
+        .await;
+    assert_eq!(
+        stranger,
+        json!({ "deal": null, "node": null }),
+        "without access it is not there"
+    );
     app.stop().await;
 }

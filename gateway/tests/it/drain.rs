@@ -30,22 +30,39 @@ async fn a_gateway_that_ends_sends_its_clients_away_evenly() {
 
     let told = Instant::now();
     ending.ask_to_end().await;
-    wait_until(Duration::from_secs(1), "it is out of service", async || ending.ready_status().await != 200)
-        .await;
+    wait_until(Duration::from_secs(1), "it is out of service", async || {
+        ending.ready_status().await != 200
+    })
+    .await;
     let away = load.ends().iter().filter(|ends| !ends.is_empty()).count();
-    assert!(away < (SOCKETS + STREAMS) / 2, "{away} were sent away at once");
+    assert!(
+        away < (SOCKETS + STREAMS) / 2,
+        "{away} were sent away at once"
+    );
     ending.ended().await;
     load.see(5).await;
 
     let ends = load.ends();
     let (sockets, streams) = ends.split_at(SOCKETS);
     let closed = |ends: &Vec<(Instant, End)>, end| {
-        let [(at, found)] = ends[..] else { panic!("not one end but {ends:?}") };
+        let [(at, found)] = ends[..] else {
+            panic!("not one end but {ends:?}")
+        };
         assert_eq!(found, end);
         at - told
     };
-    evenly(sockets.iter().map(|ends| closed(ends, End::Closed(1012))).collect());
-    evenly(streams.iter().map(|ends| closed(ends, End::Broken)).collect());
+    evenly(
+        sockets
+            .iter()
+            .map(|ends| closed(ends, End::Closed(1012)))
+            .collect(),
+    );
+    evenly(
+        streams
+            .iter()
+            .map(|ends| closed(ends, End::Broken))
+            .collect(),
+    );
     ending.start();
     ending.ready().await;
     load.stop_writing().await;
@@ -55,13 +72,23 @@ async fn a_gateway_that_ends_sends_its_clients_away_evenly() {
 fn plan(ending: &Process, staying: &Process) -> Plan {
     let gateways = vec![ending.url(), staying.url()];
     let reader = |habit, number: usize| {
-        let party = if number.is_multiple_of(2) { Party::Buyer } else { Party::Seller };
+        let party = if number.is_multiple_of(2) {
+            Party::Buyer
+        } else {
+            Party::Seller
+        };
         ReaderPlan::new(party, habit, &gateways)
     };
     let sockets = (0..SOCKETS).map(|number| reader(Habit::Socket, number));
     let streams = (0..STREAMS).map(|number| reader(Habit::Events, number));
     Plan {
-        writers: vec![WriterPlan { seller: Party::Seller, pace: Some(Duration::from_millis(100)) }; 2],
+        writers: vec![
+            WriterPlan {
+                seller: Party::Seller,
+                pace: Some(Duration::from_millis(100))
+            };
+            2
+        ],
         readers: sockets.chain(streams).collect(),
         gateways,
         access_changes_after: None,
@@ -74,11 +101,18 @@ fn evenly(mut times: Vec<Duration>) {
     let mut parts = [0; PARTS];
     for time in &times {
         let part = time.as_secs_f64() / DRAIN.as_secs_f64() * PARTS as f64;
-        assert!(part < PARTS as f64 + 0.5, "one was sent away after {time:?}");
+        assert!(
+            part < PARTS as f64 + 0.5,
+            "one was sent away after {time:?}"
+        );
         parts[(part as usize).min(PARTS - 1)] += 1;
     }
     let share = times.len() / PARTS;
     let (last, rest) = parts.split_last().expect("there are parts");
-    assert!(rest.iter().all(|part| (share / 2..=share * 2).contains(part)), "{parts:?}");
+    assert!(
+        rest.iter()
+            .all(|part| (share / 2..=share * 2).contains(part)),
+        "{parts:?}"
+    );
     assert!(*last <= share * 2, "{parts:?}");
 }

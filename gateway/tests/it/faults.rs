@@ -136,24 +136,43 @@ async fn a_lost_acknowledgement_is_found_though_others_wrote_meanwhile() {
     .await;
     proxy.cut().await;
     for version in 3..=12 {
-        let theirs = theirs.rename(deal.as_str().expect("an id"), &format!("version {version}")).await;
+        let theirs = theirs
+            .rename(deal.as_str().expect("an id"), &format!("version {version}"))
+            .await;
         assert_eq!(theirs["deal"]["version"], version);
     }
-    assert!(asking.try_join_next().is_none(), "its acknowledgement is lost");
+    assert!(
+        asking.try_join_next().is_none(),
+        "its acknowledgement is lost"
+    );
     proxy.restore().await;
-    let answer = asking.join_next().await.expect("it was asked").expect("the client does not panic");
+    let answer = asking
+        .join_next()
+        .await
+        .expect("it was asked")
+        .expect("the client does not panic");
     if answer.body["errors"].is_array() {
         assert_eq!(answer.code(), "UNKNOWN_OUTCOME", "{answer:?}");
     } else {
         // The server may still know the id, and then answers with what was made; else the deal as it stands is told.
         let version = answer.data()["updateDeal"]["deal"]["version"].take();
-        assert!([2, 12].contains(&version.as_u64().expect("a version")), "{version}");
+        assert!(
+            [2, 12].contains(&version.as_u64().expect("a version")),
+            "{version}"
+        );
     }
     let again = ours.data(UPDATE, request).await;
     let stands = json!({ "name": "version 12", "version": 12 });
-    assert_eq!(theirs.data(read, json!({ "id": deal })).await["deal"], stands, "it was made once");
+    assert_eq!(
+        theirs.data(read, json!({ "id": deal })).await["deal"],
+        stands,
+        "it was made once"
+    );
     let told = &again["updateDeal"]["deal"];
-    assert_eq!((&told["name"], &told["version"]), (&stands["name"], &stands["version"]));
+    assert_eq!(
+        (&told["name"], &told["version"]),
+        (&stands["name"], &stands["version"])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,18 +184,34 @@ async fn servers_may_die_under_load() {
     market.services.nats().kill();
     let asked = Instant::now();
     let demo = json!({ "input": { "id": "56c5e92a-683b-430e-8466-5721c7cacb90", "name": "now?" } });
-    let refused = Client::new(&market.gateway.url(), Some(SELLER_KEY)).ask(UPDATE, demo).await;
-    assert!(["UNAVAILABLE", "UNKNOWN_OUTCOME"].contains(&refused.code()), "{refused:?}");
-    assert!(asked.elapsed() < Duration::from_secs(6), "answered within the budget");
+    let refused = Client::new(&market.gateway.url(), Some(SELLER_KEY))
+        .ask(UPDATE, demo)
+        .await;
+    assert!(
+        ["UNAVAILABLE", "UNKNOWN_OUTCOME"].contains(&refused.code()),
+        "{refused:?}"
+    );
+    assert!(
+        asked.elapsed() < Duration::from_secs(6),
+        "answered within the budget"
+    );
     let read = Client::new(&market.gateway.url(), Some(BUYER_KEY));
-    read.data("{ dealsForBuyer { nodes { id } } }", json!({})).await;
+    read.data("{ dealsForBuyer { nodes { id } } }", json!({}))
+        .await;
     market.services.nats().restart().await;
     load.run_for(20).await;
 
     market.services.postgres().kill();
-    wait_until(DEADLINE, "queries say that their database is away", async || {
-        read.ask("{ dealsForBuyer { nodes { id } } }", json!({})).await.body["errors"].is_array()
-    })
+    wait_until(
+        DEADLINE,
+        "queries say that their database is away",
+        async || {
+            read.ask("{ dealsForBuyer { nodes { id } } }", json!({}))
+                .await
+                .body["errors"]
+                .is_array()
+        },
+    )
     .await;
     market.services.postgres().restart().await;
     load.run_for(20).await;
@@ -207,9 +242,11 @@ async fn servers_may_come_later_than_the_process() {
     services.redis().kill();
     services.postgres().kill();
     let process = Process::spawn(&market.environment());
-    wait_until(DEADLINE, "the process says that it is not ready", async || {
-        process.ready_status().await == 503
-    })
+    wait_until(
+        DEADLINE,
+        "the process says that it is not ready",
+        async || process.ready_status().await == 503,
+    )
     .await;
     services.postgres().restart().await;
     services.redis().restart().await;
@@ -235,19 +272,36 @@ async fn one_process_holds_the_data_directory() {
     let second = run(&["serve", "--listen", "127.0.0.1:0"]).await;
     assert!(!second.status.success());
     assert!(String::from_utf8_lossy(&second.stderr).contains("is in use by another process"));
-    wait_until(DEADLINE, "commands find the server", async || folder.path().join("server").exists()).await;
+    wait_until(DEADLINE, "commands find the server", async || {
+        folder.path().join("server").exists()
+    })
+    .await;
     let made = run(&["admin", "create-buyer", "--name", "late buyer"]).await;
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let id = String::from_utf8(made.stdout).expect("text").trim().to_owned();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let id = String::from_utf8(made.stdout)
+        .expect("text")
+        .trim()
+        .to_owned();
     let issued = run(&["admin", "issue-key", "--account", &id]).await;
     let issued = String::from_utf8(issued.stdout).expect("text");
     let key = issued.split_whitespace().nth(1).expect("an id and a key");
-    let viewer = Client::new(&process.url(), Some(key)).data("{ viewer { id name } }", json!({})).await;
+    let viewer = Client::new(&process.url(), Some(key))
+        .data("{ viewer { id name } }", json!({}))
+        .await;
     assert_eq!(viewer["viewer"], json!({ "id": id, "name": "late buyer" }));
     drop(process);
-    wait_until(DEADLINE, "public keys are refused beyond loopback", async || {
-        let open = run(&["serve", "--listen", "0.0.0.0:0"]).await;
-        !open.status.success() && String::from_utf8_lossy(&open.stderr).contains("keys are public")
-    })
+    wait_until(
+        DEADLINE,
+        "public keys are refused beyond loopback",
+        async || {
+            let open = run(&["serve", "--listen", "0.0.0.0:0"]).await;
+            !open.status.success()
+                && String::from_utf8_lossy(&open.stderr).contains("keys are public")
+        },
+    )
     .await;
 }

@@ -25,7 +25,9 @@ const DEALS_WITH_ITEMS: &str = "subscription($after: Position) {
 
 /// A deal of this name with so many items of 100 characters.
 fn deal(name: &str, items: usize) -> Value {
-    let items: Vec<Value> = (0..items).map(|_| json!({ "name": "x".repeat(100), "price": 1 })).collect();
+    let items: Vec<Value> = (0..items)
+        .map(|_| json!({ "name": "x".repeat(100), "price": 1 }))
+        .collect();
     json!({ "input": { "name": name, "totalPrice": 1, "currency": "GBP", "items": items } })
 }
 
@@ -36,7 +38,9 @@ async fn create_many(client: &Client, count: usize, items: usize) {
         let client = client.clone();
         makers.spawn(async move {
             for number in (maker..count).step_by(10) {
-                client.data(CREATE, deal(&format!("deal {number}"), items)).await;
+                client
+                    .data(CREATE, deal(&format!("deal {number}"), items))
+                    .await;
             }
         });
     }
@@ -49,31 +53,64 @@ fn position(payload: &Value) -> &str {
 
 async fn a_position_that_is_no_longer_kept_is_refused(app: TestApp) {
     let seller = app.client(SELLER_KEY);
-    let (old, horizon, kept) = (seller.create("1").await, seller.create("2").await, seller.create("3").await);
-    let sequence = |payload| Position::decode(position(payload)).expect("a position").sequence;
+    let (old, horizon, kept) = (
+        seller.create("1").await,
+        seller.create("2").await,
+        seller.create("3").await,
+    );
+    let sequence = |payload| {
+        Position::decode(position(payload))
+            .expect("a position")
+            .sequence
+    };
     let newest = sequence(&kept);
-    wait_until(DEADLINE, "the feed has them", async || app.metric("dealwire_feed_tip").await >= newest).await;
+    wait_until(DEADLINE, "the feed has them", async || {
+        app.metric("dealwire_feed_tip").await >= newest
+    })
+    .await;
     let gone = sequence(&horizon);
-    app.on_buyer_database("UPDATE feed_horizon SET sequence = $1", gone as i64).await;
+    app.on_buyer_database("UPDATE feed_horizon SET sequence = $1", gone as i64)
+        .await;
     // A gateway serves from memory what it still has; another one has nothing from before.
     let app = app.restarted().await;
     let mut resumed = Subscription::deals(&app.url(), BUYER_KEY, Some(position(&horizon))).await;
-    assert_eq!(resumed.next().await["deal"]["name"], "3", "what follows the horizon is there");
+    assert_eq!(
+        resumed.next().await["deal"]["name"],
+        "3",
+        "what follows the horizon is there"
+    );
 
     let after = json!({ "after": position(&old) });
     let mut socket = app.socket(BUYER_KEY).await;
     socket.subscribe("late", DEALS, after.clone()).await;
     let refused = socket.message().await;
-    assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!("late")), "{refused}");
-    assert_eq!(refused["payload"][0]["extensions"]["code"], "POSITION_EXPIRED", "{refused}");
+    assert_eq!(
+        (&refused["type"], &refused["id"]),
+        (&json!("error"), &json!("late")),
+        "{refused}"
+    );
+    assert_eq!(
+        refused["payload"][0]["extensions"]["code"], "POSITION_EXPIRED",
+        "{refused}"
+    );
     // The socket goes on, and the id is free.
-    socket.subscribe("late", DEALS, json!({ "after": position(&horizon) })).await;
-    assert_eq!(socket.message().await["payload"]["data"]["dealChanged"]["deal"]["name"], "3");
+    socket
+        .subscribe("late", DEALS, json!({ "after": position(&horizon) }))
+        .await;
+    assert_eq!(
+        socket.message().await["payload"]["data"]["dealChanged"]["deal"]["name"],
+        "3"
+    );
 
-    let request =
-        app.client(BUYER_KEY).request(Method::POST, "/graphql").header("accept", "text/event-stream");
-    let events =
-        request.json(&json!({ "query": DEALS, "variables": after })).send().await.expect("an answer");
+    let request = app
+        .client(BUYER_KEY)
+        .request(Method::POST, "/graphql")
+        .header("accept", "text/event-stream");
+    let events = request
+        .json(&json!({ "query": DEALS, "variables": after }))
+        .send()
+        .await
+        .expect("an answer");
     let events = events.text().await.expect("the stream ends");
     assert!(
         events.contains("POSITION_EXPIRED") && events.ends_with("event: complete\ndata:\n\n"),
@@ -103,19 +140,29 @@ async fn a_thousand_that_come_back_cost_a_handful_of_reads(app: TestApp) {
         let (url, after) = (app.url(), position(&begin).to_owned());
         readers.spawn(async move {
             // Two keys: one may not hold so many.
-            let key = if reader % 2 == 0 { BUYER_KEY } else { SELLER_KEY };
+            let key = if reader % 2 == 0 {
+                BUYER_KEY
+            } else {
+                SELLER_KEY
+            };
             let mut socket = Socket::open(&url, key).await;
             let variables = json!({ "after": after, "filter": { "statuses": ["SOLD"] } });
             socket.subscribe("1", DEALS, variables).await;
             for name in ["among the first", "among the last"] {
                 let next = socket.message().await;
-                assert_eq!(next["payload"]["data"]["dealChanged"]["deal"]["name"], name, "{next}");
+                assert_eq!(
+                    next["payload"]["data"]["dealChanged"]["deal"]["name"], name,
+                    "{next}"
+                );
             }
         });
     }
     readers.join_all().await;
     let reads = app.metric("dealwire_feed_table_reads_total").await - reads;
-    assert!((1..=3).contains(&reads), "{reads} reads for a thousand readers");
+    assert!(
+        (1..=3).contains(&reads),
+        "{reads} reads for a thousand readers"
+    );
     app.stop().await;
 }
 
@@ -130,10 +177,16 @@ async fn a_key_holds_so_many_connections(app: TestApp) {
     let init = json!({ "type": "connection_init", "payload": { "x-api-key": SELLER_KEY } });
     let mut one_more = Socket::connect(&url, Some("graphql-transport-ws")).await;
     one_more.send(init).await;
-    assert_eq!(one_more.closed().await, 1013, "the stock client comes again later");
+    assert_eq!(
+        one_more.closed().await,
+        1013,
+        "the stock client comes again later"
+    );
     let stream = async || {
         let request = app.client(SELLER_KEY).request(Method::POST, "/graphql");
-        let request = request.header("accept", "text/event-stream").json(&json!({ "query": DEALS }));
+        let request = request
+            .header("accept", "text/event-stream")
+            .json(&json!({ "query": DEALS }));
         request.send().await.expect("an answer")
     };
     let refused = stream().await.text().await.expect("the stream ends");
@@ -141,7 +194,9 @@ async fn a_key_holds_so_many_connections(app: TestApp) {
     let _other = Socket::open(&url, BUYER_KEY).await;
     sockets.pop();
     wait_until(DEADLINE, "its place is free again", async || {
-        Socket::try_open(&url, SELLER_KEY, Buffer::Usual).await.is_ok()
+        Socket::try_open(&url, SELLER_KEY, Buffer::Usual)
+            .await
+            .is_ok()
     })
     .await;
     drop(sockets);
@@ -156,9 +211,17 @@ async fn a_flooded_socket_answers_all_the_same(app: TestApp) {
     create_many(&seller, CHANGES, 100).await;
     let mut socket = Socket::open_narrow(&app.url(), BUYER_KEY).await;
     for flood in ["flood 1", "flood 2"] {
-        socket.subscribe(flood, DEALS_WITH_ITEMS, json!({ "after": position(&begin) })).await;
+        socket
+            .subscribe(
+                flood,
+                DEALS_WITH_ITEMS,
+                json!({ "after": position(&begin) }),
+            )
+            .await;
     }
-    socket.subscribe("question", "{ __typename }", json!({})).await;
+    socket
+        .subscribe("question", "{ __typename }", json!({}))
+        .await;
     let (mut floods, mut answered_after) = ([0; 2], None);
     while floods != [CHANGES; 2] {
         let message = socket.message().await;
@@ -167,8 +230,12 @@ async fn a_flooded_socket_answers_all_the_same(app: TestApp) {
             flood => floods[usize::from(flood == "flood 2")] += 1,
         }
     }
-    let answered_after = answered_after.expect("the question is answered before the floods are over");
-    assert!(answered_after.iter().all(|seen| *seen < CHANGES), "{answered_after:?}");
+    let answered_after =
+        answered_after.expect("the question is answered before the floods are over");
+    assert!(
+        answered_after.iter().all(|seen| *seen < CHANGES),
+        "{answered_after:?}"
+    );
     app.stop().await;
 }
 
@@ -184,7 +251,10 @@ async fn a_reader_that_takes_nothing_is_closed_and_others_do_not_notice(app: Tes
         assert_eq!(other.next().await["deal"]["name"], name);
     }
     let closed = "dealwire_sockets_closed_total{code=\"4290\"}";
-    wait_until(DEADLINE, "its time is over", async || app.metric(closed).await == 1).await;
+    wait_until(DEADLINE, "its time is over", async || {
+        app.metric(closed).await == 1
+    })
+    .await;
     // What was on its way arrives, and then why there is no more, whatever the reader has said meanwhile.
     stalled.send(json!({ "type": "ping" })).await;
     assert_eq!(stalled.closed().await, 4290);

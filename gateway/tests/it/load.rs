@@ -54,7 +54,13 @@ impl Plan {
     pub(crate) fn small(gateway: &str) -> Self {
         let gateways = vec![gateway.to_owned()];
         Self {
-            writers: vec![WriterPlan { seller: Party::Seller, pace: None }; 3],
+            writers: vec![
+                WriterPlan {
+                    seller: Party::Seller,
+                    pace: None
+                };
+                3
+            ],
             readers: vec![ReaderPlan::new(Party::Buyer, Habit::Socket, &gateways)],
             gateways,
             access_changes_after: None,
@@ -65,33 +71,56 @@ impl Plan {
 impl Load {
     /// Begins.
     pub(crate) async fn start(plan: Plan) -> Self {
-        let Plan { gateways, writers, readers, access_changes_after } = plan;
+        let Plan {
+            gateways,
+            writers,
+            readers,
+            access_changes_after,
+        } = plan;
         let (mut writers, begin) = Writers::start(&gateways, writers).await;
         if let Some(mutations) = access_changes_after {
             writers.change_access_after(mutations);
         }
         let (stalled, stall) = watch::channel(false);
         let mut reading = JoinSet::new();
-        let readers: Vec<Arc<Reader>> =
-            readers.into_iter().map(|plan| Arc::new(Reader::new(plan, begin))).collect();
+        let readers: Vec<Arc<Reader>> = readers
+            .into_iter()
+            .map(|plan| Arc::new(Reader::new(plan, begin)))
+            .collect();
         for reader in &readers {
             reading.spawn(Arc::clone(reader).read(stall.clone()));
         }
-        Self { gateways, begin, writers, readers, reading: Mutex::new(reading), stalled }
+        Self {
+            gateways,
+            begin,
+            writers,
+            readers,
+            reading: Mutex::new(reading),
+            stalled,
+        }
     }
 
     /// Lets this many more mutations be acknowledged.
     pub(crate) async fn run_for(&self, mutations: u64) {
         let goal = self.writers.acknowledged() + mutations;
-        wait_until(PATIENCE, "mutations are acknowledged", async || self.writers.acknowledged() >= goal)
-            .await;
+        wait_until(PATIENCE, "mutations are acknowledged", async || {
+            self.writers.acknowledged() >= goal
+        })
+        .await;
     }
 
     /// Lets every reader see this many more changes.
     pub(crate) async fn see(&self, changes: usize) {
-        let goals: Vec<usize> = self.readers.iter().map(|reader| reader.seen() + changes).collect();
+        let goals: Vec<usize> = self
+            .readers
+            .iter()
+            .map(|reader| reader.seen() + changes)
+            .collect();
         wait_until(PATIENCE, "changes are pushed", async || {
-            self.readers.iter().zip(&goals).all(|(reader, goal)| reader.seen() >= *goal)
+            self.readers
+                .iter()
+                .zip(&goals)
+                .all(|(reader, goal)| reader.seen() >= *goal)
         })
         .await;
     }
@@ -110,7 +139,13 @@ impl Load {
     pub(crate) fn ended(&self, end: End) -> usize {
         self.readers
             .iter()
-            .map(|reader| reader.ends().iter().filter(|(_, found)| *found == end).count())
+            .map(|reader| {
+                reader
+                    .ends()
+                    .iter()
+                    .filter(|(_, found)| *found == end)
+                    .count()
+            })
             .sum()
     }
 
@@ -153,9 +188,11 @@ impl Load {
     async fn all_shown(&self, truth: &Truth) {
         for reader in &self.readers {
             let last = truth.last_for(reader.plan(), self.begin);
-            wait_until(PATIENCE, &format!("{} is shown what was last", reader.plan()), async || {
-                reader.place() >= last
-            })
+            wait_until(
+                PATIENCE,
+                &format!("{} is shown what was last", reader.plan()),
+                async || reader.place() >= last,
+            )
             .await;
         }
     }

@@ -5,7 +5,10 @@ use tokio::task::JoinSet;
 
 use crate::kit::{BUYER_KEY, SELLER_KEY, Subscription, TestApp, UPDATE, on_both};
 
-on_both!(two_hundred_writers_of_one_deal, a_subscription_goes_on_where_it_was_cut_off);
+on_both!(
+    two_hundred_writers_of_one_deal,
+    a_subscription_goes_on_where_it_was_cut_off
+);
 
 async fn two_hundred_writers_of_one_deal(app: TestApp) {
     let seller = app.client(SELLER_KEY);
@@ -18,10 +21,18 @@ async fn two_hundred_writers_of_one_deal(app: TestApp) {
         writers.spawn(async move { seller.rename(&id, &format!("name {number}")).await });
     }
     for version in 1..=201 {
-        assert_eq!(changes.next().await["deal"]["version"], version, "pushed once, in order");
+        assert_eq!(
+            changes.next().await["deal"]["version"],
+            version,
+            "pushed once, in order"
+        );
     }
-    let mut versions: Vec<Value> =
-        writers.join_all().await.iter().map(|written| written["deal"]["version"].clone()).collect();
+    let mut versions: Vec<Value> = writers
+        .join_all()
+        .await
+        .iter()
+        .map(|written| written["deal"]["version"].clone())
+        .collect();
     versions.sort_by_key(Value::as_u64);
     assert_eq!(
         versions,
@@ -37,7 +48,10 @@ async fn a_subscription_goes_on_where_it_was_cut_off(app: TestApp) {
     for number in 0..3 {
         deals.push(seller.create(&format!("deal {number}")).await);
     }
-    let mut position = deals[2]["position"].as_str().expect("a position").to_owned();
+    let mut position = deals[2]["position"]
+        .as_str()
+        .expect("a position")
+        .to_owned();
     let mut writers = JoinSet::new();
     for deal in &deals {
         let (seller, id) = (seller.clone(), deal["deal"]["id"].clone());
@@ -57,7 +71,11 @@ async fn a_subscription_goes_on_where_it_was_cut_off(app: TestApp) {
             let change = changes.next().await;
             let id = change["deal"]["id"].as_str().expect("an id").to_owned();
             let version = change["deal"]["version"].as_u64().expect("a version");
-            assert_eq!(version, last.insert(id, version).unwrap_or(1) + 1, "no change lost, none twice");
+            assert_eq!(
+                version,
+                last.insert(id, version).unwrap_or(1) + 1,
+                "no change lost, none twice"
+            );
             seen += 1;
         }
         position = changes.position.expect("changes have positions");

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_graphql_parser::parse_schema;
-use async_graphql_parser::types::{FieldDefinition, InputValueDefinition, TypeKind, TypeSystemDefinition};
+use async_graphql_parser::types::{
+    FieldDefinition, InputValueDefinition, TypeKind, TypeSystemDefinition,
+};
 
 /// Types and fields of the promised schema that are not built yet.
 const NOT_BUILT: [&str; 21] = [
@@ -46,11 +48,18 @@ fn the_schema_holds_what_was_promised() {
     let mut faults = Vec::new();
     for (name, kind) in &promised {
         // Of `Query.deal.id`, neither `Query`, nor `Query.deal`, nor itself may be on the list.
-        let ends = name.match_indices('.').map(|(end, _)| end).chain([name.len()]);
-        let built = ends.into_iter().all(|end| !NOT_BUILT.contains(&&name[..end]));
+        let ends = name
+            .match_indices('.')
+            .map(|(end, _)| end)
+            .chain([name.len()]);
+        let built = ends
+            .into_iter()
+            .all(|end| !NOT_BUILT.contains(&&name[..end]));
         match served.get(name) {
             Some(_) if !built => faults.push(format!("{name} is built: take it off the list")),
-            Some(found) if found != kind => faults.push(format!("{name} is {found}, promised is {kind}")),
+            Some(found) if found != kind => {
+                faults.push(format!("{name} is {found}, promised is {kind}"))
+            }
             None if built => faults.push(format!("{name}: {kind} is missing")),
             _ => {}
         }
@@ -63,32 +72,50 @@ fn the_schema_holds_what_was_promised() {
 fn members(schema: &str) -> BTreeMap<String, String> {
     let mut members = BTreeMap::new();
     for definition in parse_schema(schema).expect("a schema").definitions {
-        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        let TypeSystemDefinition::Type(definition) = definition else {
+            continue;
+        };
         let definition = definition.node;
         let name = definition.name.node.as_str();
         let (kind, children) = match definition.kind {
             TypeKind::Scalar => ("scalar".to_owned(), Vec::new()),
             TypeKind::Object(object) => {
-                let implements: Vec<_> = object.implements.iter().map(|name| name.node.to_string()).collect();
+                let implements: Vec<_> = object
+                    .implements
+                    .iter()
+                    .map(|name| name.node.to_string())
+                    .collect();
                 (
                     format!("object {}", implements.join(" ")),
                     fields(object.fields.iter().map(|field| &field.node)),
                 )
             }
-            TypeKind::Interface(interface) => {
-                ("interface".to_owned(), fields(interface.fields.iter().map(|field| &field.node)))
-            }
+            TypeKind::Interface(interface) => (
+                "interface".to_owned(),
+                fields(interface.fields.iter().map(|field| &field.node)),
+            ),
             TypeKind::Union(_) => ("union".to_owned(), Vec::new()),
             TypeKind::Enum(values) => {
-                let values =
-                    values.values.iter().map(|value| (value.node.value.node.to_string(), String::new()));
+                let values = values
+                    .values
+                    .iter()
+                    .map(|value| (value.node.value.node.to_string(), String::new()));
                 ("enum".to_owned(), values.collect())
             }
-            TypeKind::InputObject(input) => {
-                ("input".to_owned(), input.fields.iter().map(|field| argument(&field.node)).collect())
-            }
+            TypeKind::InputObject(input) => (
+                "input".to_owned(),
+                input
+                    .fields
+                    .iter()
+                    .map(|field| argument(&field.node))
+                    .collect(),
+            ),
         };
-        members.extend(children.into_iter().map(|(child, kind)| (format!("{name}.{child}"), kind)));
+        members.extend(
+            children
+                .into_iter()
+                .map(|(child, kind)| (format!("{name}.{child}"), kind)),
+        );
         members.insert(name.to_owned(), kind);
     }
     members
@@ -106,6 +133,12 @@ fn fields<'a>(fields: impl Iterator<Item = &'a FieldDefinition>) -> Vec<(String,
 }
 
 fn argument(argument: &InputValueDefinition) -> (String, String) {
-    let default = argument.default_value.as_ref().map(|value| format!(" = {}", value.node));
-    (argument.name.node.to_string(), format!("{}{}", argument.ty.node, default.unwrap_or_default()))
+    let default = argument
+        .default_value
+        .as_ref()
+        .map(|value| format!(" = {}", value.node));
+    (
+        argument.name.node.to_string(),
+        format!("{}{}", argument.ty.node, default.unwrap_or_default()),
+    )
 }

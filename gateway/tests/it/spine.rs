@@ -15,16 +15,26 @@ async fn a_mutation_reaches_queries_and_subscriptions(app: TestApp) {
     let pushed = changes.next().await;
     assert_eq!(pushed["type"], "CREATED");
     assert_eq!(pushed["deal"]["id"], id);
-    assert_eq!(pushed["changedFields"], json!(["NAME", "TOTAL_PRICE", "STATUS", "DISCOUNT", "ITEMS"]));
+    assert_eq!(
+        pushed["changedFields"],
+        json!(["NAME", "TOTAL_PRICE", "STATUS", "DISCOUNT", "ITEMS"])
+    );
 
-    let query =
-        "query($id: ID!, $at: Position) { deal(id: $id, minPosition: $at) { name version finalPrice } }";
-    let seen = buyer.data(query, json!({ "id": id, "at": created["position"] })).await;
-    assert_eq!(seen["deal"], json!({ "name": "first", "version": 1, "finalPrice": 1000 }));
+    let query = "query($id: ID!, $at: Position) { deal(id: $id, minPosition: $at) { name version finalPrice } }";
+    let seen = buyer
+        .data(query, json!({ "id": id, "at": created["position"] }))
+        .await;
+    assert_eq!(
+        seen["deal"],
+        json!({ "name": "first", "version": 1, "finalPrice": 1000 })
+    );
 
     seller.rename(id, "second").await;
     let pushed = changes.next().await;
-    assert_eq!((&pushed["type"], &pushed["deal"]["version"]), (&json!("UPDATED"), &json!(2)));
+    assert_eq!(
+        (&pushed["type"], &pushed["deal"]["version"]),
+        (&json!("UPDATED"), &json!(2))
+    );
     assert_eq!(pushed["changedFields"], json!(["NAME"]));
     app.stop().await;
 }

@@ -14,8 +14,10 @@ use crate::kit::{BUYER_KEY, Client, Party, Process, SELLER_KEY, seed};
 use crate::load::{Load, Plan, Truth, WriterPlan};
 
 /// What lets processes of the role `webhooks` call this machine; gateways register such endpoints.
-const LOCAL: [(&str, &str); 2] =
-    [("DEALWIRE_WEBHOOK_ALLOW_HTTP", "true"), ("DEALWIRE_WEBHOOK_ALLOW_NET", "127.0.0.0/8")];
+const LOCAL: [(&str, &str); 2] = [
+    ("DEALWIRE_WEBHOOK_ALLOW_HTTP", "true"),
+    ("DEALWIRE_WEBHOOK_ALLOW_NET", "127.0.0.0/8"),
+];
 /// Changes of the run in which everything is killed.
 const CHANGES: u64 = 5_000;
 /// Longer than any lease and outage here.
@@ -44,7 +46,12 @@ impl Separate {
             market,
         };
         seed(&started.market).await;
-        for process in [&started.gateway, &started._seller, &started.buyer, &started.dispatcher] {
+        for process in [
+            &started.gateway,
+            &started._seller,
+            &started.buyer,
+            &started.dispatcher,
+        ] {
             process.ready().await;
         }
         started
@@ -68,7 +75,11 @@ async fn counts(buyer: &Client) -> Option<(u64, u64)> {
     let answer = buyer.ask(query, json!({})).await;
     let counts = answer.body["data"]["webhooks"].get(0)?["counts"].clone();
     let of = |name: &str| counts[name].as_u64().expect("a count");
-    assert_eq!(of("owed"), of("delivered") + of("pending") + of("dead") + of("discarded"), "{counts}");
+    assert_eq!(
+        of("owed"),
+        of("delivered") + of("pending") + of("dead") + of("discarded"),
+        "{counts}"
+    );
     Some((of("owed"), of("delivered")))
 }
 
@@ -101,7 +112,9 @@ fn received(requests: &[Request]) -> (HashMap<String, Vec<u64>>, usize) {
         }
         let body: Value = serde_json::from_slice(&request.body).expect("JSON");
         let deal = &body["data"]["deal"];
-        let seen = versions.entry(deal["id"].as_str().expect("an id").to_owned()).or_default();
+        let seen = versions
+            .entry(deal["id"].as_str().expect("an id").to_owned())
+            .or_default();
         seen.push(deal["version"].as_u64().expect("a version"));
     }
     (versions, requests.len() - first.len())
@@ -115,9 +128,20 @@ async fn whatever_is_killed_no_call_is_lost() {
     let before: HashSet<String> = versions(&buyer).await.into_keys().collect();
     register(&buyer, &receiver.url("/")).await;
     let gateways = vec![market.gateway.url()];
-    let writers = vec![WriterPlan { seller: Party::Seller, pace: None }; 24];
-    let mut load =
-        Load::start(Plan { gateways, writers, readers: Vec::new(), access_changes_after: None }).await;
+    let writers = vec![
+        WriterPlan {
+            seller: Party::Seller,
+            pace: None
+        };
+        24
+    ];
+    let mut load = Load::start(Plan {
+        gateways,
+        writers,
+        readers: Vec::new(),
+        access_changes_after: None,
+    })
+    .await;
     for fault in 0..5 {
         load.run_for(CHANGES / 6).await;
         match fault {
@@ -158,7 +182,11 @@ async fn whatever_is_killed_no_call_is_lost() {
     let (found, twice) = received(&receiver.requests());
     for (deal, version) in &expected {
         let all: Vec<u64> = (1..=*version).collect();
-        assert_eq!(found.get(deal), Some(&all), "each version of {deal} once, in order");
+        assert_eq!(
+            found.get(deal),
+            Some(&all),
+            "each version of {deal} once, in order"
+        );
     }
     assert_eq!(found.len(), expected.len());
     println!(
@@ -172,33 +200,54 @@ async fn a_dispatcher_that_was_stopped_past_its_lease_records_nothing() {
     let gate = Arc::new(Semaphore::new(0));
     let receiver = Receiver::start({
         let gate = Arc::clone(&gate);
-        move |request| if request.number == 0 { Reply::status(500).through(&gate) } else { Reply::ok() }
+        move |request| {
+            if request.number == 0 {
+                Reply::status(500).through(&gate)
+            } else {
+                Reply::ok()
+            }
+        }
     })
     .await;
     let buyer = market.client(BUYER_KEY);
     register(&buyer, &receiver.url("/")).await;
     market.client(SELLER_KEY).create("called twice").await;
-    wait_until(PATIENCE, "the first call is made", async || receiver.requests().len() == 1).await;
+    wait_until(PATIENCE, "the first call is made", async || {
+        receiver.requests().len() == 1
+    })
+    .await;
     market.dispatcher.pause().await;
     let other = Process::of_role(&market.market, "webhooks", &LOCAL);
-    wait_until(PATIENCE, "another takes over when the lease is over", async || {
-        counts(&buyer).await == Some((1, 1))
-    })
+    wait_until(
+        PATIENCE,
+        "another takes over when the lease is over",
+        async || counts(&buyer).await == Some((1, 1)),
+    )
     .await;
     gate.add_permits(1);
     market.dispatcher.resume().await;
     let metrics = Client::new(&market.dispatcher.url(), None);
     wait_until(PATIENCE, "it finds that its lease is lost", async || {
-        let told = metrics.rest(reqwest::Method::GET, "/metrics", None).await.body;
-        told.as_str().is_some_and(|text| text.contains("\ndealwire_webhook_leases_lost_total 1\n"))
+        let told = metrics
+            .rest(reqwest::Method::GET, "/metrics", None)
+            .await
+            .body;
+        told.as_str()
+            .is_some_and(|text| text.contains("\ndealwire_webhook_leases_lost_total 1\n"))
     })
     .await;
     let query = "{ webhookDeliveries { nodes { state attempts { number statusCode } } } }";
     let nodes = buyer.data(query, json!({})).await["webhookDeliveries"]["nodes"].take();
     let attempt = json!({ "number": 1, "statusCode": 200 });
-    assert_eq!(nodes, json!([{ "state": "DELIVERED", "attempts": [attempt] }]));
+    assert_eq!(
+        nodes,
+        json!([{ "state": "DELIVERED", "attempts": [attempt] }])
+    );
     let requests = receiver.requests();
     assert_eq!(requests.len(), 2);
-    assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
+    assert_eq!(
+        requests[0].header("webhook-id"),
+        requests[1].header("webhook-id")
+    );
     drop(other);
 }

@@ -57,7 +57,10 @@ async fn counts(buyer: &Client, id: &str, expected: [u64; 4]) {
 async fn calls(receiver: &Receiver, count: usize) -> Vec<Request> {
     wait_for(DEADLINE, "calls come", async || {
         let requests = receiver.requests();
-        assert!(requests.len() <= count, "more calls than owed: {requests:?}");
+        assert!(
+            requests.len() <= count,
+            "more calls than owed: {requests:?}"
+        );
         (requests.len() == count).then_some(requests)
     })
     .await
@@ -83,21 +86,42 @@ async fn a_change_is_a_signed_call_that_is_accounted_for(app: TestApp) {
     let deal = created["deal"]["id"].as_str().expect("an id");
     seller.rename(deal, "called again").await;
     let requests = calls(&receiver, 2).await;
-    for (request, (kind, name)) in
-        requests.iter().zip([("deal.created", "called"), ("deal.updated", "called again")])
+    for (request, (kind, name)) in requests
+        .iter()
+        .zip([("deal.created", "called"), ("deal.updated", "called again")])
     {
         let body = verified(request, &secret).expect("the signature is good");
-        assert_eq!((&body["type"], &body["data"]["deal"]["name"]), (&json!(kind), &json!(name)), "{body}");
         assert_eq!(
-            (&body["data"]["deal"]["id"], &body["data"]["deal"]["sellerId"]),
+            (&body["type"], &body["data"]["deal"]["name"]),
+            (&json!(kind), &json!(name)),
+            "{body}"
+        );
+        assert_eq!(
+            (
+                &body["data"]["deal"]["id"],
+                &body["data"]["deal"]["sellerId"]
+            ),
             (&json!(deal), &json!(Party::Seller.id()))
         );
-        assert!(body["position"].is_string() && body["timestamp"].is_string(), "{body}");
+        assert!(
+            body["position"].is_string() && body["timestamp"].is_string(),
+            "{body}"
+        );
         assert_eq!(request.target, "/hook");
-        assert!(request.header("user-agent").is_some_and(|agent| agent.starts_with("Dealwire/")));
+        assert!(
+            request
+                .header("user-agent")
+                .is_some_and(|agent| agent.starts_with("Dealwire/"))
+        );
         assert!(request.header("traceparent").is_some());
     }
-    assert!(verified(&requests[0], "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").is_none());
+    assert!(
+        verified(
+            &requests[0],
+            "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+        )
+        .is_none()
+    );
     counts(&buyer, &id, [2, 0, 0, 0]).await;
 
     let query =
@@ -106,33 +130,60 @@ async fn a_change_is_a_signed_call_that_is_accounted_for(app: TestApp) {
         pageInfo { hasNextPage endCursor } } }";
     let newest = buyer.data(query, json!({ "id": id })).await["webhookDeliveries"].take();
     let delivery = &newest["nodes"][0];
-    let attempt = json!({ "number": 1, "statusCode": 200, "error": null, "responseBody": "thanks" });
+    let attempt =
+        json!({ "number": 1, "statusCode": 200, "error": null, "responseBody": "thanks" });
     assert_eq!(delivery["attempts"], json!([attempt]));
-    assert_eq!((&delivery["event"], &delivery["state"]), (&json!("DEAL_UPDATED"), &json!("DELIVERED")));
-    assert_eq!(delivery["id"], requests[1].header("webhook-id").expect("an id"));
+    assert_eq!(
+        (&delivery["event"], &delivery["state"]),
+        (&json!("DEAL_UPDATED"), &json!("DELIVERED"))
+    );
+    assert_eq!(
+        delivery["id"],
+        requests[1].header("webhook-id").expect("an id")
+    );
     assert_eq!(newest["pageInfo"]["hasNextPage"], true);
-    let older = buyer.data(query, json!({ "id": id, "after": newest["pageInfo"]["endCursor"] })).await;
-    assert_eq!(older["webhookDeliveries"]["nodes"][0]["event"], "DEAL_CREATED");
+    let older = buyer
+        .data(
+            query,
+            json!({ "id": id, "after": newest["pageInfo"]["endCursor"] }),
+        )
+        .await;
+    assert_eq!(
+        older["webhookDeliveries"]["nodes"][0]["event"],
+        "DEAL_CREATED"
+    );
     assert_eq!(older["webhookDeliveries"]["pageInfo"]["hasNextPage"], false);
 
     let test = "mutation($id: ID!) { testWebhook(id: $id) { delivery { event state } } }";
     let owed = buyer.data(test, json!({ "id": id })).await["testWebhook"]["delivery"].take();
     assert_eq!(owed["event"], "TEST");
     let body = verified(&calls(&receiver, 3).await[2], &secret).expect("the signature is good");
-    assert_eq!((&body["type"], &body["data"]["webhookId"]), (&json!("test"), &json!(id)));
+    assert_eq!(
+        (&body["type"], &body["data"]["webhookId"]),
+        (&json!("test"), &json!(id))
+    );
     counts(&buyer, &id, [3, 0, 0, 0]).await;
     app.stop().await;
 }
 
 async fn wrong_wishes_are_told_with_their_paths(app: TestApp) {
     let buyer = app.client(BUYER_KEY);
-    let mutation = "mutation($input: RegisterWebhookInput!) { registerWebhook(input: $input) { secret } }";
-    let ask = async |client: &Client, input: Value| client.ask(mutation, json!({ "input": input })).await;
-    let wrong =
-        json!({ "url": "http://10.0.0.1/", "events": [], "sellerIds": [], "description": "x".repeat(501) });
+    let mutation =
+        "mutation($input: RegisterWebhookInput!) { registerWebhook(input: $input) { secret } }";
+    let ask =
+        async |client: &Client, input: Value| client.ask(mutation, json!({ "input": input })).await;
+    let wrong = json!({ "url": "http://10.0.0.1/", "events": [], "sellerIds": [], "description": "x".repeat(501) });
     let refused = ask(&buyer, wrong).await;
     assert_eq!(refused.code(), "BAD_USER_INPUT");
-    assert_eq!(refused.paths(), ["input.url", "input.events", "input.sellerIds", "input.description"]);
+    assert_eq!(
+        refused.paths(),
+        [
+            "input.url",
+            "input.events",
+            "input.sellerIds",
+            "input.description"
+        ]
+    );
     for url in [
         "nonsense",
         "ftp://example.com/",
@@ -141,12 +192,26 @@ async fn wrong_wishes_are_told_with_their_paths(app: TestApp) {
         "http://[::1]/",
     ] {
         let refused = ask(&buyer, json!({ "url": url, "events": ["DEAL_CREATED"] })).await;
-        assert_eq!((refused.code(), refused.paths()), ("BAD_USER_INPUT", vec!["input.url"]), "{url}");
+        assert_eq!(
+            (refused.code(), refused.paths()),
+            ("BAD_USER_INPUT", vec!["input.url"]),
+            "{url}"
+        );
     }
-    let tested = ask(&buyer, json!({ "url": "https://example.com/", "events": ["TEST"] })).await;
-    assert_eq!((tested.code(), tested.paths()), ("BAD_USER_INPUT", vec!["input.events"]));
+    let tested = ask(
+        &buyer,
+        json!({ "url": "https://example.com/", "events": ["TEST"] }),
+    )
+    .await;
+    assert_eq!(
+        (tested.code(), tested.paths()),
+        ("BAD_USER_INPUT", vec!["input.events"])
+    );
     let good = json!({ "url": "https://example.com/hook", "events": ["DEAL_CREATED"] });
-    assert_eq!(ask(&app.client(SELLER_KEY), good.clone()).await.code(), "FORBIDDEN");
+    assert_eq!(
+        ask(&app.client(SELLER_KEY), good.clone()).await.code(),
+        "FORBIDDEN"
+    );
 
     let (id, _) = register(&buyer, "https://example.com/hook").await;
     let stranger = app.client(Party::OtherBuyer.key());
@@ -158,12 +223,20 @@ async fn wrong_wishes_are_told_with_their_paths(app: TestApp) {
         "mutation($id: ID!) { replayWebhookDeliveries(webhookId: $id) { count } }",
         "mutation($id: ID!) { updateWebhook(input: { id: $id, paused: true }) { webhook { id } } }",
     ] {
-        assert_eq!(stranger.ask(mutation, json!({ "id": id })).await.code(), "NOT_FOUND", "{mutation}");
+        assert_eq!(
+            stranger.ask(mutation, json!({ "id": id })).await.code(),
+            "NOT_FOUND",
+            "{mutation}"
+        );
     }
     assert_eq!(webhook(&stranger, &id).await, Value::Null);
-    let state = "mutation($id: ID!) { replayWebhookDeliveries(webhookId: $id, state: PENDING) { count } }";
+    let state =
+        "mutation($id: ID!) { replayWebhookDeliveries(webhookId: $id, state: PENDING) { count } }";
     let refused = buyer.ask(state, json!({ "id": id })).await;
-    assert_eq!((refused.code(), refused.paths()), ("BAD_USER_INPUT", vec!["state"]));
+    assert_eq!(
+        (refused.code(), refused.paths()),
+        ("BAD_USER_INPUT", vec!["state"])
+    );
     for _ in 1..20 {
         register(&buyer, "https://example.com/hook").await;
     }
@@ -175,33 +248,70 @@ async fn a_paused_endpoint_collects_and_a_deleted_one_discards(app: TestApp) {
     let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
     let receiver = Receiver::start(|_| Reply::ok()).await;
     let (id, _) = register(&buyer, &receiver.url("/")).await;
-    assert_eq!(update(&buyer, json!({ "id": id, "paused": true })).await["state"], "PAUSED");
+    assert_eq!(
+        update(&buyer, json!({ "id": id, "paused": true })).await["state"],
+        "PAUSED"
+    );
     seller.create("collected").await;
     counts(&buyer, &id, [0, 1, 0, 0]).await;
     assert_eq!(receiver.connections().0, 0);
-    let active = update(&buyer, json!({ "id": id, "paused": false, "description": "a note" })).await;
-    assert_eq!((&active["state"], &active["description"]), (&json!("ACTIVE"), &json!("a note")));
+    let active = update(
+        &buyer,
+        json!({ "id": id, "paused": false, "description": "a note" }),
+    )
+    .await;
+    assert_eq!(
+        (&active["state"], &active["description"]),
+        (&json!("ACTIVE"), &json!("a note"))
+    );
     counts(&buyer, &id, [1, 0, 0, 0]).await;
 
     // Of another seller only: nothing more is owed here.
     let elsewhere = json!(["nobody"]);
-    let refused = "mutation($input: UpdateWebhookInput!) { updateWebhook(input: $input) { webhook { id } } }";
-    let refused = buyer.ask(refused, json!({ "input": { "id": id, "sellerIds": elsewhere } })).await;
+    let refused =
+        "mutation($input: UpdateWebhookInput!) { updateWebhook(input: $input) { webhook { id } } }";
+    let refused = buyer
+        .ask(
+            refused,
+            json!({ "input": { "id": id, "sellerIds": elsewhere } }),
+        )
+        .await;
     assert_eq!(refused.paths(), ["input.sellerIds.0"]);
     let other = Party::OtherSeller.id();
-    assert_eq!(update(&buyer, json!({ "id": id, "sellerIds": [other] })).await["sellerIds"], json!([other]));
+    assert_eq!(
+        update(&buyer, json!({ "id": id, "sellerIds": [other] })).await["sellerIds"],
+        json!([other])
+    );
     seller.create("not wanted").await;
     // Who is owed what is decided when the tables take the change in.
     app.caught_up().await;
-    let all = update(&buyer, json!({ "id": id, "sellerIds": null, "paused": true })).await;
-    assert_eq!((&all["sellerIds"], &all["description"]), (&Value::Null, &json!("a note")));
+    let all = update(
+        &buyer,
+        json!({ "id": id, "sellerIds": null, "paused": true }),
+    )
+    .await;
+    assert_eq!(
+        (&all["sellerIds"], &all["description"]),
+        (&Value::Null, &json!("a note"))
+    );
     seller.create("discarded").await;
     counts(&buyer, &id, [1, 1, 0, 0]).await;
-    buyer.data("mutation($id: ID!) { deleteWebhook(id: $id) { id } }", json!({ "id": id })).await;
+    buyer
+        .data(
+            "mutation($id: ID!) { deleteWebhook(id: $id) { id } }",
+            json!({ "id": id }),
+        )
+        .await;
     counts(&buyer, &id, [1, 0, 0, 1]).await;
     let deleted = webhook(&buyer, &id).await;
-    assert_eq!((&deleted["state"], &deleted["disabledReason"]), (&json!("DISABLED"), &json!("deleted")));
-    assert_eq!(buyer.data("{ webhooks { id } }", json!({})).await["webhooks"], json!([]));
+    assert_eq!(
+        (&deleted["state"], &deleted["disabledReason"]),
+        (&json!("DISABLED"), &json!("deleted"))
+    );
+    assert_eq!(
+        buyer.data("{ webhooks { id } }", json!({})).await["webhooks"],
+        json!([])
+    );
     assert_eq!(receiver.requests().len(), 1);
     app.stop().await;
 }
@@ -222,13 +332,22 @@ async fn what_is_dead_is_sent_again_under_the_same_id(app: TestApp) {
     assert!(disabled["disabledReason"].is_string(), "{disabled}");
     update(&buyer, json!({ "id": id, "paused": false })).await;
     let replay = "mutation($id: ID!) { replayWebhookDeliveries(webhookId: $id) { count } }";
-    assert_eq!(buyer.data(replay, json!({ "id": id })).await["replayWebhookDeliveries"]["count"], 1);
+    assert_eq!(
+        buyer.data(replay, json!({ "id": id })).await["replayWebhookDeliveries"]["count"],
+        1
+    );
     counts(&buyer, &id, [1, 0, 0, 0]).await;
     let requests = calls(&receiver, 2).await;
-    assert_eq!(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
+    assert_eq!(
+        requests[0].header("webhook-id"),
+        requests[1].header("webhook-id")
+    );
     assert_eq!(requests[0].body, requests[1].body, "the same bytes");
     assert_eq!(
-        (requests[0].header("webhook-replay"), requests[1].header("webhook-replay")),
+        (
+            requests[0].header("webhook-replay"),
+            requests[1].header("webhook-replay")
+        ),
         (None, Some("true"))
     );
     assert!(verified(&requests[1], &secret).is_some());
@@ -236,12 +355,12 @@ async fn what_is_dead_is_sent_again_under_the_same_id(app: TestApp) {
     let delivery = requests[0].header("webhook-id").expect("an id").to_owned();
     let one = "mutation($id: ID!) { replayWebhookDelivery(id: $id) { delivery { id state } } }";
     let replayed =
-        buyer.data(one, json!({ "id": delivery })).await["replayWebhookDelivery"]["delivery"].take();
+        buyer.data(one, json!({ "id": delivery })).await["replayWebhookDelivery"]["delivery"]
+            .take();
     assert_eq!(replayed["id"], delivery.as_str());
     calls(&receiver, 3).await;
     counts(&buyer, &id, [1, 0, 0, 0]).await;
-    let query =
-        "query($id: ID!) { node(id: $id) { ... on WebhookDelivery { attempts { number statusCode } } } }";
+    let query = "query($id: ID!) { node(id: $id) { ... on WebhookDelivery { attempts { number statusCode } } } }";
     let attempts = buyer.data(query, json!({ "id": delivery })).await["node"]["attempts"].take();
     let made = [(1, 410), (2, 200), (3, 200)]
         .map(|(number, status)| json!({ "number": number, "statusCode": status }));

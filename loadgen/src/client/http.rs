@@ -34,7 +34,10 @@ pub(crate) fn get(url: &Url) -> Vec<u8> {
 
 impl Http {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self, Failed> {
-        Ok(Self { stream: connect(address).await?, buffer: Vec::with_capacity(16 << 10) })
+        Ok(Self {
+            stream: connect(address).await?,
+            buffer: Vec::with_capacity(16 << 10),
+        })
     }
 
     /// Asks GraphQL; the data of its answer.
@@ -55,9 +58,13 @@ impl Http {
         self.stream.write_all(request).await?;
         let body_at = read_head(&mut self.stream, &mut self.buffer).await?;
         let head = std::str::from_utf8(&self.buffer[..body_at])?;
-        let success = head.split(' ').nth(1).is_some_and(|status| status.starts_with('2'));
-        let length: usize =
-            header(head, "content-length").ok_or("an answer without content-length")?.parse()?;
+        let success = head
+            .split(' ')
+            .nth(1)
+            .is_some_and(|status| status.starts_with('2'));
+        let length: usize = header(head, "content-length")
+            .ok_or("an answer without content-length")?
+            .parse()?;
         if !success {
             return Err(head.lines().next().unwrap_or_default().to_owned().into());
         }
@@ -88,5 +95,9 @@ pub(crate) async fn in_shares<T>(
         }
         Ok::<_, Failed>(yielded)
     });
-    Ok(futures_util::future::try_join_all(connections).await?.into_iter().flatten().collect())
+    Ok(futures_util::future::try_join_all(connections)
+        .await?
+        .into_iter()
+        .flatten()
+        .collect())
 }

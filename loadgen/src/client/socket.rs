@@ -52,14 +52,25 @@ impl Socket {
         let mut buffer = Vec::with_capacity(1 << 10);
         let taken = read_head(&mut stream, &mut buffer).await?;
         if !buffer.starts_with(b"HTTP/1.1 101") {
-            return Err(String::from_utf8_lossy(&buffer[..taken]).into_owned().into());
+            return Err(String::from_utf8_lossy(&buffer[..taken])
+                .into_owned()
+                .into());
         }
-        Ok(Self { stream, buffer, taken })
+        Ok(Self {
+            stream,
+            buffer,
+            taken,
+        })
     }
 
     /// Is acknowledged and subscribes: the payload is that of `subscribe`.
-    pub(crate) async fn subscribe(mut self, key: &str, payload: &serde_json::Value) -> Result<Self, Failed> {
-        let init = serde_json::json!({ "type": "connection_init", "payload": { "x-api-key": key } });
+    pub(crate) async fn subscribe(
+        mut self,
+        key: &str,
+        payload: &serde_json::Value,
+    ) -> Result<Self, Failed> {
+        let init =
+            serde_json::json!({ "type": "connection_init", "payload": { "x-api-key": key } });
         self.send(init.to_string().as_bytes()).await?;
         let ack = self.text_within(PATIENCE).await?;
         if !ack.windows(14).any(|window| window == b"connection_ack") {
@@ -72,7 +83,8 @@ impl Socket {
 
     /// Waits until all that was sent has been acted on: messages of a socket are taken in order.
     pub(crate) async fn settle(&mut self) -> Result<(), Failed> {
-        self.send(br#"{"type":"subscribe","id":"settled","payload":{"query":"{ __typename }"}}"#).await?;
+        self.send(br#"{"type":"subscribe","id":"settled","payload":{"query":"{ __typename }"}}"#)
+            .await?;
         loop {
             let text = self.text_within(PATIENCE).await?;
             let is = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
@@ -106,7 +118,9 @@ impl Socket {
 
     /// As [`Socket::text`], within a time.
     pub(crate) async fn text_within(&mut self, time: Duration) -> Result<&[u8], Failed> {
-        timeout(time, self.text()).await.map_err(|_| "nothing came over a socket in time")?
+        timeout(time, self.text())
+            .await
+            .map_err(|_| "nothing came over a socket in time")?
     }
 
     /// The next text that is no ping of the protocol; those are answered.
@@ -136,13 +150,17 @@ impl Socket {
         loop {
             if let [first, second, rest @ ..] = &self.buffer[self.taken..] {
                 let (length, header) = match (second & 0x7f, rest) {
-                    (126, [high, low, ..]) => (Some(usize::from(u16::from_be_bytes([*high, *low]))), 4),
+                    (126, [high, low, ..]) => {
+                        (Some(usize::from(u16::from_be_bytes([*high, *low]))), 4)
+                    }
                     (126, _) => (None, 4),
                     (127, _) => return Err("a frame of over 64 KiB".into()),
                     (length, _) => (Some(usize::from(length)), 2),
                 };
                 let from = self.taken + header;
-                if let Some(end) = length.map(|length| from + length).filter(|end| self.buffer.len() >= *end)
+                if let Some(end) = length
+                    .map(|length| from + length)
+                    .filter(|end| self.buffer.len() >= *end)
                 {
                     let kind = first & 0x0f;
                     self.taken = end;

@@ -37,13 +37,20 @@ async fn accept(stream: TcpStream) -> Option<WebSocketStream<TcpStream>> {
     #[expect(clippy::result_large_err, reason = "the library's signature")]
     let subprotocol = |_: &Request, mut response: Response| {
         let spoken = HeaderValue::from_static("graphql-transport-ws");
-        response.headers_mut().insert("sec-websocket-protocol", spoken);
+        response
+            .headers_mut()
+            .insert("sec-websocket-protocol", spoken);
         Ok(response)
     };
-    accept_hdr_async_with_config(stream, subprotocol, Some(config)).await.ok()
+    accept_hdr_async_with_config(stream, subprotocol, Some(config))
+        .await
+        .ok()
 }
 
-async fn broadcast(control: TcpStream, mut opened: mpsc::UnboundedReceiver<WebSocketStream<TcpStream>>) {
+async fn broadcast(
+    control: TcpStream,
+    mut opened: mpsc::UnboundedReceiver<WebSocketStream<TcpStream>>,
+) {
     let mut lines = BufReader::new(control).lines();
     let mut sockets = Vec::new();
     while let Ok(Some(line)) = lines.next_line().await {

@@ -19,7 +19,8 @@ const TABLE: &str = "
         id uuid PRIMARY KEY, seller_id uuid NOT NULL, name text NOT NULL, total_price bigint NOT NULL,
         currency text NOT NULL, status text NOT NULL, version int NOT NULL, sequence bigint NOT NULL,
         updated_at text NOT NULL, items text NOT NULL)";
-const INDEX: &str = "CREATE INDEX IF NOT EXISTS loadgen_deal_by_change ON loadgen_deal (seller_id, sequence)";
+const INDEX: &str =
+    "CREATE INDEX IF NOT EXISTS loadgen_deal_by_change ON loadgen_deal (seller_id, sequence)";
 const FILL: &str = r#"
     INSERT INTO loadgen_deal
     SELECT gen_random_uuid(), $1, 'loadgen ' || n, 122300, 'GBP', 'AVAILABLE', 1, n, '2026-01-01T00:00:00.000000Z',
@@ -68,23 +69,38 @@ pub(super) async fn serve(
     rows: usize,
     items: bool,
 ) -> Result<(), Failed> {
-    let pool = PgPoolOptions::new().max_connections(16).connect(database).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(16)
+        .connect(database)
+        .await?;
     query(TABLE).execute(&pool).await?;
     query(INDEX).execute(&pool).await?;
     query("TRUNCATE loadgen_deal").execute(&pool).await?;
-    query(FILL).bind(SELLER).bind(i64::try_from(rows)?).execute(&pool).await?;
+    query(FILL)
+        .bind(SELLER)
+        .bind(i64::try_from(rows)?)
+        .execute(&pool)
+        .await?;
     query("ANALYZE loadgen_deal").execute(&pool).await?;
     let page = if items { PAGE_WITH_ITEMS } else { PAGE };
-    let router = Router::new().route("/graphql", post(read)).with_state(Pages { pool, page });
+    let router = Router::new()
+        .route("/graphql", post(read))
+        .with_state(Pages { pool, page });
     ready(port);
     Ok(axum::serve(listener, router).await?)
 }
 
-async fn read(State(pages): State<Pages>, Json(request): Json<Value>) -> Result<Json<Answer>, StatusCode> {
+async fn read(
+    State(pages): State<Pages>,
+    Json(request): Json<Value>,
+) -> Result<Json<Answer>, StatusCode> {
     if !request["query"].is_string() {
         return Err(StatusCode::BAD_REQUEST);
     }
-    let page = query_as(pages.page).bind(SELLER).fetch_all(&pages.pool).await;
+    let page = query_as(pages.page)
+        .bind(SELLER)
+        .fetch_all(&pages.pool)
+        .await;
     let mut data: Vec<Row> = page.map_err(|_| StatusCode::BAD_GATEWAY)?;
     data.truncate(20);
     Ok(Json(Answer { data }))

@@ -26,10 +26,17 @@ struct Publisher {
     run: u128,
 }
 
-pub(super) async fn serve(listener: TcpListener, port: u16, nats: &str, like: &str) -> Result<(), Failed> {
+pub(super) async fn serve(
+    listener: TcpListener,
+    port: u16,
+    nats: &str,
+    like: &str,
+) -> Result<(), Failed> {
     let context = jetstream::new(async_nats::connect(nats).await?);
     let model = context.get_stream(like).await?;
-    let model = model.get_raw_message(model.cached_info().state.last_sequence).await?;
+    let model = model
+        .get_raw_message(model.cached_info().state.last_sequence)
+        .await?;
     let config = stream::Config {
         name: STREAM.to_owned(),
         subjects: vec!["loadgen.>".to_owned()],
@@ -42,12 +49,22 @@ pub(super) async fn serve(listener: TcpListener, port: u16, nats: &str, like: &s
     for (name, values) in model.headers.iter() {
         let name: &str = name.as_ref();
         if !name.starts_with("Nats-") {
-            values.iter().for_each(|value| headers.insert(name, value.as_str()));
+            values
+                .iter()
+                .for_each(|value| headers.insert(name, value.as_str()));
         }
     }
     let run = uuid::Uuid::new_v4().as_u128();
-    let publisher = Publisher { context, headers, payload: model.payload, count: AtomicU64::new(0), run };
-    let router = Router::new().route("/graphql", post(publish)).with_state(Arc::new(publisher));
+    let publisher = Publisher {
+        context,
+        headers,
+        payload: model.payload,
+        count: AtomicU64::new(0),
+        run,
+    };
+    let router = Router::new()
+        .route("/graphql", post(publish))
+        .with_state(Arc::new(publisher));
     ready(port);
     Ok(axum::serve(listener, router).await?)
 }
@@ -63,7 +80,10 @@ async fn publish(
     let mut headers = publisher.headers.clone();
     headers.insert("Nats-Msg-Id", format!("{:x}-{number}", publisher.run));
     let subject = format!("loadgen.{number}");
-    let sent = publisher.context.publish_with_headers(subject, headers, publisher.payload.clone()).await;
+    let sent = publisher
+        .context
+        .publish_with_headers(subject, headers, publisher.payload.clone())
+        .await;
     let acknowledged = sent.map_err(|_| StatusCode::BAD_GATEWAY)?.await;
     let sequence = acknowledged.map_err(|_| StatusCode::BAD_GATEWAY)?.sequence;
     Ok(Json(json!({ "data": { "sequence": sequence } })))

@@ -95,14 +95,21 @@ impl Audience {
         payload: impl Fn(usize) -> Value,
     ) -> Result<Self, Failed> {
         let sockets = subscribe_all(target, keys, numbers, payload).await?;
-        Ok(Self { server: Server::at(&target.url)?, sockets, _limit: None })
+        Ok(Self {
+            server: Server::at(&target.url)?,
+            sockets,
+            _limit: None,
+        })
     }
 
     /// Measures a seller's changes, one after the other.
     pub(super) async fn watch_paced(self, seller: &Target, paced: Paced) -> Result<Run, Failed> {
         let mut http = Http::open(self.server.address).await?;
         let send = async |marker: String| http.ask(&seller.create(&marker, None)).await.map(|_| ());
-        self.watch(paced.changes(), Order::ByNumber, async |begun| paced.make(begun, send).await).await
+        self.watch(paced.changes(), Order::ByNumber, async |begun| {
+            paced.make(begun, send).await
+        })
+        .await
     }
 
     /// Measures until every socket has seen the last change, by number, or nothing has come for too long. `make` makes
@@ -114,8 +121,11 @@ impl Audience {
         make: impl AsyncFnOnce(Instant) -> Result<(), Failed>,
     ) -> Result<Run, Failed> {
         let begun = Instant::now();
-        let readers: Vec<_> =
-            self.sockets.into_iter().map(|socket| tokio::spawn(read(socket, changes, begun))).collect();
+        let readers: Vec<_> = self
+            .sockets
+            .into_iter()
+            .map(|socket| tokio::spawn(read(socket, changes, begun)))
+            .collect();
         let meter = Meter::start(self.server.process)?;
         make(begun).await?;
         let (mut all, mut seen) = (latencies(), Vec::new());
@@ -132,12 +142,18 @@ impl Audience {
 
 /// Reads until the last change, or until nothing has come for too long: how long each took, and their numbers as they
 /// came.
-async fn read(mut socket: Socket, changes: u64, begun: Instant) -> Result<(Latencies, Vec<u64>), Failed> {
+async fn read(
+    mut socket: Socket,
+    changes: u64,
+    begun: Instant,
+) -> Result<(Latencies, Vec<u64>), Failed> {
     // Two digits are enough for one socket of thousands, whose histograms are added up.
     let mut latencies = Latencies::new_with_bounds(1, 60_000_000, 2).expect("the bounds are sound");
     let (mut numbers, mut place) = (Vec::with_capacity(changes as usize), 0);
     while numbers.last() != Some(&changes) {
-        let Ok(text) = timeout(PATIENCE, socket.text()).await else { break };
+        let Ok(text) = timeout(PATIENCE, socket.text()).await else {
+            break;
+        };
         let Some((number, made)) =
             Marker::read(text?, &mut place).filter(|(number, _)| (1..=changes).contains(number))
         else {
@@ -159,7 +175,8 @@ pub(super) struct Held {
 impl Held {
     /// Pings are answered as a client would.
     pub(super) fn of(sockets: Vec<Socket>) -> Self {
-        let (mut readers, texts, count) = (JoinSet::new(), Arc::new(AtomicU64::new(0)), sockets.len());
+        let (mut readers, texts, count) =
+            (JoinSet::new(), Arc::new(AtomicU64::new(0)), sockets.len());
         for mut socket in sockets {
             let texts = Arc::clone(&texts);
             readers.spawn(async move {
@@ -168,7 +185,11 @@ impl Held {
                 }
             });
         }
-        Self { readers, texts, count }
+        Self {
+            readers,
+            texts,
+            count,
+        }
     }
 
     /// Messages that have come, pings left out.

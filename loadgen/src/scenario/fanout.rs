@@ -20,7 +20,11 @@ pub(crate) struct Fanout {
 
 impl Fanout {
     pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
-        let Self { sockets, rate, seconds } = self;
+        let Self {
+            sockets,
+            rate,
+            seconds,
+        } = self;
         let paced = Paced { rate, seconds };
         let ours = async |audience: Audience| audience.watch_paced(target, paced).await;
         let bare = async |audience: Audience, mut lines: Lines| {

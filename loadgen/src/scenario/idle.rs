@@ -27,7 +27,10 @@ impl Idle {
     pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
         let keys = target.buyers(self.sockets).await?;
         println!("{} sockets, held for {} s", self.sockets, self.seconds);
-        println!("{:<16} {:>14} {:>16} {:>12}", "", "KiB / socket", "server CPU ms/s", "RSS MiB");
+        println!(
+            "{:<16} {:>14} {:>16} {:>12}",
+            "", "KiB / socket", "server CPU ms/s", "RSS MiB"
+        );
         let process = Server::at(&target.url)?.process;
         let sockets = subscribe_all(target, &keys, 0..self.sockets, |_| target.changes(None));
         self.hold("dealwire", process, sockets).await?;

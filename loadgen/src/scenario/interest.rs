@@ -50,9 +50,18 @@ impl Interest {
             target.let_go(open).await?;
             self.measure(&crowd, others).await
         };
-        let (alone, among) = (async || measured(false).await, async || measured(true).await);
-        let (alone, among) = alternate(target.compare, ("alone", alone), ("among others", among)).await?;
-        let Self { sellers, sockets, rate, seconds } = self;
+        let (alone, among) = (
+            async || measured(false).await,
+            async || measured(true).await,
+        );
+        let (alone, among) =
+            alternate(target.compare, ("alone", alone), ("among others", among)).await?;
+        let Self {
+            sellers,
+            sockets,
+            rate,
+            seconds,
+        } = self;
         let what = format!(
             "{rate} changes/s of one seller to {sockets} sockets, {seconds} s a run, alone and among {} on {sellers} \
              sellers",
@@ -70,34 +79,61 @@ impl Interest {
     async fn crowd(&self, target: &Target) -> Result<Crowd, Failed> {
         let admin = target.admin()?;
         let sellers = admin.sellers(self.sellers).await?;
-        let keys =
-            admin.buyers_of(sellers.len() * self.sockets, |socket| sellers[socket / self.sockets]).await?;
+        let keys = admin
+            .buyers_of(sellers.len() * self.sockets, |socket| {
+                sellers[socket / self.sockets]
+            })
+            .await?;
         let changing = sellers.first().ok_or("there is nothing without a seller")?;
-        let target = Target { seller_key: admin.key(*changing).await?, ..target.clone() };
-        Ok(Crowd { target, sellers, keys })
+        let target = Target {
+            seller_key: admin.key(*changing).await?,
+            ..target.clone()
+        };
+        Ok(Crowd {
+            target,
+            sellers,
+            keys,
+        })
     }
 
     async fn measure(&self, crowd: &Crowd, others: bool) -> Result<Run, Failed> {
-        let Crowd { target, sellers, keys } = crowd;
+        let Crowd {
+            target,
+            sellers,
+            keys,
+        } = crowd;
         let wanted = |number: usize| target.changes_of(sellers[number / self.sockets]);
-        let last = if others { sellers.len() * self.sockets } else { self.sockets };
+        let last = if others {
+            sellers.len() * self.sockets
+        } else {
+            self.sockets
+        };
         let others = subscribe_all(target, keys, self.sockets..last, wanted).await?;
         let mut others = Held::of(others);
 
-        let (gateway, length) = (Server::at(&target.url)?.process, Duration::from_secs(self.seconds));
+        let (gateway, length) = (
+            Server::at(&target.url)?.process,
+            Duration::from_secs(self.seconds),
+        );
         let cpu = gateway.cpu()?;
         sleep(length).await;
         let at_rest = (gateway.cpu()? - cpu).div_f64(length.as_secs_f64());
 
         let audience = Audience::of_dealwire(target, keys, 0..self.sockets, wanted).await?;
-        let paced = Paced { rate: self.rate, seconds: self.seconds };
+        let paced = Paced {
+            rate: self.rate,
+            seconds: self.seconds,
+        };
         let mut run = audience.watch_paced(target, paced).await?;
         // An operation is a change here, whoever sees it.
         run.count = paced.changes();
         let beyond = run.server_cpu.as_secs_f64() - at_rest.as_secs_f64() * run.wall.as_secs_f64();
-        run.figures.push(("server ms/s at rest", at_rest.as_secs_f64() * 1e3));
-        run.figures.push((NET, beyond * 1e6 / run.count.max(1) as f64));
-        run.faults.push(("changes to those who want none", others.texts()));
+        run.figures
+            .push(("server ms/s at rest", at_rest.as_secs_f64() * 1e3));
+        run.figures
+            .push((NET, beyond * 1e6 / run.count.max(1) as f64));
+        run.faults
+            .push(("changes to those who want none", others.texts()));
         run.faults.push(("others that ended", others.ended()));
         Ok(run)
     }

@@ -35,22 +35,40 @@ impl Mutate {
         let deals = Arc::new(deals);
         let connections = self.pace.connections;
         let requests = || {
-            let (target, deals, update) = (target.clone(), Arc::clone(&deals), self.kind == Kind::Update);
+            let (target, deals, update) = (
+                target.clone(),
+                Arc::clone(&deals),
+                self.kind == Kind::Update,
+            );
             let run = uuid::Uuid::new_v4().simple().to_string();
             move |connection: usize, number: u64| {
                 let name = format!("{run} {connection} {number}");
                 if update {
                     let own = (deals.len() / connections).max(1);
-                    target.rename(deals[(connection * own + number as usize % own) % deals.len()], &name)
+                    target.rename(
+                        deals[(connection * own + number as usize % own) % deals.len()],
+                        &name,
+                    )
                 } else {
                     target.create(&name, None)
                 }
             }
         };
-        let limit =
-            target.nats.clone().map(|nats| ("publish", Limit::Publish { nats, like: self.stream.clone() }));
+        let limit = target.nats.clone().map(|nats| {
+            (
+                "publish",
+                Limit::Publish {
+                    nats,
+                    like: self.stream.clone(),
+                },
+            )
+        });
         let (ours, bare) = hammer_in_turns(target, limit, self.pace, requests).await?;
-        let kind = if self.kind == Kind::Update { "updates" } else { "creates" };
+        let kind = if self.kind == Kind::Update {
+            "updates"
+        } else {
+            "creates"
+        };
         report::print(&format!("{kind}, {}", self.pace), &ours, bare.as_ref());
         Ok(())
     }

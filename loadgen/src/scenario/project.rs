@@ -33,7 +33,10 @@ impl Project {
             }
         };
         let process = Process::listening_on(address(&url)?.port())?;
-        let name = format!("dealwire_projection_events_total{{projection=\"{}\"}}", self.projection);
+        let name = format!(
+            "dealwire_projection_events_total{{projection=\"{}\"}}",
+            self.projection
+        );
         let mut applied = async || metrics.read([name.as_str()]).await.map(|[applied]| applied);
         let first = loop {
             match applied().await? {

@@ -25,8 +25,15 @@ impl Query {
             let page = target.page(self.items);
             move |_, _| page.clone()
         };
-        let limit = |database| Limit::Page { database, rows: self.deals, items: self.items };
-        let limit = target.database.clone().map(|database| ("page", limit(database)));
+        let limit = |database| Limit::Page {
+            database,
+            rows: self.deals,
+            items: self.items,
+        };
+        let limit = target
+            .database
+            .clone()
+            .map(|database| ("page", limit(database)));
         let (ours, bare) = hammer_in_turns(target, limit, self.pace, page).await?;
         let what = if self.items { "with items" } else { "flat" };
         let what = format!("first 20 of {} deals, {what}, {}", self.deals, self.pace);

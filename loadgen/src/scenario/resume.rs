@@ -30,7 +30,8 @@ impl Resume {
         let run = uuid::Uuid::new_v4();
         let first = Written::by(&mut http, &target.rename(deal, &format!("{run} before"))).await?;
         for number in 0..self.missed {
-            http.ask(&target.rename(deal, &format!("{run} {number}"))).await?;
+            http.ask(&target.rename(deal, &format!("{run} {number}")))
+                .await?;
         }
         let open = target.sockets_open().await?;
         let back = async || {
@@ -57,7 +58,10 @@ impl Resume {
             let version_before = first.deal.version;
             tokio::spawn(async move {
                 let begun = Instant::now();
-                let mut socket = Socket::open(&graphql, at).await?.subscribe(&key, &payload).await?;
+                let mut socket = Socket::open(&graphql, at)
+                    .await?
+                    .subscribe(&key, &payload)
+                    .await?;
                 let mut wrong = 0;
                 for number in 1..=missed {
                     let seen = version(socket.text_within(PATIENCE).await?);
@@ -75,14 +79,24 @@ impl Resume {
         let faults = vec![("missing, doubled or out of order", wrong)];
         let mut run = meter.stop(self.sockets as u64 * self.missed, all, faults)?;
         let [after] = target.counted(READS).await?;
-        run.figures.push(("reads of the feed's table", (after - before) as f64));
+        run.figures
+            .push(("reads of the feed's table", (after - before) as f64));
         Ok(run)
     }
 }
 
 fn version(text: &[u8]) -> Option<u64> {
     const FIELD: &[u8] = br#""version":"#;
-    let at = text.windows(FIELD.len()).position(|window| window == FIELD)? + FIELD.len();
-    let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    std::str::from_utf8(&text[at..at + digits]).ok()?.parse().ok()
+    let at = text
+        .windows(FIELD.len())
+        .position(|window| window == FIELD)?
+        + FIELD.len();
+    let digits = text[at..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    std::str::from_utf8(&text[at..at + digits])
+        .ok()?
+        .parse()
+        .ok()
 }

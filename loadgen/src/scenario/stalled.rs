@@ -56,10 +56,18 @@ impl Stalled {
         };
         let beside = async || {
             target.let_go(open).await?;
-            self.beside(target, &keys, &position, least.get().unwrap_or(0)).await
+            self.beside(target, &keys, &position, least.get().unwrap_or(0))
+                .await
         };
-        let (alone, beside) = alternate(target.compare, ("alone", alone), ("beside stalled", beside)).await?;
-        let Self { sockets, stalled, rate, seconds, .. } = self;
+        let (alone, beside) =
+            alternate(target.compare, ("alone", alone), ("beside stalled", beside)).await?;
+        let Self {
+            sockets,
+            stalled,
+            rate,
+            seconds,
+            ..
+        } = self;
         let what = format!(
             "{sockets} sockets, {rate} changes/s, {seconds} s a run, alone and beside {stalled} that read nothing"
         );
@@ -77,13 +85,23 @@ impl Stalled {
     }
 
     async fn read(&self, target: &Target, keys: &Keys) -> Result<Run, Failed> {
-        let paced = Paced { rate: self.rate, seconds: self.seconds };
-        let all = Audience::of_dealwire(target, keys, 0..self.sockets, |_| target.changes(None)).await?;
+        let paced = Paced {
+            rate: self.rate,
+            seconds: self.seconds,
+        };
+        let all =
+            Audience::of_dealwire(target, keys, 0..self.sockets, |_| target.changes(None)).await?;
         all.watch_paced(target, paced).await
     }
 
     /// `least`: resident memory of the gateway when it first served the readers alone, in bytes.
-    async fn beside(&self, target: &Target, keys: &Keys, position: &str, least: u64) -> Result<Run, Failed> {
+    async fn beside(
+        &self,
+        target: &Target,
+        keys: &Keys,
+        position: &str,
+        least: u64,
+    ) -> Result<Run, Failed> {
         const CLOSED: [&str; 1] = ["dealwire_sockets_closed_total{code=\"4290\"}"];
         let refused = Arc::new(AtomicU64::new(0));
         let mut stalled = JoinSet::new();
@@ -91,25 +109,47 @@ impl Stalled {
             // One after the other over a stay, so that at any time some come back.
             let turn = STAY.mul_f64(number as f64 / self.stalled as f64);
             let key = keys.of(self.sockets + number).to_owned();
-            stalled.spawn(stall(target.clone(), key, position.to_owned(), turn, Arc::clone(&refused)));
+            stalled.spawn(stall(
+                target.clone(),
+                key,
+                position.to_owned(),
+                turn,
+                Arc::clone(&refused),
+            ));
         }
         sleep(STAY).await;
         let [before] = target.counted(CLOSED).await?;
         let mut run = self.read(target, keys).await?;
         let [after] = target.counted(CLOSED).await?;
-        run.figures.push(("closed as too slow", (after - before) as f64));
+        run.figures
+            .push(("closed as too slow", (after - before) as f64));
         let more = run.resident as f64 - least as f64;
-        run.figures.push(("bytes of memory for each that reads nothing", more / self.stalled.max(1) as f64));
-        run.faults.push(("times that one could not come back", refused.load(Ordering::Relaxed)));
+        run.figures.push((
+            "bytes of memory for each that reads nothing",
+            more / self.stalled.max(1) as f64,
+        ));
+        run.faults.push((
+            "times that one could not come back",
+            refused.load(Ordering::Relaxed),
+        ));
         Ok(run)
     }
 }
 
 /// Subscribes and reads nothing, again and again.
-async fn stall(target: Target, key: String, position: String, turn: Duration, refused: Arc<AtomicU64>) {
+async fn stall(
+    target: Target,
+    key: String,
+    position: String,
+    turn: Duration,
+    refused: Arc<AtomicU64>,
+) {
     let (url, payload) = (target.graphql(), target.changes(Some(&position)));
     let come = async || -> Result<Socket, Failed> {
-        Socket::open_narrow(&url, address(&url)?).await?.subscribe(&key, &payload).await
+        Socket::open_narrow(&url, address(&url)?)
+            .await?
+            .subscribe(&key, &payload)
+            .await
     };
     sleep(turn).await;
     loop {

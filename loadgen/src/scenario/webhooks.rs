@@ -67,10 +67,15 @@ struct Projection {
 
 impl Webhooks {
     pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
-        let process =
-            |url: &Option<Url>| Ok::<_, Failed>(Server::at(url.as_ref().unwrap_or(&target.url))?.process);
+        let process = |url: &Option<Url>| {
+            Ok::<_, Failed>(Server::at(url.as_ref().unwrap_or(&target.url))?.process)
+        };
         let (dispatcher, projection) = (process(&self.dispatcher)?, process(&self.projection)?);
-        let bench = Bench { target, dispatcher, projection };
+        let bench = Bench {
+            target,
+            dispatcher,
+            projection,
+        };
         match self.mode {
             Mode::Steady(mode) => mode.run(&bench).await,
             Mode::Drain(mode) => mode.run(&bench).await,
@@ -90,18 +95,31 @@ impl Bench<'_> {
         measured: usize,
     ) -> Result<Run, Failed> {
         let (projection, meter) = (self.projection()?, Meter::start(self.dispatcher)?);
-        let made = changes.make(self.target, endpoints.receiver.begun()).await?;
-        let (counts, mut run) = self.take_all(endpoints, meter, made, measured, None).await?;
+        let made = changes
+            .make(self.target, endpoints.receiver.begun())
+            .await?;
+        let (counts, mut run) = self
+            .take_all(endpoints, meter, made, measured, None)
+            .await?;
         run.figures.push(("p95 ms", run.quantile(0.95)));
         projection.tell(self, &mut run)?;
         if !matches!(changes, Changes::Paced { .. }) {
             let making = Duration::from_micros(made.last - made.first).as_secs_f64();
             let calls = endpoints.receiver.calls();
-            let meanwhile = calls.iter().flatten().filter(|call| call.arrived <= made.last).count();
-            run.figures.push(("changes/s", made.changes as f64 / making));
-            run.figures.push(("deliveries/s while changes were made", meanwhile as f64 / making));
+            let meanwhile = calls
+                .iter()
+                .flatten()
+                .filter(|call| call.arrived <= made.last)
+                .count();
+            run.figures
+                .push(("changes/s", made.changes as f64 / making));
+            run.figures.push((
+                "deliveries/s while changes were made",
+                meanwhile as f64 / making,
+            ));
         }
-        run.faults.extend(endpoints.end(made.changes, run.count, &counts).await?);
+        run.faults
+            .extend(endpoints.end(made.changes, run.count, &counts).await?);
         Ok(run)
     }
 
@@ -115,7 +133,9 @@ impl Bench<'_> {
         measured: usize,
         from: Option<u64>,
     ) -> Result<(Vec<Counts>, Run), Failed> {
-        endpoints.called(made.changes * endpoints.answering() as u64).await;
+        endpoints
+            .called(made.changes * endpoints.answering() as u64)
+            .await;
         let settled = |manner, counts: Counts| {
             counts.owed >= made.changes && (manner != Manner::Answers || counts.pending == 0)
         };
@@ -123,12 +143,16 @@ impl Bench<'_> {
         let tally = tally(&endpoints.receiver.calls(), made.changes, measured, from);
         let mut run = meter.stop(tally.deliveries, tally.latencies, tally.faults)?;
         run.wall = Duration::from_micros(tally.last.saturating_sub(from.unwrap_or(made.first)));
-        run.faults.push(("calls that are no deliveries", endpoints.receiver.strange()));
+        run.faults
+            .push(("calls that are no deliveries", endpoints.receiver.strange()));
         Ok((counts, run))
     }
 
     fn projection(&self) -> Result<Projection, Failed> {
-        Ok(Projection { process: self.projection, before: self.projection.cpu()? })
+        Ok(Projection {
+            process: self.projection,
+            before: self.projection.cpu()?,
+        })
     }
 }
 
@@ -137,7 +161,10 @@ impl Projection {
     fn tell(self, bench: &Bench<'_>, run: &mut Run) -> Result<(), Failed> {
         if self.process != bench.dispatcher {
             let used = self.process.cpu()? - self.before;
-            run.figures.push(("projection µs/op", used.as_secs_f64() * 1e6 / run.count.max(1) as f64));
+            run.figures.push((
+                "projection µs/op",
+                used.as_secs_f64() * 1e6 / run.count.max(1) as f64,
+            ));
         }
         Ok(())
     }

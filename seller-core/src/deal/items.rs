@@ -20,7 +20,10 @@ pub(super) fn list(
     errors: &mut Vec<FieldError>,
 ) -> Vec<Item> {
     if !(1..=ITEMS).contains(&asked.len()) {
-        errors.push(FieldError::new("items", format!("must be 1 to {ITEMS} items")));
+        errors.push(FieldError::new(
+            "items",
+            format!("must be 1 to {ITEMS} items"),
+        ));
     }
     // A list that is too long is one violation: what stands beyond its bound is not looked at.
     let asked = &asked[..asked.len().min(ITEMS)];
@@ -30,7 +33,8 @@ pub(super) fn list(
         let name = check::text(&item.name, &format!("items.{index}.name"), errors);
         let price = check::price(item.price, &format!("items.{index}.price"), errors);
         let Some(price) = price else { continue };
-        let same = |old: &&Item| old.name == name && old.price == price && !claimed.contains(&old.id);
+        let same =
+            |old: &&Item| old.name == name && old.price == price && !claimed.contains(&old.id);
         let id = item
             .id
             .or_else(|| old.iter().find(same).map(|old| old.id))
@@ -46,7 +50,10 @@ fn named(asked: &[NewItem], errors: &mut Vec<FieldError>) -> HashSet<ItemId> {
     let mut named = HashSet::new();
     for (index, item) in asked.iter().enumerate() {
         if item.id.is_some_and(|id| !named.insert(id)) {
-            errors.push(FieldError::new(format!("items.{index}.id"), "is an earlier item's"));
+            errors.push(FieldError::new(
+                format!("items.{index}.id"),
+                "is an earlier item's",
+            ));
         }
     }
     named

@@ -21,11 +21,18 @@ fn event(number: u128) -> EventId {
 }
 
 fn item(name: &str, price: i64) -> NewItem {
-    NewItem { id: None, name: name.to_owned(), price }
+    NewItem {
+        id: None,
+        name: name.to_owned(),
+        price,
+    }
 }
 
 fn named(number: u128, name: &str, price: i64) -> NewItem {
-    NewItem { id: Some(id(number)), ..item(name, price) }
+    NewItem {
+        id: Some(id(number)),
+        ..item(name, price)
+    }
 }
 
 fn input() -> NewDeal {
@@ -42,7 +49,15 @@ fn input() -> NewDeal {
 
 fn made(input: &NewDeal) -> Result<Deal, Vec<FieldError>> {
     let (seller, deal) = (SellerId(Uuid::from_u128(70)), DealId(Uuid::from_u128(71)));
-    create(input, Identity { seller, deal, event: event(72) }, NOW)
+    create(
+        input,
+        Identity {
+            seller,
+            deal,
+            event: event(72),
+        },
+        NOW,
+    )
 }
 
 fn deal() -> Deal {
@@ -54,7 +69,9 @@ fn change() -> DealUpdate {
 }
 
 fn changed(deal: &Deal, input: &DealUpdate) -> Changed {
-    update(deal, input, event(73), LATER).unwrap().expect("something changes")
+    update(deal, input, event(73), LATER)
+        .unwrap()
+        .expect("something changes")
 }
 
 fn paths(errors: &[FieldError]) -> Vec<&str> {
@@ -73,28 +90,52 @@ fn wrong(deal: &Deal, input: &DealUpdate) -> Vec<String> {
 #[test]
 fn a_creation_is_version_one_of_what_was_asked() {
     let discount = Some(NewDiscount::Percentage(12.5));
-    let deal = made(&NewDeal { name: " Timber\n".to_owned(), discount, ..input() }).unwrap();
+    let deal = made(&NewDeal {
+        name: " Timber\n".to_owned(),
+        discount,
+        ..input()
+    })
+    .unwrap();
     assert_eq!((deal.name.as_str(), deal.version), ("Timber", 1));
     assert_eq!((deal.created_at, deal.updated_at), (NOW, NOW));
     assert_eq!(deal.final_price().get(), 875);
-    assert_eq!(deal.items.iter().map(|item| item.id).collect::<Vec<_>>(), [id(1), id(2)]);
+    assert_eq!(
+        deal.items.iter().map(|item| item.id).collect::<Vec<_>>(),
+        [id(1), id(2)]
+    );
 }
 
 #[test]
 fn a_creation_is_bounded_everywhere() {
     let text = |length: usize| "é".repeat(length);
     let items = |count: usize| vec![item("oak", 1); count];
-    let flat =
-        |amount, total_price| NewDeal { discount: Some(NewDiscount::Flat(amount)), total_price, ..input() };
-    let share = |percentage| NewDeal { discount: Some(NewDiscount::Percentage(percentage)), ..input() };
-    let currency = |code: &str| NewDeal { currency: code.to_owned(), ..input() };
+    let flat = |amount, total_price| NewDeal {
+        discount: Some(NewDiscount::Flat(amount)),
+        total_price,
+        ..input()
+    };
+    let share = |percentage| NewDeal {
+        discount: Some(NewDiscount::Percentage(percentage)),
+        ..input()
+    };
+    let currency = |code: &str| NewDeal {
+        currency: code.to_owned(),
+        ..input()
+    };
     let name = |name: String| NewDeal { name, ..input() };
-    let total = |total_price| NewDeal { total_price, ..input() };
+    let total = |total_price| NewDeal {
+        total_price,
+        ..input()
+    };
     let list = |items| NewDeal { items, ..input() };
     let table: Vec<(&str, NewDeal, &[&str])> = vec![
         ("one character", name(text(1)), &[]),
         ("200 characters of two bytes", name(text(200)), &[]),
-        ("200 characters within space", name(format!(" \t{}\n", text(200))), &[]),
+        (
+            "200 characters within space",
+            name(format!(" \t{}\n", text(200))),
+            &[],
+        ),
         ("201 characters", name(text(201)), &["name"]),
         ("no character", name(String::new()), &["name"]),
         ("space", name(" \t ".to_owned()), &["name"]),
@@ -110,9 +151,17 @@ fn a_creation_is_bounded_everywhere() {
         ("no currency", currency(""), &["currency"]),
         ("an unknown currency", currency("ZZZ"), &["currency"]),
         ("all of it off", flat(1_000, 1_000), &[]),
-        ("more than all of it off", flat(1_001, 1_000), &["discount.amount"]),
+        (
+            "more than all of it off",
+            flat(1_001, 1_000),
+            &["discount.amount"],
+        ),
         ("a discount below 0", flat(-1, 1_000), &["discount.amount"]),
-        ("a discount too great", flat(MAX + 1, MAX), &["discount.amount"]),
+        (
+            "a discount too great",
+            flat(MAX + 1, MAX),
+            &["discount.amount"],
+        ),
         ("a discount of a wrong price", flat(10, -1), &["totalPrice"]),
         ("0 %", share(0.0), &[]),
         ("100 %", share(100.0), &[]),
@@ -125,9 +174,21 @@ fn a_creation_is_bounded_everywhere() {
         ("100 items", list(items(100)), &[]),
         ("no item", list(items(0)), &["items"]),
         ("101 items", list(items(101)), &["items"]),
-        ("an item without a name", list(vec![item("", 1)]), &["items.0.name"]),
-        ("an item of a price below 0", list(vec![item("a", 0), item("b", -1)]), &["items.1.price"]),
-        ("an item's id twice", list(vec![named(9, "a", 1), named(9, "b", 1)]), &["items.1.id"]),
+        (
+            "an item without a name",
+            list(vec![item("", 1)]),
+            &["items.0.name"],
+        ),
+        (
+            "an item of a price below 0",
+            list(vec![item("a", 0), item("b", -1)]),
+            &["items.1.price"],
+        ),
+        (
+            "an item's id twice",
+            list(vec![named(9, "a", 1), named(9, "b", 1)]),
+            &["items.1.id"],
+        ),
     ];
     for (what, input, expected) in table {
         let errors = made(&input).err().unwrap_or_default();
@@ -138,7 +199,10 @@ fn a_creation_is_bounded_everywhere() {
 #[test]
 fn every_status_may_be_the_first() {
     for status in DealStatus::ALL {
-        assert_eq!(made(&NewDeal { status, ..input() }).map(|deal| deal.status), Ok(status));
+        assert_eq!(
+            made(&NewDeal { status, ..input() }).map(|deal| deal.status),
+            Ok(status)
+        );
     }
 }
 
@@ -152,14 +216,28 @@ fn all_violations_are_said_at_once() {
         items: vec![named(1, "", -1), named(1, "\0", 0)],
         ..input()
     };
-    let errors =
-        made(&NewDeal { discount: Some(NewDiscount::Percentage(101.0)), ..new.clone() }).unwrap_err();
-    let in_items = ["items.1.id", "items.0.name", "items.0.price", "items.1.name"];
-    let expected =
-        [["name", "name", "totalPrice", "currency"].as_slice(), &["discount.percentage"], &in_items];
+    let errors = made(&NewDeal {
+        discount: Some(NewDiscount::Percentage(101.0)),
+        ..new.clone()
+    })
+    .unwrap_err();
+    let in_items = [
+        "items.1.id",
+        "items.0.name",
+        "items.0.price",
+        "items.1.name",
+    ];
+    let expected = [
+        ["name", "name", "totalPrice", "currency"].as_slice(),
+        &["discount.percentage"],
+        &in_items,
+    ];
     assert_eq!(paths(&errors), expected.concat());
 
-    let sold = Deal { status: DealStatus::Sold, ..deal() };
+    let sold = Deal {
+        status: DealStatus::Sold,
+        ..deal()
+    };
     let input = DealUpdate {
         expected_version: Some(0),
         name: Some(String::new()),
@@ -170,21 +248,42 @@ fn all_violations_are_said_at_once() {
         items: Some(Vec::new()),
         ..change()
     };
-    let expected =
-        ["expectedVersion", "name", "currency", "status", "totalPrice", "discount.amount", "items"];
+    let expected = [
+        "expectedVersion",
+        "name",
+        "currency",
+        "status",
+        "totalPrice",
+        "discount.amount",
+        "items",
+    ];
     assert_eq!(wrong(&sold, &input), expected);
 }
 
 #[test]
 fn an_update_moves_the_version_and_tells_what_was() {
     let deal = deal();
-    let Changed { deal: new, fields, previous } = changed(
+    let Changed {
+        deal: new,
+        fields,
+        previous,
+    } = changed(
         &deal,
-        &DealUpdate { total_price: Some(900), status: Some(DealStatus::Reserved), ..change() },
+        &DealUpdate {
+            total_price: Some(900),
+            status: Some(DealStatus::Reserved),
+            ..change()
+        },
     );
     assert_eq!(fields, [DealField::TotalPrice, DealField::Status]);
-    assert_eq!((previous.status, previous.total_price.get()), (DealStatus::Available, 1_000));
-    assert_eq!((new.version, new.created_at, new.updated_at), (2, NOW, LATER));
+    assert_eq!(
+        (previous.status, previous.total_price.get()),
+        (DealStatus::Available, 1_000)
+    );
+    assert_eq!(
+        (new.version, new.created_at, new.updated_at),
+        (2, NOW, LATER)
+    );
     let kept = Deal {
         version: 1,
         updated_at: NOW,
@@ -197,28 +296,90 @@ fn an_update_moves_the_version_and_tells_what_was() {
 
 #[test]
 fn every_field_is_seen_to_change_and_only_when_it_does() {
-    let deal = Deal { discount: None, ..deal() };
-    let off = |discount| DealUpdate { discount, ..change() };
+    let deal = Deal {
+        discount: None,
+        ..deal()
+    };
+    let off = |discount| DealUpdate {
+        discount,
+        ..change()
+    };
     let table = [
-        (DealUpdate { name: Some("Wood".to_owned()), ..change() }, vec![DealField::Name]),
-        (DealUpdate { total_price: Some(7), ..change() }, vec![DealField::TotalPrice]),
-        (DealUpdate { status: Some(DealStatus::Sold), ..change() }, vec![DealField::Status]),
-        (off(Patch::Set(NewDiscount::Flat(0))), vec![DealField::Discount]),
-        (DealUpdate { items: Some(vec![item("ash", 400)]), ..change() }, vec![DealField::Items]),
         (
-            DealUpdate { items: Some(vec![item("ash", 400), item("oak", 600)]), ..change() },
+            DealUpdate {
+                name: Some("Wood".to_owned()),
+                ..change()
+            },
+            vec![DealField::Name],
+        ),
+        (
+            DealUpdate {
+                total_price: Some(7),
+                ..change()
+            },
+            vec![DealField::TotalPrice],
+        ),
+        (
+            DealUpdate {
+                status: Some(DealStatus::Sold),
+                ..change()
+            },
+            vec![DealField::Status],
+        ),
+        (
+            off(Patch::Set(NewDiscount::Flat(0))),
+            vec![DealField::Discount],
+        ),
+        (
+            DealUpdate {
+                items: Some(vec![item("ash", 400)]),
+                ..change()
+            },
+            vec![DealField::Items],
+        ),
+        (
+            DealUpdate {
+                items: Some(vec![item("ash", 400), item("oak", 600)]),
+                ..change()
+            },
             vec![DealField::Items],
         ),
         (change(), vec![]),
-        (DealUpdate { name: Some(" Timber ".to_owned()), ..change() }, vec![]),
-        (DealUpdate { expected_version: Some(1), currency: Some("GBP".to_owned()), ..change() }, vec![]),
-        (DealUpdate { items: Some(vec![item("oak", 600), item("ash", 400)]), ..change() }, vec![]),
-        (DealUpdate { status: Some(DealStatus::Available), ..change() }, vec![]),
+        (
+            DealUpdate {
+                name: Some(" Timber ".to_owned()),
+                ..change()
+            },
+            vec![],
+        ),
+        (
+            DealUpdate {
+                expected_version: Some(1),
+                currency: Some("GBP".to_owned()),
+                ..change()
+            },
+            vec![],
+        ),
+        (
+            DealUpdate {
+                items: Some(vec![item("oak", 600), item("ash", 400)]),
+                ..change()
+            },
+            vec![],
+        ),
+        (
+            DealUpdate {
+                status: Some(DealStatus::Available),
+                ..change()
+            },
+            vec![],
+        ),
         (off(Patch::Remove), vec![]),
     ];
     for (input, expected) in table {
-        let fields =
-            update(&deal, &input, event(73), LATER).unwrap().map_or(vec![], |changed| changed.fields);
+        let fields = update(&deal, &input, event(73), LATER)
+            .unwrap()
+            .map_or(vec![], |changed| changed.fields);
         assert_eq!(fields, expected, "{input:?}");
     }
 }
@@ -236,23 +397,54 @@ fn a_status_never_leaves_sold_and_leaves_withdrawn_only_for_available() {
                 (Withdrawn, Sold),
             ]
             .contains(&(from, to));
-            let deal = Deal { status: from, ..deal() };
+            let deal = Deal {
+                status: from,
+                ..deal()
+            };
             let expected: &[&str] = if refused { &["status"] } else { &[] };
             assert_eq!(
-                wrong(&deal, &DealUpdate { status: Some(to), ..change() }),
+                wrong(
+                    &deal,
+                    &DealUpdate {
+                        status: Some(to),
+                        ..change()
+                    }
+                ),
                 expected,
                 "{from:?} to {to:?}"
             );
         }
-        let corrected = DealUpdate { name: Some("Wood".to_owned()), ..change() };
-        assert_eq!(changed(&Deal { status: from, ..deal() }, &corrected).deal.name, "Wood", "{from:?}");
+        let corrected = DealUpdate {
+            name: Some("Wood".to_owned()),
+            ..change()
+        };
+        assert_eq!(
+            changed(
+                &Deal {
+                    status: from,
+                    ..deal()
+                },
+                &corrected
+            )
+            .deal
+            .name,
+            "Wood",
+            "{from:?}"
+        );
     }
 }
 
 #[test]
 fn a_flat_discount_fits_the_price_whichever_is_new() {
     let flat = |amount| Patch::Set(NewDiscount::Flat(amount));
-    let discounted = changed(&deal(), &DealUpdate { discount: flat(500), ..change() }).deal;
+    let discounted = changed(
+        &deal(),
+        &DealUpdate {
+            discount: flat(500),
+            ..change()
+        },
+    )
+    .deal;
     let table: [(Option<i64>, Patch<NewDiscount>, &[&str]); 9] = [
         (Some(500), Patch::Keep, &[]),
         (Some(499), Patch::Keep, &["totalPrice"]),
@@ -265,53 +457,99 @@ fn a_flat_discount_fits_the_price_whichever_is_new() {
         (Some(-1), flat(2_000), &["totalPrice"]),
     ];
     for (total_price, discount, expected) in table {
-        let input = DealUpdate { total_price, discount, ..change() };
-        assert_eq!(wrong(&discounted, &input), expected, "{total_price:?} {discount:?}");
+        let input = DealUpdate {
+            total_price,
+            discount,
+            ..change()
+        };
+        assert_eq!(
+            wrong(&discounted, &input),
+            expected,
+            "{total_price:?} {discount:?}"
+        );
     }
 }
 
 #[test]
 fn the_currency_stays() {
     for currency in ["EUR", "gbp", ""] {
-        let input = DealUpdate { currency: Some(currency.to_owned()), ..change() };
+        let input = DealUpdate {
+            currency: Some(currency.to_owned()),
+            ..change()
+        };
         assert_eq!(wrong(&deal(), &input), ["currency"], "{currency}");
     }
 }
 
 #[test]
 fn another_version_is_a_conflict_whatever_else_is_wrong() {
-    let deal = Deal { version: 7, ..deal() };
+    let deal = Deal {
+        version: 7,
+        ..deal()
+    };
     for (expected_version, conflict) in [(6, true), (7, false), (8, true), (i32::MAX, true)] {
-        let input =
-            DealUpdate { expected_version: Some(expected_version), name: Some(String::new()), ..change() };
+        let input = DealUpdate {
+            expected_version: Some(expected_version),
+            name: Some(String::new()),
+            ..change()
+        };
         let expected = if conflict {
             Refusal::VersionConflict { current: 7 }
         } else {
             Refusal::Invalid(vec![FieldError::new("name", "must be 1 to 200 characters")])
         };
-        assert_eq!(update(&deal, &input, event(73), LATER), Err(expected), "{expected_version}");
+        assert_eq!(
+            update(&deal, &input, event(73), LATER),
+            Err(expected),
+            "{expected_version}"
+        );
     }
     for not_a_version in [0, -7, i32::MIN] {
-        let input = DealUpdate { expected_version: Some(not_a_version), ..change() };
+        let input = DealUpdate {
+            expected_version: Some(not_a_version),
+            ..change()
+        };
         assert_eq!(wrong(&deal, &input), ["expectedVersion"], "{not_a_version}");
     }
 }
 
 #[test]
 fn a_version_is_never_older_than_the_one_before() {
-    let deal = Deal { updated_at: LATER, ..deal() };
-    let input = DealUpdate { name: Some("Wood".to_owned()), ..change() };
-    let changed = update(&deal, &input, event(73), NOW).unwrap().expect("the name changes");
+    let deal = Deal {
+        updated_at: LATER,
+        ..deal()
+    };
+    let input = DealUpdate {
+        name: Some("Wood".to_owned()),
+        ..change()
+    };
+    let changed = update(&deal, &input, event(73), NOW)
+        .unwrap()
+        .expect("the name changes");
     assert_eq!(changed.deal.updated_at, LATER);
 }
 
 /// The ids of a new list over an old one of (id, name, price).
 fn ids_over(old: &[(u128, &str, i64)], new: Vec<NewItem>, by: EventId) -> Vec<ItemId> {
-    let items = old.iter().map(|&(number, name, price)| named(number, name, price)).collect();
+    let items = old
+        .iter()
+        .map(|&(number, name, price)| named(number, name, price))
+        .collect();
     let deal = made(&NewDeal { items, ..input() }).unwrap();
-    let input = DealUpdate { items: Some(new), name: Some("Wood".to_owned()), ..change() };
-    let changed = update(&deal, &input, by, LATER).unwrap().expect("the name changes");
-    changed.deal.items.iter().map(|item: &Item| item.id).collect()
+    let input = DealUpdate {
+        items: Some(new),
+        name: Some("Wood".to_owned()),
+        ..change()
+    };
+    let changed = update(&deal, &input, by, LATER)
+        .unwrap()
+        .expect("the name changes");
+    changed
+        .deal
+        .items
+        .iter()
+        .map(|item: &Item| item.id)
+        .collect()
 }
 
 #[test]
@@ -320,13 +558,41 @@ fn an_item_that_stayed_the_same_keeps_its_id() {
     let by = event(73);
     let fresh = |index| crate::identity::item(by, index, |_| false);
     let table = [
-        ("equal ones in order", vec![item("oak", 600), item("oak", 600)], vec![id(1), id(2)]),
-        ("moved", vec![item("ash", 400), item(" oak ", 600)], vec![id(3), id(1)]),
-        ("another name or price", vec![item("oak", 601), item("elm", 400)], vec![fresh(0), fresh(1)]),
-        ("one too many", vec![item("ash", 400), item("ash", 400)], vec![id(3), fresh(1)]),
-        ("named later", vec![item("oak", 600), named(1, "elm", 1)], vec![id(2), id(1)]),
-        ("named with its own", vec![named(2, "oak", 600), item("oak", 600)], vec![id(2), id(1)]),
-        ("named anew", vec![named(9, "oak", 600), item("oak", 600)], vec![id(9), id(1)]),
+        (
+            "equal ones in order",
+            vec![item("oak", 600), item("oak", 600)],
+            vec![id(1), id(2)],
+        ),
+        (
+            "moved",
+            vec![item("ash", 400), item(" oak ", 600)],
+            vec![id(3), id(1)],
+        ),
+        (
+            "another name or price",
+            vec![item("oak", 601), item("elm", 400)],
+            vec![fresh(0), fresh(1)],
+        ),
+        (
+            "one too many",
+            vec![item("ash", 400), item("ash", 400)],
+            vec![id(3), fresh(1)],
+        ),
+        (
+            "named later",
+            vec![item("oak", 600), named(1, "elm", 1)],
+            vec![id(2), id(1)],
+        ),
+        (
+            "named with its own",
+            vec![named(2, "oak", 600), item("oak", 600)],
+            vec![id(2), id(1)],
+        ),
+        (
+            "named anew",
+            vec![named(9, "oak", 600), item("oak", 600)],
+            vec![id(9), id(1)],
+        ),
     ];
     for (what, new, expected) in table {
         assert_eq!(ids_over(&old, new, by), expected, "{what}");
@@ -337,7 +603,11 @@ fn an_item_that_stayed_the_same_keeps_its_id() {
 fn a_new_item_has_the_same_id_in_every_attempt_and_another_in_another_mutation() {
     let new = || vec![item("elm", 1), item("elm", 1)];
     let first = ids_over(&[(1, "oak", 600)], new(), event(73));
-    assert_eq!(first, ids_over(&[(3, "ash", 1), (4, "fir", 2)], new(), event(73)), "another attempt");
+    assert_eq!(
+        first,
+        ids_over(&[(3, "ash", 1), (4, "fir", 2)], new(), event(73)),
+        "another attempt"
+    );
     assert_ne!(first[0], first[1]);
     let other = ids_over(&[(1, "oak", 600)], new(), event(74));
     assert!(first.iter().all(|id| !other.contains(id)));
@@ -346,7 +616,13 @@ fn a_new_item_has_the_same_id_in_every_attempt_and_another_in_another_mutation()
 #[test]
 fn an_id_that_was_foreseen_is_not_given_twice() {
     let foreseen = crate::identity::item(event(73), 0, |_| false);
-    let new = vec![item("elm", 1), NewItem { id: Some(foreseen), ..item("fir", 1) }];
+    let new = vec![
+        item("elm", 1),
+        NewItem {
+            id: Some(foreseen),
+            ..item("fir", 1)
+        },
+    ];
     let ids = ids_over(&[(1, "oak", 600)], new, event(73));
     assert_eq!(ids[1], foreseen);
     assert_ne!(ids[0], ids[1]);

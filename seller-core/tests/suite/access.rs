@@ -16,56 +16,148 @@ on_both_backends!(
 );
 
 async fn access_comes_goes_and_comes_again(market: Market) {
-    let granted = market.side.grant_access(ANN, buyer(1), Asked::default()).await.unwrap();
+    let granted = market
+        .side
+        .grant_access(ANN, buyer(1), Asked::default())
+        .await
+        .unwrap();
     let since = market.clock.now();
     let head = market.log.head().await.unwrap();
-    let AccessWritten { seller, buyer: of, position, .. } = granted;
-    assert_eq!((seller, of, granted.granted, granted.since), (ANN, buyer(1), true, since));
+    let AccessWritten {
+        seller,
+        buyer: of,
+        position,
+        ..
+    } = granted;
+    assert_eq!(
+        (seller, of, granted.granted, granted.since),
+        (ANN, buyer(1), true, since)
+    );
     assert_eq!(position.sequence, head);
     market.catch_up().await;
-    assert_eq!(market.granted().await, [Granted { buyer: buyer(1), since }]);
+    assert_eq!(
+        market.granted().await,
+        [Granted {
+            buyer: buyer(1),
+            since
+        }]
+    );
 
     market.clock.advance(std::time::Duration::from_secs(1));
-    let revoked = market.side.revoke_access(ANN, buyer(1), Asked::default()).await.unwrap();
-    assert_eq!((revoked.granted, revoked.since), (false, since), "the grant that held last");
+    let revoked = market
+        .side
+        .revoke_access(ANN, buyer(1), Asked::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (revoked.granted, revoked.since),
+        (false, since),
+        "the grant that held last"
+    );
     market.catch_up().await;
     assert_eq!(market.granted().await, []);
 
-    let again = market.side.grant_access(ANN, buyer(1), Asked::default()).await.unwrap();
+    let again = market
+        .side
+        .grant_access(ANN, buyer(1), Asked::default())
+        .await
+        .unwrap();
     assert_eq!((again.granted, again.since), (true, market.clock.now()));
     market.catch_up().await;
-    assert_eq!(market.granted().await, [Granted { buyer: buyer(1), since: again.since }]);
-    let Fact::Access(fact) = market.fact(again.position).await else { panic!("no access event") };
+    assert_eq!(
+        market.granted().await,
+        [Granted {
+            buyer: buyer(1),
+            since: again.since
+        }]
+    );
+    let Fact::Access(fact) = market.fact(again.position).await else {
+        panic!("no access event")
+    };
     assert_eq!((fact.cause, fact.revision), (AccessCause::Granted, 3));
 }
 
 async fn what_is_granted_already_is_no_event(market: Market) {
-    let never = market.side.revoke_access(ANN, buyer(1), Asked::default()).await;
+    let never = market
+        .side
+        .revoke_access(ANN, buyer(1), Asked::default())
+        .await;
     assert_eq!(never, Err(Refusal::NotFound));
-    let granted = market.side.grant_access(ANN, buyer(1), Asked::default()).await.unwrap();
-    market.side.grant_access(ANN, buyer(2), Asked::default()).await.unwrap();
+    let granted = market
+        .side
+        .grant_access(ANN, buyer(1), Asked::default())
+        .await
+        .unwrap();
+    market
+        .side
+        .grant_access(ANN, buyer(2), Asked::default())
+        .await
+        .unwrap();
     market.clock.advance(std::time::Duration::from_secs(1));
-    assert_eq!(market.side.grant_access(ANN, buyer(1), Asked::default()).await.unwrap(), granted);
-    let revoked = market.side.revoke_access(ANN, buyer(1), Asked::default()).await.unwrap();
-    assert_eq!(market.side.revoke_access(ANN, buyer(1), Asked::default()).await.unwrap(), revoked);
+    assert_eq!(
+        market
+            .side
+            .grant_access(ANN, buyer(1), Asked::default())
+            .await
+            .unwrap(),
+        granted
+    );
+    let revoked = market
+        .side
+        .revoke_access(ANN, buyer(1), Asked::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        market
+            .side
+            .revoke_access(ANN, buyer(1), Asked::default())
+            .await
+            .unwrap(),
+        revoked
+    );
     assert_eq!(market.log.head().await.unwrap(), revoked.position.sequence);
 }
 
 async fn pages_show_the_grants_that_hold_in_order(market: Market) {
     for number in [5, 3, 1, 4, 2] {
-        market.side.grant_access(ANN, buyer(number), Asked::default()).await.unwrap();
+        market
+            .side
+            .grant_access(ANN, buyer(number), Asked::default())
+            .await
+            .unwrap();
     }
-    market.side.grant_access(BOB, buyer(6), Asked::default()).await.unwrap();
-    market.side.revoke_access(ANN, buyer(3), Asked::default()).await.unwrap();
+    market
+        .side
+        .grant_access(BOB, buyer(6), Asked::default())
+        .await
+        .unwrap();
+    market
+        .side
+        .revoke_access(ANN, buyer(3), Asked::default())
+        .await
+        .unwrap();
     market.catch_up().await;
     let page = async |limit, after: Option<BuyerId>| {
-        let AccessPage { grants, has_next } =
-            market.side.grants(ANN, AccessWindow { limit, after }).await.unwrap();
-        (grants.into_iter().map(|granted| granted.buyer.0.as_u128()).collect::<Vec<_>>(), has_next)
+        let AccessPage { grants, has_next } = market
+            .side
+            .grants(ANN, AccessWindow { limit, after })
+            .await
+            .unwrap();
+        (
+            grants
+                .into_iter()
+                .map(|granted| granted.buyer.0.as_u128())
+                .collect::<Vec<_>>(),
+            has_next,
+        )
     };
     assert_eq!(page(2, None).await, (vec![1, 2], true));
     assert_eq!(page(2, Some(buyer(2))).await, (vec![4, 5], false));
-    assert_eq!(page(1, Some(buyer(3))).await, (vec![4], true), "after a buyer that has no access");
+    assert_eq!(
+        page(1, Some(buyer(3))).await,
+        (vec![4], true),
+        "after a buyer that has no access"
+    );
     assert_eq!(page(2, Some(buyer(5))).await, (vec![], false));
     assert_eq!(page(0, None).await, (vec![], true));
 }
@@ -82,52 +174,111 @@ fn forced(market: &Market, like: &AccessFact, cause: AccessCause, revision: u64)
 }
 
 async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
-    let subject = Subject::Access { seller: ANN, buyer: buyer(1) };
-    let granted = market.side.grant_access(ANN, buyer(1), Asked::default()).await.unwrap();
-    let Fact::Access(first) = market.fact(granted.position).await else { panic!("no access event") };
-    market.side.grant_access(ANN, buyer(2), Asked::default()).await.unwrap();
-    let others = [Granted { buyer: buyer(2), since: market.clock.now() }];
+    let subject = Subject::Access {
+        seller: ANN,
+        buyer: buyer(1),
+    };
+    let granted = market
+        .side
+        .grant_access(ANN, buyer(1), Asked::default())
+        .await
+        .unwrap();
+    let Fact::Access(first) = market.fact(granted.position).await else {
+        panic!("no access event")
+    };
+    market
+        .side
+        .grant_access(ANN, buyer(2), Asked::default())
+        .await
+        .unwrap();
+    let others = [Granted {
+        buyer: buyer(2),
+        since: market.clock.now(),
+    }];
     // In one batch with the grant that it ends.
-    market.force(subject, forced(&market, &first, AccessCause::Granted, 7)).await;
+    market
+        .force(subject, forced(&market, &first, AccessCause::Granted, 7))
+        .await;
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
     // Events that would have followed do not open it, in a batch of their own either.
-    market.force(subject, forced(&market, &first, AccessCause::Granted, 2)).await;
+    market
+        .force(subject, forced(&market, &first, AccessCause::Granted, 2))
+        .await;
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
-    market.force(subject, forced(&market, &first, AccessCause::Repaired, 9)).await;
+    market
+        .force(subject, forced(&market, &first, AccessCause::Repaired, 9))
+        .await;
     market.catch_up().await;
     assert_eq!(market.granted().await.len(), 2);
     // What follows the repair is applied: the tables are at its revision.
-    market.side.revoke_access(ANN, buyer(1), Asked::default()).await.unwrap();
+    market
+        .side
+        .revoke_access(ANN, buyer(1), Asked::default())
+        .await
+        .unwrap();
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
-    market.side.grant_access(ANN, buyer(1), Asked::default()).await.unwrap();
+    market
+        .side
+        .grant_access(ANN, buyer(1), Asked::default())
+        .await
+        .unwrap();
     market.catch_up().await;
     assert_eq!(market.granted().await.len(), 2);
     // Dead in a later batch than the grant.
-    market.force(subject, forced(&market, &first, AccessCause::Granted, 99)).await;
+    market
+        .force(subject, forced(&market, &first, AccessCause::Granted, 99))
+        .await;
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
 }
 
 async fn a_pair_that_begins_with_a_dead_event_is_closed(market: Market) {
-    let granted = market.side.grant_access(ANN, buyer(2), Asked::default()).await.unwrap();
-    let Fact::Access(like) = market.fact(granted.position).await else { panic!("no access event") };
-    let subject = Subject::Access { seller: ANN, buyer: buyer(1) };
-    market.force(subject, forced(&market, &like, AccessCause::Granted, 2)).await;
+    let granted = market
+        .side
+        .grant_access(ANN, buyer(2), Asked::default())
+        .await
+        .unwrap();
+    let Fact::Access(like) = market.fact(granted.position).await else {
+        panic!("no access event")
+    };
+    let subject = Subject::Access {
+        seller: ANN,
+        buyer: buyer(1),
+    };
+    market
+        .force(subject, forced(&market, &like, AccessCause::Granted, 2))
+        .await;
     market.catch_up().await;
-    assert_eq!(market.granted().await, [Granted { buyer: buyer(2), since: granted.since }]);
+    assert_eq!(
+        market.granted().await,
+        [Granted {
+            buyer: buyer(2),
+            since: granted.since
+        }]
+    );
     market.clock.advance(std::time::Duration::from_secs(1));
-    market.force(subject, forced(&market, &like, AccessCause::Repaired, 3)).await;
+    market
+        .force(subject, forced(&market, &like, AccessCause::Repaired, 3))
+        .await;
     market.catch_up().await;
-    assert_eq!(market.granted().await[0], Granted { buyer: buyer(1), since: market.clock.now() });
+    assert_eq!(
+        market.granted().await[0],
+        Granted {
+            buyer: buyer(1),
+            since: market.clock.now()
+        }
+    );
 }
 
 async fn a_bad_key_is_refused(market: Market) {
     let head = market.log.head().await.unwrap();
     let refused = market.side.grant_access(ANN, buyer(1), keyed("\0")).await;
-    let Err(Refusal::Invalid(errors)) = refused else { panic!("{refused:?}") };
+    let Err(Refusal::Invalid(errors)) = refused else {
+        panic!("{refused:?}")
+    };
     assert_eq!(errors[0].path, "idempotencyKey");
     assert_eq!(market.log.head().await.unwrap(), head);
 }

@@ -18,16 +18,29 @@ on_both_backends!(
 
 async fn a_creation_is_one_event(market: Market) {
     let trace = TraceContext::root();
-    let asked = Asked { key: None, trace: Some(trace) };
+    let asked = Asked {
+        key: None,
+        trace: Some(trace),
+    };
     let written = market.side.create_deal(ANN, timber(), asked).await.unwrap();
     assert_eq!((written.deal.version, written.deal.seller_id), (1, ANN));
     assert_eq!(written.deal.created_at.as_micros(), START);
     assert_eq!(market.log.head().await.unwrap(), written.position.sequence);
-    let record = market.log.get(written.position.sequence).await.unwrap().unwrap();
+    let record = market
+        .log
+        .get(written.position.sequence)
+        .await
+        .unwrap()
+        .unwrap();
     let event = record.event.unwrap();
     assert_eq!(event.trace, Some(trace));
-    let Fact::Deal(fact) = event.fact else { panic!("no deal's event") };
-    assert_eq!((fact.cause, fact.revision, fact.previous), (DealCause::Created, 1, None));
+    let Fact::Deal(fact) = event.fact else {
+        panic!("no deal's event")
+    };
+    assert_eq!(
+        (fact.cause, fact.revision, fact.previous),
+        (DealCause::Created, 1, None)
+    );
     assert_eq!(fact.changed, DealField::ALL);
     assert_eq!(fact.deal, written.deal);
 }
@@ -37,17 +50,41 @@ async fn a_keyed_creation_happens_once_for_ever(market: Market) {
     let first = create(timber()).await.unwrap();
     for number in 0..20 {
         let input = renamed(&first.deal, &format!("Timber {number}"));
-        market.side.update_deal(ANN, input, Asked::default()).await.unwrap();
+        market
+            .side
+            .update_deal(ANN, input, Asked::default())
+            .await
+            .unwrap();
     }
     let head = market.log.head().await.unwrap();
-    let again = create(NewDeal { name: " Timber ".to_owned(), ..timber() }).await.unwrap();
+    let again = create(NewDeal {
+        name: " Timber ".to_owned(),
+        ..timber()
+    })
+    .await
+    .unwrap();
     assert_eq!(again.deal.id, first.deal.id);
-    assert_eq!((again.deal.name.as_str(), again.deal.version), ("Timber 19", 21), "the deal as it stands");
+    assert_eq!(
+        (again.deal.name.as_str(), again.deal.version),
+        ("Timber 19", 21),
+        "the deal as it stands"
+    );
     assert_eq!(again.position.sequence, head);
-    let other = NewDeal { total_price: 1, ..timber() };
+    let other = NewDeal {
+        total_price: 1,
+        ..timber()
+    };
     assert_eq!(create(other).await, Err(Refusal::KeyReused));
-    assert_eq!(market.log.head().await.unwrap(), head, "nothing was appended");
-    let of_bob = market.side.create_deal(BOB, timber(), keyed("first")).await.unwrap();
+    assert_eq!(
+        market.log.head().await.unwrap(),
+        head,
+        "nothing was appended"
+    );
+    let of_bob = market
+        .side
+        .create_deal(BOB, timber(), keyed("first"))
+        .await
+        .unwrap();
     assert_ne!(of_bob.deal.id, first.deal.id, "a key is its seller's");
 }
 
@@ -56,27 +93,55 @@ async fn without_a_key_each_creation_is_another(market: Market) {
 }
 
 async fn a_fixed_id_is_created_once_and_never_over_another(market: Market) {
-    let fixed = NewDeal { id: Some(DealId(Uuid::from_u128(5))), ..timber() };
+    let fixed = NewDeal {
+        id: Some(DealId(Uuid::from_u128(5))),
+        ..timber()
+    };
     let create = |input| market.side.create_deal(ANN, input, Asked::default());
     let first = create(fixed.clone()).await.unwrap();
     assert_eq!(Some(first.deal.id), fixed.id);
     assert_eq!(create(fixed.clone()).await.unwrap(), first);
-    assert_eq!(create(NewDeal { total_price: 1, ..fixed }).await, Err(Refusal::KeyReused));
-    let taken = NewDeal { id: Some(market.deal().await.id), ..timber() };
+    assert_eq!(
+        create(NewDeal {
+            total_price: 1,
+            ..fixed
+        })
+        .await,
+        Err(Refusal::KeyReused)
+    );
+    let taken = NewDeal {
+        id: Some(market.deal().await.id),
+        ..timber()
+    };
     assert_eq!(create(taken).await, Err(Refusal::AlreadyExists));
 }
 
 async fn what_is_wrong_is_refused_before_the_log_is_asked(market: Market) {
     let head = market.log.head().await.unwrap();
-    let wrong = NewDeal { name: "\0".to_owned(), total_price: -1, ..timber() };
-    for (key, bad) in
-        [("k".repeat(200), false), ("k".repeat(201), true), (String::new(), true), ("\n".into(), true)]
-    {
-        let refused = market.side.create_deal(ANN, wrong.clone(), keyed(&key)).await;
-        let Err(Refusal::Invalid(errors)) = refused else { panic!("{refused:?}") };
+    let wrong = NewDeal {
+        name: "\0".to_owned(),
+        total_price: -1,
+        ..timber()
+    };
+    for (key, bad) in [
+        ("k".repeat(200), false),
+        ("k".repeat(201), true),
+        (String::new(), true),
+        ("\n".into(), true),
+    ] {
+        let refused = market
+            .side
+            .create_deal(ANN, wrong.clone(), keyed(&key))
+            .await;
+        let Err(Refusal::Invalid(errors)) = refused else {
+            panic!("{refused:?}")
+        };
         let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
-        let expected: &[_] =
-            if bad { &["idempotencyKey", "name", "totalPrice"] } else { &["name", "totalPrice"] };
+        let expected: &[_] = if bad {
+            &["idempotencyKey", "name", "totalPrice"]
+        } else {
+            &["name", "totalPrice"]
+        };
         assert_eq!(paths, expected, "{key:?}");
     }
     assert_eq!(market.log.head().await.unwrap(), head);

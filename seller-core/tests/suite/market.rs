@@ -14,7 +14,9 @@ use backbone::position::{Position, Sequence};
 use backbone::projection::{Place, Worker};
 use backbone::telemetry::Metrics;
 use backbone::testkit::{Services, wait_until};
-use seller_core::{AccessWindow, Asked, DealUpdate, Granted, NewDeal, NewItem, SellerProjection, SellerSide};
+use seller_core::{
+    AccessWindow, Asked, DealUpdate, Granted, NewDeal, NewItem, SellerProjection, SellerSide,
+};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -61,8 +63,9 @@ impl Market {
     pub(crate) async fn embedded() -> Self {
         let (folder, lifecycle) = (tempfile::tempdir().unwrap(), Lifecycle::new());
         let (file, clock) = (folder.path().join("log.db"), Clock::fixed(START));
-        let log =
-            EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new()).await.unwrap();
+        let log = EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new())
+            .await
+            .unwrap();
         let db = Db::sqlite("seller database", &folder.path().join("seller.db"));
         Self::open(log, db, clock, Kept::Embedded(folder, lifecycle)).await
     }
@@ -70,7 +73,12 @@ impl Market {
     pub(crate) async fn production() -> Self {
         let (services, clock) = (Services::shared_or_private().await, Clock::fixed(START));
         let market = services.market().await;
-        let log = EventLog::jetstream(&market.nats_url, &market.market, clock.clone(), &Metrics::new());
+        let log = EventLog::jetstream(
+            &market.nats_url,
+            &market.market,
+            clock.clone(),
+            &Metrics::new(),
+        );
         let log = log.unwrap();
         let opened = async || log.epoch().await.is_ok();
         wait_until(Duration::from_secs(10), "the log to be open", opened).await;
@@ -82,7 +90,14 @@ impl Market {
         let side = SellerSide::new(log.clone(), db.clone(), clock.clone());
         side.migrate().await.unwrap();
         let worker = side.worker(Health::default().part("seller projection"), &Metrics::new());
-        Self { side, log, clock, db, worker, _kept: kept }
+        Self {
+            side,
+            log,
+            clock,
+            db,
+            worker,
+            _kept: kept,
+        }
     }
 
     /// A seller side of another process: it shares the log and the database, not the lanes.
@@ -105,8 +120,18 @@ impl Market {
     pub(crate) async fn force(&self, subject: Subject, fact: Fact) -> Sequence {
         let last = self.log.last(&subject).await.unwrap();
         let id = EventId(backbone::chance::random_id());
-        let event = Event { id, subject, time: self.clock.now(), trace: None, fact };
-        match self.log.append(&event, last.map_or(0, |last| last.sequence)).await {
+        let event = Event {
+            id,
+            subject,
+            time: self.clock.now(),
+            trace: None,
+            fact,
+        };
+        match self
+            .log
+            .append(&event, last.map_or(0, |last| last.sequence))
+            .await
+        {
             AppendAnswer::Stored(sequence) => sequence,
             other => panic!("{other:?}"),
         }
@@ -114,23 +139,52 @@ impl Market {
 
     /// The fact at a position.
     pub(crate) async fn fact(&self, position: Position) -> Fact {
-        self.log.get(position.sequence).await.unwrap().unwrap().event.unwrap().fact
+        self.log
+            .get(position.sequence)
+            .await
+            .unwrap()
+            .unwrap()
+            .event
+            .unwrap()
+            .fact
     }
 
     /// A deal of Ann's.
     pub(crate) async fn deal(&self) -> Deal {
-        self.side.create_deal(ANN, timber(), Asked::default()).await.unwrap().deal
+        self.side
+            .create_deal(ANN, timber(), Asked::default())
+            .await
+            .unwrap()
+            .deal
     }
 
     /// Ann's deals, the last changed first.
     pub(crate) async fn page(&self) -> Page {
-        let window = Window { limit: 100, backwards: false, after: None, before: None };
-        self.side.deals(ANN, DealFilter::default(), DealOrder::default(), window).await.unwrap()
+        let window = Window {
+            limit: 100,
+            backwards: false,
+            after: None,
+            before: None,
+        };
+        self.side
+            .deals(ANN, DealFilter::default(), DealOrder::default(), window)
+            .await
+            .unwrap()
     }
 
     /// The buyers that Ann grants access.
     pub(crate) async fn granted(&self) -> Vec<Granted> {
-        self.side.grants(ANN, AccessWindow { limit: 100, after: None }).await.unwrap().grants
+        self.side
+            .grants(
+                ANN,
+                AccessWindow {
+                    limit: 100,
+                    after: None,
+                },
+            )
+            .await
+            .unwrap()
+            .grants
     }
 }
 
@@ -143,18 +197,28 @@ pub(crate) fn timber() -> NewDeal {
         currency: "GBP".to_owned(),
         status: DealStatus::Available,
         discount: None,
-        items: vec![NewItem { id: None, name: "oak".to_owned(), price: 60_000 }],
+        items: vec![NewItem {
+            id: None,
+            name: "oak".to_owned(),
+            price: 60_000,
+        }],
     }
 }
 
 /// An update of the name alone.
 pub(crate) fn renamed(deal: &Deal, name: &str) -> DealUpdate {
-    DealUpdate { name: Some(name.to_owned()), ..DealUpdate::of(deal.id) }
+    DealUpdate {
+        name: Some(name.to_owned()),
+        ..DealUpdate::of(deal.id)
+    }
 }
 
 /// A mutation with an idempotency key.
 pub(crate) fn keyed(key: &str) -> Asked {
-    Asked { key: Some(key.to_owned()), trace: None }
+    Asked {
+        key: Some(key.to_owned()),
+        trace: None,
+    }
 }
 
 pub(crate) fn buyer(number: u128) -> BuyerId {

@@ -17,25 +17,49 @@ async fn the_tables_show_what_was_written(market: Market) {
     let max = (1 << 53) - 1;
     let inputs = [
         timber(),
-        NewDeal { discount: Some(NewDiscount::Percentage(12.34)), total_price: max, ..timber() },
+        NewDeal {
+            discount: Some(NewDiscount::Percentage(12.34)),
+            total_price: max,
+            ..timber()
+        },
         NewDeal {
             name: "Hölzer, \"beste\" \\ 木材 🌲".to_owned(),
             discount: Some(NewDiscount::Flat(1)),
             status: DealStatus::Withdrawn,
-            items: (0..100).map(|price| NewItem { id: None, name: "fir 🌲".to_owned(), price }).collect(),
+            items: (0..100)
+                .map(|price| NewItem {
+                    id: None,
+                    name: "fir 🌲".to_owned(),
+                    price,
+                })
+                .collect(),
             ..timber()
         },
     ];
     let mut written = Vec::new();
     for input in inputs {
-        written.push(market.side.create_deal(ANN, input, Asked::default()).await.unwrap().deal);
+        written.push(
+            market
+                .side
+                .create_deal(ANN, input, Asked::default())
+                .await
+                .unwrap()
+                .deal,
+        );
     }
     for deal in &written {
-        assert_eq!(market.side.deal(ANN, deal.id).await.unwrap(), None, "not before the projection is there");
+        assert_eq!(
+            market.side.deal(ANN, deal.id).await.unwrap(),
+            None,
+            "not before the projection is there"
+        );
     }
     market.catch_up().await;
     for deal in &written {
-        assert_eq!(market.side.deal(ANN, deal.id).await.unwrap().as_ref(), Some(deal));
+        assert_eq!(
+            market.side.deal(ANN, deal.id).await.unwrap().as_ref(),
+            Some(deal)
+        );
     }
     // A new state over an old row, from several events in one batch.
     let removed = DealUpdate {
@@ -45,43 +69,111 @@ async fn the_tables_show_what_was_written(market: Market) {
         items: Some(timber().items),
         ..renamed(&written[2], "Wood")
     };
-    market.side.update_deal(ANN, removed, Asked::default()).await.unwrap();
+    market
+        .side
+        .update_deal(ANN, removed, Asked::default())
+        .await
+        .unwrap();
     market.clock.advance(std::time::Duration::from_secs(1));
-    let last =
-        market.side.update_deal(ANN, renamed(&written[2], "Logs"), Asked::default()).await.unwrap().deal;
+    let last = market
+        .side
+        .update_deal(ANN, renamed(&written[2], "Logs"), Asked::default())
+        .await
+        .unwrap()
+        .deal;
     market.catch_up().await;
     assert_eq!((last.version, last.discount), (3, None));
     assert_eq!(market.side.deal(ANN, last.id).await.unwrap(), Some(last));
 }
 
 async fn a_page_shows_the_sellers_deals_and_its_place(market: Market) {
-    let (first, second, third) = (market.deal().await, market.deal().await, market.deal().await);
-    market.side.create_deal(BOB, timber(), Asked::default()).await.unwrap();
-    let last = market.side.update_deal(ANN, renamed(&first, "Wood"), Asked::default()).await.unwrap();
+    let (first, second, third) = (
+        market.deal().await,
+        market.deal().await,
+        market.deal().await,
+    );
+    market
+        .side
+        .create_deal(BOB, timber(), Asked::default())
+        .await
+        .unwrap();
+    let last = market
+        .side
+        .update_deal(ANN, renamed(&first, "Wood"), Asked::default())
+        .await
+        .unwrap();
     let empty = market.page().await;
     assert!(empty.deals.is_empty() && empty.position.sequence == 0);
     market.catch_up().await;
     let page = market.page().await;
     let shown: Vec<&Deal> = page.deals.iter().map(|(_, deal)| deal).collect();
-    assert_eq!(shown, [&last.deal, &third, &second], "the last changed first");
+    assert_eq!(
+        shown,
+        [&last.deal, &third, &second],
+        "the last changed first"
+    );
     assert_eq!(page.position, last.position);
-    let filter = DealFilter { statuses: Some(vec![DealStatus::Available]), ..DealFilter::default() };
-    let window = Window { limit: 1, backwards: false, after: Some(page.deals[0].0), before: None };
-    let next = market.side.deals(ANN, filter, DealOrder::LastChangedFirst, window).await.unwrap();
+    let filter = DealFilter {
+        statuses: Some(vec![DealStatus::Available]),
+        ..DealFilter::default()
+    };
+    let window = Window {
+        limit: 1,
+        backwards: false,
+        after: Some(page.deals[0].0),
+        before: None,
+    };
+    let next = market
+        .side
+        .deals(ANN, filter, DealOrder::LastChangedFirst, window)
+        .await
+        .unwrap();
     assert_eq!(next.deals[0].1, third);
-    assert_eq!((next.deals.len(), next.has_next, next.has_previous), (1, true, true));
+    assert_eq!(
+        (next.deals.len(), next.has_next, next.has_previous),
+        (1, true, true)
+    );
 }
 
 async fn a_deal_with_a_dead_event_stays_at_its_last_good_state(market: Market) {
-    let written = market.side.create_deal(ANN, timber(), Asked::default()).await.unwrap();
-    let Fact::Deal(fact) = market.fact(written.position).await else { panic!("no deal's event") };
-    let deal = Deal { name: "Unheard of".to_owned(), version: 3, ..written.deal.clone() };
-    let subject = Subject::Deal { seller: ANN, deal: deal.id };
-    market.force(subject, Fact::Deal(DealFact { revision: 3, deal, ..fact })).await;
+    let written = market
+        .side
+        .create_deal(ANN, timber(), Asked::default())
+        .await
+        .unwrap();
+    let Fact::Deal(fact) = market.fact(written.position).await else {
+        panic!("no deal's event")
+    };
+    let deal = Deal {
+        name: "Unheard of".to_owned(),
+        version: 3,
+        ..written.deal.clone()
+    };
+    let subject = Subject::Deal {
+        seller: ANN,
+        deal: deal.id,
+    };
+    market
+        .force(
+            subject,
+            Fact::Deal(DealFact {
+                revision: 3,
+                deal,
+                ..fact
+            }),
+        )
+        .await;
     let other = market.deal().await;
     let place = market.catch_up().await;
-    assert_eq!(place.position, market.log.head().await.unwrap(), "the rest goes on");
-    assert_eq!(market.side.deal(ANN, written.deal.id).await.unwrap(), Some(written.deal));
+    assert_eq!(
+        place.position,
+        market.log.head().await.unwrap(),
+        "the rest goes on"
+    );
+    assert_eq!(
+        market.side.deal(ANN, written.deal.id).await.unwrap(),
+        Some(written.deal)
+    );
     assert_eq!(market.side.deal(ANN, other.id).await.unwrap(), Some(other));
 }
 

@@ -18,58 +18,123 @@ on_both_backends!(
 async fn an_update_is_the_next_event_of_its_deal(market: Market) {
     let deal = market.deal().await;
     market.clock.advance(std::time::Duration::from_micros(7));
-    let input = DealUpdate { status: Some(DealStatus::Reserved), ..renamed(&deal, " Wood ") };
-    let written = market.side.update_deal(ANN, input, Asked::default()).await.unwrap();
-    assert_eq!((written.deal.name.as_str(), written.deal.version), ("Wood", 2));
-    assert_eq!(written.deal.updated_at.as_micros(), deal.updated_at.as_micros() + 7);
-    let Fact::Deal(fact) = market.fact(written.position).await else { panic!("no deal's event") };
+    let input = DealUpdate {
+        status: Some(DealStatus::Reserved),
+        ..renamed(&deal, " Wood ")
+    };
+    let written = market
+        .side
+        .update_deal(ANN, input, Asked::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (written.deal.name.as_str(), written.deal.version),
+        ("Wood", 2)
+    );
+    assert_eq!(
+        written.deal.updated_at.as_micros(),
+        deal.updated_at.as_micros() + 7
+    );
+    let Fact::Deal(fact) = market.fact(written.position).await else {
+        panic!("no deal's event")
+    };
     assert_eq!((fact.cause, fact.revision), (DealCause::Updated, 2));
     assert_eq!(fact.changed, [DealField::Name, DealField::Status]);
     let previous = fact.previous.unwrap();
-    assert_eq!((previous.status, previous.total_price), (DealStatus::Available, deal.total_price));
+    assert_eq!(
+        (previous.status, previous.total_price),
+        (DealStatus::Available, deal.total_price)
+    );
     assert_eq!(fact.deal, written.deal);
-    let versions: Vec<u32> = fact.recent.latest.iter().map(|applied| applied.version).collect();
+    let versions: Vec<u32> = fact
+        .recent
+        .latest
+        .iter()
+        .map(|applied| applied.version)
+        .collect();
     assert_eq!(versions, [1, 2], "what a repeat is known by");
 }
 
 async fn a_stale_version_is_a_conflict(market: Market) {
     let deal = market.deal().await;
-    let at_one = |name| DealUpdate { expected_version: Some(1), ..renamed(&deal, name) };
-    market.side.update_deal(ANN, at_one("Wood"), Asked::default()).await.unwrap();
-    let refused = market.side.update_deal(ANN, at_one("Logs"), Asked::default()).await;
+    let at_one = |name| DealUpdate {
+        expected_version: Some(1),
+        ..renamed(&deal, name)
+    };
+    market
+        .side
+        .update_deal(ANN, at_one("Wood"), Asked::default())
+        .await
+        .unwrap();
+    let refused = market
+        .side
+        .update_deal(ANN, at_one("Logs"), Asked::default())
+        .await;
     assert_eq!(refused, Err(Refusal::VersionConflict { current: 2 }));
 }
 
 async fn a_repeat_changes_nothing_also_after_ten_others(market: Market) {
     let deal = market.deal().await;
     let once = || {
-        let input = DealUpdate { expected_version: Some(1), ..renamed(&deal, "Once") };
+        let input = DealUpdate {
+            expected_version: Some(1),
+            ..renamed(&deal, "Once")
+        };
         market.side.update_deal(ANN, input, keyed("once"))
     };
     let first = once().await.unwrap();
     assert_eq!(once().await.unwrap(), first);
     for number in 0..10 {
         let input = renamed(&deal, &format!("Timber {number}"));
-        market.side.update_deal(ANN, input, keyed(&format!("key {number}"))).await.unwrap();
+        market
+            .side
+            .update_deal(ANN, input, keyed(&format!("key {number}")))
+            .await
+            .unwrap();
     }
     let head = market.log.head().await.unwrap();
     let again = once().await.unwrap();
-    assert_eq!((again.deal.name.as_str(), again.deal.version), ("Timber 9", 12), "the deal as it stands");
-    assert_eq!((again.position.sequence, market.log.head().await.unwrap()), (head, head));
-    let other = market.side.update_deal(ANN, renamed(&deal, "Twice"), keyed("once")).await;
+    assert_eq!(
+        (again.deal.name.as_str(), again.deal.version),
+        ("Timber 9", 12),
+        "the deal as it stands"
+    );
+    assert_eq!(
+        (again.position.sequence, market.log.head().await.unwrap()),
+        (head, head)
+    );
+    let other = market
+        .side
+        .update_deal(ANN, renamed(&deal, "Twice"), keyed("once"))
+        .await;
     assert_eq!(other, Err(Refusal::KeyReused));
-    let no_version = market.side.update_deal(ANN, renamed(&deal, "Once"), keyed("once")).await;
-    assert_eq!(no_version, Err(Refusal::KeyReused), "the expected version is part of the request");
+    let no_version = market
+        .side
+        .update_deal(ANN, renamed(&deal, "Once"), keyed("once"))
+        .await;
+    assert_eq!(
+        no_version,
+        Err(Refusal::KeyReused),
+        "the expected version is part of the request"
+    );
 }
 
 async fn what_changes_nothing_is_no_event(market: Market) {
     let deal = market.deal().await;
-    let last = market.side.update_deal(ANN, renamed(&deal, "Wood"), Asked::default()).await.unwrap();
+    let last = market
+        .side
+        .update_deal(ANN, renamed(&deal, "Wood"), Asked::default())
+        .await
+        .unwrap();
     market.deal().await;
     let head = market.log.head().await.unwrap();
     market.clock.advance(std::time::Duration::from_secs(1));
     for input in [DealUpdate::of(deal.id), renamed(&deal, "Wood\t")] {
-        let unchanged = market.side.update_deal(ANN, input, Asked::default()).await.unwrap();
+        let unchanged = market
+            .side
+            .update_deal(ANN, input, Asked::default())
+            .await
+            .unwrap();
         assert_eq!(unchanged, last, "its own last position, not the log's");
     }
     assert_eq!(market.log.head().await.unwrap(), head);
@@ -77,7 +142,10 @@ async fn what_changes_nothing_is_no_event(market: Market) {
 
 async fn another_sellers_deal_is_not_there(market: Market) {
     let deal = market.deal().await;
-    let refused = market.side.update_deal(BOB, renamed(&deal, "Mine"), Asked::default()).await;
+    let refused = market
+        .side
+        .update_deal(BOB, renamed(&deal, "Mine"), Asked::default())
+        .await;
     assert_eq!(refused, Err(Refusal::NotFound));
     market.catch_up().await;
     assert_eq!(market.side.deal(BOB, deal.id).await.unwrap(), None);
@@ -87,10 +155,24 @@ async fn another_sellers_deal_is_not_there(market: Market) {
 async fn a_wrong_update_names_its_key_too(market: Market) {
     let deal = market.deal().await;
     let head = market.log.head().await.unwrap();
-    for (name, expected) in [("", ["idempotencyKey", "name"].as_slice()), ("Wood", &["idempotencyKey"])] {
-        let refused = market.side.update_deal(ANN, renamed(&deal, name), keyed("")).await;
-        let Err(Refusal::Invalid(errors)) = refused else { panic!("{refused:?}") };
-        assert_eq!(errors.iter().map(|error| error.path.as_str()).collect::<Vec<_>>(), expected);
+    for (name, expected) in [
+        ("", ["idempotencyKey", "name"].as_slice()),
+        ("Wood", &["idempotencyKey"]),
+    ] {
+        let refused = market
+            .side
+            .update_deal(ANN, renamed(&deal, name), keyed(""))
+            .await;
+        let Err(Refusal::Invalid(errors)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(
+            errors
+                .iter()
+                .map(|error| error.path.as_str())
+                .collect::<Vec<_>>(),
+            expected
+        );
     }
     assert_eq!(market.log.head().await.unwrap(), head);
 }
@@ -99,12 +181,30 @@ async fn writers_of_two_processes_lose_nothing(market: Market) {
     let deal = market.deal().await;
     let sides = [market.side.clone(), market.another_process()];
     let writers = (0..20).map(|number| {
-        let (side, input) = (sides[number % 2].clone(), renamed(&deal, &format!("Timber {number}")));
-        async move { side.update_deal(ANN, input, Asked::default()).await.unwrap().deal.version }
+        let (side, input) = (
+            sides[number % 2].clone(),
+            renamed(&deal, &format!("Timber {number}")),
+        );
+        async move {
+            side.update_deal(ANN, input, Asked::default())
+                .await
+                .unwrap()
+                .deal
+                .version
+        }
     });
     let mut versions = futures_util::future::join_all(writers).await;
     versions.sort_unstable();
     assert_eq!(versions, (2..=21).collect::<Vec<_>>());
     market.catch_up().await;
-    assert_eq!(market.side.deal(ANN, deal.id).await.unwrap().unwrap().version, 21);
+    assert_eq!(
+        market
+            .side
+            .deal(ANN, deal.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .version,
+        21
+    );
 }

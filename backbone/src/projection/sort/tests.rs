@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::{Entry, Sorted, sort, subjects};
 use crate::contract::wire::{Message, Undecodable};
-use crate::contract::{AccessCause, AccessFact, Applied, Event, Fact, Fingerprint, Recent, Subject};
+use crate::contract::{
+    AccessCause, AccessFact, Applied, Event, Fact, Fingerprint, Recent, Subject,
+};
 use crate::event_log::Record;
 use crate::ids::{BuyerId, EventId, SellerId};
 use crate::time::Timestamp;
@@ -61,14 +63,24 @@ const CASES: &[Case] = &[
         revisions: &[(1, 7), (2, 7)],
         dead: &[],
         batch: &[(1, Plain(9)), (2, Plain(7)), (3, Plain(2))],
-        reasons: &["is 9, the one before is 7", "is 7, the one before is 7", "is 2, the one before is 0"],
+        reasons: &[
+            "is 9, the one before is 7",
+            "is 7, the one before is 7",
+            "is 2, the one before is 0",
+        ],
         repairs: &[],
     },
     Case {
         story: "later events join their dead subject, even the one that was missing; others go on",
         revisions: &[(1, 1), (2, 1)],
         dead: &[],
-        batch: &[(1, Plain(3)), (2, Plain(2)), (1, Plain(2)), (1, Plain(4)), (2, Plain(3))],
+        batch: &[
+            (1, Plain(3)),
+            (2, Plain(2)),
+            (1, Plain(2)),
+            (1, Plain(4)),
+            (2, Plain(3)),
+        ],
         reasons: &["is 3", "", JOINS, JOINS, ""],
         repairs: &[],
     },
@@ -92,7 +104,13 @@ const CASES: &[Case] = &[
         story: "a repair settles its subject, which goes on from the repair's revision",
         revisions: &[(1, 1), (2, 1)],
         dead: &[1, 2],
-        batch: &[(1, Plain(2)), (1, Repair(5)), (1, Plain(6)), (1, Plain(8)), (2, Plain(2))],
+        batch: &[
+            (1, Plain(2)),
+            (1, Repair(5)),
+            (1, Plain(6)),
+            (1, Plain(8)),
+            (2, Plain(2)),
+        ],
         reasons: &[JOINS, "", "", "is 8, the one before is 6", JOINS],
         repairs: &[1],
     },
@@ -100,7 +118,13 @@ const CASES: &[Case] = &[
         story: "a repair settles what died in the same batch",
         revisions: &[],
         dead: &[],
-        batch: &[(1, Garbage), (1, Repair(2)), (1, Plain(3)), (1, Garbage), (1, Repair(9))],
+        batch: &[
+            (1, Garbage),
+            (1, Repair(2)),
+            (1, Plain(3)),
+            (1, Garbage),
+            (1, Repair(9)),
+        ],
         reasons: &["no JSON", "", "", "no JSON", ""],
         repairs: &[1, 4],
     },
@@ -118,19 +142,43 @@ const CASES: &[Case] = &[
 fn every_batch_is_sorted_as_its_story_says() {
     for case in CASES {
         let records = records(case.batch);
-        let revisions: HashMap<_, _> =
-            case.revisions.iter().map(|(number, revision)| (subject(*number), *revision)).collect();
-        let dead: HashSet<_> = case.dead.iter().map(|number| subject(*number).to_string()).collect();
+        let revisions: HashMap<_, _> = case
+            .revisions
+            .iter()
+            .map(|(number, revision)| (subject(*number), *revision))
+            .collect();
+        let dead: HashSet<_> = case
+            .dead
+            .iter()
+            .map(|number| subject(*number).to_string())
+            .collect();
         let sorted = sort(&records, revisions, dead);
 
         for (index, reason) in case.reasons.iter().enumerate() {
             let found = reason_of(&sorted, records[index].sequence);
-            let agrees = if reason.is_empty() { found.is_empty() } else { found.contains(reason) };
-            assert!(agrees, "{}: event {index}: {found:?} for {reason:?}", case.story);
+            let agrees = if reason.is_empty() {
+                found.is_empty()
+            } else {
+                found.contains(reason)
+            };
+            assert!(
+                agrees,
+                "{}: event {index}: {found:?} for {reason:?}",
+                case.story
+            );
         }
-        let repairs: Vec<_> = sorted.repairs.iter().map(|record| record.sequence as usize - 1).collect();
+        let repairs: Vec<_> = sorted
+            .repairs
+            .iter()
+            .map(|record| record.sequence as usize - 1)
+            .collect();
         assert_eq!(repairs, case.repairs, "{}", case.story);
-        assert_eq!(order(&sorted), (1..=records.len() as u64).collect::<Vec<_>>(), "{}", case.story);
+        assert_eq!(
+            order(&sorted),
+            (1..=records.len() as u64).collect::<Vec<_>>(),
+            "{}",
+            case.story
+        );
     }
 }
 
@@ -157,7 +205,10 @@ fn a_batch_names_each_of_its_subjects_once() {
 
 /// Why the event at this place is dead; nothing when it is not.
 fn reason_of(sorted: &Sorted<'_>, sequence: u64) -> String {
-    let dead = sorted.dead.iter().find(|(record, _)| record.sequence == sequence);
+    let dead = sorted
+        .dead
+        .iter()
+        .find(|(record, _)| record.sequence == sequence);
     dead.map(|(_, reason)| reason.clone()).unwrap_or_default()
 }
 
@@ -168,19 +219,30 @@ fn order(sorted: &Sorted<'_>) -> Vec<u64> {
             Entry::Event { sequence, .. } => (sequence, false),
             Entry::Dead { sequence, .. } => (sequence, true),
         };
-        assert_eq!(!reason_of(sorted, sequence).is_empty(), dead, "event {sequence}");
+        assert_eq!(
+            !reason_of(sorted, sequence).is_empty(),
+            dead,
+            "event {sequence}"
+        );
         sequence
     };
     sorted.entries.iter().map(place).collect()
 }
 
 fn subject(number: u128) -> Subject {
-    Subject::Access { seller: SellerId(Uuid::from_u128(99)), buyer: BuyerId(Uuid::from_u128(number)) }
+    Subject::Access {
+        seller: SellerId(Uuid::from_u128(99)),
+        buyer: BuyerId(Uuid::from_u128(number)),
+    }
 }
 
 /// At sequences 1, 2, 3 …
 fn records(batch: &[(u128, What)]) -> Vec<Record> {
-    batch.iter().zip(1..).map(|((number, what), sequence)| record(sequence, *number, *what)).collect()
+    batch
+        .iter()
+        .zip(1..)
+        .map(|((number, what), sequence)| record(sequence, *number, *what))
+        .collect()
 }
 
 fn record(sequence: u64, number: u128, what: What) -> Record {
@@ -189,14 +251,39 @@ fn record(sequence: u64, number: u128, what: What) -> Record {
         Repair(revision) => Ok(event(number, AccessCause::Repaired, revision)),
         Garbage => Err(Undecodable::Corrupt("no JSON".to_owned())),
     };
-    let message = Message { headers: std::collections::BTreeMap::new(), body: Bytes::new() };
-    Record { sequence, subject: subject(number).to_string(), event, message }
+    let message = Message {
+        headers: std::collections::BTreeMap::new(),
+        body: Bytes::new(),
+    };
+    Record {
+        sequence,
+        subject: subject(number).to_string(),
+        event,
+        message,
+    }
 }
 
 fn event(number: u128, cause: AccessCause, revision: u64) -> Event {
     let id = EventId(Uuid::from_u128(number << 64 | u128::from(revision)));
-    let applied = Applied { event: id, key: None, request: Fingerprint::of(b"request"), version: 1 };
+    let applied = Applied {
+        event: id,
+        key: None,
+        request: Fingerprint::of(b"request"),
+        version: 1,
+    };
     let since = Timestamp::from_micros(0);
-    let fact = AccessFact { cause, revision, granted: true, since, recent: Recent::first(applied) };
-    Event { id, subject: subject(number), time: since, trace: None, fact: Fact::Access(fact) }
+    let fact = AccessFact {
+        cause,
+        revision,
+        granted: true,
+        since,
+        recent: Recent::first(applied),
+    };
+    Event {
+        id,
+        subject: subject(number),
+        time: since,
+        trace: None,
+        fact: Fact::Access(fact),
+    }
 }

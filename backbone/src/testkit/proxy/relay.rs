@@ -40,11 +40,23 @@ pub(super) async fn relay(wire: Arc<Wire>, mut client: TcpStream, target: String
 }
 
 /// Connects as soon as anything may pass: until then a half-open proxy answers for a server that may be down.
-async fn connect(rules: &mut watch::Receiver<Rules>, target: &str, cuts: u64) -> io::Result<TcpStream> {
+async fn connect(
+    rules: &mut watch::Receiver<Rules>,
+    target: &str,
+    cuts: u64,
+) -> io::Result<TcpStream> {
     let cut = || io::Error::from(io::ErrorKind::ConnectionAborted);
     let held = |rules: &Rules| rules.to_server == Flow::Hold && rules.to_client == Flow::Hold;
-    let found = rules.wait_for(|rules| rules.cuts != cuts || !held(rules)).await.map_err(|_| cut())?.cuts;
-    if found == cuts { TcpStream::connect(target).await } else { Err(cut()) }
+    let found = rules
+        .wait_for(|rules| rules.cuts != cuts || !held(rules))
+        .await
+        .map_err(|_| cut())?
+        .cuts;
+    if found == cuts {
+        TcpStream::connect(target).await
+    } else {
+        Err(cut())
+    }
 }
 
 async fn pump(
@@ -84,8 +96,13 @@ async fn judge(
     rules: &mut watch::Receiver<Rules>,
     direction: Direction,
 ) -> io::Result<(Flow, std::time::Duration)> {
-    let flow =
-        |rules: &Rules| if direction == Direction::ToServer { rules.to_server } else { rules.to_client };
+    let flow = |rules: &Rules| {
+        if direction == Direction::ToServer {
+            rules.to_server
+        } else {
+            rules.to_client
+        }
+    };
     let rules = rules.wait_for(|rules| flow(rules) != Flow::Hold).await;
     let rules = rules.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
     Ok((flow(&rules), rules.delay))
@@ -95,7 +112,11 @@ async fn judge(
 fn take(wire: &Wire, direction: Direction, wanted: usize) -> (usize, bool) {
     let (mut allowed, mut spent) = (wanted, false);
     wire.rules.send_if_modified(|rules| {
-        if let Some(limit) = rules.limit.as_mut().filter(|limit| limit.direction == direction) {
+        if let Some(limit) = rules
+            .limit
+            .as_mut()
+            .filter(|limit| limit.direction == direction)
+        {
             allowed = wanted.min(usize::try_from(limit.left).unwrap_or(usize::MAX));
             limit.left -= allowed as u64;
             spent = limit.left == 0;
@@ -108,8 +129,11 @@ fn take(wire: &Wire, direction: Direction, wanted: usize) -> (usize, bool) {
 impl Wire {
     fn count(&self, direction: Direction, bytes: usize) {
         self.status.send_modify(|status| {
-            let counter =
-                if direction == Direction::ToServer { &mut status.to_server } else { &mut status.to_client };
+            let counter = if direction == Direction::ToServer {
+                &mut status.to_server
+            } else {
+                &mut status.to_client
+            };
             *counter += bytes as u64;
         });
     }
@@ -117,7 +141,9 @@ impl Wire {
     /// Carries out the limit once: connections that find it spent at the same time do not cut again.
     fn spent(&self) {
         self.rules.send_if_modified(|rules| {
-            let Some(limit) = rules.limit.take_if(|limit| limit.left == 0) else { return false };
+            let Some(limit) = rules.limit.take_if(|limit| limit.left == 0) else {
+                return false;
+            };
             rules.open &= limit.reopen;
             rules.cuts += 1;
             true

@@ -23,8 +23,11 @@ on_both_engines! {
     a_deal_that_moves_between_pages_is_not_seen_twice,
 }
 
-const ORDERS: [DealOrder; 3] =
-    [DealOrder::LastChangedFirst, DealOrder::PriceAscending, DealOrder::PriceDescending];
+const ORDERS: [DealOrder; 3] = [
+    DealOrder::LastChangedFirst,
+    DealOrder::PriceAscending,
+    DealOrder::PriceDescending,
+];
 const OTHER: SellerId = SellerId(Uuid::from_u128(0x07e5));
 
 async fn an_empty_table_has_a_place(test: TestDb) {
@@ -47,7 +50,10 @@ async fn pages_of_any_size_in_any_direction_are_the_same_list(test: TestDb) {
         for limit in [1, 7, 49, 50, 51] {
             for backwards in [false, true] {
                 let paged = all_pages(&test.db, everything(order), limit, backwards).await;
-                assert_eq!(paged, expected, "{order:?} by {limit}, backwards {backwards}");
+                assert_eq!(
+                    paged, expected,
+                    "{order:?} by {limit}, backwards {backwards}"
+                );
             }
         }
     }
@@ -62,21 +68,37 @@ async fn pages_of_many_sellers_are_one_list(test: TestDb) {
             ..deal(number)
         })
         .collect();
-    write(&test.db, &deals.iter().zip(100..).map(|(deal, place)| at(deal, 1, place)).collect::<Vec<_>>())
-        .await;
+    write(
+        &test.db,
+        &deals
+            .iter()
+            .zip(100..)
+            .map(|(deal, place)| at(deal, 1, place))
+            .collect::<Vec<_>>(),
+    )
+    .await;
     let buyer = Uuid::from_u128(5);
     let granted = [0, 1, 2].map(seller);
     for seller in granted {
         grant(&test.db, seller, buyer).await;
     }
-    let seen: Vec<Deal> = deals.into_iter().filter(|deal| granted.contains(&deal.seller_id)).collect();
+    let seen: Vec<Deal> = deals
+        .into_iter()
+        .filter(|deal| granted.contains(&deal.seller_id))
+        .collect();
     assert!(seen.len() > 20);
     for order in ORDERS {
-        let request = PageRequest { scope: sellers(buyer), ..everything(order) };
+        let request = PageRequest {
+            scope: sellers(buyer),
+            ..everything(order)
+        };
         let expected = sorted(&seen, order);
         for (limit, backwards) in [(1, false), (7, true), (7, false), (100, true)] {
             let paged = all_pages(&test.db, request.clone(), limit, backwards).await;
-            assert_eq!(paged, expected, "{order:?} by {limit}, backwards {backwards}");
+            assert_eq!(
+                paged, expected,
+                "{order:?} by {limit}, backwards {backwards}"
+            );
         }
     }
 }
@@ -91,17 +113,66 @@ async fn a_page_says_what_lies_around_it(test: TestDb) {
             (window(49, false), false, true),
             (window(49, true), true, false),
             (window(50, true), false, false),
-            (Window { after: cursor(0), ..window(49, false) }, true, false),
-            (Window { after: cursor(0), ..window(48, false) }, true, true),
-            (Window { before: cursor(49), ..window(49, true) }, false, true),
-            (Window { before: cursor(49), ..window(48, true) }, true, true),
+            (
+                Window {
+                    after: cursor(0),
+                    ..window(49, false)
+                },
+                true,
+                false,
+            ),
+            (
+                Window {
+                    after: cursor(0),
+                    ..window(48, false)
+                },
+                true,
+                true,
+            ),
+            (
+                Window {
+                    before: cursor(49),
+                    ..window(49, true)
+                },
+                false,
+                true,
+            ),
+            (
+                Window {
+                    before: cursor(49),
+                    ..window(48, true)
+                },
+                true,
+                true,
+            ),
         ] {
-            let page = get(&test.db, &PageRequest { window, ..everything(order) }).await;
-            assert_eq!((page.has_previous, page.has_next), (has_previous, has_next), "{order:?}: {window:?}");
+            let page = get(
+                &test.db,
+                &PageRequest {
+                    window,
+                    ..everything(order)
+                },
+            )
+            .await;
+            assert_eq!(
+                (page.has_previous, page.has_next),
+                (has_previous, has_next),
+                "{order:?}: {window:?}"
+            );
             assert_eq!(page.deals.len(), window.limit as usize);
         }
-        let beyond = Window { after: cursor(49), ..window(10, false) };
-        let page = get(&test.db, &PageRequest { window: beyond, ..everything(order) }).await;
+        let beyond = Window {
+            after: cursor(49),
+            ..window(10, false)
+        };
+        let page = get(
+            &test.db,
+            &PageRequest {
+                window: beyond,
+                ..everything(order)
+            },
+        )
+        .await;
         assert!(page.deals.is_empty() && !page.has_next && page.has_previous);
     }
 }
@@ -111,11 +182,25 @@ async fn a_page_between_two_cursors_holds_what_lies_between(test: TestDb) {
     for order in ORDERS {
         let whole = get(&test.db, &everything(order)).await;
         let (after, before) = (Some(whole.deals[9].0), Some(whole.deals[20].0));
-        for (limit, backwards, expected) in
-            [(50, false, 10..20), (50, true, 10..20), (3, false, 10..13), (3, true, 17..20)]
-        {
-            let window = Window { after, before, ..window(limit, backwards) };
-            let page = get(&test.db, &PageRequest { window, ..everything(order) }).await;
+        for (limit, backwards, expected) in [
+            (50, false, 10..20),
+            (50, true, 10..20),
+            (3, false, 10..13),
+            (3, true, 17..20),
+        ] {
+            let window = Window {
+                after,
+                before,
+                ..window(limit, backwards)
+            };
+            let page = get(
+                &test.db,
+                &PageRequest {
+                    window,
+                    ..everything(order)
+                },
+            )
+            .await;
             assert_eq!(page.deals, whole.deals[expected], "{order:?}: {window:?}");
         }
     }
@@ -126,23 +211,88 @@ async fn a_filter_leaves_what_it_names(test: TestDb) {
     let gbp = || Some("GBP".parse().expect("GBP is a currency"));
     let all = DealFilter::default;
     check(&test.db, &deals, all(), |_| true).await;
-    check(&test.db, &deals, DealFilter { seller_ids: Some(vec![SELLER]), ..all() }, |_| true).await;
-    check(&test.db, &deals, DealFilter { seller_ids: Some(vec![OTHER]), ..all() }, |_| false).await;
-    check(&test.db, &deals, DealFilter { seller_ids: Some(vec![OTHER, SELLER]), ..all() }, |_| true).await;
-    check(&test.db, &deals, DealFilter { seller_ids: Some(vec![]), ..all() }, |_| false).await;
+    check(
+        &test.db,
+        &deals,
+        DealFilter {
+            seller_ids: Some(vec![SELLER]),
+            ..all()
+        },
+        |_| true,
+    )
+    .await;
+    check(
+        &test.db,
+        &deals,
+        DealFilter {
+            seller_ids: Some(vec![OTHER]),
+            ..all()
+        },
+        |_| false,
+    )
+    .await;
+    check(
+        &test.db,
+        &deals,
+        DealFilter {
+            seller_ids: Some(vec![OTHER, SELLER]),
+            ..all()
+        },
+        |_| true,
+    )
+    .await;
+    check(
+        &test.db,
+        &deals,
+        DealFilter {
+            seller_ids: Some(vec![]),
+            ..all()
+        },
+        |_| false,
+    )
+    .await;
     let sold = vec![DealStatus::Sold];
-    check(&test.db, &deals, DealFilter { statuses: Some(sold), ..all() }, |deal| {
-        deal.status == DealStatus::Sold
-    })
+    check(
+        &test.db,
+        &deals,
+        DealFilter {
+            statuses: Some(sold),
+            ..all()
+        },
+        |deal| deal.status == DealStatus::Sold,
+    )
     .await;
     let two = vec![DealStatus::Available, DealStatus::Withdrawn];
-    check(&test.db, &deals, DealFilter { statuses: Some(two.clone()), ..all() }, |deal| {
-        two.contains(&deal.status)
-    })
+    check(
+        &test.db,
+        &deals,
+        DealFilter {
+            statuses: Some(two.clone()),
+            ..all()
+        },
+        |deal| two.contains(&deal.status),
+    )
     .await;
-    check(&test.db, &deals, DealFilter { statuses: Some(vec![]), ..all() }, |_| false).await;
-    check(&test.db, &deals, DealFilter { currency: gbp(), ..all() }, |deal| deal.currency.code() == "GBP")
-        .await;
+    check(
+        &test.db,
+        &deals,
+        DealFilter {
+            statuses: Some(vec![]),
+            ..all()
+        },
+        |_| false,
+    )
+    .await;
+    check(
+        &test.db,
+        &deals,
+        DealFilter {
+            currency: gbp(),
+            ..all()
+        },
+        |deal| deal.currency.code() == "GBP",
+    )
+    .await;
     let range = DealFilter {
         currency: gbp(),
         min_total_price: Some(units(200)),
@@ -170,51 +320,122 @@ async fn a_filter_leaves_what_it_names(test: TestDb) {
 
 async fn nobody_sees_the_deals_of_others(test: TestDb) {
     let ours = fifty(&test.db).await;
-    let theirs: Vec<Deal> = (101..=110).map(|number| Deal { seller_id: OTHER, ..deal(number) }).collect();
-    write(&test.db, &theirs.iter().zip(200..).map(|(deal, place)| at(deal, 1, place)).collect::<Vec<_>>())
-        .await;
-    let of = |scope| PageRequest { scope, ..everything(DealOrder::LastChangedFirst) };
-    assert_eq!(ids(&get(&test.db, &of(Scope::Seller(SELLER))).await).len(), ours.len());
-    assert_eq!(ids(&get(&test.db, &of(Scope::Seller(OTHER))).await).len(), theirs.len());
+    let theirs: Vec<Deal> = (101..=110)
+        .map(|number| Deal {
+            seller_id: OTHER,
+            ..deal(number)
+        })
+        .collect();
+    write(
+        &test.db,
+        &theirs
+            .iter()
+            .zip(200..)
+            .map(|(deal, place)| at(deal, 1, place))
+            .collect::<Vec<_>>(),
+    )
+    .await;
+    let of = |scope| PageRequest {
+        scope,
+        ..everything(DealOrder::LastChangedFirst)
+    };
+    assert_eq!(
+        ids(&get(&test.db, &of(Scope::Seller(SELLER))).await).len(),
+        ours.len()
+    );
+    assert_eq!(
+        ids(&get(&test.db, &of(Scope::Seller(OTHER))).await).len(),
+        theirs.len()
+    );
     let nobody = SellerId(Uuid::from_u128(1));
-    assert!(get(&test.db, &of(Scope::Seller(nobody))).await.deals.is_empty());
+    assert!(
+        get(&test.db, &of(Scope::Seller(nobody)))
+            .await
+            .deals
+            .is_empty()
+    );
 
     let buyer = Uuid::from_u128(5);
     grant(&test.db, OTHER, buyer).await;
     let seen = get(&test.db, &of(sellers(buyer))).await;
     assert_eq!(seen.deals.len(), theirs.len());
     assert!(seen.deals.iter().all(|(_, deal)| deal.seller_id == OTHER));
-    assert!(get(&test.db, &of(sellers(Uuid::from_u128(6)))).await.deals.is_empty());
-    let filter = DealFilter { seller_ids: Some(vec![SELLER]), ..DealFilter::default() };
-    let asked_for_others = PageRequest { filter, ..of(sellers(buyer)) };
-    assert!(get(&test.db, &asked_for_others).await.deals.is_empty(), "a filter opens nothing");
+    assert!(
+        get(&test.db, &of(sellers(Uuid::from_u128(6))))
+            .await
+            .deals
+            .is_empty()
+    );
+    let filter = DealFilter {
+        seller_ids: Some(vec![SELLER]),
+        ..DealFilter::default()
+    };
+    let asked_for_others = PageRequest {
+        filter,
+        ..of(sellers(buyer))
+    };
+    assert!(
+        get(&test.db, &asked_for_others).await.deals.is_empty(),
+        "a filter opens nothing"
+    );
 }
 
 async fn a_deal_that_moves_between_pages_is_not_seen_twice(test: TestDb) {
     let deals = fifty(&test.db).await;
-    let first =
-        get(&test.db, &PageRequest { window: window(10, false), ..everything(DealOrder::default()) }).await;
+    let first = get(
+        &test.db,
+        &PageRequest {
+            window: window(10, false),
+            ..everything(DealOrder::default())
+        },
+    )
+    .await;
     // One of the first page and one of a later page change: both are now before the first page.
     write(&test.db, &[at(&deals[49], 2, 900), at(&deals[0], 2, 901)]).await;
-    let after = Window { after: Some(first.deals[9].0), ..window(50, false) };
-    let rest = get(&test.db, &PageRequest { window: after, ..everything(DealOrder::default()) }).await;
+    let after = Window {
+        after: Some(first.deals[9].0),
+        ..window(50, false)
+    };
+    let rest = get(
+        &test.db,
+        &PageRequest {
+            window: after,
+            ..everything(DealOrder::default())
+        },
+    )
+    .await;
     let seen: Vec<_> = ids(&first).into_iter().chain(ids(&rest)).collect();
-    assert_eq!(seen, (1..=49).rev().map(|index| deals[index].id).collect::<Vec<_>>());
+    assert_eq!(
+        seen,
+        (1..=49)
+            .rev()
+            .map(|index| deals[index].id)
+            .collect::<Vec<_>>()
+    );
 }
 
 /// Compares a filter with the same thing said in Rust, in every order that it allows.
 async fn check(db: &Db, deals: &[Deal], filter: DealFilter, keep: impl Fn(&Deal) -> bool) {
     for order in ORDERS {
-        let page = get(db, &PageRequest { filter: filter.clone(), ..everything(order) }).await;
-        let expected: Vec<_> = sorted(deals, order).into_iter().filter(|deal| keep(deal)).collect();
+        let page = get(
+            db,
+            &PageRequest {
+                filter: filter.clone(),
+                ..everything(order)
+            },
+        )
+        .await;
+        let expected: Vec<_> = sorted(deals, order)
+            .into_iter()
+            .filter(|deal| keep(deal))
+            .collect();
         let found: Vec<_> = page.deals.into_iter().map(|(_, deal)| deal).collect();
         assert_eq!(found, expected, "{order:?} {filter:?}");
     }
 }
 
 async fn grant(db: &Db, seller: SellerId, buyer: Uuid) {
-    let grant =
-        "INSERT INTO access (seller_id, buyer_id, granted, since, revision) VALUES ($1, $2, TRUE, $3, 1)";
+    let grant = "INSERT INTO access (seller_id, buyer_id, granted, since, revision) VALUES ($1, $2, TRUE, $3, 1)";
     on_db!(db.write(), pool => sqlx::query(grant)
         .bind(seller).bind(buyer).bind(crate::deals::NOW).execute(pool).await.map(|_| ()))
     .expect("access can be granted");
@@ -222,7 +443,11 @@ async fn grant(db: &Db, seller: SellerId, buyer: Uuid) {
 
 /// The sellers of whom a buyer has an access row.
 fn sellers(of: Uuid) -> Scope {
-    Scope::Sellers { before: "SELECT seller_id FROM access WHERE granted AND buyer_id = ", of, after: "" }
+    Scope::Sellers {
+        before: "SELECT seller_id FROM access WHERE granted AND buyer_id = ",
+        of,
+        after: "",
+    }
 }
 
 /// Pages through everything, each time from the cursor's text.
@@ -230,13 +455,32 @@ async fn all_pages(db: &Db, request: PageRequest, limit: u32, backwards: bool) -
     let (mut deals, order) = (Vec::new(), request.order);
     let mut window = window(limit, backwards);
     loop {
-        let page = get(db, &PageRequest { window, ..request.clone() }).await;
-        let more = if backwards { page.has_previous } else { page.has_next };
-        let end = if backwards { page.deals.first() } else { page.deals.last() };
+        let page = get(
+            db,
+            &PageRequest {
+                window,
+                ..request.clone()
+            },
+        )
+        .await;
+        let more = if backwards {
+            page.has_previous
+        } else {
+            page.has_next
+        };
+        let end = if backwards {
+            page.deals.first()
+        } else {
+            page.deals.last()
+        };
         let text = end.expect("a page of a full table has deals").0.encode();
         let cursor = Cursor::decode(&text, order);
         assert!(cursor.is_some(), "{text} is a cursor of {order:?}");
-        (window.after, window.before) = if backwards { (None, cursor) } else { (cursor, None) };
+        (window.after, window.before) = if backwards {
+            (None, cursor)
+        } else {
+            (cursor, None)
+        };
         let page = page.deals.into_iter().map(|(_, deal)| deal);
         if backwards {
             deals.splice(0..0, page);
@@ -255,11 +499,25 @@ async fn fifty(db: &Db) -> Vec<Deal> {
         .map(|number: u32| Deal {
             total_price: units(i64::from(number % 5) * 100),
             status: DealStatus::ALL[number as usize % 4],
-            currency: if number.is_multiple_of(3) { "EUR" } else { "GBP" }.parse().expect("a currency"),
+            currency: if number.is_multiple_of(3) {
+                "EUR"
+            } else {
+                "GBP"
+            }
+            .parse()
+            .expect("a currency"),
             ..deal(u128::from(number.reverse_bits()) << 96 | u128::from(number))
         })
         .collect();
-    write(db, &deals.iter().zip(100..).map(|(deal, place)| at(deal, 1, place)).collect::<Vec<_>>()).await;
+    write(
+        db,
+        &deals
+            .iter()
+            .zip(100..)
+            .map(|(deal, place)| at(deal, 1, place))
+            .collect::<Vec<_>>(),
+    )
+    .await;
     deals
 }
 
@@ -276,11 +534,21 @@ fn sorted(deals: &[Deal], order: DealOrder) -> Vec<Deal> {
 
 fn everything(order: DealOrder) -> PageRequest {
     let scope = Scope::Seller(SELLER);
-    PageRequest { scope, filter: DealFilter::default(), order, window: window(100, false) }
+    PageRequest {
+        scope,
+        filter: DealFilter::default(),
+        order,
+        window: window(100, false),
+    }
 }
 
 fn window(limit: u32, backwards: bool) -> Window {
-    Window { limit, backwards, after: None, before: None }
+    Window {
+        limit,
+        backwards,
+        after: None,
+        before: None,
+    }
 }
 
 fn ids(page: &Page) -> Vec<backbone::ids::DealId> {
@@ -288,5 +556,7 @@ fn ids(page: &Page) -> Vec<backbone::ids::DealId> {
 }
 
 async fn get(db: &Db, request: &PageRequest) -> Page {
-    page(db, "seller", request).await.expect("a page can be read")
+    page(db, "seller", request)
+        .await
+        .expect("a page can be read")
 }

@@ -29,10 +29,14 @@ const FILL: [&str; 4] = [
 #[tokio::test]
 async fn a_million_deals_are_read_by_an_index_in_every_order_under_every_filter() {
     let test = TestDb::postgres().await;
-    let mut connection =
-        PgConnection::connect(test.url().expect("PostgreSQL has one")).await.expect("PostgreSQL is up");
+    let mut connection = PgConnection::connect(test.url().expect("PostgreSQL has one"))
+        .await
+        .expect("PostgreSQL is up");
     for statement in FILL {
-        sqlx::query(statement).execute(&mut connection).await.expect("the tables can be filled");
+        sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .expect("the tables can be filled");
     }
     let largest = SellerId(Uuid::from_u128(1));
     let buyer = |number: u128| Scope::Sellers {
@@ -42,30 +46,65 @@ async fn a_million_deals_are_read_by_an_index_in_every_order_under_every_filter(
     };
     let currency = Some("GBP".parse().expect("a currency"));
     let filters = [
-        DealFilter { currency, ..DealFilter::default() },
-        DealFilter { currency, statuses: Some(vec![DealStatus::Available]), ..DealFilter::default() },
-        DealFilter { currency, statuses: Some(vec![DealStatus::Withdrawn]), ..DealFilter::default() },
+        DealFilter {
+            currency,
+            ..DealFilter::default()
+        },
+        DealFilter {
+            currency,
+            statuses: Some(vec![DealStatus::Available]),
+            ..DealFilter::default()
+        },
+        DealFilter {
+            currency,
+            statuses: Some(vec![DealStatus::Withdrawn]),
+            ..DealFilter::default()
+        },
         DealFilter {
             currency,
             min_total_price: Some(units(1_000)),
             max_total_price: Some(units(500_000)),
             ..DealFilter::default()
         },
-        DealFilter { currency, seller_ids: Some(vec![largest]), ..DealFilter::default() },
+        DealFilter {
+            currency,
+            seller_ids: Some(vec![largest]),
+            ..DealFilter::default()
+        },
     ];
-    for order in [DealOrder::LastChangedFirst, DealOrder::PriceAscending, DealOrder::PriceDescending] {
+    for order in [
+        DealOrder::LastChangedFirst,
+        DealOrder::PriceAscending,
+        DealOrder::PriceDescending,
+    ] {
         let bare = (order == DealOrder::LastChangedFirst).then(DealFilter::default);
         for filter in filters.iter().cloned().chain(bare) {
             for scope in [Scope::Seller(largest), buyer(1), buyer(2)] {
                 for backwards in [false, true] {
-                    let window = Window { limit: 20, backwards, after: None, before: None };
-                    let request = PageRequest { scope, filter: filter.clone(), order, window };
-                    let plan = plan(&test.db, "seller", &request).await.expect("PostgreSQL is up");
-                    let by_index = plan.contains("using deal_by_") && !plan.contains("Seq Scan on deal");
+                    let window = Window {
+                        limit: 20,
+                        backwards,
+                        after: None,
+                        before: None,
+                    };
+                    let request = PageRequest {
+                        scope,
+                        filter: filter.clone(),
+                        order,
+                        window,
+                    };
+                    let plan = plan(&test.db, "seller", &request)
+                        .await
+                        .expect("PostgreSQL is up");
+                    let by_index =
+                        plan.contains("using deal_by_") && !plan.contains("Seq Scan on deal");
                     assert!(by_index, "{request:?}\n{plan}");
                     // In the order of the index, except for what is rare: then all of it is read and sorted.
                     let rare = filter.statuses.as_deref() == Some(&[DealStatus::Withdrawn]);
-                    assert!(rare || !plan.contains("Bitmap Heap Scan on deal"), "{request:?}\n{plan}");
+                    assert!(
+                        rare || !plan.contains("Bitmap Heap Scan on deal"),
+                        "{request:?}\n{plan}"
+                    );
                 }
             }
         }

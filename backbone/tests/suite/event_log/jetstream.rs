@@ -25,10 +25,18 @@ async fn openers_that_race_agree_on_one_opening() {
     let nats = NatsServer::start().await;
     let open = async || {
         let log = jetstream(&nats.url());
-        (opened(&log).await, log.head().await.expect("the log is open"))
+        (
+            opened(&log).await,
+            log.head().await.expect("the log is open"),
+        )
     };
     let found = join_all((0..8).map(|_| open())).await;
-    assert!(found.iter().all(|opened| *opened == found[0] && opened.1 == 1), "{found:?}");
+    assert!(
+        found
+            .iter()
+            .all(|opened| *opened == found[0] && opened.1 == 1),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
@@ -39,7 +47,12 @@ async fn every_acknowledged_append_survives_a_kill_under_load_once() {
     let (stop, acknowledged) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
     let mut writers = JoinSet::new();
     for number in 1..=8 {
-        writers.spawn(write_until_told(log.clone(), number, stop.clone(), acknowledged.clone()));
+        writers.spawn(write_until_told(
+            log.clone(),
+            number,
+            stop.clone(),
+            acknowledged.clone(),
+        ));
     }
     let (mut tail_of_before, mut followed) = (tail(&log, 0).await, 0);
     for _ in 0..2 {
@@ -49,7 +62,9 @@ async fn every_acknowledged_append_survives_a_kill_under_load_once() {
         })
         .await;
         nats.kill();
-        followed = timeout(SOON, follow_to_its_end(tail_of_before, followed)).await.expect("the tail ends");
+        followed = timeout(SOON, follow_to_its_end(tail_of_before, followed))
+            .await
+            .expect("the tail ends");
         nats.restart().await;
         opened(&log).await;
         tail_of_before = tail(&log, followed).await;
@@ -61,12 +76,19 @@ async fn every_acknowledged_append_survives_a_kill_under_load_once() {
     let rest = read(&mut tail_of_before, (head - followed) as usize).await;
     assert_eq!(sequences(&rest), (followed + 1..=head).collect::<Vec<_>>());
     let all = read(&mut tail(&log, 0).await, head as usize).await;
-    let places: HashMap<_, _> = all.iter().map(|record| (event_of(record).id, record.sequence)).collect();
+    let places: HashMap<_, _> = all
+        .iter()
+        .map(|record| (event_of(record).id, record.sequence))
+        .collect();
     assert_eq!(places.len(), all.len(), "each event once");
     for (event, sequence) in written.iter().flatten() {
         assert_eq!(places.get(&event.id), Some(sequence));
     }
-    assert_eq!(written.iter().map(Vec::len).sum::<usize>() + 1, all.len(), "nothing that nobody wrote");
+    assert_eq!(
+        written.iter().map(Vec::len).sum::<usize>() + 1,
+        all.len(),
+        "nothing that nobody wrote"
+    );
 }
 
 /// One deal's chain, each event sent until its outcome is known; where each was stored.
@@ -82,7 +104,9 @@ async fn write_until_told(
         let event = event(number, revision);
         expected = loop {
             match log.append(&event, expected).await {
-                AppendAnswer::Stored(sequence) | AppendAnswer::Duplicate(sequence) => break sequence,
+                AppendAnswer::Stored(sequence) | AppendAnswer::Duplicate(sequence) => {
+                    break sequence;
+                }
                 AppendAnswer::WrongLastSequence => {
                     let last = log.last(&subject(number)).await;
                     let Ok(Some(last)) = last else { continue };
@@ -117,15 +141,28 @@ async fn a_server_that_is_away_at_the_start_is_found_when_it_comes() {
     let log = jetstream(&nats.url());
     assert!(!log.is_up());
     assert!(matches!(log.epoch().await, Err(Error::Unavailable { .. })));
-    assert!(matches!(log.last(&subject(1)).await, Err(Error::Unavailable { .. })));
-    assert!(matches!(log.tail(0).await.err(), Some(Error::Unavailable { .. })));
+    assert!(matches!(
+        log.last(&subject(1)).await,
+        Err(Error::Unavailable { .. })
+    ));
+    assert!(matches!(
+        log.tail(0).await.err(),
+        Some(Error::Unavailable { .. })
+    ));
     let answer = log.append(&event(1, 1), 0).await;
-    assert!(matches!(answer, AppendAnswer::NotConnected { .. }), "{answer:?}");
+    assert!(
+        matches!(answer, AppendAnswer::NotConnected { .. }),
+        "{answer:?}"
+    );
 
     nats.restart().await;
     opened(&log).await;
     assert!(log.is_up());
-    assert_eq!(log.head().await.expect("the log is up"), 1, "what was not sent is not sent later");
+    assert_eq!(
+        log.head().await.expect("the log is up"),
+        1,
+        "what was not sent is not sent later"
+    );
     store(&log, &event(1, 1), 0).await;
 }
 
@@ -139,7 +176,11 @@ async fn another_stream_in_the_place_of_ours_is_noticed_with_the_next_connection
     let mut tail = tail(&log, 0).await;
     read(&mut tail, 2).await;
 
-    stream_context(&nats).await.delete_stream("MARKET").await.expect("the stream is there");
+    stream_context(&nats)
+        .await
+        .delete_stream("MARKET")
+        .await
+        .expect("the stream is there");
     assert_ne!(opened(&jetstream(&nats.url())).await, epoch);
     proxy.reset();
 
@@ -148,9 +189,15 @@ async fn another_stream_in_the_place_of_ours_is_noticed_with_the_next_connection
     })
     .await;
     let answer = log.append(&event(1, 1), 0).await;
-    assert!(matches!(answer, AppendAnswer::NotConnected { .. }), "{answer:?}");
+    assert!(
+        matches!(answer, AppendAnswer::NotConnected { .. }),
+        "{answer:?}"
+    );
     assert!(matches!(log.head().await, Err(Error::Broken { .. })));
-    timeout(SOON, tail.batch(1)).await.expect("the tail ends").expect_err("it does not go on elsewhere");
+    timeout(SOON, tail.batch(1))
+        .await
+        .expect("the tail ends")
+        .expect_err("it does not go on elsewhere");
 }
 
 #[tokio::test]
@@ -159,27 +206,74 @@ async fn a_tail_whose_stream_is_gone_ends() {
     let log = jetstream(&nats.url());
     opened(&log).await;
     let mut tail = tail(&log, 1).await;
-    stream_context(&nats).await.delete_stream("MARKET").await.expect("the stream is there");
-    timeout(SOON, tail.batch(1)).await.expect("the tail ends").expect_err("there is nothing to read");
+    stream_context(&nats)
+        .await
+        .delete_stream("MARKET")
+        .await
+        .expect("the stream is there");
+    timeout(SOON, tail.batch(1))
+        .await
+        .expect("the tail ends")
+        .expect_err("there is nothing to read");
 }
 
 #[tokio::test]
 async fn a_stream_that_forgets_is_no_log() {
     let forgetful = [
-        ("max_age", Config { max_age: Duration::from_secs(3_600), ..stream() }),
-        ("max_msgs_per_subject", Config { max_messages_per_subject: 10, ..stream() }),
-        ("discard", Config { discard: DiscardPolicy::Old, max_messages: 1_000, ..stream() }),
-        ("retention", Config { retention: RetentionPolicy::Interest, ..stream() }),
-        ("storage", Config { storage: StorageType::Memory, ..stream() }),
+        (
+            "max_age",
+            Config {
+                max_age: Duration::from_secs(3_600),
+                ..stream()
+            },
+        ),
+        (
+            "max_msgs_per_subject",
+            Config {
+                max_messages_per_subject: 10,
+                ..stream()
+            },
+        ),
+        (
+            "discard",
+            Config {
+                discard: DiscardPolicy::Old,
+                max_messages: 1_000,
+                ..stream()
+            },
+        ),
+        (
+            "retention",
+            Config {
+                retention: RetentionPolicy::Interest,
+                ..stream()
+            },
+        ),
+        (
+            "storage",
+            Config {
+                storage: StorageType::Memory,
+                ..stream()
+            },
+        ),
     ];
     let nats = NatsServer::start().await;
     let context = stream_context(&nats).await;
     for (what, config) in forgetful {
-        context.create_stream(config).await.unwrap_or_else(|why| panic!("{what}: {why}"));
+        context
+            .create_stream(config)
+            .await
+            .unwrap_or_else(|why| panic!("{what}: {why}"));
         assert_broken(&jetstream(&nats.url()), what).await;
-        context.delete_stream("MARKET").await.expect("the stream is there");
+        context
+            .delete_stream("MARKET")
+            .await
+            .expect("the stream is there");
     }
-    context.create_stream(stream()).await.expect("the stream can be made");
+    context
+        .create_stream(stream())
+        .await
+        .expect("the stream can be made");
     opened(&jetstream(&nats.url())).await;
 }
 
@@ -187,12 +281,21 @@ async fn a_stream_that_forgets_is_no_log() {
 #[tokio::test]
 async fn a_log_with_a_limit_of_bytes_never_makes_room_by_forgetting() {
     let nats = NatsServer::start().await;
-    let config = Config { max_bytes: 1_800, ..stream() };
-    stream_context(&nats).await.create_stream(config).await.expect("the stream can be made");
+    let config = Config {
+        max_bytes: 1_800,
+        ..stream()
+    };
+    stream_context(&nats)
+        .await
+        .create_stream(config)
+        .await
+        .expect("the stream can be made");
     let log = jetstream(&nats.url());
-    let answer = wait_for(SOON, "the stream is judged", async || match log.epoch().await {
-        Err(Error::Unavailable { .. }) => None,
-        answer => Some(answer),
+    let answer = wait_for(SOON, "the stream is judged", async || {
+        match log.epoch().await {
+            Err(Error::Unavailable { .. }) => None,
+            answer => Some(answer),
+        }
     })
     .await;
     if let Err(why) = answer {
@@ -201,18 +304,36 @@ async fn a_log_with_a_limit_of_bytes_never_makes_room_by_forgetting() {
     }
     for number in 1..=9 {
         let answer = log.append(&event(number, 1), 0).await;
-        assert!(matches!(answer, AppendAnswer::Stored(_) | AppendAnswer::Refused { .. }), "{answer:?}");
+        assert!(
+            matches!(
+                answer,
+                AppendAnswer::Stored(_) | AppendAnswer::Refused { .. }
+            ),
+            "{answer:?}"
+        );
     }
-    assert!(log.head().await.expect("the log is up") < 10, "it was filled");
-    assert!(log.get(1).await.expect("the log is up").is_some(), "nothing was forgotten");
+    assert!(
+        log.head().await.expect("the log is up") < 10,
+        "it was filled"
+    );
+    assert!(
+        log.get(1).await.expect("the log is up").is_some(),
+        "nothing was forgotten"
+    );
 }
 
 #[tokio::test]
 async fn a_stream_of_somebody_else_is_no_log() {
     let nats = NatsServer::start().await;
     let context = stream_context(&nats).await;
-    context.create_stream(stream()).await.expect("the stream can be made");
-    let stored = context.publish(format!("{MARKET}.news"), "bought".into()).await.expect("NATS is up");
+    context
+        .create_stream(stream())
+        .await
+        .expect("the stream can be made");
+    let stored = context
+        .publish(format!("{MARKET}.news"), "bought".into())
+        .await
+        .expect("NATS is up");
     stored.await.expect("it is stored");
     assert_broken(&jetstream(&nats.url()), "first event").await;
 }
@@ -226,7 +347,10 @@ async fn callers_of_a_server_that_hangs_do_not_wait_for_each_other() {
     // Reconnected, so that the stream has to be checked again, and then nothing more passes.
     let before = proxy.accepted();
     proxy.reset();
-    wait_until(SOON, "the client is back", async || proxy.accepted() > before && log.is_up()).await;
+    wait_until(SOON, "the client is back", async || {
+        proxy.accepted() > before && log.is_up()
+    })
+    .await;
     proxy.half_open();
 
     let asked = Instant::now();
@@ -238,7 +362,11 @@ async fn callers_of_a_server_that_hangs_do_not_wait_for_each_other() {
     for answer in callers.join_all().await {
         assert!(!matches!(answer, AppendAnswer::Stored(_)), "{answer:?}");
     }
-    assert!(asked.elapsed() < Duration::from_secs(4), "{:?} for one attempt each", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(4),
+        "{:?} for one attempt each",
+        asked.elapsed()
+    );
 }
 
 async fn assert_broken(log: &EventLog, what: &str) {

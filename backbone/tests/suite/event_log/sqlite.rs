@@ -41,8 +41,12 @@ fn write_until_the_runtime_is_gone(folder: &TempDir) -> Vec<(Sequence, Event)> {
             writers.spawn(async move {
                 for number in (writer..).step_by(16) {
                     let event = event(number, 1);
-                    let Stored(sequence) = log.append(&event, 0).await else { return };
-                    acknowledge.send((sequence, event)).expect("the test listens");
+                    let Stored(sequence) = log.append(&event, 0).await else {
+                        return;
+                    };
+                    acknowledge
+                        .send((sequence, event))
+                        .expect("the test listens");
                 }
             });
         }
@@ -70,7 +74,10 @@ async fn appends_that_come_together_share_a_transaction() {
     }
     writers.join_all().await;
     let spent = commits(&folder) - before;
-    assert!((1..=16).contains(&spent), "{spent} transactions for {APPENDS} appends");
+    assert!(
+        (1..=16).contains(&spent),
+        "{spent} transactions for {APPENDS} appends"
+    );
 }
 
 /// How many transactions the write-ahead log holds: the frames that name the size of the database after a commit.
@@ -80,5 +87,8 @@ fn commits(folder: &TempDir) -> usize {
     let number = |at: usize| u32::from_be_bytes(wal[at..at + 4].try_into().expect("four bytes"));
     let page_size = number(8) as usize;
     // A header of 32 bytes, then frames of 24 bytes and a page.
-    (32..wal.len()).step_by(24 + page_size).filter(|frame| number(frame + 4) > 0).count()
+    (32..wal.len())
+        .step_by(24 + page_size)
+        .filter(|frame| number(frame + 4) > 0)
+        .count()
 }

@@ -9,7 +9,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 impl Market {
     fn server(&self) -> &RedisServer {
-        self.server.as_ref().expect("a market over Redis has its server")
+        self.server
+            .as_ref()
+            .expect("a market over Redis has its server")
     }
 }
 
@@ -24,12 +26,23 @@ async fn goes_on(market: &Market, receiver: &mut BusReceiver) {
 
 /// Sooner than the next ping, which comes after 1 s, could find out.
 async fn at_once(event: impl Future<Output = ()>) {
-    timeout(Duration::from_millis(600), event).await.expect("it should happen at once");
+    timeout(Duration::from_millis(600), event)
+        .await
+        .expect("it should happen at once");
 }
 
 async fn refused(bus: &LiveBus) {
     let refusal = bus.publish(numbered(0)).await;
-    assert!(matches!(refusal, Err(Error::Unavailable { what: "the live bus", .. })), "{refusal:?}");
+    assert!(
+        matches!(
+            refusal,
+            Err(Error::Unavailable {
+                what: "the live bus",
+                ..
+            })
+        ),
+        "{refusal:?}"
+    );
 }
 
 async fn dies_and_comes_back(away: Duration) {
@@ -55,7 +68,10 @@ async fn a_server_that_was_killed_and_is_back_is_heard_again() {
 /// Longer than the client library's own attempts to subscribe again would last.
 #[tokio::test]
 async fn a_server_that_was_away_for_long_is_heard_again() {
-    #[expect(clippy::disallowed_methods, reason = "the one switch of the long tests")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one switch of the long tests"
+    )]
     let full = std::env::var_os("DEALWIRE_TEST_FULL").is_some();
     if full {
         dies_and_comes_back(Duration::from_secs(15)).await;
@@ -89,7 +105,10 @@ async fn a_link_that_the_server_cuts_is_made_again() {
         let mut receiver = market.subscriber().await;
         let mut publisher = market.publisher.subscribe();
         expect(&mut publisher, BusEvent::Subscribed).await;
-        market.server().command(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"]).await;
+        market
+            .server()
+            .command(&["CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"])
+            .await;
         at_once(expect(&mut publisher, BusEvent::Disconnected)).await;
         at_once(expect(&mut receiver, BusEvent::Disconnected)).await;
         goes_on(&market, &mut receiver).await;
@@ -120,7 +139,11 @@ async fn the_first_message_waits_for_the_first_connection() {
 async fn a_link_asks_for_resp3_whatever_the_address_says() {
     let server = RedisServer::start().await;
     let (lifecycle, metrics) = (Lifecycle::new(), Metrics::new());
-    let bus = link(&format!("{}/?protocol=resp2", server.url()), &lifecycle, &metrics);
+    let bus = link(
+        &format!("{}/?protocol=resp2", server.url()),
+        &lifecycle,
+        &metrics,
+    );
     expect(&mut bus.subscribe(), BusEvent::Subscribed).await;
 }
 
@@ -132,7 +155,9 @@ async fn a_bad_address_is_an_error_at_once_and_does_not_show_its_password() {
         &Lifecycle::new(),
         &Metrics::new(),
     );
-    let Err(error) = bus else { panic!("a link to nowhere") };
+    let Err(error) = bus else {
+        panic!("a link to nowhere")
+    };
     assert!(matches!(error, Error::Broken { .. }), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
 }

@@ -32,7 +32,16 @@ async fn what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it(t
     append(&log.log, &event(2, 3)).await; // 6: a gap
     append(&log.log, &event(3, 2)).await; // 7
     append(&log.log, &event(1, 3)).await; // 8: joins
-    let alive = [(1, 1), (2, 1), (3, 1), (4, 1), (5, 0), (6, 0), (7, 2), (8, 0)];
+    let alive = [
+        (1, 1),
+        (2, 1),
+        (3, 1),
+        (4, 1),
+        (5, 0),
+        (6, 0),
+        (7, 2),
+        (8, 0),
+    ];
     assert_eq!(caught_up(&log.log, &db).await, alive);
     running.stop().await;
 
@@ -49,12 +58,23 @@ async fn what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it(t
     running.stop().await;
 
     let dead = dead_events(&db).await;
-    let reasons = ["hash", "its revision is 3, the one before is 1", "earlier", "earlier"];
+    let reasons = [
+        "hash",
+        "its revision is 3, the one before is 1",
+        "earlier",
+        "earlier",
+    ];
     let subjects = [1, 2, 1, 2].map(|number| subject(number).to_string());
-    assert_eq!(dead.iter().map(|dead| dead.sequence).collect::<Vec<_>>(), [5, 6, 8, 9]);
+    assert_eq!(
+        dead.iter().map(|dead| dead.sequence).collect::<Vec<_>>(),
+        [5, 6, 8, 9]
+    );
     for ((dead, reason), subject) in dead.iter().zip(reasons).zip(subjects) {
         assert!(dead.reason.contains(reason), "{dead:?}");
-        assert_eq!((dead.subject.as_str(), dead.repaired), (subject.as_str(), false));
+        assert_eq!(
+            (dead.subject.as_str(), dead.repaired),
+            (subject.as_str(), false)
+        );
     }
     assert_eq!(dead[0].body, b"garbage", "what was stored is kept");
     assert_eq!(dead[0].headers["ce-type"], "deal.updated");
@@ -70,24 +90,50 @@ async fn a_repair_settles_what_is_dead_before_it(test: TestDb) {
     append(&log.log, &event(1, 6)).await; // 6
     append(&log.log, &event(2, 3)).await; // 7: not repaired
     append(&log.log, &event(1, 8)).await; // 8: dead again
-    let alive = [(1, 1), (2, 0), (3, 0), (4, 0), (5, 5), (6, 6), (7, 0), (8, 0)];
+    let alive = [
+        (1, 1),
+        (2, 0),
+        (3, 0),
+        (4, 0),
+        (5, 5),
+        (6, 6),
+        (7, 0),
+        (8, 0),
+    ];
     assert_eq!(caught_up(&log.log, &db).await, alive);
     running.stop().await;
-    let settled: Vec<_> = dead_events(&db).await.iter().map(|dead| (dead.sequence, dead.repaired)).collect();
-    assert_eq!(settled, [(2, true), (3, false), (4, true), (7, false), (8, false)]);
+    let settled: Vec<_> = dead_events(&db)
+        .await
+        .iter()
+        .map(|dead| (dead.sequence, dead.repaired))
+        .collect();
+    assert_eq!(
+        settled,
+        [(2, true), (3, false), (4, true), (7, false), (8, false)]
+    );
 }
 
 async fn no_byte_of_a_dead_event_stops_the_projection(test: TestDb) {
     let (log, db) = begin(&test).await;
     let mut message = garbage(&event(1, 1));
-    message.1.headers.insert("ce-id".into(), "nul \0 and \u{1} and \\u0000".to_owned());
-    message.1.headers.insert("nul\0name".into(), "💥".to_owned());
+    message
+        .1
+        .headers
+        .insert("ce-id".into(), "nul \0 and \u{1} and \\u0000".to_owned());
+    message
+        .1
+        .headers
+        .insert("nul\0name".into(), "💥".to_owned());
     message.1.body = vec![0, 255, 0, 128].into();
     log.insert(2, &message).await;
-    log.insert(3, &("deal.nul\0.subject".to_owned(), message.1)).await;
+    log.insert(3, &("deal.nul\0.subject".to_owned(), message.1))
+        .await;
     append(&log.log, &event(2, 1)).await;
     let running = start(&log.log, &db);
-    assert_eq!(caught_up(&log.log, &db).await, [(1, 1), (2, 0), (3, 0), (4, 1)]);
+    assert_eq!(
+        caught_up(&log.log, &db).await,
+        [(1, 1), (2, 0), (3, 0), (4, 1)]
+    );
     running.stop().await;
     assert_eq!(dead_events(&db).await[0].body, [0, 255, 0, 128]);
 }
@@ -109,7 +155,10 @@ async fn an_event_of_a_newer_binary_is_left_to_it(test: TestDb) {
         let (worker, running) = (worker(&log.log, &db), start(&log.log, &db));
         let (place_then, mut tail) = worker.open().await.expect("all is up");
         let answer = worker.run_once(place_then, &mut tail).await;
-        assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+        assert!(
+            matches!(answer, Err(Error::Unavailable { .. })),
+            "{answer:?}"
+        );
         backbone::testkit::wait_until(SOON, "it says why it is not ready", async || {
             running.complaint().contains("newer than this binary")
         })
@@ -124,13 +173,25 @@ async fn an_event_of_a_newer_binary_is_left_to_it(test: TestDb) {
 /// The event's message with a body that it cannot have had.
 fn garbage(event: &Event) -> (String, Message) {
     let message = wire::encode(MARKET, event);
-    (event.subject.to_string(), Message { body: b"garbage".as_slice().into(), ..message })
+    (
+        event.subject.to_string(),
+        Message {
+            body: b"garbage".as_slice().into(),
+            ..message
+        },
+    )
 }
 
 fn repair(number: u128, revision: u64) -> Event {
     let event = event(number, revision);
-    let fact = DealFact { cause: DealCause::Repaired, ..deal_of(&event.fact).clone() };
-    Event { fact: Fact::Deal(fact), ..event }
+    let fact = DealFact {
+        cause: DealCause::Repaired,
+        ..deal_of(&event.fact).clone()
+    };
+    Event {
+        fact: Fact::Deal(fact),
+        ..event
+    }
 }
 
 #[derive(Debug, FromRow)]
@@ -145,7 +206,8 @@ struct DeadEvent {
 
 async fn dead_events(db: &Db) -> Vec<DeadEvent> {
     let all = "SELECT sequence, subject, reason, headers, body, repaired FROM dead_event ORDER BY sequence";
-    on_db!(db.read(), pool => sqlx::query_as(all).fetch_all(pool).await).expect("the table can be read")
+    on_db!(db.read(), pool => sqlx::query_as(all).fetch_all(pool).await)
+        .expect("the table can be read")
 }
 
 /// Makes the ledger anew, at the beginning of no log.

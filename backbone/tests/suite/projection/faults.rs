@@ -18,14 +18,20 @@ async fn a_database_that_goes_away_is_waited_for() {
     let (log, db) = begin(&test).await;
     let url = test.url().expect("PostgreSQL has one");
     let proxy = Proxy::in_front_of(url).await;
-    let worker = start(&log.log, &Db::postgres("seller database", &proxy.url(url)).expect("the URL is one"));
+    let worker = start(
+        &log.log,
+        &Db::postgres("seller database", &proxy.url(url)).expect("the URL is one"),
+    );
     caught_up(&log.log, &db).await;
 
     proxy.cut().await;
     for number in 1..=50 {
         store(&log.log, &event(number, 1), 0).await;
     }
-    wait_until(SOON, "it says what is away", async || !worker.complaint().is_empty()).await;
+    wait_until(SOON, "it says what is away", async || {
+        !worker.complaint().is_empty()
+    })
+    .await;
     proxy.restore().await;
 
     let all: Vec<_> = (1..=51).map(|sequence| (sequence, 1)).collect();
@@ -37,7 +43,9 @@ async fn a_database_that_goes_away_is_waited_for() {
 #[tokio::test]
 async fn a_transaction_that_slept_too_long_may_be_tried_again() {
     let test = TestDb::postgres().await;
-    let mut admin = PgConnection::connect(test.url().expect("it has one")).await.expect("PostgreSQL is up");
+    let mut admin = PgConnection::connect(test.url().expect("it has one"))
+        .await
+        .expect("PostgreSQL is up");
     let mut tx = test.db.begin().await.expect("PostgreSQL is up");
     let backend: i32 = on_tx!(&mut tx, connection =>
         sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(connection).await)
@@ -47,8 +55,11 @@ async fn a_transaction_that_slept_too_long_may_be_tried_again() {
     .expect("it can be set");
     wait_until(SOON, "PostgreSQL gives the transaction up", async || {
         let backends = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
-        let backends: i64 =
-            sqlx::query_scalar(backends).bind(backend).fetch_one(&mut admin).await.expect("PostgreSQL is up");
+        let backends: i64 = sqlx::query_scalar(backends)
+            .bind(backend)
+            .fetch_one(&mut admin)
+            .await
+            .expect("PostgreSQL is up");
         backends == 0
     })
     .await;
@@ -64,18 +75,29 @@ async fn a_database_that_is_read_only_for_now_is_waited_for() {
     let (log, db) = begin(&test).await;
     let url = test.url().expect("PostgreSQL has one");
     let mut admin = PgConnection::connect(url).await.expect("PostgreSQL is up");
-    let name: String =
-        sqlx::query_scalar("SELECT current_database()").fetch_one(&mut admin).await.expect("it has a name");
+    let name: String = sqlx::query_scalar("SELECT current_database()")
+        .fetch_one(&mut admin)
+        .await
+        .expect("it has a name");
     let mut set = async |setting: &str| {
         let statement = AssertSqlSafe(format!("ALTER DATABASE {name} {setting}"));
-        sqlx::query(statement).execute(&mut admin).await.expect("it is ours");
+        sqlx::query(statement)
+            .execute(&mut admin)
+            .await
+            .expect("it is ours");
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                        WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        sqlx::query(others).execute(&mut admin).await.expect("they are ours");
+        sqlx::query(others)
+            .execute(&mut admin)
+            .await
+            .expect("they are ours");
     };
     set("SET default_transaction_read_only = on").await;
     let worker = start(&log.log, &test.beside());
-    wait_until(SOON, "it says what is away", async || worker.complaint().contains("read-only")).await;
+    wait_until(SOON, "it says what is away", async || {
+        worker.complaint().contains("read-only")
+    })
+    .await;
     set("RESET default_transaction_read_only").await;
     assert_eq!(caught_up(&log.log, &db).await, [(1, 1)]);
     worker.stop().await;
@@ -92,12 +114,18 @@ async fn a_log_that_dies_and_comes_back_is_followed_on() {
     assert_eq!(caught_up(&log, &test.db).await.len(), 2);
 
     nats.kill();
-    wait_until(SOON, "it says what is away", async || !worker.complaint().is_empty()).await;
+    wait_until(SOON, "it says what is away", async || {
+        !worker.complaint().is_empty()
+    })
+    .await;
     nats.restart().await;
     opened(&log).await;
     store(&log, &event(2, 1), 0).await;
 
     assert_eq!(caught_up(&log, &test.db).await, [(1, 1), (2, 1), (3, 1)]);
-    wait_until(SOON, "it is ready again", async || worker.complaint().is_empty()).await;
+    wait_until(SOON, "it is ready again", async || {
+        worker.complaint().is_empty()
+    })
+    .await;
     worker.stop().await;
 }

@@ -53,7 +53,9 @@ async fn assert_refused(log: &TestLog, db: &Db, reason: &str) {
     let worker = start(&log.log, db);
     let health = worker.health.clone();
     match worker.end().await {
-        Err(Error::Broken { why, .. }) => assert!(why.contains(reason), "{why:?} does not say {reason:?}"),
+        Err(Error::Broken { why, .. }) => {
+            assert!(why.contains(reason), "{why:?} does not say {reason:?}")
+        }
         other => panic!("it was followed: {other:?}"),
     }
     assert!(!health.down().is_empty(), "not ready");

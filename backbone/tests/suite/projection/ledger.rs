@@ -46,7 +46,11 @@ impl Projection for Ledger {
     type Effect = (Sequence, Sequence);
     const NAME: &'static str = NAME;
 
-    async fn revisions(&self, tx: &mut Tx, subjects: &[Subject]) -> Result<HashMap<Subject, u64>, Error> {
+    async fn revisions(
+        &self,
+        tx: &mut Tx,
+        subjects: &[Subject],
+    ) -> Result<HashMap<Subject, u64>, Error> {
         let mut revisions = HashMap::new();
         for subject in subjects {
             let found: Result<Option<i64>, _> = on_tx!(tx, connection =>
@@ -66,9 +70,11 @@ impl Projection for Ledger {
     ) -> Result<(Sequence, Sequence), Error> {
         for entry in entries {
             let (sequence, subject, revision) = match *entry {
-                Entry::Event { sequence, event } => {
-                    (sequence, Some(event.subject.to_string()), event.fact.revision())
-                }
+                Entry::Event { sequence, event } => (
+                    sequence,
+                    Some(event.subject.to_string()),
+                    event.fact.revision(),
+                ),
                 Entry::Dead { sequence, .. } => (sequence, None, 0),
             };
             on_tx!(tx, connection => sqlx::query(LINE)
@@ -83,12 +89,23 @@ impl Projection for Ledger {
         let sequence = |entry: &Entry<'_>| match *entry {
             Entry::Event { sequence, .. } | Entry::Dead { sequence, .. } => sequence,
         };
-        Ok((sequence(&entries[0]), sequence(entries.last().expect("a batch is never empty"))))
+        Ok((
+            sequence(&entries[0]),
+            sequence(entries.last().expect("a batch is never empty")),
+        ))
     }
 
     async fn committed(&self, from: Place, to: Place, effect: (Sequence, Sequence)) {
-        assert_eq!(effect, (from.position + 1, to.position), "the batch lies between the places");
-        self.commits.0.lock().expect("nobody panicked").push((from.position, to.position));
+        assert_eq!(
+            effect,
+            (from.position + 1, to.position),
+            "the batch lies between the places"
+        );
+        self.commits
+            .0
+            .lock()
+            .expect("nobody panicked")
+            .push((from.position, to.position));
     }
 }
 
@@ -112,18 +129,42 @@ pub(super) async fn make_table(db: &Db) {
 
 /// A worker that does not run by itself.
 pub(super) fn worker(log: &EventLog, db: &Db) -> Worker<Ledger> {
-    let ledger = Ledger { db: db.clone(), commits: Commits::default() };
-    Worker::new(ledger, log.clone(), db.clone(), Health::default().part("seller"), &Metrics::new())
+    let ledger = Ledger {
+        db: db.clone(),
+        commits: Commits::default(),
+    };
+    Worker::new(
+        ledger,
+        log.clone(),
+        db.clone(),
+        Health::default().part("seller"),
+        &Metrics::new(),
+    )
 }
 
 /// Starts a worker.
 pub(super) fn start(log: &EventLog, db: &Db) -> Running {
     let (commits, health, metrics) = (Commits::default(), Health::default(), Metrics::new());
-    let ledger = Ledger { db: db.clone(), commits: commits.clone() };
-    let worker = Worker::new(ledger, log.clone(), db.clone(), health.part("seller"), &metrics);
+    let ledger = Ledger {
+        db: db.clone(),
+        commits: commits.clone(),
+    };
+    let worker = Worker::new(
+        ledger,
+        log.clone(),
+        db.clone(),
+        health.part("seller"),
+        &metrics,
+    );
     let (stop, mut task) = (CancellationToken::new(), JoinSet::new());
     task.spawn(worker.run(stop.clone()));
-    Running { commits, health, metrics, stop, task }
+    Running {
+        commits,
+        health,
+        metrics,
+        stop,
+        task,
+    }
 }
 
 impl Running {
@@ -136,12 +177,19 @@ impl Running {
     /// Waits until it ends, and says how.
     pub(super) async fn end(mut self) -> Result<(), Error> {
         let ended = tokio::time::timeout(SOON, self.task.join_next()).await;
-        ended.expect("it ends").expect("it was started").expect("it does not panic")
+        ended
+            .expect("it ends")
+            .expect("it was started")
+            .expect("it does not panic")
     }
 
     /// Why it is down; nothing when it is not.
     pub(super) fn complaint(&self) -> String {
-        [self.health.down(), self.health.degraded()].concat().into_iter().map(|(_, why)| why).collect()
+        [self.health.down(), self.health.degraded()]
+            .concat()
+            .into_iter()
+            .map(|(_, why)| why)
+            .collect()
     }
 }
 
@@ -159,7 +207,10 @@ pub(super) async fn lines(db: &Db) -> Vec<(Sequence, u64)> {
     let lines: Result<Vec<(i64, i64)>, _> =
         on_db!(db.read(), pool => sqlx::query_as(LINES).fetch_all(pool).await);
     let lines = lines.expect("the ledger can be read");
-    lines.into_iter().map(|(sequence, revision)| (sequence as Sequence, revision as u64)).collect()
+    lines
+        .into_iter()
+        .map(|(sequence, revision)| (sequence as Sequence, revision as u64))
+        .collect()
 }
 
 /// Where the tables stand.

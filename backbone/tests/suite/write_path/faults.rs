@@ -26,15 +26,24 @@ struct Market {
 
 /// How long a mutation tries before it says that it does not know: five seconds, and an attempt of one that began
 /// just before.
-const BUDGET: RangeInclusive<Duration> = Duration::from_millis(4_900)..=Duration::from_millis(6_500);
+const BUDGET: RangeInclusive<Duration> =
+    Duration::from_millis(4_900)..=Duration::from_millis(6_500);
 
 #[tokio::test]
 async fn a_lost_acknowledgement_is_found_by_its_id() {
     let market = Market::open(Config::default()).await;
-    write(&path(&market.theirs), &mutation(1)).await.expect("it is created");
-    let written = market.lose_the_acknowledgement(2, 1).await.expect("it is found");
+    write(&path(&market.theirs), &mutation(1))
+        .await
+        .expect("it is created");
+    let written = market
+        .lose_the_acknowledgement(2, 1)
+        .await
+        .expect("it is found");
     let is_duplicate = written.position.sequence == 3;
-    assert!(is_duplicate || written.position.sequence == 4, "{written:?}");
+    assert!(
+        is_duplicate || written.position.sequence == 4,
+        "{written:?}"
+    );
     assert_applied_once(&market.theirs, [1, 2, 1001].into()).await;
 }
 
@@ -42,19 +51,37 @@ async fn a_lost_acknowledgement_is_found_by_its_id() {
 async fn a_lost_acknowledgement_is_found_among_the_recent_when_the_log_forgot_its_id() {
     for others in [0, 1, 15] {
         let market = Market::open(forgets_ids()).await;
-        write(&path(&market.theirs), &mutation(1)).await.expect("it is created");
-        let written = market.lose_the_acknowledgement(2, others).await.expect("it is found");
-        assert_eq!(written.position.sequence, 3 + others as u64, "the deal as it stands");
+        write(&path(&market.theirs), &mutation(1))
+            .await
+            .expect("it is created");
+        let written = market
+            .lose_the_acknowledgement(2, others)
+            .await
+            .expect("it is found");
+        assert_eq!(
+            written.position.sequence,
+            3 + others as u64,
+            "the deal as it stands"
+        );
         assert_eq!(deal_of(&written.fact).revision, 2 + others as u64);
-        assert_applied_once(&market.theirs, (1..=2).chain(1001..=1000 + others).collect()).await;
+        assert_applied_once(
+            &market.theirs,
+            (1..=2).chain(1001..=1000 + others).collect(),
+        )
+        .await;
     }
 }
 
 #[tokio::test]
 async fn a_lost_acknowledgement_is_found_by_a_walk_when_too_many_came_between() {
     let market = Market::open(forgets_ids()).await;
-    write(&path(&market.theirs), &mutation(1)).await.expect("it is created");
-    let written = market.lose_the_acknowledgement(2, 20).await.expect("it is found");
+    write(&path(&market.theirs), &mutation(1))
+        .await
+        .expect("it is created");
+    let written = market
+        .lose_the_acknowledgement(2, 20)
+        .await
+        .expect("it is found");
     assert_eq!(written.position.sequence, 3 + 20, "the deal as it stands");
     assert_eq!(deal_of(&written.fact).revision, 2 + 20);
     assert_applied_once(&market.theirs, (1..=2).chain(1001..=1020).collect()).await;
@@ -63,7 +90,10 @@ async fn a_lost_acknowledgement_is_found_by_a_walk_when_too_many_came_between() 
 #[tokio::test]
 async fn a_lost_acknowledgement_of_a_creation_is_found_too() {
     let market = Market::open(forgets_ids()).await;
-    let written = market.lose_the_acknowledgement(1, 20).await.expect("it is found");
+    let written = market
+        .lose_the_acknowledgement(1, 20)
+        .await
+        .expect("it is found");
     assert_eq!(written.position.sequence, 2 + 20, "the deal as it stands");
     assert_applied_once(&market.theirs, [1].into_iter().chain(1001..=1020).collect()).await;
 }
@@ -77,13 +107,26 @@ async fn a_server_that_is_gone_before_the_first_send_is_said_at_once() {
     wait_until(SOON, "the loss is noticed", async || !market.ours.is_up()).await;
     let asked = Instant::now();
     let answer = write(&writes, &mutation(2)).await;
-    assert!(matches!(answer, Err(WriteError::Unavailable(_))), "{answer:?}");
-    assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+    assert!(
+        matches!(answer, Err(WriteError::Unavailable(_))),
+        "{answer:?}"
+    );
+    assert!(
+        asked.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        asked.elapsed()
+    );
 
     market.nats.restart().await;
     opened(&market.ours).await;
-    assert_eq!(market.ours.head().await.expect("the log is up"), 2, "it was not sent later");
-    write(&writes, &mutation(2)).await.expect("it is written now");
+    assert_eq!(
+        market.ours.head().await.expect("the log is up"),
+        2,
+        "it was not sent later"
+    );
+    write(&writes, &mutation(2))
+        .await
+        .expect("it is written now");
 }
 
 #[tokio::test]
@@ -94,13 +137,18 @@ async fn a_server_that_goes_in_the_middle_and_stays_away_leaves_the_outcome_unkn
         market.wait_for_event_of(1).await;
         market.nats.kill();
     });
-    assert!(matches!(answer, Err(WriteError::UnknownOutcome(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(WriteError::UnknownOutcome(_))),
+        "{answer:?}"
+    );
     assert!(BUDGET.contains(&asked.elapsed()), "{:?}", asked.elapsed());
 
     market.nats.restart().await;
     market.proxy.restore().await;
     opened(&market.ours).await;
-    let repeat = write(&path(&market.ours), &mutation(1)).await.expect("the same key learns the outcome");
+    let repeat = write(&path(&market.ours), &mutation(1))
+        .await
+        .expect("the same key learns the outcome");
     assert_eq!(repeat.position.sequence, 2);
     opened(&market.theirs).await;
     assert_applied_once(&market.theirs, [1].into()).await;
@@ -111,7 +159,10 @@ async fn a_server_that_hangs_in_the_middle_leaves_the_outcome_unknown() {
     let market = Market::open(Config::default()).await;
     let asked = Instant::now();
     let answer = market.write_unheard(1).await;
-    assert!(matches!(answer, Err(WriteError::UnknownOutcome(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(WriteError::UnknownOutcome(_))),
+        "{answer:?}"
+    );
     assert!(BUDGET.contains(&asked.elapsed()), "{:?}", asked.elapsed());
     assert_applied_once(&market.theirs, [1].into()).await;
 }
@@ -121,17 +172,25 @@ async fn what_is_remembered_goes_with_its_connection() {
     let market = Market::open(Config::default()).await;
     let ours = path(&market.ours);
     for number in 1..=2 {
-        write(&ours, &mutation(number)).await.expect("it is written");
+        write(&ours, &mutation(number))
+            .await
+            .expect("it is written");
     }
-    write(&path(&market.theirs), &mutation(3)).await.expect("it is written");
+    write(&path(&market.theirs), &mutation(3))
+        .await
+        .expect("it is written");
     let connection = market.ours.connection();
     market.proxy.reset();
-    wait_until(SOON, "there is another connection", async || market.ours.connection() > connection).await;
+    wait_until(SOON, "there is another connection", async || {
+        market.ours.connection() > connection
+    })
+    .await;
     opened(&market.ours).await;
     let seen = std::cell::RefCell::new(Vec::new());
     let written = ours
         .write(&mutation(4), |last, now| {
-            seen.borrow_mut().push(deal_of(last.expect("there is a deal")).revision);
+            seen.borrow_mut()
+                .push(deal_of(last.expect("there is a deal")).revision);
             rename(&mutation(4), last, now)
         })
         .await;
@@ -141,11 +200,20 @@ async fn what_is_remembered_goes_with_its_connection() {
 
 #[tokio::test]
 async fn a_full_log_refuses_and_stores_nothing() {
-    let market = Market::open(Config { max_messages: 2, ..Config::default() }).await;
+    let market = Market::open(Config {
+        max_messages: 2,
+        ..Config::default()
+    })
+    .await;
     let writes = path(&market.ours);
-    write(&writes, &mutation(1)).await.expect("there is room for one");
+    write(&writes, &mutation(1))
+        .await
+        .expect("there is room for one");
     let answer = write(&writes, &mutation(2)).await;
-    assert!(matches!(answer, Err(WriteError::Unavailable(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(WriteError::Unavailable(_))),
+        "{answer:?}"
+    );
     assert_applied_once(&market.theirs, [1].into()).await;
 }
 
@@ -160,12 +228,20 @@ impl Market {
             ..settings
         };
         let client = async_nats::connect(nats.url()).await.expect("NATS is up");
-        async_nats::jetstream::new(client).create_stream(config).await.expect("the stream can be made");
+        async_nats::jetstream::new(client)
+            .create_stream(config)
+            .await
+            .expect("the stream can be made");
         let proxy = Proxy::in_front_of(&nats.url()).await;
         let (ours, theirs) = (jetstream(&proxy.url(&nats.url())), jetstream(&nats.url()));
         opened(&ours).await;
         opened(&theirs).await;
-        Self { nats, proxy, ours, theirs }
+        Self {
+            nats,
+            proxy,
+            ours,
+            theirs,
+        }
     }
 
     /// Our mutation is stored, its acknowledgement is lost, and others write before we are back.
@@ -178,7 +254,9 @@ impl Market {
             self.wait_for_event_of(number).await;
             let theirs = path(&self.theirs);
             for other in 1..=others {
-                write(&theirs, &mutation(1000 + other)).await.expect("their line is fine");
+                write(&theirs, &mutation(1000 + other))
+                    .await
+                    .expect("their line is fine");
             }
             self.proxy.restore().await;
         });
@@ -201,7 +279,11 @@ impl Market {
     async fn wait_for_event_of(&self, number: u128) {
         let id = mutation(number).event_id;
         wait_until(SOON, "the event is stored", async || {
-            let last = self.theirs.last(&subject(1)).await.expect("their line is fine");
+            let last = self
+                .theirs
+                .last(&subject(1))
+                .await
+                .expect("their line is fine");
             last.is_some_and(|last| event_of(&last).id == id)
         })
         .await;
@@ -210,5 +292,8 @@ impl Market {
 
 /// Ids are forgotten long before an attempt is given up.
 fn forgets_ids() -> Config {
-    Config { duplicate_window: Duration::from_millis(100), ..Config::default() }
+    Config {
+        duplicate_window: Duration::from_millis(100),
+        ..Config::default()
+    }
 }

@@ -161,7 +161,9 @@ impl<'a> Desk<'a> {
         match event {
             BusEvent::Message(message) => match announce::webhooks_of(&message) {
                 Some(named) if named.is_empty() => self.look = true,
-                Some(named) => named.into_iter().for_each(|webhook| self.rooms.add(webhook)),
+                Some(named) => named
+                    .into_iter()
+                    .for_each(|webhook| self.rooms.add(webhook)),
                 None => {}
             },
             BusEvent::Gap | BusEvent::Subscribed => self.look = true,
@@ -194,7 +196,11 @@ impl<'a> Desk<'a> {
                 }
                 self.closing |= self.health.is_none() && !self.rooms.is_anything_due();
             }
-            Done::Claimed { wishes, began, claim } => {
+            Done::Claimed {
+                wishes,
+                began,
+                claim,
+            } => {
                 self.busy.claiming = false;
                 match self.answer(claim)? {
                     Some(claim) if self.closing => self.release(claim),
@@ -203,7 +209,11 @@ impl<'a> Desk<'a> {
                 }
                 self.closing |= self.health.is_none();
             }
-            Done::Called { delivery, webhook, ended } => self.called(delivery, webhook, ended),
+            Done::Called {
+                delivery,
+                webhook,
+                ended,
+            } => self.called(delivery, webhook, ended),
             Done::Recorded { batch, outcome } => match self.answer(outcome)? {
                 Some(recorded) => self.settled(batch, recorded),
                 None => {
@@ -245,11 +255,15 @@ impl<'a> Desk<'a> {
     }
 
     fn begin_to_claim(&mut self) {
-        let Dispatcher { webhooks, limits, .. } = self.of;
+        let Dispatcher {
+            webhooks, limits, ..
+        } = self.of;
         if self.look && !self.busy.looking {
             (self.look, self.busy.looking) = (false, true);
             let now = webhooks.clock.now();
-            self.jobs.push(Box::pin(async move { Done::Looked(claim::look(&webhooks.db, now).await) }));
+            self.jobs.push(Box::pin(async move {
+                Done::Looked(claim::look(&webhooks.db, now).await)
+            }));
         }
         if self.busy.claiming || !self.rooms.is_anything_due() {
             return;
@@ -264,8 +278,18 @@ impl<'a> Desk<'a> {
         }
         self.busy.claiming = true;
         self.jobs.push(Box::pin(async move {
-            let claim = claim::claim(&webhooks.db, &wishes, limits.per_endpoint, webhooks.clock.now()).await;
-            Done::Claimed { wishes, began, claim }
+            let claim = claim::claim(
+                &webhooks.db,
+                &wishes,
+                limits.per_endpoint,
+                webhooks.clock.now(),
+            )
+            .await;
+            Done::Claimed {
+                wishes,
+                began,
+                claim,
+            }
         }));
     }
 
@@ -285,7 +309,11 @@ impl<'a> Desk<'a> {
             let (of, delivery, webhook) = (self.of, claimed.id, claimed.webhook_id);
             self.jobs.push(Box::pin(async move {
                 let ended = of.call(claimed, lease, began + LEASE).await;
-                Done::Called { delivery, webhook, ended }
+                Done::Called {
+                    delivery,
+                    webhook,
+                    ended,
+                }
             }));
         }
         for Wish { webhook, .. } in wishes {
@@ -295,8 +323,10 @@ impl<'a> Desk<'a> {
     }
 
     fn release(&mut self, claim: Claim) {
-        let (of, ids): (_, Vec<DeliveryId>) =
-            (self.of, claim.deliveries.iter().map(|claimed| claimed.id).collect());
+        let (of, ids): (_, Vec<DeliveryId>) = (
+            self.of,
+            claim.deliveries.iter().map(|claimed| claimed.id).collect(),
+        );
         self.jobs.push(Box::pin(async move {
             Done::Released(claim::release(&of.webhooks.db, claim.lease, &ids).await)
         }));
@@ -323,7 +353,11 @@ impl<'a> Desk<'a> {
         self.busy.recording = true;
         let mut batch = std::mem::take(&mut self.ended);
         for ended in &mut batch {
-            ended.lease = self.held.get(&ended.delivery).copied().unwrap_or(ended.lease);
+            ended.lease = self
+                .held
+                .get(&ended.delivery)
+                .copied()
+                .unwrap_or(ended.lease);
         }
         let Dispatcher { webhooks, .. } = self.of;
         self.jobs.push(Box::pin(async move {
@@ -343,7 +377,10 @@ impl<'a> Desk<'a> {
         }
         self.of.meters.recorded(&recorded);
         self.recorded += recorded.count();
-        recorded.due.into_iter().for_each(|webhook| self.rooms.add(webhook));
+        recorded
+            .due
+            .into_iter()
+            .for_each(|webhook| self.rooms.add(webhook));
     }
 }
 
@@ -364,8 +401,12 @@ impl Dispatcher {
         };
         let at = self.webhooks.clock.now();
         if claimed.attempts == 0 && !claimed.replay {
-            let waited = at.as_micros().saturating_sub(claimed.created_at.as_micros()).max(0);
-            self.meters.first_attempt(Duration::from_micros(waited.unsigned_abs()));
+            let waited = at
+                .as_micros()
+                .saturating_sub(claimed.created_at.as_micros())
+                .max(0);
+            self.meters
+                .first_attempt(Duration::from_micros(waited.unsigned_abs()));
         }
         let call = Call {
             url: &claimed.url,
@@ -373,18 +414,31 @@ impl Dispatcher {
             at,
             secrets: &secrets,
             body: Bytes::from(claimed.body),
-            trace: claimed.trace.as_deref().and_then(|trace| trace.parse().ok()),
+            trace: claimed
+                .trace
+                .as_deref()
+                .and_then(|trace| trace.parse().ok()),
             replay: claimed.replay,
         };
         let outcome = self.sender.send(&call).await;
-        Some(Ended { delivery: claimed.id, webhook: claimed.webhook_id, lease, at, outcome })
+        Some(Ended {
+            delivery: claimed.id,
+            webhook: claimed.webhook_id,
+            lease,
+            at,
+            outcome,
+        })
     }
 
     /// What signs: the newest first.
     fn secrets(&self, claimed: &Claimed) -> Result<Vec<Secret>, Error> {
         let sealed = [Some(&claimed.secret), claimed.previous_secret.as_ref()];
         let owner = claimed.webhook_id.0;
-        sealed.into_iter().flatten().map(|sealed| self.webhooks.seal.open(owner, sealed)).collect()
+        sealed
+            .into_iter()
+            .flatten()
+            .map(|sealed| self.webhooks.seal.open(owner, sealed))
+            .collect()
     }
 }
 
@@ -418,11 +472,17 @@ mod tests {
     #[tokio::test]
     async fn what_is_claimed_when_it_is_told_to_stop_is_given_back() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (folder, metrics, clock) = (tempfile::tempdir().unwrap(), Metrics::new(), Clock::system());
+        let (folder, metrics, clock) = (
+            tempfile::tempdir().unwrap(),
+            Metrics::new(),
+            Clock::system(),
+        );
         let db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
         let side = BuyerSide::new(db.clone(), clock, Retention::in_rows(LEASE));
         side.migrate().await.unwrap();
-        let Pool::Sqlite(pool) = db.write() else { panic!("it is on SQLite") };
+        let Pool::Sqlite(pool) = db.write() else {
+            panic!("it is on SQLite")
+        };
         for statement in FILL {
             sqlx::query(statement).execute(pool).await.unwrap();
         }

@@ -32,7 +32,10 @@ impl Meters {
             again: outcome("again"),
             dead: outcome("dead"),
             postponed: outcome("postponed"),
-            lost: metrics.counter("webhook_leases_lost", "Calls of webhooks whose lease was over"),
+            lost: metrics.counter(
+                "webhook_leases_lost",
+                "Calls of webhooks whose lease was over",
+            ),
             in_flight: metrics.gauge("webhook_calls", "Calls of webhooks under way"),
             to_first_attempt: metrics.histogram(
                 "webhook_first_attempt",

@@ -41,7 +41,13 @@ struct Pace {
 impl Rooms {
     pub(super) fn new(limits: Limits, now: Instant) -> Self {
         let (endpoints, due, queued) = (HashMap::new(), VecDeque::new(), HashSet::new());
-        Self { limits, endpoints, due, queued, tidied: now }
+        Self {
+            limits,
+            endpoints,
+            due,
+            queued,
+            tidied: now,
+        }
     }
 
     /// An endpoint may have something due.
@@ -61,14 +67,25 @@ impl Rooms {
         self.tidy(now);
         let mut wishes = Vec::new();
         while free > 0 {
-            let Some(webhook) = self.due.pop_front() else { break };
+            let Some(webhook) = self.due.pop_front() else {
+                break;
+            };
             self.queued.remove(&webhook);
-            let endpoint = self.endpoints.entry(webhook).or_insert_with(|| Endpoint::new(self.limits, now));
+            let endpoint = self
+                .endpoints
+                .entry(webhook)
+                .or_insert_with(|| Endpoint::new(self.limits, now));
             let share = (free / SHARE).clamp(1, self.limits.per_endpoint as usize) as u32;
-            let room = share.saturating_sub(endpoint.busy).min(endpoint.pace.calls(self.limits, now));
+            let room = share
+                .saturating_sub(endpoint.busy)
+                .min(endpoint.pace.calls(self.limits, now));
             if room > 0 {
                 free -= room as usize;
-                wishes.push(Wish { webhook, busy: endpoint.busy, room });
+                wishes.push(Wish {
+                    webhook,
+                    busy: endpoint.busy,
+                    room,
+                });
             }
         }
         wishes
@@ -76,7 +93,9 @@ impl Rooms {
 
     /// What was claimed for a wish: as many as could be, or all there was.
     pub(super) fn claimed(&mut self, webhook: WebhookId, count: u32, more: bool) {
-        let Some(endpoint) = self.endpoints.get_mut(&webhook) else { return };
+        let Some(endpoint) = self.endpoints.get_mut(&webhook) else {
+            return;
+        };
         endpoint.busy += count;
         endpoint.more = more;
         endpoint.pace.left -= f64::from(count);
@@ -87,7 +106,9 @@ impl Rooms {
 
     /// A call of an endpoint is over, and recorded if it failed.
     pub(super) fn over(&mut self, webhook: WebhookId) {
-        let Some(endpoint) = self.endpoints.get_mut(&webhook) else { return };
+        let Some(endpoint) = self.endpoints.get_mut(&webhook) else {
+            return;
+        };
         endpoint.busy = endpoint.busy.saturating_sub(1);
         if endpoint.more {
             self.add(webhook);
@@ -102,7 +123,10 @@ impl Rooms {
         self.tidied = now;
         let limits = self.limits;
         self.endpoints.retain(|_, endpoint| {
-            endpoint.busy > 0 || limits.rate.is_some_and(|rate| endpoint.pace.calls(limits, now) < rate.get())
+            endpoint.busy > 0
+                || limits
+                    .rate
+                    .is_some_and(|rate| endpoint.pace.calls(limits, now) < rate.get())
         });
     }
 }
@@ -110,14 +134,20 @@ impl Rooms {
 impl Endpoint {
     fn new(limits: Limits, now: Instant) -> Self {
         let left = limits.rate.map_or(0.0, |rate| f64::from(rate.get()));
-        Self { busy: 0, more: false, pace: Pace { left, at: now } }
+        Self {
+            busy: 0,
+            more: false,
+            pace: Pace { left, at: now },
+        }
     }
 }
 
 impl Pace {
     /// How many calls may be made now.
     fn calls(&mut self, limits: Limits, now: Instant) -> u32 {
-        let Some(rate) = limits.rate.map(|rate| f64::from(rate.get())) else { return u32::MAX };
+        let Some(rate) = limits.rate.map(|rate| f64::from(rate.get())) else {
+            return u32::MAX;
+        };
         let since = now.saturating_duration_since(self.at);
         self.left = (self.left + since.as_secs_f64() * rate).min(rate);
         self.at = now;
@@ -138,14 +168,21 @@ mod tests {
     }
 
     fn rooms(per_endpoint: u32, rate: Option<u32>) -> Rooms {
-        let limits = Limits { in_flight: 256, per_endpoint, rate: rate.and_then(NonZeroU32::new) };
+        let limits = Limits {
+            in_flight: 256,
+            per_endpoint,
+            rate: rate.and_then(NonZeroU32::new),
+        };
         Rooms::new(limits, Instant::now())
     }
 
     /// What is wished for, as (endpoint, busy, room).
     fn wished(rooms: &mut Rooms, free: usize, now: Instant) -> Vec<(u128, u32, u32)> {
         let wishes = rooms.wishes(free, now);
-        wishes.iter().map(|wish| (wish.webhook.0.as_u128(), wish.busy, wish.room)).collect()
+        wishes
+            .iter()
+            .map(|wish| (wish.webhook.0.as_u128(), wish.busy, wish.room))
+            .collect()
     }
 
     #[test]
@@ -158,13 +195,21 @@ mod tests {
         assert!(!rooms.is_anything_due());
         rooms.claimed(webhook(1), 4, true);
         rooms.claimed(webhook(2), 1, false);
-        assert_eq!(wished(&mut rooms, 256, now), [], "the first has no room, the second nothing more");
+        assert_eq!(
+            wished(&mut rooms, 256, now),
+            [],
+            "the first has no room, the second nothing more"
+        );
         rooms.add(webhook(2));
         rooms.over(webhook(1));
         assert_eq!(wished(&mut rooms, 256, now), [(2, 1, 3), (1, 3, 1)]);
         rooms.claimed(webhook(1), 1, false);
         rooms.over(webhook(1));
-        assert_eq!(wished(&mut rooms, 256, now), [], "what it had is all claimed");
+        assert_eq!(
+            wished(&mut rooms, 256, now),
+            [],
+            "what it had is all claimed"
+        );
     }
 
     #[test]
@@ -190,7 +235,10 @@ mod tests {
         (0..5).for_each(|number| rooms.add(webhook(number)));
         assert_eq!(wished(&mut rooms, 2, now), [(0, 0, 1), (1, 0, 1)]);
         assert_eq!(wished(&mut rooms, 0, now), []);
-        assert_eq!(wished(&mut rooms, 9, now), [(2, 0, 1), (3, 0, 1), (4, 0, 1)]);
+        assert_eq!(
+            wished(&mut rooms, 9, now),
+            [(2, 0, 1), (3, 0, 1), (4, 0, 1)]
+        );
     }
 
     #[test]
@@ -206,16 +254,24 @@ mod tests {
                 calls += room;
             }
         }
-        assert!((30..=33).contains(&calls), "three a second and what a second saves: {calls}");
+        assert!(
+            (30..=33).contains(&calls),
+            "three a second and what a second saves: {calls}"
+        );
     }
 
     #[test]
     fn who_has_nothing_under_way_is_forgotten() {
         let (mut rooms, now) = (rooms(8, None), Instant::now());
-        [1, 2].into_iter().for_each(|number| rooms.add(webhook(number)));
+        [1, 2]
+            .into_iter()
+            .for_each(|number| rooms.add(webhook(number)));
         rooms.wishes(256, now);
         rooms.claimed(webhook(1), 1, false);
         rooms.wishes(256, now + TIDY * 2);
-        assert_eq!(rooms.endpoints.keys().copied().collect::<Vec<_>>(), [webhook(1)]);
+        assert_eq!(
+            rooms.endpoints.keys().copied().collect::<Vec<_>>(),
+            [webhook(1)]
+        );
     }
 }

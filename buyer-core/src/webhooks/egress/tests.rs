@@ -2,29 +2,131 @@
 
 use super::*;
 
-const STRICT: Egress = Egress { allow_http: false, allow_nets: Vec::new() };
-const WITH_HTTP: Egress = Egress { allow_http: true, allow_nets: Vec::new() };
+const STRICT: Egress = Egress {
+    allow_http: false,
+    allow_nets: Vec::new(),
+};
+const WITH_HTTP: Egress = Egress {
+    allow_http: true,
+    allow_nets: Vec::new(),
+};
 
 /// What a range is, its first and its last address, and the neighbours outside with what they are ("" is what may be
 /// called; - is the end of the address space).
-type Range = (&'static str, &'static str, &'static str, [&'static str; 2], [&'static str; 2]);
+type Range = (
+    &'static str,
+    &'static str,
+    &'static str,
+    [&'static str; 2],
+    [&'static str; 2],
+);
 
 const RANGES: [Range; 34] = [
-    ("this network", "0.0.0.0", "0.255.255.255", ["-", ""], ["1.0.0.0", ""]),
-    ("private", "10.0.0.0", "10.255.255.255", ["9.255.255.255", ""], ["11.0.0.0", ""]),
-    ("shared by carriers", "100.64.0.0", "100.127.255.255", ["100.63.255.255", ""], ["100.128.0.0", ""]),
-    ("loopback", "127.0.0.0", "127.255.255.255", ["126.255.255.255", ""], ["128.0.0.0", ""]),
-    ("a cloud's platform", "168.63.129.16", "168.63.129.16", ["168.63.129.15", ""], ["168.63.129.17", ""]),
-    ("link-local", "169.254.0.0", "169.254.255.255", ["169.253.255.255", ""], ["169.255.0.0", ""]),
-    ("private", "172.16.0.0", "172.31.255.255", ["172.15.255.255", ""], ["172.32.0.0", ""]),
-    ("for protocols", "192.0.0.0", "192.0.0.255", ["191.255.255.255", ""], ["192.0.1.0", ""]),
-    ("documentation", "192.0.2.0", "192.0.2.255", ["192.0.1.255", ""], ["192.0.3.0", ""]),
-    ("6to4", "192.88.99.0", "192.88.99.255", ["192.88.98.255", ""], ["192.88.100.0", ""]),
-    ("private", "192.168.0.0", "192.168.255.255", ["192.167.255.255", ""], ["192.169.0.0", ""]),
-    ("benchmark", "198.18.0.0", "198.19.255.255", ["198.17.255.255", ""], ["198.20.0.0", ""]),
-    ("documentation", "198.51.100.0", "198.51.100.255", ["198.51.99.255", ""], ["198.51.101.0", ""]),
-    ("documentation", "203.0.113.0", "203.0.113.255", ["203.0.112.255", ""], ["203.0.114.0", ""]),
-    ("multicast", "224.0.0.0", "239.255.255.255", ["223.255.255.255", ""], ["240.0.0.0", "reserved"]),
+    (
+        "this network",
+        "0.0.0.0",
+        "0.255.255.255",
+        ["-", ""],
+        ["1.0.0.0", ""],
+    ),
+    (
+        "private",
+        "10.0.0.0",
+        "10.255.255.255",
+        ["9.255.255.255", ""],
+        ["11.0.0.0", ""],
+    ),
+    (
+        "shared by carriers",
+        "100.64.0.0",
+        "100.127.255.255",
+        ["100.63.255.255", ""],
+        ["100.128.0.0", ""],
+    ),
+    (
+        "loopback",
+        "127.0.0.0",
+        "127.255.255.255",
+        ["126.255.255.255", ""],
+        ["128.0.0.0", ""],
+    ),
+    (
+        "a cloud's platform",
+        "168.63.129.16",
+        "168.63.129.16",
+        ["168.63.129.15", ""],
+        ["168.63.129.17", ""],
+    ),
+    (
+        "link-local",
+        "169.254.0.0",
+        "169.254.255.255",
+        ["169.253.255.255", ""],
+        ["169.255.0.0", ""],
+    ),
+    (
+        "private",
+        "172.16.0.0",
+        "172.31.255.255",
+        ["172.15.255.255", ""],
+        ["172.32.0.0", ""],
+    ),
+    (
+        "for protocols",
+        "192.0.0.0",
+        "192.0.0.255",
+        ["191.255.255.255", ""],
+        ["192.0.1.0", ""],
+    ),
+    (
+        "documentation",
+        "192.0.2.0",
+        "192.0.2.255",
+        ["192.0.1.255", ""],
+        ["192.0.3.0", ""],
+    ),
+    (
+        "6to4",
+        "192.88.99.0",
+        "192.88.99.255",
+        ["192.88.98.255", ""],
+        ["192.88.100.0", ""],
+    ),
+    (
+        "private",
+        "192.168.0.0",
+        "192.168.255.255",
+        ["192.167.255.255", ""],
+        ["192.169.0.0", ""],
+    ),
+    (
+        "benchmark",
+        "198.18.0.0",
+        "198.19.255.255",
+        ["198.17.255.255", ""],
+        ["198.20.0.0", ""],
+    ),
+    (
+        "documentation",
+        "198.51.100.0",
+        "198.51.100.255",
+        ["198.51.99.255", ""],
+        ["198.51.101.0", ""],
+    ),
+    (
+        "documentation",
+        "203.0.113.0",
+        "203.0.113.255",
+        ["203.0.112.255", ""],
+        ["203.0.114.0", ""],
+    ),
+    (
+        "multicast",
+        "224.0.0.0",
+        "239.255.255.255",
+        ["223.255.255.255", ""],
+        ["240.0.0.0", "reserved"],
+    ),
     (
         "reserved",
         "240.0.0.0",
@@ -32,10 +134,28 @@ const RANGES: [Range; 34] = [
         ["239.255.255.255", "multicast"],
         ["255.255.255.255", "broadcast"],
     ),
-    ("broadcast", "255.255.255.255", "255.255.255.255", ["255.255.255.254", "reserved"], ["-", ""]),
+    (
+        "broadcast",
+        "255.255.255.255",
+        "255.255.255.255",
+        ["255.255.255.254", "reserved"],
+        ["-", ""],
+    ),
     ("unspecified", "::", "::", ["-", ""], ["::1", "loopback"]),
-    ("loopback", "::1", "::1", ["::", "unspecified"], ["::2", "IPv4-compatible"]),
-    ("IPv4-compatible", "::2", "::ffff:ffff", ["::1", "loopback"], ["::1:0:0", "unassigned"]),
+    (
+        "loopback",
+        "::1",
+        "::1",
+        ["::", "unspecified"],
+        ["::2", "IPv4-compatible"],
+    ),
+    (
+        "IPv4-compatible",
+        "::2",
+        "::ffff:ffff",
+        ["::1", "loopback"],
+        ["::1:0:0", "unassigned"],
+    ),
     (
         "IPv4-mapped",
         "::ffff:0:0",
@@ -163,7 +283,9 @@ fn every_range_ends_where_it_ends() {
             }
             last => last,
         };
-        let shown = RANGES.iter().any(|range| range.0 == kind && range.2.parse() == Ok(last));
+        let shown = RANGES
+            .iter()
+            .any(|range| range.0 == kind && range.2.parse() == Ok(last));
         assert!(shown, "{net} is missing above");
     }
 }
@@ -221,8 +343,17 @@ fn metadata_services_are_out_of_reach() {
 #[test]
 fn networks_that_are_let_through_are_so_exactly() {
     let nets = ["127.0.0.0/8", "fd00::/8", "64:ff9b::/96"];
-    let egress = Egress { allow_nets: nets.map(|net| net.parse().unwrap()).to_vec(), ..STRICT };
-    for open in ["127.0.0.1", "127.255.255.255", "fd00::1", "64:ff9b::7f00:1", "1.1.1.1"] {
+    let egress = Egress {
+        allow_nets: nets.map(|net| net.parse().unwrap()).to_vec(),
+        ..STRICT
+    };
+    for open in [
+        "127.0.0.1",
+        "127.255.255.255",
+        "fd00::1",
+        "64:ff9b::7f00:1",
+        "1.1.1.1",
+    ] {
         assert_eq!((open, kind_of(&egress, open)), (open, ""));
     }
     for (shut, kind) in [
@@ -236,7 +367,11 @@ fn networks_that_are_let_through_are_so_exactly() {
         assert_eq!((shut, kind_of(&egress, shut)), (shut, kind));
     }
     assert!(egress.check_url("https://127.0.0.1:8443/hook").is_ok());
-    assert_eq!(egress.check_url("http://127.0.0.1/"), Err(Refused::Scheme), "a network is no scheme");
+    assert_eq!(
+        egress.check_url("http://127.0.0.1/"),
+        Err(Refused::Scheme),
+        "a network is no scheme"
+    );
 }
 
 #[test]
@@ -262,7 +397,11 @@ fn addresses_are_seen_through_every_spelling() {
         "127.0.0.\t1",
     ] {
         let url = format!("https://{spelling}/hook");
-        assert_eq!(STRICT.check_url(&url), Err(Refused::Address("loopback")), "{url}");
+        assert_eq!(
+            STRICT.check_url(&url),
+            Err(Refused::Address("loopback")),
+            "{url}"
+        );
     }
     for (host, kind) in [
         ("0", "this network"),
@@ -281,12 +420,23 @@ fn addresses_are_seen_through_every_spelling() {
         assert_eq!(STRICT.check_url(&url), Err(Refused::Address(kind)), "{url}");
     }
     // What only looks like such an address is a name, or nothing.
-    for url in ["https://127.0.0.1.example.com/", "https://0x7f.example.com/", "https://2130706433.example/"]
-    {
+    for url in [
+        "https://127.0.0.1.example.com/",
+        "https://0x7f.example.com/",
+        "https://2130706433.example/",
+    ] {
         assert!(STRICT.check_url(url).is_ok(), "{url}");
     }
-    for url in ["https://127.0.0.256/", "https://4294967296/", "https://1.2.3.4.5/", "https://0x100000000/"] {
-        assert!(matches!(STRICT.check_url(url), Err(Refused::NotAUrl(_))), "{url}");
+    for url in [
+        "https://127.0.0.256/",
+        "https://4294967296/",
+        "https://1.2.3.4.5/",
+        "https://0x100000000/",
+    ] {
+        assert!(
+            matches!(STRICT.check_url(url), Err(Refused::NotAUrl(_))),
+            "{url}"
+        );
     }
 }
 
@@ -311,7 +461,10 @@ fn what_is_no_url_of_a_host_is_refused() {
         "https://hooks.example.com:https/",
         "https://xn--/",
     ] {
-        assert!(matches!(STRICT.check_url(text), Err(Refused::NotAUrl(_))), "{text}");
+        assert!(
+            matches!(STRICT.check_url(text), Err(Refused::NotAUrl(_))),
+            "{text}"
+        );
     }
 }
 
@@ -329,7 +482,10 @@ fn only_https_is_called_unless_http_is_let_through() {
         assert_eq!(STRICT.check_url(text), Err(Refused::Scheme), "{text}");
         assert_eq!(WITH_HTTP.check_url(text), Err(Refused::Scheme), "{text}");
     }
-    assert_eq!(STRICT.check_url("http://hooks.example.com/"), Err(Refused::Scheme));
+    assert_eq!(
+        STRICT.check_url("http://hooks.example.com/"),
+        Err(Refused::Scheme)
+    );
     assert!(WITH_HTTP.check_url("http://hooks.example.com/").is_ok());
     assert!(STRICT.check_url("HTTPS://hooks.example.com/").is_ok());
 }
@@ -347,21 +503,39 @@ fn user_info_is_refused() {
         assert_eq!(STRICT.check_url(text), Err(Refused::UserInfo), "{text}");
     }
     // An `@` after the host says nothing of a user.
-    assert!(STRICT.check_url("https://hooks.example.com/@user?a@b#c@d").is_ok());
+    assert!(
+        STRICT
+            .check_url("https://hooks.example.com/@user?a@b#c@d")
+            .is_ok()
+    );
     // A backslash is a slash here as it is in browsers: the host ends before it.
-    let url = STRICT.check_url("https://hooks.example.com\\@127.0.0.1/").unwrap();
+    let url = STRICT
+        .check_url("https://hooks.example.com\\@127.0.0.1/")
+        .unwrap();
     assert_eq!(url.host_str(), Some("hooks.example.com"));
 }
 
 #[test]
 fn ports_of_other_services_are_refused() {
-    for port in [0, 1, 22, 25, 53, 79, 81, 110, 442, 444, 465, 587, 993, 1_023] {
+    for port in [
+        0, 1, 22, 25, 53, 79, 81, 110, 442, 444, 465, 587, 993, 1_023,
+    ] {
         let text = format!("https://hooks.example.com:{port}/");
         assert_eq!(STRICT.check_url(&text), Err(Refused::Port(port)), "{text}");
     }
     for port in [80, 443, 1_024, 8_443, 65_535] {
-        assert!(STRICT.check_url(&format!("https://hooks.example.com:{port}/")).is_ok(), "{port}");
-        assert!(WITH_HTTP.check_url(&format!("http://hooks.example.com:{port}/")).is_ok(), "{port}");
+        assert!(
+            STRICT
+                .check_url(&format!("https://hooks.example.com:{port}/"))
+                .is_ok(),
+            "{port}"
+        );
+        assert!(
+            WITH_HTTP
+                .check_url(&format!("http://hooks.example.com:{port}/"))
+                .is_ok(),
+            "{port}"
+        );
     }
 }
 
@@ -374,19 +548,38 @@ fn names_are_left_to_whoever_resolves_them() {
         ("https://bücher.example/", "xn--bcher-kva.example"),
         ("https://ｈｏｏｋｓ.example/", "hooks.example"),
         ("https://localhost:8443/", "localhost"),
-        ("https://metadata.google.internal/", "metadata.google.internal"),
+        (
+            "https://metadata.google.internal/",
+            "metadata.google.internal",
+        ),
     ] {
-        assert_eq!(STRICT.check_url(text).unwrap().host_str(), Some(host), "{text}");
+        assert_eq!(
+            STRICT.check_url(text).unwrap().host_str(),
+            Some(host),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn a_name_must_be_one_that_can_be_asked_for() {
-    let (label, name) = ("x".repeat(63), format!("{}.example", vec!["x".repeat(48); 5].join(".")));
+    let (label, name) = (
+        "x".repeat(63),
+        format!("{}.example", vec!["x".repeat(48); 5].join(".")),
+    );
     assert_eq!(name.len(), 252);
-    for host in [&*label, &format!("{label}.example"), &name, &format!("{name}a"), "a_b.example", "-.example"]
-    {
-        assert!(STRICT.check_url(&format!("https://{host}/")).is_ok(), "{host}");
+    for host in [
+        &*label,
+        &format!("{label}.example"),
+        &name,
+        &format!("{name}a"),
+        "a_b.example",
+        "-.example",
+    ] {
+        assert!(
+            STRICT.check_url(&format!("https://{host}/")).is_ok(),
+            "{host}"
+        );
     }
     for host in [
         &*format!("x{label}.example"),
@@ -402,7 +595,11 @@ fn a_name_must_be_one_that_can_be_asked_for() {
         "a,b.example",
         "a~b.example",
     ] {
-        assert_eq!(STRICT.check_url(&format!("https://{host}/")), Err(Refused::Host), "{host}");
+        assert_eq!(
+            STRICT.check_url(&format!("https://{host}/")),
+            Err(Refused::Host),
+            "{host}"
+        );
     }
 }
 
@@ -423,10 +620,16 @@ fn length_is_bounded_as_written_and_as_sent() {
 #[test]
 fn a_refusal_reads_as_what_is_wrong() {
     let told = |text: &str| STRICT.check_url(text).unwrap_err().to_string();
-    assert_eq!(told("https://10.0.0.1/"), "points to an address that is not called: private");
+    assert_eq!(
+        told("https://10.0.0.1/"),
+        "points to an address that is not called: private"
+    );
     assert_eq!(
         told("https://example.com:25/"),
         "names port 25: only 443, 80 and those from 1024 on are called"
     );
-    assert_eq!(told("example.com"), "is no URL: relative URL without a base");
+    assert_eq!(
+        told("example.com"),
+        "is no URL: relative URL without a base"
+    );
 }

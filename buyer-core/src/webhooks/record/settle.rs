@@ -77,17 +77,28 @@ pub(super) fn settle(
     now: Timestamp,
     jitter: impl Fn(Duration) -> Duration,
 ) -> Settled<'_> {
-    let before: BTreeMap<WebhookId, Endpoint> =
-        held.iter().map(|held| (held.webhook_id, held.endpoint)).collect();
-    let mut held: HashMap<DeliveryId, Held> = held.into_iter().map(|held| (held.id, held)).collect();
+    let before: BTreeMap<WebhookId, Endpoint> = held
+        .iter()
+        .map(|held| (held.webhook_id, held.endpoint))
+        .collect();
+    let mut held: HashMap<DeliveryId, Held> =
+        held.into_iter().map(|held| (held.id, held)).collect();
     let mut endpoints = before.clone();
     let mut settled = Settled::default();
-    for Ended { delivery, at, outcome, .. } in ended {
+    for Ended {
+        delivery,
+        at,
+        outcome,
+        ..
+    } in ended
+    {
         let Some(held) = held.remove(delivery) else {
             settled.recorded.lost += 1;
             continue;
         };
-        let endpoint = endpoints.get_mut(&held.webhook_id).expect("it came with its delivery");
+        let endpoint = endpoints
+            .get_mut(&held.webhook_id)
+            .expect("it came with its delivery");
         let standing = Standing {
             tries: held.tries.unsigned_abs(),
             failures: endpoint.failures.unsigned_abs(),
@@ -98,7 +109,12 @@ pub(super) fn settle(
             settled.recorded.due.insert(held.webhook_id);
         }
         if !matches!(verdict.delivery, Next::Postponed(_)) {
-            settled.attempts.push(Made { delivery: *delivery, number: held.attempts + 1, at: *at, outcome });
+            settled.attempts.push(Made {
+                delivery: *delivery,
+                number: held.attempts + 1,
+                at: *at,
+                outcome,
+            });
         }
         settled.take(&held, verdict.delivery);
     }
@@ -116,7 +132,12 @@ impl Endpoint {
                 let was_open = self.failures.unsigned_abs() >= BREAKER;
                 // A wish to be left alone is not taken back by a call that was under way when it was made.
                 let held_until = if was_open { None } else { self.held_until };
-                *self = Self { failures: 0, failing_since: None, held_until, ..*self };
+                *self = Self {
+                    failures: 0,
+                    failing_since: None,
+                    held_until,
+                    ..*self
+                };
                 was_open
             }
             Effect::Failing { held_until } => {
@@ -135,7 +156,13 @@ impl Endpoint {
 
 impl Settled<'_> {
     fn take(&mut self, held: &Held, next: Next) {
-        let Held { id, webhook_id, tries, attempts, .. } = *held;
+        let Held {
+            id,
+            webhook_id,
+            tries,
+            attempts,
+            ..
+        } = *held;
         let counted = match next {
             Next::Delivered => &mut self.recorded.delivered,
             Next::Again(_) => &mut self.recorded.again,
@@ -149,9 +176,16 @@ impl Settled<'_> {
             Next::Dead => (DeliveryState::Dead, tries + 1, attempts + 1, None),
             Next::Postponed(at) => (DeliveryState::Pending, tries, attempts, Some(at)),
         };
-        self.deliveries.push(Settlement { id, state, tries, attempts, due_at });
+        self.deliveries.push(Settlement {
+            id,
+            state,
+            tries,
+            attempts,
+            due_at,
+        });
         if state != DeliveryState::Pending {
-            self.shifts.turn(webhook_id, DeliveryState::Pending, state, 1);
+            self.shifts
+                .turn(webhook_id, DeliveryState::Pending, state, 1);
             let lane = held.deal_id.filter(|_| !held.replay);
             self.lanes.extend(lane.map(|deal| (webhook_id, deal)));
         }
@@ -172,16 +206,29 @@ mod tests {
     fn outcome(status: u16) -> Outcome {
         let error = (!(200..300).contains(&status)).then_some(ErrorClass::Status);
         let (duration, answer) = (Duration::ZERO, String::new());
-        Outcome { status: Some(status), error, retry_after: None, duration, answer }
+        Outcome {
+            status: Some(status),
+            error,
+            retry_after: None,
+            duration,
+            answer,
+        }
     }
 
     fn ended(number: u128, outcome: Outcome) -> Ended {
         let delivery = DeliveryId(Uuid::from_u128(number));
-        Ended { delivery, webhook: WEBHOOK, lease: Uuid::nil(), at: NOW, outcome }
+        Ended {
+            delivery,
+            webhook: WEBHOOK,
+            lease: Uuid::nil(),
+            at: NOW,
+            outcome,
+        }
     }
 
     fn held(number: u128, tries: i32, failures: i32, held_until: Option<Timestamp>) -> Held {
-        let failing_since = (failures > 0).then_some(Timestamp::from_micros(NOW.as_micros() - 1_000_000));
+        let failing_since =
+            (failures > 0).then_some(Timestamp::from_micros(NOW.as_micros() - 1_000_000));
         Held {
             id: DeliveryId(Uuid::from_u128(number)),
             webhook_id: WEBHOOK,
@@ -189,7 +236,12 @@ mod tests {
             replay: false,
             tries,
             attempts: 3,
-            endpoint: Endpoint { failures, failing_since, held_until, disabled: None },
+            endpoint: Endpoint {
+                failures,
+                failing_since,
+                held_until,
+                disabled: None,
+            },
         }
     }
 
@@ -199,8 +251,16 @@ mod tests {
 
     #[test]
     fn outcomes_count_one_after_the_other() {
-        let all = [ended(1, outcome(500)), ended(2, outcome(500)), ended(3, outcome(500))];
-        let of = |failures| (1..=3).map(|number| held(number, 0, failures, None)).collect();
+        let all = [
+            ended(1, outcome(500)),
+            ended(2, outcome(500)),
+            ended(3, outcome(500)),
+        ];
+        let of = |failures| {
+            (1..=3)
+                .map(|number| held(number, 0, failures, None))
+                .collect()
+        };
         let after = settled(of(7), &all);
         let endpoint = after.endpoints[&WEBHOOK];
         let minute = Timestamp::from_micros(NOW.as_micros() + 60_000_000);
@@ -211,11 +271,18 @@ mod tests {
         );
         assert_eq!(after.recorded.again, 3);
         assert_eq!(settled(of(6), &all).endpoints[&WEBHOOK].held_until, None);
-        let all = [ended(1, outcome(500)), ended(2, outcome(200)), ended(3, outcome(500))];
+        let all = [
+            ended(1, outcome(500)),
+            ended(2, outcome(200)),
+            ended(3, outcome(500)),
+        ];
         let after = settled(of(7), &all);
         let endpoint = after.endpoints[&WEBHOOK];
         assert_eq!((endpoint.failures, endpoint.failing_since), (1, Some(NOW)));
-        assert!(after.recorded.due.is_empty(), "it was never closed to calls");
+        assert!(
+            after.recorded.due.is_empty(),
+            "it was never closed to calls"
+        );
     }
 
     #[test]
@@ -223,16 +290,34 @@ mod tests {
         let later = Some(Timestamp::from_micros(NOW.as_micros() + 9));
         let success = [ended(1, outcome(200))];
         let probed = settled(vec![held(1, 0, 10, later)], &success);
-        assert_eq!((probed.endpoints[&WEBHOOK].held_until, probed.recorded.due.len()), (None, 1));
+        assert_eq!(
+            (
+                probed.endpoints[&WEBHOOK].held_until,
+                probed.recorded.due.len()
+            ),
+            (None, 1)
+        );
         let asked = settled(vec![held(1, 0, 1, later)], &success);
-        assert_eq!((asked.endpoints[&WEBHOOK].held_until, asked.endpoints[&WEBHOOK].failures), (later, 0));
+        assert_eq!(
+            (
+                asked.endpoints[&WEBHOOK].held_until,
+                asked.endpoints[&WEBHOOK].failures
+            ),
+            (later, 0)
+        );
         let well = settled(vec![held(1, 0, 0, None)], &success);
-        assert!(well.endpoints.is_empty(), "nothing changes for one that works");
+        assert!(
+            well.endpoints.is_empty(),
+            "nothing changes for one that works"
+        );
     }
 
     #[test]
     fn what_is_not_held_any_more_counts_for_nothing() {
-        let gone = Outcome { retry_after: Some(RetryAfter::In(Duration::from_secs(9))), ..outcome(410) };
+        let gone = Outcome {
+            retry_after: Some(RetryAfter::In(Duration::from_secs(9))),
+            ..outcome(410)
+        };
         let all = [ended(1, gone), ended(2, outcome(200))];
         let after = settled(vec![held(2, 0, 0, None)], &all);
         assert_eq!((after.recorded.lost, after.recorded.delivered), (1, 1));
@@ -249,17 +334,42 @@ mod tests {
         assert_eq!(lanes(held(1, 0, 0, None), 200), [(WEBHOOK, DEAL)]);
         assert_eq!(lanes(held(1, 7, 0, None), 500), [(WEBHOOK, DEAL)], "dead");
         assert_eq!(lanes(held(1, 0, 0, None), 500), []);
-        assert_eq!(lanes(Held { replay: true, ..held(1, 0, 0, None) }, 200), []);
-        assert_eq!(lanes(Held { deal_id: None, ..held(1, 0, 0, None) }, 200), []);
+        assert_eq!(
+            lanes(
+                Held {
+                    replay: true,
+                    ..held(1, 0, 0, None)
+                },
+                200
+            ),
+            []
+        );
+        assert_eq!(
+            lanes(
+                Held {
+                    deal_id: None,
+                    ..held(1, 0, 0, None)
+                },
+                200
+            ),
+            []
+        );
     }
 
     #[test]
     fn our_own_trouble_spends_nothing() {
-        let ours = Outcome { status: None, error: Some(ErrorClass::NoNameServer), ..outcome(200) };
+        let ours = Outcome {
+            status: None,
+            error: Some(ErrorClass::NoNameServer),
+            ..outcome(200)
+        };
         let all = [ended(1, ours)];
         let after = settled(vec![held(1, 4, 2, None)], &all);
         let row = &after.deliveries[0];
-        assert_eq!((row.state, row.tries, row.attempts), (DeliveryState::Pending, 4, 3));
+        assert_eq!(
+            (row.state, row.tries, row.attempts),
+            (DeliveryState::Pending, 4, 3)
+        );
         assert!(row.due_at > Some(NOW) && after.attempts.is_empty() && after.endpoints.is_empty());
         assert_eq!(after.recorded.postponed, 1);
     }

@@ -84,15 +84,25 @@ pub(super) async fn held(db: &Db, tx: &mut Tx, ended: &[Ended]) -> Result<Vec<He
     match tx {
         Tx::Postgres(tx) => {
             sqlx::query_as(HELD_POSTGRES)
-                .bind(ended.iter().map(|ended| ended.delivery.0).collect::<Vec<_>>())
+                .bind(
+                    ended
+                        .iter()
+                        .map(|ended| ended.delivery.0)
+                        .collect::<Vec<_>>(),
+                )
                 .bind(ended.iter().map(|ended| ended.lease).collect::<Vec<_>>())
                 .fetch_all(&mut **tx)
                 .await
         }
         Tx::Sqlite(tx) => {
-            let leases: Vec<_> =
-                ended.iter().map(|ended| json!([ended.delivery.0.simple(), ended.lease.simple()])).collect();
-            sqlx::query_as(HELD_SQLITE).bind(Json(leases)).fetch_all(&mut **tx).await
+            let leases: Vec<_> = ended
+                .iter()
+                .map(|ended| json!([ended.delivery.0.simple(), ended.lease.simple()]))
+                .collect();
+            sqlx::query_as(HELD_SQLITE)
+                .bind(Json(leases))
+                .fetch_all(&mut **tx)
+                .await
         }
     }
     .map_err(|error| db.error(error))
@@ -109,7 +119,11 @@ pub(super) async fn deliveries(
         _ if rows.is_empty() => return Ok(()),
         Tx::Postgres(tx) => sqlx::query(DELIVERIES_POSTGRES)
             .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.state.as_str()).collect::<Vec<_>>())
+            .bind(
+                rows.iter()
+                    .map(|row| row.state.as_str())
+                    .collect::<Vec<_>>(),
+            )
             .bind(rows.iter().map(|row| row.tries).collect::<Vec<_>>())
             .bind(rows.iter().map(|row| row.attempts).collect::<Vec<_>>())
             .bind(rows.iter().map(|row| row.due_at).collect::<Vec<_>>())
@@ -122,10 +136,21 @@ pub(super) async fn deliveries(
                 .iter()
                 .map(|row| {
                     let due_at = row.due_at.map(Timestamp::as_micros);
-                    json!([row.id.0.simple(), row.state.as_str(), row.tries, row.attempts, due_at])
+                    json!([
+                        row.id.0.simple(),
+                        row.state.as_str(),
+                        row.tries,
+                        row.attempts,
+                        due_at
+                    ])
                 })
                 .collect();
-            sqlx::query(DELIVERIES_SQLITE).bind(Json(rows)).bind(now).execute(&mut **tx).await.map(|_| ())
+            sqlx::query(DELIVERIES_SQLITE)
+                .bind(Json(rows))
+                .bind(now)
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())
         }
     }
     .map_err(|error| db.error(error))
@@ -140,7 +165,11 @@ pub(super) async fn attempts(db: &Db, tx: &mut Tx, rows: &[Made<'_>]) -> Result<
             .bind(rows.iter().map(|row| row.number).collect::<Vec<_>>())
             .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
             .bind(rows.iter().map(Made::duration_ms).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.outcome.status.map(i32::from)).collect::<Vec<_>>())
+            .bind(
+                rows.iter()
+                    .map(|row| row.outcome.status.map(i32::from))
+                    .collect::<Vec<_>>(),
+            )
             .bind(rows.iter().map(Made::error).collect::<Vec<_>>())
             .bind(rows.iter().map(Made::response_body).collect::<Vec<_>>())
             .execute(&mut **tx)
@@ -152,10 +181,22 @@ pub(super) async fn attempts(db: &Db, tx: &mut Tx, rows: &[Made<'_>]) -> Result<
                 .map(|row| {
                     let (delivery, at) = (row.delivery.0.simple(), row.at.as_micros());
                     let (status, body) = (row.outcome.status, row.response_body());
-                    json!([delivery, row.number, at, row.duration_ms(), status, row.error(), body])
+                    json!([
+                        delivery,
+                        row.number,
+                        at,
+                        row.duration_ms(),
+                        status,
+                        row.error(),
+                        body
+                    ])
                 })
                 .collect();
-            sqlx::query(ATTEMPTS_SQLITE).bind(Json(rows)).execute(&mut **tx).await.map(|_| ())
+            sqlx::query(ATTEMPTS_SQLITE)
+                .bind(Json(rows))
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())
         }
     }
     .map_err(|error| db.error(error))
@@ -187,7 +228,11 @@ pub(super) async fn endpoints(
         Tx::Postgres(tx) => sqlx::query(ENDPOINTS_POSTGRES)
             .bind(rows.keys().map(|webhook| webhook.0).collect::<Vec<_>>())
             .bind(rows.values().map(|row| row.failures).collect::<Vec<_>>())
-            .bind(rows.values().map(|row| row.failing_since).collect::<Vec<_>>())
+            .bind(
+                rows.values()
+                    .map(|row| row.failing_since)
+                    .collect::<Vec<_>>(),
+            )
             .bind(rows.values().map(|row| row.held_until).collect::<Vec<_>>())
             .bind(rows.values().map(|row| row.disabled).collect::<Vec<_>>())
             .execute(&mut **tx)
@@ -202,7 +247,11 @@ pub(super) async fn endpoints(
                     json!([webhook.0.simple(), row.failures, since, until, row.disabled])
                 })
                 .collect();
-            sqlx::query(ENDPOINTS_SQLITE).bind(Json(rows)).execute(&mut **tx).await.map(|_| ())
+            sqlx::query(ENDPOINTS_SQLITE)
+                .bind(Json(rows))
+                .execute(&mut **tx)
+                .await
+                .map(|_| ())
         }
     }
     .map_err(|error| db.error(error))
@@ -220,12 +269,23 @@ pub(super) async fn next_of_lanes(
         Tx::Postgres(tx) => {
             let webhooks: Vec<Uuid> = lanes.iter().map(|(webhook, _)| webhook.0).collect();
             let deals: Vec<Uuid> = lanes.iter().map(|(_, deal)| deal.0).collect();
-            sqlx::query_scalar(LANES_POSTGRES).bind(webhooks).bind(deals).bind(now).fetch_all(&mut **tx).await
+            sqlx::query_scalar(LANES_POSTGRES)
+                .bind(webhooks)
+                .bind(deals)
+                .bind(now)
+                .fetch_all(&mut **tx)
+                .await
         }
         Tx::Sqlite(tx) => {
-            let lanes: Vec<_> =
-                lanes.iter().map(|(webhook, deal)| json!([webhook.0.simple(), deal.0.simple()])).collect();
-            sqlx::query_scalar(LANES_SQLITE).bind(Json(lanes)).bind(now).fetch_all(&mut **tx).await
+            let lanes: Vec<_> = lanes
+                .iter()
+                .map(|(webhook, deal)| json!([webhook.0.simple(), deal.0.simple()]))
+                .collect();
+            sqlx::query_scalar(LANES_SQLITE)
+                .bind(Json(lanes))
+                .bind(now)
+                .fetch_all(&mut **tx)
+                .await
         }
     }
     .map_err(|error| db.error(error))

@@ -15,9 +15,15 @@ use crate::market::{ANN, BOB, Market};
 use crate::trade::Lot;
 use backbone::testkit::{Receiver, Reply};
 
-on_both_backends!(the_sums_hold_after_every_step, the_sums_hold_while_all_happens_at_once);
+on_both_backends!(
+    the_sums_hold_after_every_step,
+    the_sums_hold_while_all_happens_at_once
+);
 
-const BUYERS: [BuyerId; 2] = [BuyerId(Uuid::from_u128(0xb1)), BuyerId(Uuid::from_u128(0xb2))];
+const BUYERS: [BuyerId; 2] = [
+    BuyerId(Uuid::from_u128(0xb1)),
+    BuyerId(Uuid::from_u128(0xb2)),
+];
 const SELLERS: [SellerId; 2] = [ANN, BOB];
 const STEPS: usize = 250;
 
@@ -88,31 +94,60 @@ impl Run<'_> {
             6..12 => {
                 market.dispatcher().run_once().await.unwrap();
             }
-            12 => market.clock.advance(Duration::from_hours(self.dice.below(6) as u64)),
-            13 => market.clock.advance(Duration::from_secs(self.dice.below(20) as u64)),
+            12 => market
+                .clock
+                .advance(Duration::from_hours(self.dice.below(6) as u64)),
+            13 => market
+                .clock
+                .advance(Duration::from_secs(self.dice.below(20) as u64)),
             14 => {
-                let page = webhooks.deliveries(buyer, Some(webhook), None, 50, None).await.unwrap();
+                let page = webhooks
+                    .deliveries(buyer, Some(webhook), None, 50, None)
+                    .await
+                    .unwrap();
                 if page.deliveries.is_empty() {
                     return;
                 }
                 let delivery = self.dice.one_of(&page.deliveries);
                 let replayed = webhooks.replay(buyer, delivery.id).await;
-                assert_eq!(replayed.is_ok(), delivery.state != DeliveryState::Pending, "{replayed:?}");
+                assert_eq!(
+                    replayed.is_ok(),
+                    delivery.state != DeliveryState::Pending,
+                    "{replayed:?}"
+                );
             }
             15 => {
-                let state = self.dice.one_of(&[DeliveryState::Dead, DeliveryState::Delivered]);
-                webhooks.replay_many(buyer, webhook, state, None).await.unwrap();
+                let state = self
+                    .dice
+                    .one_of(&[DeliveryState::Dead, DeliveryState::Delivered]);
+                webhooks
+                    .replay_many(buyer, webhook, state, None)
+                    .await
+                    .unwrap();
             }
             16 => {
                 for (buyer, webhook) in endpoints {
                     let paused = Some(self.dice.below(4) == 0);
-                    webhooks.update(buyer, webhook, Changes { paused, ..Changes::default() }).await.unwrap();
+                    webhooks
+                        .update(
+                            buyer,
+                            webhook,
+                            Changes {
+                                paused,
+                                ..Changes::default()
+                            },
+                        )
+                        .await
+                        .unwrap();
                 }
             }
             17 if endpoints.len() > 2 => webhooks.delete(buyer, webhook).await.unwrap(),
             17 | 18 => {
                 let registered = webhooks.register(buyer, registration(&self.url)).await;
-                assert!(matches!(registered, Ok(_) | Err(Refusal::LimitExceeded)), "{registered:?}");
+                assert!(
+                    matches!(registered, Ok(_) | Err(Refusal::LimitExceeded)),
+                    "{registered:?}"
+                );
                 market.turn_access(self.dice.one_of(&SELLERS), buyer).await;
             }
             _ => {
@@ -135,7 +170,8 @@ async fn check_lanes(market: &Market) {
                SELECT 1 FROM webhook_delivery ahead
                 WHERE ahead.webhook_id = d.webhook_id AND ahead.deal_id = d.deal_id AND ahead.state = 'PENDING'
                   AND NOT ahead.replay AND ahead.sequence < d.sequence)";
-    let bad: i64 = on_db!(market.db.read(), pool => sqlx::query_scalar(BAD).fetch_one(pool).await).unwrap();
+    let bad: i64 =
+        on_db!(market.db.read(), pool => sqlx::query_scalar(BAD).fetch_one(pool).await).unwrap();
     assert_eq!(bad, 0);
     const NEEDED: &str = "
         SELECT count(*) FROM webhook_message m
@@ -151,7 +187,11 @@ async fn market_of_some(market: &Market, url: &str) -> Vec<Lot> {
             market.grant(seller, buyer).await;
         }
         for _ in 0..3 {
-            market.webhooks().register(buyer, registration(url)).await.unwrap();
+            market
+                .webhooks()
+                .register(buyer, registration(url))
+                .await
+                .unwrap();
         }
     }
     let mut lots = Vec::new();
@@ -167,7 +207,12 @@ async fn the_sums_hold_after_every_step(market: Market) {
     let (receiver, calm) = fickle(seed).await;
     let url = receiver.url("/");
     let lots = market_of_some(&market, &url).await;
-    let mut run = Run { market: &market, dice: Dice(seed), url, lots };
+    let mut run = Run {
+        market: &market,
+        dice: Dice(seed),
+        url,
+        lots,
+    };
     for _ in 0..STEPS {
         run.step().await;
         market.check_sums().await;
@@ -175,8 +220,15 @@ async fn the_sums_hold_after_every_step(market: Market) {
     }
     calm.store(1, Ordering::SeqCst);
     for (buyer, webhook) in run.endpoints().await {
-        let resume = Changes { paused: Some(false), ..Changes::default() };
-        market.webhooks().update(buyer, webhook, resume).await.unwrap();
+        let resume = Changes {
+            paused: Some(false),
+            ..Changes::default()
+        };
+        market
+            .webhooks()
+            .update(buyer, webhook, resume)
+            .await
+            .unwrap();
     }
     market.clock.advance(Duration::from_hours(24));
     let dispatcher = market.dispatcher();
@@ -186,12 +238,21 @@ async fn the_sums_hold_after_every_step(market: Market) {
     market.check_sums().await;
     let mut delivered = 0;
     for (buyer, webhook) in run.endpoints().await {
-        let counts = market.webhooks().find(buyer, webhook).await.unwrap().unwrap().counts;
+        let counts = market
+            .webhooks()
+            .find(buyer, webhook)
+            .await
+            .unwrap()
+            .unwrap()
+            .counts;
         assert_eq!(counts.pending, 0, "nothing is stuck");
         delivered += counts.delivered;
     }
     let calls = receiver.requests().len();
-    assert!(delivered > 0 && calls > STEPS, "the run did something: {calls}");
+    assert!(
+        delivered > 0 && calls > STEPS,
+        "the run did something: {calls}"
+    );
 }
 
 async fn the_sums_hold_while_all_happens_at_once(market: Market) {
@@ -220,20 +281,34 @@ async fn the_sums_hold_while_all_happens_at_once(market: Market) {
         }
     };
     let done_or_gone = |refusal: Option<Refusal>| {
-        assert!(matches!(refusal, None | Some(Refusal::NotFound)), "{refusal:?}");
+        assert!(
+            matches!(refusal, None | Some(Refusal::NotFound)),
+            "{refusal:?}"
+        );
     };
     let replaying = async |buyer, state| {
         while goes_on() {
             for webhook in webhooks.list(buyer).await.unwrap() {
-                done_or_gone(webhooks.replay_many(buyer, webhook.id, state, None).await.err());
-                let resume = Changes { paused: Some(false), ..Changes::default() };
+                done_or_gone(
+                    webhooks
+                        .replay_many(buyer, webhook.id, state, None)
+                        .await
+                        .err(),
+                );
+                let resume = Changes {
+                    paused: Some(false),
+                    ..Changes::default()
+                };
                 done_or_gone(webhooks.update(buyer, webhook.id, resume).await.err());
             }
         }
     };
     let coming_and_going = async {
         while goes_on() {
-            let (webhook, _) = webhooks.register(BUYERS[0], registration(&url)).await.unwrap();
+            let (webhook, _) = webhooks
+                .register(BUYERS[0], registration(&url))
+                .await
+                .unwrap();
             webhooks.test(BUYERS[0], webhook.id).await.unwrap();
             webhooks.delete(BUYERS[0], webhook.id).await.unwrap();
             webhooks.forget_old().await.unwrap();

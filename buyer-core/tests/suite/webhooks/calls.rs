@@ -50,7 +50,10 @@ async fn what_was_sent_is_kept_with_its_answer(market: Market) {
     market.clock.advance(SECOND * 6);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     let delivered = market.deliveries(id).await.remove(0);
-    assert_eq!((delivered.state, delivered.next_attempt_at), (DeliveryState::Delivered, None));
+    assert_eq!(
+        (delivered.state, delivered.next_attempt_at),
+        (DeliveryState::Delivered, None)
+    );
     let attempts: Vec<_> = delivered
         .attempts
         .iter()
@@ -62,8 +65,18 @@ async fn what_was_sent_is_kept_with_its_answer(market: Market) {
     let first = (1, Some(500), Some("status"), Some("not\u{fffd} now"));
     assert_eq!(attempts, [first, (2, Some(202), None, Some("taken"))]);
     assert_eq!(delivered.attempts[0].at, began);
-    assert_eq!(ids(&receiver), [delivered.id.to_string(), delivered.id.to_string()]);
-    assert_eq!(market.webhooks().delivery(BUYER, delivered.id).await.unwrap(), Some(delivered));
+    assert_eq!(
+        ids(&receiver),
+        [delivered.id.to_string(), delivered.id.to_string()]
+    );
+    assert_eq!(
+        market
+            .webhooks()
+            .delivery(BUYER, delivered.id)
+            .await
+            .unwrap(),
+        Some(delivered)
+    );
     market.check_sums().await;
 }
 
@@ -73,7 +86,11 @@ async fn a_failing_delivery_holds_back_its_deal_alone(market: Market) {
     let receiver = Receiver::start(move |request: &Request| {
         let body = String::from_utf8_lossy(&request.body);
         let sick = fails.lock().unwrap();
-        Reply::status(if !sick.is_empty() && body.contains(sick.as_str()) { 500 } else { 200 })
+        Reply::status(if !sick.is_empty() && body.contains(sick.as_str()) {
+            500
+        } else {
+            200
+        })
     })
     .await;
     let id = market.subscribed(ANN, &receiver.url("/")).await;
@@ -91,15 +108,23 @@ async fn a_failing_delivery_holds_back_its_deal_alone(market: Market) {
         recorded.push(dispatcher.run_once().await.unwrap());
     }
     assert_eq!(recorded, [2, 1, 1, 0]);
-    let pending: Vec<_> =
-        market.deliveries(id).await.iter().map(|delivery| delivery.state == DeliveryState::Pending).collect();
+    let pending: Vec<_> = market
+        .deliveries(id)
+        .await
+        .iter()
+        .map(|delivery| delivery.state == DeliveryState::Pending)
+        .collect();
     assert_eq!(pending, [true, false, true, false, true, false]);
     market.check_sums().await;
 
     sick.lock().unwrap().clear();
     market.clock.advance(SECOND * 7);
     for _ in 0..3 {
-        assert_eq!(dispatcher.run_once().await.unwrap(), 1, "one after the other");
+        assert_eq!(
+            dispatcher.run_once().await.unwrap(),
+            1,
+            "one after the other"
+        );
     }
     for lot in [one, other] {
         let versions: Vec<u64> = receiver
@@ -110,7 +135,11 @@ async fn a_failing_delivery_holds_back_its_deal_alone(market: Market) {
             .filter(|deal| deal["id"] == lot.1.to_string())
             .map(|deal| deal["version"].as_u64().unwrap())
             .collect();
-        let expected: &[u64] = if lot == one { &[1, 1, 2, 3] } else { &[1, 2, 3] };
+        let expected: &[u64] = if lot == one {
+            &[1, 1, 2, 3]
+        } else {
+            &[1, 2, 3]
+        };
         assert_eq!(versions, expected);
     }
     market.check_sums().await;
@@ -128,15 +157,24 @@ async fn a_dead_delivery_lets_the_next_go(market: Market) {
         assert_eq!(receiver.called().len(), attempt);
         market.clock.advance(Duration::from_hours(13));
     }
-    assert_eq!(states(&market.deliveries(id).await), [DeliveryState::Dead, DeliveryState::Pending]);
+    assert_eq!(
+        states(&market.deliveries(id).await),
+        [DeliveryState::Dead, DeliveryState::Pending]
+    );
     let counts = market.webhook(id).await.counts;
     assert_eq!((counts.owed, counts.dead, counts.pending), (2, 1, 1));
     receiver.turn(200);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     let deliveries = market.deliveries(id).await;
-    assert_eq!(states(&deliveries), [DeliveryState::Dead, DeliveryState::Delivered]);
+    assert_eq!(
+        states(&deliveries),
+        [DeliveryState::Dead, DeliveryState::Delivered]
+    );
     assert_eq!(deliveries[0].attempts.len(), 8);
-    assert_eq!(receiver.called().last(), Some(&deliveries[1].id.to_string()));
+    assert_eq!(
+        receiver.called().last(),
+        Some(&deliveries[1].id.to_string())
+    );
     market.check_sums().await;
 }
 
@@ -155,13 +193,20 @@ async fn an_endpoint_that_asks_for_time_gets_it(market: Market) {
     market.project().await;
     let until = market.clock.now().as_micros() + 300_000_000;
     for delivery in market.deliveries(id).await {
-        assert_eq!(delivery.next_attempt_at.unwrap().as_micros(), until, "all of the endpoint waits");
+        assert_eq!(
+            delivery.next_attempt_at.unwrap().as_micros(),
+            until,
+            "all of the endpoint waits"
+        );
     }
     market.clock.advance(SECOND * 299);
     assert_eq!(dispatcher.run_once().await.unwrap(), 0);
     market.clock.advance(SECOND);
     assert_eq!(dispatcher.run_once().await.unwrap(), 2);
-    assert_eq!(states(&market.deliveries(id).await), [DeliveryState::Delivered; 2]);
+    assert_eq!(
+        states(&market.deliveries(id).await),
+        [DeliveryState::Delivered; 2]
+    );
 }
 
 async fn an_open_breaker_lets_one_through_a_minute(market: Market) {
@@ -176,7 +221,10 @@ async fn an_open_breaker_lets_one_through_a_minute(market: Market) {
     while dispatcher.run_once().await.unwrap() > 0 {
         called = receiver.called().len();
     }
-    assert!((10..18).contains(&called), "ten in a row, and what was under way then: {called}");
+    assert!(
+        (10..18).contains(&called),
+        "ten in a row, and what was under way then: {called}"
+    );
     let oldest_due = async || {
         let mut pending = market.deliveries(id).await;
         pending.retain(|delivery| delivery.state == DeliveryState::Pending);
@@ -188,11 +236,22 @@ async fn an_open_breaker_lets_one_through_a_minute(market: Market) {
         market.clock.advance(SECOND);
         let others = market.dispatcher();
         let (one, other) = tokio::join!(dispatcher.run_once(), others.run_once());
-        assert_eq!(one.unwrap() + other.unwrap(), 1, "minute {minute}: one of all dispatchers tries one");
+        assert_eq!(
+            one.unwrap() + other.unwrap(),
+            1,
+            "minute {minute}: one of all dispatchers tries one"
+        );
         assert_eq!(receiver.called().len(), called + minute);
     }
-    let untouched = oldest_due().await.iter().filter(|delivery| delivery.attempts.is_empty()).count();
-    assert!(untouched >= 12, "what an open breaker postpones spends no try: {untouched}");
+    let untouched = oldest_due()
+        .await
+        .iter()
+        .filter(|delivery| delivery.attempts.is_empty())
+        .count();
+    assert!(
+        untouched >= 12,
+        "what an open breaker postpones spends no try: {untouched}"
+    );
     market.check_sums().await;
 
     receiver.turn(200);
@@ -205,7 +264,10 @@ async fn a_paused_endpoint_collects(market: Market) {
     let receiver = Moody::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let webhooks = market.webhooks();
-    let pause = |paused| Changes { paused: Some(paused), ..Changes::default() };
+    let pause = |paused| Changes {
+        paused: Some(paused),
+        ..Changes::default()
+    };
     webhooks.update(BUYER, id, pause(true)).await.unwrap();
     market.create(ANN).await;
     market.project().await;
@@ -213,7 +275,11 @@ async fn a_paused_endpoint_collects(market: Market) {
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 0);
     let deliveries = market.deliveries(id).await;
     assert_eq!(states(&deliveries), [DeliveryState::Pending; 2]);
-    assert!(deliveries.iter().all(|delivery| delivery.next_attempt_at.is_none()));
+    assert!(
+        deliveries
+            .iter()
+            .all(|delivery| delivery.next_attempt_at.is_none())
+    );
     webhooks.update(BUYER, id, pause(false)).await.unwrap();
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 2);
     let kinds: Vec<String> = receiver
@@ -234,9 +300,15 @@ async fn two_secrets_sign_for_a_day(market: Market) {
     market.grant(ANN, BUYER).await;
     market.project().await;
     let webhooks = market.webhooks();
-    let (webhook, old) = webhooks.register(BUYER, registration(&receiver.url())).await.unwrap();
+    let (webhook, old) = webhooks
+        .register(BUYER, registration(&receiver.url()))
+        .await
+        .unwrap();
     let (rotated, new) = webhooks.rotate_secret(BUYER, webhook.id).await.unwrap();
-    assert_eq!((rotated, old.bytes() == new.bytes()), (webhook.clone(), false));
+    assert_eq!(
+        (rotated, old.bytes() == new.bytes()),
+        (webhook.clone(), false)
+    );
     let dispatcher = market.dispatcher();
     for wait in [Duration::ZERO, Duration::from_hours(24) - SECOND, SECOND] {
         market.clock.advance(wait);
@@ -244,14 +316,26 @@ async fn two_secrets_sign_for_a_day(market: Market) {
         assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     }
     let signed_by = |request: &Request, secret: &Secret| {
-        let (id, at) = (request.header("webhook-id").unwrap(), request.header("webhook-timestamp").unwrap());
-        let signed = Verifier::new(&secret.reveal()).unwrap().sign(id, at.parse().unwrap(), &request.body);
+        let (id, at) = (
+            request.header("webhook-id").unwrap(),
+            request.header("webhook-timestamp").unwrap(),
+        );
+        let signed =
+            Verifier::new(&secret.reveal())
+                .unwrap()
+                .sign(id, at.parse().unwrap(), &request.body);
         let signed = signed.unwrap();
-        request.header("webhook-signature").unwrap().split(' ').any(|signature| signature == signed)
+        request
+            .header("webhook-signature")
+            .unwrap()
+            .split(' ')
+            .any(|signature| signature == signed)
     };
     let requests = receiver.receiver.requests();
-    let verified: Vec<_> =
-        requests.iter().map(|request| [&new, &old].map(|secret| signed_by(request, secret))).collect();
+    let verified: Vec<_> = requests
+        .iter()
+        .map(|request| [&new, &old].map(|secret| signed_by(request, secret)))
+        .collect();
     assert_eq!(verified, [[true, true], [true, true], [true, false]]);
 }
 
@@ -269,7 +353,11 @@ async fn an_endpoint_is_called_as_often_at_a_time_as_it_may_be(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
-    let limits = Limits { in_flight: 40, per_endpoint: 2, rate: None };
+    let limits = Limits {
+        in_flight: 40,
+        per_endpoint: 2,
+        rate: None,
+    };
     let dispatcher = market.dispatcher_with(limits, &Metrics::new());
     let round = async {
         let all = async || under_way.load(Ordering::SeqCst) == 4;
@@ -282,10 +370,32 @@ async fn an_endpoint_is_called_as_often_at_a_time_as_it_may_be(market: Market) {
         assert_eq!(market.webhook(id).await.counts.delivered, 2);
     }
     gate.add_permits(100);
-    let in_all = Limits { in_flight: 1, per_endpoint: 8, rate: None };
-    assert_eq!(market.dispatcher_with(in_all, &Metrics::new()).run_once().await.unwrap(), 1);
-    let slow = Limits { rate: std::num::NonZeroU32::new(1), ..Limits::default() };
-    assert_eq!(market.dispatcher_with(slow, &Metrics::new()).run_once().await.unwrap(), 2, "one of each");
+    let in_all = Limits {
+        in_flight: 1,
+        per_endpoint: 8,
+        rate: None,
+    };
+    assert_eq!(
+        market
+            .dispatcher_with(in_all, &Metrics::new())
+            .run_once()
+            .await
+            .unwrap(),
+        1
+    );
+    let slow = Limits {
+        rate: std::num::NonZeroU32::new(1),
+        ..Limits::default()
+    };
+    assert_eq!(
+        market
+            .dispatcher_with(slow, &Metrics::new())
+            .run_once()
+            .await
+            .unwrap(),
+        2,
+        "one of each"
+    );
     market.check_sums().await;
 }
 
@@ -296,13 +406,24 @@ async fn one_that_fails_gets_fewer_at_a_time(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
-    let limits = Limits { per_endpoint: 4, ..Limits::default() };
+    let limits = Limits {
+        per_endpoint: 4,
+        ..Limits::default()
+    };
     let dispatcher = market.dispatcher_with(limits, &Metrics::new());
     let mut rounds = Vec::new();
     while rounds.len() < 7 {
         rounds.push(dispatcher.run_once().await.unwrap());
     }
-    assert_eq!(rounds, [4, 1, 1, 1, 1, 1, 1], "four failures in a row leave one at a time");
-    assert_eq!(dispatcher.run_once().await.unwrap(), 0, "and ten of them none");
+    assert_eq!(
+        rounds,
+        [4, 1, 1, 1, 1, 1, 1],
+        "four failures in a row leave one at a time"
+    );
+    assert_eq!(
+        dispatcher.run_once().await.unwrap(),
+        0,
+        "and ten of them none"
+    );
     assert_eq!(market.webhook(id).await.counts.pending, 12);
 }

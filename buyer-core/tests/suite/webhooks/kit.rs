@@ -14,7 +14,8 @@ use buyer_core::webhooks::resolver::Resolver;
 use buyer_core::webhooks::seal::SealKey;
 use buyer_core::webhooks::sender::Sender;
 use buyer_core::webhooks::{
-    Delivery, DeliveryCounts, DeliveryState, Dispatcher, Registration, Webhook, WebhookEvent, Webhooks,
+    Delivery, DeliveryCounts, DeliveryState, Dispatcher, Registration, Webhook, WebhookEvent,
+    Webhooks,
 };
 
 use crate::market::install_tls_provider;
@@ -26,7 +27,10 @@ pub(super) const NOWHERE: &str = "http://127.0.0.1:9999/hook";
 pub(super) const SEAL: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 pub(super) fn egress() -> Egress {
-    Egress { allow_http: true, allow_nets: vec!["127.0.0.1/32".parse().unwrap()] }
+    Egress {
+        allow_http: true,
+        allow_nets: vec!["127.0.0.1/32".parse().unwrap()],
+    }
 }
 
 /// Both events of every seller, at this URL.
@@ -41,11 +45,17 @@ pub(super) fn registration(url: &str) -> Registration {
 
 impl Market {
     pub(super) fn webhooks(&self) -> Webhooks {
-        self.side.webhooks(self.bus.clone(), egress(), SealKey::parse(SEAL).unwrap())
+        self.side
+            .webhooks(self.bus.clone(), egress(), SealKey::parse(SEAL).unwrap())
     }
 
     pub(super) async fn register(&self, url: &str) -> WebhookId {
-        self.webhooks().register(BUYER, registration(url)).await.unwrap().0.id
+        self.webhooks()
+            .register(BUYER, registration(url))
+            .await
+            .unwrap()
+            .0
+            .id
     }
 
     /// A buyer with access to a seller, and an endpoint at this URL.
@@ -75,7 +85,11 @@ impl Market {
     }
 
     pub(super) async fn deliveries_of(&self, buyer: BuyerId, id: WebhookId) -> Vec<Delivery> {
-        let page = self.webhooks().deliveries(buyer, Some(id), None, 100_000, None).await.unwrap();
+        let page = self
+            .webhooks()
+            .deliveries(buyer, Some(id), None, 100_000, None)
+            .await
+            .unwrap();
         assert!(!page.has_next);
         let mut deliveries = page.deliveries;
         deliveries.sort_by_key(|delivery| (delivery.position.order(), delivery.id));
@@ -84,7 +98,11 @@ impl Market {
 
     /// The places of what an endpoint is owed, in order.
     pub(super) async fn owed(&self, id: WebhookId) -> Vec<Sequence> {
-        self.deliveries(id).await.iter().map(|delivery| delivery.position.sequence).collect()
+        self.deliveries(id)
+            .await
+            .iter()
+            .map(|delivery| delivery.position.sequence)
+            .collect()
     }
 
     /// Checks that the counts of every endpoint are what a look at its deliveries counts.
@@ -100,9 +118,19 @@ impl Market {
             let rows: Vec<Sum> =
                 on_db!(self.db.read(), pool => sqlx::query_as(SUMS).fetch_all(pool).await).unwrap();
             let mut sums: BTreeMap<WebhookId, [DeliveryCounts; 2]> = BTreeMap::new();
-            for Sum { webhook_id, kept, state, count } in rows {
-                let [_, counted] = sums.entry(webhook_id).or_insert([kept, DeliveryCounts::default()]);
-                let (Some(state), count) = (state, count.unsigned_abs()) else { continue };
+            for Sum {
+                webhook_id,
+                kept,
+                state,
+                count,
+            } in rows
+            {
+                let [_, counted] = sums
+                    .entry(webhook_id)
+                    .or_insert([kept, DeliveryCounts::default()]);
+                let (Some(state), count) = (state, count.unsigned_abs()) else {
+                    continue;
+                };
                 counted.owed += count;
                 *match DeliveryState::try_from(state).unwrap() {
                     DeliveryState::Pending => &mut counted.pending,
@@ -159,7 +187,10 @@ impl Moody {
 /// The `webhook-id` of every call so far, in order.
 pub(super) fn ids(receiver: &Receiver) -> Vec<String> {
     let requests = receiver.requests();
-    requests.iter().map(|request| request.header("webhook-id").unwrap().to_owned()).collect()
+    requests
+        .iter()
+        .map(|request| request.header("webhook-id").unwrap().to_owned())
+        .collect()
 }
 
 /// What a delivery came to, in short.

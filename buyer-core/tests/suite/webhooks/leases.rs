@@ -40,7 +40,11 @@ async fn dispatchers_beside_each_other_call_each_delivery_once(market: Market) {
         market.change(lots[1]).await;
     }
     market.project().await;
-    let dispatchers = [market.dispatcher(), market.dispatcher(), market.dispatcher()];
+    let dispatchers = [
+        market.dispatcher(),
+        market.dispatcher(),
+        market.dispatcher(),
+    ];
     let mut recorded = 0;
     loop {
         let [one, two, three] = &dispatchers;
@@ -55,7 +59,11 @@ async fn dispatchers_beside_each_other_call_each_delivery_once(market: Market) {
     let called = receiver.called();
     let distinct: BTreeSet<&String> = called.iter().collect();
     assert_eq!((recorded, called.len(), distinct.len()), (128, 128, 128));
-    assert!(states(&market.deliveries(first).await).iter().all(|state| *state == DeliveryState::Delivered));
+    assert!(
+        states(&market.deliveries(first).await)
+            .iter()
+            .all(|state| *state == DeliveryState::Delivered)
+    );
 }
 
 async fn what_a_dispatcher_holds_no_other_claims(market: Market) {
@@ -113,11 +121,28 @@ async fn who_lost_a_lease_records_nothing(market: Market) {
     };
     let (recorded, ()) = tokio::join!(zombie.run_once(), taken_over);
     assert_eq!(recorded.unwrap(), 0);
-    assert!(metrics.encode().contains("dealwire_webhook_leases_lost_total 1\n"), "{}", metrics.encode());
+    assert!(
+        metrics
+            .encode()
+            .contains("dealwire_webhook_leases_lost_total 1\n"),
+        "{}",
+        metrics.encode()
+    );
     let deliveries = market.deliveries(id).await;
-    assert_eq!(states(&deliveries), [DeliveryState::Delivered, DeliveryState::Pending]);
-    assert_eq!(deliveries[0].attempts.len(), 1, "the lost one is no attempt");
-    assert_eq!(market.webhook(id).await.state, WebhookState::Active, "and its 410 says nothing");
+    assert_eq!(
+        states(&deliveries),
+        [DeliveryState::Delivered, DeliveryState::Pending]
+    );
+    assert_eq!(
+        deliveries[0].attempts.len(),
+        1,
+        "the lost one is no attempt"
+    );
+    assert_eq!(
+        market.webhook(id).await.state,
+        WebhookState::Active,
+        "and its 410 says nothing"
+    );
     market.check_sums().await;
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
 }
@@ -140,10 +165,16 @@ async fn a_lease_is_kept_while_the_call_goes_on(market: Market) {
         wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
         let before = leased_until().await;
         market.clock.advance(Duration::from_secs(5));
-        wait_until(SOON, "the lease to be renewed", async || leased_until().await == before + 5_000_000)
-            .await;
+        wait_until(SOON, "the lease to be renewed", async || {
+            leased_until().await == before + 5_000_000
+        })
+        .await;
         market.clock.advance(Duration::from_secs(11));
-        assert_eq!(market.dispatcher().run_once().await.unwrap(), 0, "the first lease would be over");
+        assert_eq!(
+            market.dispatcher().run_once().await.unwrap(),
+            0,
+            "the first lease would be over"
+        );
         gate.add_permits(1);
     };
     let (recorded, ()) = tokio::join!(dispatcher.run_once(), kept);
@@ -166,8 +197,14 @@ async fn a_call_that_outlives_its_endpoint_records_nothing(market: Market) {
     let (recorded, ()) = tokio::join!(dispatcher.run_once(), deleted);
     assert_eq!(recorded.unwrap(), 0);
     let delivery = market.deliveries(id).await.remove(0);
-    assert_eq!((delivery.state, delivery.attempts.len()), (DeliveryState::Discarded, 0));
-    assert_eq!(market.webhook(id).await.disabled_reason.as_deref(), Some("deleted"));
+    assert_eq!(
+        (delivery.state, delivery.attempts.len()),
+        (DeliveryState::Discarded, 0)
+    );
+    assert_eq!(
+        market.webhook(id).await.disabled_reason.as_deref(),
+        Some("deleted")
+    );
     market.check_sums().await;
 }
 
@@ -188,10 +225,20 @@ async fn a_replay_meanwhile_belongs_to_whoever_claims_it_next(market: Market) {
     };
     let (recorded, ()) = tokio::join!(zombie.run_once(), replayed);
     assert_eq!(recorded.unwrap(), 0);
-    assert_eq!(states(&market.deliveries(id).await), [DeliveryState::Pending]);
+    assert_eq!(
+        states(&market.deliveries(id).await),
+        [DeliveryState::Pending]
+    );
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
     let delivery = market.deliveries(id).await.remove(0);
-    let numbers: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.number).collect();
-    assert_eq!((delivery.state, numbers), (DeliveryState::Delivered, vec![1, 2]));
+    let numbers: Vec<_> = delivery
+        .attempts
+        .iter()
+        .map(|attempt| attempt.number)
+        .collect();
+    assert_eq!(
+        (delivery.state, numbers),
+        (DeliveryState::Delivered, vec![1, 2])
+    );
     market.check_sums().await;
 }

@@ -32,7 +32,14 @@ async fn access_holds_at_the_change_s_place_whether_in_one_batch_or_many(market:
         let webhooks = market.webhooks();
         let mut ids = Vec::new();
         for buyer in [FIRST, SECOND] {
-            ids.push(webhooks.register(buyer, registration(NOWHERE)).await.unwrap().0.id);
+            ids.push(
+                webhooks
+                    .register(buyer, registration(NOWHERE))
+                    .await
+                    .unwrap()
+                    .0
+                    .id,
+            );
         }
         let (mut expected, mut granted) = ([Vec::new(), Vec::new()], [[false; 2]; 2]);
         let lots = sellers.map(|seller| (seller, DealId(backbone::chance::random_id())));
@@ -51,7 +58,9 @@ async fn access_holds_at_the_change_s_place_whether_in_one_batch_or_many(market:
         ];
         for turn in script.iter().flatten() {
             if let Some((seller, buyer)) = *turn {
-                market.turn_access(sellers[seller], [FIRST, SECOND][buyer]).await;
+                market
+                    .turn_access(sellers[seller], [FIRST, SECOND][buyer])
+                    .await;
                 granted[seller][buyer] ^= true;
             } else {
                 for (seller, lot) in lots.iter().enumerate() {
@@ -71,7 +80,10 @@ async fn access_holds_at_the_change_s_place_whether_in_one_batch_or_many(market:
         assert!(expected.iter().all(|owed| owed.len() >= 6), "{expected:?}");
         for (buyer, id) in [FIRST, SECOND].into_iter().zip(ids) {
             let owed = market.deliveries_of(buyer, id).await;
-            let owed: Vec<Sequence> = owed.iter().map(|delivery| delivery.position.sequence).collect();
+            let owed: Vec<Sequence> = owed
+                .iter()
+                .map(|delivery| delivery.position.sequence)
+                .collect();
             let expected = &expected[usize::from(buyer == SECOND)];
             assert_eq!(owed, *expected, "{buyer}, one batch: {in_one_batch}");
             webhooks.delete(buyer, id).await.unwrap();
@@ -107,12 +119,20 @@ async fn only_what_was_asked_for_is_owed(market: Market) {
     market.grant(BOB, BUYER).await;
     let asking = async |events: &[WebhookEvent], sellers: Option<&[SellerId]>| {
         let seller_ids = sellers.map(<[_]>::to_vec);
-        let asked = Registration { events: events.to_vec(), seller_ids, ..registration(NOWHERE) };
+        let asked = Registration {
+            events: events.to_vec(),
+            seller_ids,
+            ..registration(NOWHERE)
+        };
         webhooks.register(BUYER, asked).await.unwrap().0.id
     };
     let created = asking(&[WebhookEvent::DealCreated], None).await;
     let updated = asking(&[WebhookEvent::DealUpdated], None).await;
-    let of_bob = asking(&[WebhookEvent::DealUpdated, WebhookEvent::DealCreated], Some(&[BOB])).await;
+    let of_bob = asking(
+        &[WebhookEvent::DealUpdated, WebhookEvent::DealCreated],
+        Some(&[BOB]),
+    )
+    .await;
     let stranger = SellerId(Uuid::from_u128(0x57));
     market.create(stranger).await;
     let (ann, bob) = (market.create(ANN).await, market.create(BOB).await);
@@ -122,53 +142,99 @@ async fn only_what_was_asked_for_is_owed(market: Market) {
     assert_eq!(market.owed(created).await, [head - 1, head]);
     assert_eq!(market.owed(updated).await, changes);
     assert_eq!(market.owed(of_bob).await, [head, changes[1]]);
-    let events: Vec<_> = market.deliveries(of_bob).await.iter().map(|delivery| delivery.event).collect();
-    assert_eq!(events, [WebhookEvent::DealCreated, WebhookEvent::DealUpdated]);
+    let events: Vec<_> = market
+        .deliveries(of_bob)
+        .await
+        .iter()
+        .map(|delivery| delivery.event)
+        .collect();
+    assert_eq!(
+        events,
+        [WebhookEvent::DealCreated, WebhookEvent::DealUpdated]
+    );
 
-    let paused = Changes { paused: Some(true), seller_ids: Some(None), ..Changes::default() };
+    let paused = Changes {
+        paused: Some(true),
+        seller_ids: Some(None),
+        ..Changes::default()
+    };
     webhooks.update(BUYER, of_bob, paused).await.unwrap();
     let more = market.change(ann).await;
     market.project().await;
-    assert_eq!(market.owed(of_bob).await, [head, changes[1], more], "paused ones collect");
+    assert_eq!(
+        market.owed(of_bob).await,
+        [head, changes[1], more],
+        "paused ones collect"
+    );
 }
 
 async fn twenty_endpoints_of_some_buyers_share_a_message(market: Market) {
-    let buyers: Vec<BuyerId> = (0..5).map(|number| BuyerId(Uuid::from_u128(0xb00 + number))).collect();
+    let buyers: Vec<BuyerId> = (0..5)
+        .map(|number| BuyerId(Uuid::from_u128(0xb00 + number)))
+        .collect();
     let webhooks = market.webhooks();
     let mut ids: Vec<WebhookId> = Vec::new();
     for buyer in &buyers {
         market.grant(ANN, *buyer).await;
         for _ in 0..4 {
-            ids.push(webhooks.register(*buyer, registration(NOWHERE)).await.unwrap().0.id);
+            ids.push(
+                webhooks
+                    .register(*buyer, registration(NOWHERE))
+                    .await
+                    .unwrap()
+                    .0
+                    .id,
+            );
         }
     }
     let lots = [market.create(ANN).await, market.create(ANN).await];
     market.change(lots[0]).await;
     market.project().await;
     for buyer in &buyers {
-        let page = webhooks.deliveries(*buyer, None, None, 100, None).await.unwrap();
+        let page = webhooks
+            .deliveries(*buyer, None, None, 100, None)
+            .await
+            .unwrap();
         assert_eq!((page.deliveries.len(), page.has_next), (12, false));
-        assert!(page.deliveries.is_sorted_by(|one, other| one.id > other.id), "newest first");
+        assert!(
+            page.deliveries.is_sorted_by(|one, other| one.id > other.id),
+            "newest first"
+        );
     }
     let messages: Vec<(String, i32)> = on_db!(market.db.read(), pool =>
         sqlx::query_as("SELECT event, deliveries FROM webhook_message ORDER BY id").fetch_all(pool).await)
     .unwrap();
-    let expected = [("DEAL_CREATED", 20), ("DEAL_CREATED", 20), ("DEAL_UPDATED", 20)];
-    assert_eq!(messages, expected.map(|(event, count)| (event.to_owned(), count)));
+    let expected = [
+        ("DEAL_CREATED", 20),
+        ("DEAL_CREATED", 20),
+        ("DEAL_UPDATED", 20),
+    ];
+    assert_eq!(
+        messages,
+        expected.map(|(event, count)| (event.to_owned(), count))
+    );
     market.check_sums().await;
 }
 
 async fn a_worker_that_was_overtaken_owes_nothing(market: Market) {
     let id = market.subscribed(ANN, NOWHERE).await;
     let other = market.another_worker();
-    let ((place, mut tail), (same, mut other_tail)) =
-        (market.worker.open().await.unwrap(), other.open().await.unwrap());
+    let ((place, mut tail), (same, mut other_tail)) = (
+        market.worker.open().await.unwrap(),
+        other.open().await.unwrap(),
+    );
     let lot = market.create(ANN).await;
     let expected = [market.log.head().await.unwrap(), market.change(lot).await];
-    let (won, lost) =
-        tokio::join!(market.worker.run_once(place, &mut tail), other.run_once(same, &mut other_tail));
+    let (won, lost) = tokio::join!(
+        market.worker.run_once(place, &mut tail),
+        other.run_once(same, &mut other_tail)
+    );
     let overtaken = [&won, &lost].map(|done| matches!(done, Err(Error::Conflict { .. })));
-    assert_eq!(overtaken.iter().filter(|overtaken| **overtaken).count(), 1, "{won:?} {lost:?}");
+    assert_eq!(
+        overtaken.iter().filter(|overtaken| **overtaken).count(),
+        1,
+        "{won:?} {lost:?}"
+    );
     market.project().await;
     assert_eq!(market.owed(id).await, expected);
     market.check_sums().await;
@@ -187,12 +253,34 @@ async fn what_is_sent_is_the_change_in_the_contract_s_words(market: Market) {
     assert_eq!(body["timestamp"], market.clock.now().to_string());
     assert_eq!(body["position"], delivery.position.encode());
     let deal = &body["data"]["deal"];
-    assert_eq!((deal["id"].as_str(), deal["version"].as_u64()), (Some(&*lot.1.to_string()), Some(1)));
-    assert_eq!(request.header("webhook-id"), Some(&*delivery.id.to_string()));
+    assert_eq!(
+        (deal["id"].as_str(), deal["version"].as_u64()),
+        (Some(&*lot.1.to_string()), Some(1))
+    );
+    assert_eq!(
+        request.header("webhook-id"),
+        Some(&*delivery.id.to_string())
+    );
     assert_eq!(request.header("webhook-replay"), None);
-    let trace = market.log.last(&backbone::contract::Subject::Deal { seller: lot.0, deal: lot.1 }).await;
-    let trace = trace.unwrap().unwrap().event.unwrap().trace.unwrap().trace_id();
-    assert!(request.header("traceparent").unwrap().contains(&trace), "the trace of the mutation goes on");
+    let trace = market
+        .log
+        .last(&backbone::contract::Subject::Deal {
+            seller: lot.0,
+            deal: lot.1,
+        })
+        .await;
+    let trace = trace
+        .unwrap()
+        .unwrap()
+        .event
+        .unwrap()
+        .trace
+        .unwrap()
+        .trace_id();
+    assert!(
+        request.header("traceparent").unwrap().contains(&trace),
+        "the trace of the mutation goes on"
+    );
 }
 
 async fn a_batch_without_deals_owes_nothing(market: Market) {
@@ -203,7 +291,10 @@ async fn a_batch_without_deals_owes_nothing(market: Market) {
     market.create(ANN).await;
     market.project().await;
     assert!(market.owed(id).await.is_empty());
-    let pending = market.webhooks().deliveries(BUYER, None, Some(DeliveryState::Pending), 9, None).await;
+    let pending = market
+        .webhooks()
+        .deliveries(BUYER, None, Some(DeliveryState::Pending), 9, None)
+        .await;
     assert!(pending.unwrap().deliveries.is_empty());
 }
 
@@ -225,7 +316,10 @@ async fn those_who_send_are_told(market: Market) {
     let test = market.webhooks().test(BUYER, id).await.unwrap();
     assert_eq!(told().await, Some(vec![id]));
     let head = market.log.head().await.unwrap();
-    assert_eq!((test.event, test.position.sequence), (WebhookEvent::Test, head));
+    assert_eq!(
+        (test.event, test.position.sequence),
+        (WebhookEvent::Test, head)
+    );
     assert_eq!(test.position.index, backbone::position::Position::END);
     assert_eq!(market.webhook(id).await.counts.pending, 2);
 }

@@ -24,8 +24,15 @@ const HOUR: Duration = Duration::from_hours(1);
 async fn kill_all(market: &Market, webhooks: &[WebhookId]) {
     for _ in 0..8 {
         for webhook in webhooks {
-            let resume = Changes { paused: Some(false), ..Changes::default() };
-            market.webhooks().update(BUYER, *webhook, resume).await.unwrap();
+            let resume = Changes {
+                paused: Some(false),
+                ..Changes::default()
+            };
+            market
+                .webhooks()
+                .update(BUYER, *webhook, resume)
+                .await
+                .unwrap();
         }
         market.dispatcher().run_once().await.unwrap();
         market.clock.advance(HOUR * 13);
@@ -39,19 +46,34 @@ async fn a_replay_re_opens_the_same_delivery(market: Market) {
     market.project().await;
     let (webhooks, dispatcher) = (market.webhooks(), market.dispatcher());
     let delivery = market.deliveries(id).await[0].id;
-    assert!(matches!(webhooks.replay(BUYER, delivery).await, Err(Refusal::Conflict(_))), "it is pending");
+    assert!(
+        matches!(
+            webhooks.replay(BUYER, delivery).await,
+            Err(Refusal::Conflict(_))
+        ),
+        "it is pending"
+    );
     dispatcher.run_once().await.unwrap();
     let replayed = webhooks.replay(BUYER, delivery).await.unwrap();
-    assert_eq!((replayed.id, replayed.state), (delivery, DeliveryState::Pending));
+    assert_eq!(
+        (replayed.id, replayed.state),
+        (delivery, DeliveryState::Pending)
+    );
     assert_eq!(replayed.next_attempt_at, Some(market.clock.now()));
     let counts = market.webhook(id).await.counts;
     assert_eq!((counts.owed, counts.pending, counts.delivered), (1, 1, 0));
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     let requests = receiver.receiver.requests();
-    let headers: Vec<_> = requests.iter().map(|request| request.header("webhook-replay")).collect();
+    let headers: Vec<_> = requests
+        .iter()
+        .map(|request| request.header("webhook-replay"))
+        .collect();
     assert_eq!(headers, [None, Some("true")]);
     assert_eq!(requests[0].body, requests[1].body);
-    assert_eq!(receiver.called(), [delivery.to_string(), delivery.to_string()]);
+    assert_eq!(
+        receiver.called(),
+        [delivery.to_string(), delivery.to_string()]
+    );
     assert_eq!(market.deliveries(id).await[0].attempts.len(), 2);
     market.check_sums().await;
 }
@@ -74,7 +96,11 @@ async fn a_replay_stands_outside_the_order(market: Market) {
     market.project().await;
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
-    let expected = [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Delivered];
+    let expected = [
+        DeliveryState::Pending,
+        DeliveryState::Delivered,
+        DeliveryState::Delivered,
+    ];
     assert_eq!(states(&market.deliveries(id).await), expected);
     // Nor does it let anything go when it ends: what waits behind another stays there.
     receiver.turn(500);
@@ -83,11 +109,19 @@ async fn a_replay_stands_outside_the_order(market: Market) {
     market.project().await;
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     receiver.turn(200);
-    market.webhooks().replay(BUYER, market.deliveries(id).await[1].id).await.unwrap();
+    market
+        .webhooks()
+        .replay(BUYER, market.deliveries(id).await[1].id)
+        .await
+        .unwrap();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1, "the replay alone");
     assert_eq!(dispatcher.run_once().await.unwrap(), 0);
     let last = market.deliveries(id).await.pop().unwrap();
-    assert_eq!((last.attempts.len(), last.next_attempt_at), (0, None), "it waits behind the one before");
+    assert_eq!(
+        (last.attempts.len(), last.next_attempt_at),
+        (0, None),
+        "it waits behind the one before"
+    );
     market.check_sums().await;
 }
 
@@ -109,15 +143,26 @@ async fn many_are_replayed_by_state_and_time(market: Market) {
     let webhooks = market.webhooks();
     let replay = async |state, since| webhooks.replay_many(BUYER, id, state, since).await;
     for state in [DeliveryState::Pending, DeliveryState::Discarded] {
-        assert!(matches!(replay(state, None).await, Err(Refusal::Invalid(_))));
+        assert!(matches!(
+            replay(state, None).await,
+            Err(Refusal::Invalid(_))
+        ));
     }
     assert_eq!(replay(DeliveryState::Delivered, None).await.unwrap(), 0);
     assert_eq!(replay(DeliveryState::Dead, Some(later)).await.unwrap(), 1);
-    assert_eq!(replay(DeliveryState::Dead, None).await.unwrap(), 2, "the rest");
+    assert_eq!(
+        replay(DeliveryState::Dead, None).await.unwrap(),
+        2,
+        "the rest"
+    );
     assert_eq!(replay(DeliveryState::Dead, None).await.unwrap(), 0);
     market.check_sums().await;
     let others = market.webhook(other).await.counts;
-    assert_eq!((others.dead, others.pending), (3, 0), "another endpoint's stay");
+    assert_eq!(
+        (others.dead, others.pending),
+        (3, 0),
+        "another endpoint's stay"
+    );
     receiver.turn(200);
     market.clock.advance(HOUR);
     let dispatcher = market.dispatcher();
@@ -127,7 +172,10 @@ async fn many_are_replayed_by_state_and_time(market: Market) {
 
 async fn pages_go_from_the_newest_to_the_oldest(market: Market) {
     let receiver = Moody::start(200).await;
-    let ids = [market.subscribed(ANN, &receiver.url()).await, market.register(&receiver.url()).await];
+    let ids = [
+        market.subscribed(ANN, &receiver.url()).await,
+        market.register(&receiver.url()).await,
+    ];
     for round in 0..4 {
         market.create(ANN).await;
         market.project().await;
@@ -146,7 +194,10 @@ async fn pages_go_from_the_newest_to_the_oldest(market: Market) {
     ] {
         let (mut all, mut after): (Vec<Delivery>, _) = (Vec::new(), None);
         loop {
-            let page = webhooks.deliveries(BUYER, webhook, state, 3, after).await.unwrap();
+            let page = webhooks
+                .deliveries(BUYER, webhook, state, 3, after)
+                .await
+                .unwrap();
             assert!(page.deliveries.len() == 3 || !page.has_next);
             all.extend(page.deliveries);
             after = all.last().map(|delivery| delivery.id);
@@ -156,17 +207,32 @@ async fn pages_go_from_the_newest_to_the_oldest(market: Market) {
         }
         assert_eq!(all.len(), count, "{webhook:?} {state:?}");
         assert!(all.is_sorted_by(|one, other| one.id > other.id));
-        assert!(all.iter().all(|delivery| webhook.is_none_or(|webhook| webhook == delivery.webhook_id)));
-        assert!(all.iter().all(|delivery| state.is_none_or(|state| state == delivery.state)));
-        let tried = all.iter().filter(|delivery| delivery.attempts.len() == 1).count();
-        let delivered = all.iter().filter(|delivery| delivery.state == DeliveryState::Delivered).count();
+        assert!(
+            all.iter()
+                .all(|delivery| webhook.is_none_or(|webhook| webhook == delivery.webhook_id))
+        );
+        assert!(
+            all.iter()
+                .all(|delivery| state.is_none_or(|state| state == delivery.state))
+        );
+        let tried = all
+            .iter()
+            .filter(|delivery| delivery.attempts.len() == 1)
+            .count();
+        let delivered = all
+            .iter()
+            .filter(|delivery| delivery.state == DeliveryState::Delivered)
+            .count();
         assert_eq!(tried, delivered, "each with its attempts");
     }
 }
 
 async fn what_has_been_finished_for_a_month_goes(market: Market) {
     let receiver = Moody::start(200).await;
-    let ids = [market.subscribed(ANN, &receiver.url()).await, market.register(&receiver.url()).await];
+    let ids = [
+        market.subscribed(ANN, &receiver.url()).await,
+        market.register(&receiver.url()).await,
+    ];
     let lot = market.create(ANN).await;
     market.project().await;
     let (webhooks, dispatcher) = (market.webhooks(), market.dispatcher());
@@ -178,13 +244,20 @@ async fn what_has_been_finished_for_a_month_goes(market: Market) {
         on_db!(market.db.read(), pool => sqlx::query_as(ROWS).fetch_one(pool).await).unwrap()
     };
     market.clock.advance(KEEP - HOUR);
-    let pause = Changes { paused: Some(true), ..Changes::default() };
+    let pause = Changes {
+        paused: Some(true),
+        ..Changes::default()
+    };
     webhooks.update(BUYER, ids[1], pause).await.unwrap();
     market.change(lot).await;
     market.project().await;
     dispatcher.run_once().await.unwrap();
     assert_eq!(rows().await, (4, 3, 2));
-    assert_eq!(webhooks.forget_old().await.unwrap(), 0, "all of it is young");
+    assert_eq!(
+        webhooks.forget_old().await.unwrap(),
+        0,
+        "all of it is young"
+    );
     market.clock.advance(HOUR * 2);
     // A replay makes it young again, but its message is the other endpoint's no more.
     let old = market.deliveries(ids[0]).await[0].id;
@@ -195,7 +268,11 @@ async fn what_has_been_finished_for_a_month_goes(market: Market) {
     dispatcher.run_once().await.unwrap();
     market.clock.advance(KEEP * 2);
     assert_eq!(webhooks.forget_old().await.unwrap(), 2);
-    assert_eq!(rows().await, (1, 0, 1), "what is pending stays, however old");
+    assert_eq!(
+        rows().await,
+        (1, 0, 1),
+        "what is pending stays, however old"
+    );
     market.check_sums().await;
     let counts = market.webhook(ids[1]).await.counts;
     assert_eq!((counts.owed, counts.pending), (1, 1));

@@ -45,10 +45,15 @@ struct Running {
 
 impl Running {
     fn start(market: &Market, dispatcher: Dispatcher) -> Self {
-        let (mut tasks, health, stop) = (JoinSet::new(), Health::default(), CancellationToken::new());
+        let (mut tasks, health, stop) =
+            (JoinSet::new(), Health::default(), CancellationToken::new());
         let part = health.part("webhooks");
         tasks.spawn(dispatcher.run(market.bus.subscribe(), part, stop.clone()));
-        Self { tasks, health, stop }
+        Self {
+            tasks,
+            health,
+            stop,
+        }
     }
 
     async fn end(mut self) {
@@ -61,7 +66,10 @@ async fn what_is_owed_is_sent_at_once(market: Market) {
     let receiver = Moody::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let running = Running::start(&market, market.dispatcher());
-    wait_until(SOON, "the first look", async || running.health.down().is_empty()).await;
+    wait_until(SOON, "the first look", async || {
+        running.health.down().is_empty()
+    })
+    .await;
     let mut at_once = 0;
     for count in 1..=8 {
         market.create(ANN).await;
@@ -86,7 +94,10 @@ async fn what_the_bus_did_not_tell_is_found(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
-    wait_until(SOON, "all of it", async || market.webhook(id).await.counts.delivered == 30).await;
+    wait_until(SOON, "all of it", async || {
+        market.webhook(id).await.counts.delivered == 30
+    })
+    .await;
     assert_eq!(receiver.called().len(), 30);
     running.end().await;
 }
@@ -117,17 +128,27 @@ async fn who_is_told_to_stop_ends_what_is_under_way(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
-    let limits = Limits { per_endpoint: 1, ..Limits::default() };
+    let limits = Limits {
+        per_endpoint: 1,
+        ..Limits::default()
+    };
     let mut running = Running::start(&market, market.dispatcher_with(limits, &Metrics::new()));
     wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
     running.stop.cancel();
-    assert!(running.tasks.try_join_next().is_none(), "it waits for the call");
+    assert!(
+        running.tasks.try_join_next().is_none(),
+        "it waits for the call"
+    );
     gate.add_permits(1);
     running.end().await;
     assert_eq!(receiver.requests().len(), 1, "nothing more was sent");
     assert_eq!(market.webhook(id).await.counts.delivered, 1);
     gate.add_permits(2);
-    assert_eq!(market.dispatcher().run_once().await.unwrap(), 2, "and nothing is held by who has ended");
+    assert_eq!(
+        market.dispatcher().run_once().await.unwrap(),
+        2,
+        "and nothing is held by who has ended"
+    );
 }
 
 async fn trouble_of_our_own_spends_no_try(market: Market) {
@@ -140,14 +161,22 @@ async fn trouble_of_our_own_spends_no_try(market: Market) {
     let resolver = Resolver::asking(&[nobody], Duration::from_millis(100)).unwrap();
     install_tls_provider();
     let sender = Sender::new(egress(), resolver).unwrap();
-    let dispatcher = Dispatcher::new(market.webhooks(), sender, Limits::default(), &Metrics::new());
+    let dispatcher = Dispatcher::new(
+        market.webhooks(),
+        sender,
+        Limits::default(),
+        &Metrics::new(),
+    );
     for _ in 0..12 {
         assert_eq!(dispatcher.run_once().await.unwrap(), 1);
         assert_eq!(dispatcher.run_once().await.unwrap(), 0, "not at once");
         market.clock.advance(Duration::from_secs(5));
     }
     let delivery = market.deliveries(id).await.remove(0);
-    assert_eq!((delivery.state, delivery.attempts.len()), (DeliveryState::Pending, 0));
+    assert_eq!(
+        (delivery.state, delivery.attempts.len()),
+        (DeliveryState::Pending, 0)
+    );
 }
 
 async fn a_secret_that_cannot_be_opened_spends_no_try(market: Market) {
@@ -155,7 +184,9 @@ async fn a_secret_that_cannot_be_opened_spends_no_try(market: Market) {
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.create(ANN).await;
     market.project().await;
-    let other_key = market.side.webhooks(market.bus.clone(), egress(), SealKey::generate());
+    let other_key = market
+        .side
+        .webhooks(market.bus.clone(), egress(), SealKey::generate());
     assert_eq!(dispatcher_of(other_key).run_once().await.unwrap(), 0);
     assert!(receiver.called().is_empty());
     market.clock.advance(Duration::from_secs(16));
@@ -192,7 +223,10 @@ async fn an_outcome_waits_for_a_database_that_is_away() {
     gate.add_permits(1);
     let away = async || !running.health.degraded().is_empty();
     wait_until(SOON, "the dispatcher to miss its database", away).await;
-    assert_eq!(states(&market.deliveries(id).await), [DeliveryState::Pending; 2]);
+    assert_eq!(
+        states(&market.deliveries(id).await),
+        [DeliveryState::Pending; 2]
+    );
     proxy.restore().await;
     gate.add_permits(1);
     let delivered = async || states(&market.deliveries(id).await) == [DeliveryState::Delivered; 2];

@@ -8,10 +8,23 @@ const INTROSPECTION: &str = include_str!("introspection.graphql");
 fn the_introspection_query_keeps_to_the_limits() {
     let parsed = parsed(INTROSPECTION);
     assert_eq!(parsed.operation(None).unwrap().ty(), OperationType::Query);
-    let tight = DocumentLimits { tokens: 200, ..DocumentLimits::default() };
+    let tight = DocumentLimits {
+        tokens: 200,
+        ..DocumentLimits::default()
+    };
     assert!(parse(INTROSPECTION, &tight).is_ok());
-    let Cost { depth, nesting, selections, directives, aliases, root_fields } = parsed.cost();
-    assert_eq!((depth, root_fields, aliases, directives), (DocumentLimits::DEPTH, 1, 0, 0));
+    let Cost {
+        depth,
+        nesting,
+        selections,
+        directives,
+        aliases,
+        root_fields,
+    } = parsed.cost();
+    assert_eq!(
+        (depth, root_fields, aliases, directives),
+        (DocumentLimits::DEPTH, 1, 0, 0)
+    );
     assert!(
         nesting <= DocumentLimits::NESTING && selections < DocumentLimits::SELECTIONS / 4,
         "{selections}"
@@ -35,7 +48,9 @@ fn costs_count_what_fragments_expand_to() {
 
 #[test]
 fn operations_add_up() {
-    let Cost { selections, depth, .. } = parsed("query A { a { b } } query B { a }").cost();
+    let Cost {
+        selections, depth, ..
+    } = parsed("query A { a { b } } query B { a }").cost();
     assert_eq!((selections, depth), (3, 2));
 }
 
@@ -53,23 +68,56 @@ fn each_limit_holds_exactly() {
     };
     let over = |what: &str| format!("QUERY_TOO_COMPLEX the document has more than {what}");
     let rows = [
-        ("{a b c}                                                     ".to_owned(), "fine".to_owned()),
-        ("{a b c}                                                      ".to_owned(), over("60 bytes []")),
+        (
+            "{a b c}                                                     ".to_owned(),
+            "fine".to_owned(),
+        ),
+        (
+            "{a b c}                                                      ".to_owned(),
+            over("60 bytes []"),
+        ),
         (format!("{{a{}}}", "!".repeat(22)), over("24 tokens [1:25]")),
         ("{a(x:[[1]])}".to_owned(), "fine".to_owned()),
-        ("{a(x:[[[1]]])}".to_owned(), over("4 levels of nested brackets [1:8]")),
+        (
+            "{a(x:[[[1]]])}".to_owned(),
+            over("4 levels of nested brackets [1:8]"),
+        ),
         ("{a{...{b{c}}}}".to_owned(), "fine".to_owned()),
         ("{a{b{...{c}}}}".to_owned(), "fine".to_owned()),
         ("{a{b{c{d}}}}".to_owned(), over("3 levels of fields [1:1]")),
-        ("{...F}fragment F on X{...{a{b{c}}}}".to_owned(), over("4 levels of fields and fragments [1:1]")),
+        (
+            "{...F}fragment F on X{...{a{b{c}}}}".to_owned(),
+            over("4 levels of fields and fragments [1:1]"),
+        ),
         ("{a{b b b b b b b b}}".to_owned(), "fine".to_owned()),
-        ("{a{b b b b b b b b b}}".to_owned(), over("9 selections, fragments expanded, []")),
-        ("query A{a{b b b}}query B{a{b b b b b}}".to_owned(), over("9 selections, fragments expanded, []")),
-        ("{...F ...F}fragment F on X{a b}".to_owned(), over("3 root fields [1:1]")),
-        ("{a:b ...F}fragment F on X{c:b}".to_owned(), "fine".to_owned()),
-        ("{...F x{...F}}fragment F on X{a:b c:b}".to_owned(), over("2 aliases, fragments expanded, [1:1]")),
-        ("{a@x ...F}fragment F on X@y{b}".to_owned(), "fine".to_owned()),
-        ("{a@x ...F@z}fragment F on X@y{b}".to_owned(), over("2 directives, fragments expanded, [1:1]")),
+        (
+            "{a{b b b b b b b b b}}".to_owned(),
+            over("9 selections, fragments expanded, []"),
+        ),
+        (
+            "query A{a{b b b}}query B{a{b b b b b}}".to_owned(),
+            over("9 selections, fragments expanded, []"),
+        ),
+        (
+            "{...F ...F}fragment F on X{a b}".to_owned(),
+            over("3 root fields [1:1]"),
+        ),
+        (
+            "{a:b ...F}fragment F on X{c:b}".to_owned(),
+            "fine".to_owned(),
+        ),
+        (
+            "{...F x{...F}}fragment F on X{a:b c:b}".to_owned(),
+            over("2 aliases, fragments expanded, [1:1]"),
+        ),
+        (
+            "{a@x ...F}fragment F on X@y{b}".to_owned(),
+            "fine".to_owned(),
+        ),
+        (
+            "{a@x ...F@z}fragment F on X@y{b}".to_owned(),
+            over("2 directives, fragments expanded, [1:1]"),
+        ),
     ];
     for (text, expected) in rows {
         let told = told(parse(&text, &tight));
@@ -80,8 +128,14 @@ fn each_limit_holds_exactly() {
 #[test]
 fn faults_of_syntax_have_a_place() {
     let rows = [
-        ("", "GRAPHQL_PARSE_FAILED syntax error: expected executable_definition [1:1]"),
-        ("{ a(x: ) }", "GRAPHQL_PARSE_FAILED syntax error: expected value [1:8]"),
+        (
+            "",
+            "GRAPHQL_PARSE_FAILED syntax error: expected executable_definition [1:1]",
+        ),
+        (
+            "{ a(x: ) }",
+            "GRAPHQL_PARSE_FAILED syntax error: expected value [1:8]",
+        ),
         ("{\n  a\n", "[3:1]"),
         ("{ a(x: \"\\ud800\") }", "GRAPHQL_PARSE_FAILED"),
         ("{ a(x: 1.) }", "GRAPHQL_PARSE_FAILED"),
@@ -89,7 +143,10 @@ fn faults_of_syntax_have_a_place() {
     ];
     for (text, expected) in rows {
         let told = told(parse(text, &DocumentLimits::default()));
-        assert!(told.contains(expected) && told.starts_with("GRAPHQL_PARSE_FAILED"), "{text}: {told}");
+        assert!(
+            told.contains(expected) && told.starts_with("GRAPHQL_PARSE_FAILED"),
+            "{text}: {told}"
+        );
     }
 }
 
@@ -97,26 +154,48 @@ fn faults_of_syntax_have_a_place() {
 fn definitions_are_unique_and_spreads_lead_somewhere() {
     let invalid = |text: &str| {
         let told = told(parse(text, &DocumentLimits::default()));
-        told.strip_prefix("GRAPHQL_VALIDATION_FAILED ").unwrap_or_else(|| panic!("{text}: {told}")).to_owned()
+        told.strip_prefix("GRAPHQL_VALIDATION_FAILED ")
+            .unwrap_or_else(|| panic!("{text}: {told}"))
+            .to_owned()
     };
     let only = "an anonymous operation must be the only one of its document [1:5 1:1]";
     assert_eq!(invalid("{a} {b}"), only);
-    assert_eq!(invalid("query A{a} query A{b}"), "operation A is defined twice [1:12 1:1]");
+    assert_eq!(
+        invalid("query A{a} query A{b}"),
+        "operation A is defined twice [1:12 1:1]"
+    );
     let twice = "fragment F is defined twice [1:26 1:5]";
-    assert_eq!(invalid("{a} fragment F on X {a}  fragment F on X {a}"), twice);
-    assert_eq!(invalid("fragment F on X {a}"), "document does not contain an operation []");
+    assert_eq!(
+        invalid("{a} fragment F on X {a}  fragment F on X {a}"),
+        twice
+    );
+    assert_eq!(
+        invalid("fragment F on X {a}"),
+        "document does not contain an operation []"
+    );
     assert_eq!(invalid("{a{...F}}"), "fragment F is not defined [1:4]");
-    assert_eq!(invalid("{a} fragment F on X { b { ...G } }"), "fragment G is not defined [1:27]");
-    assert_eq!(invalid("{...F}\nfragment F on X {a ...F}"), "fragment F spreads itself [2:1]");
-    let through = "{...A} fragment A on X {...B} fragment B on X {c{...C}} fragment C on X {...{...B}}";
+    assert_eq!(
+        invalid("{a} fragment F on X { b { ...G } }"),
+        "fragment G is not defined [1:27]"
+    );
+    assert_eq!(
+        invalid("{...F}\nfragment F on X {a ...F}"),
+        "fragment F spreads itself [2:1]"
+    );
+    let through =
+        "{...A} fragment A on X {...B} fragment B on X {c{...C}} fragment C on X {...{...B}}";
     assert_eq!(invalid(through), "fragment B spreads itself [1:31]");
-    assert_eq!(invalid("{a} fragment F on X {...F}"), "fragment F spreads itself [1:5]");
+    assert_eq!(
+        invalid("{a} fragment F on X {...F}"),
+        "fragment F spreads itself [1:5]"
+    );
 }
 
 /// `n` fragments, each spreading the next one twice: 2^n leaves, and as many spreads again twice over on the way.
 fn bomb(n: usize) -> String {
-    let doubles: String =
-        (0..n).map(|at| format!("fragment F{at} on X{{...F{0} ...F{0}}}", at + 1)).collect();
+    let doubles: String = (0..n)
+        .map(|at| format!("fragment F{at} on X{{...F{0} ...F{0}}}", at + 1))
+        .collect();
     format!("{{...F0}}{doubles}fragment F{n} on X{{__typename}}")
 }
 
@@ -126,12 +205,20 @@ fn a_fragment_bomb_is_measured_without_setting_it_off() {
         let document = parse_query(bomb(n)).unwrap();
         let order = fragments::leaves_first(&document).unwrap();
         let costs = cost::measure(&document, &order);
-        let expanded = if n < 62 { 3 * (1_usize << n) - 1 } else { usize::MAX };
+        let expanded = if n < 62 {
+            3 * (1_usize << n) - 1
+        } else {
+            usize::MAX
+        };
         assert_eq!(costs.total().selections, expanded, "n = {n}");
         assert_eq!(costs.looked_at, 2 * n + 2, "n = {n}");
     }
-    let limits = DocumentLimits { nesting: 1_000, ..DocumentLimits::default() };
-    let refusal = "QUERY_TOO_COMPLEX the document has more than 2000 selections, fragments expanded, []";
+    let limits = DocumentLimits {
+        nesting: 1_000,
+        ..DocumentLimits::default()
+    };
+    let refusal =
+        "QUERY_TOO_COMPLEX the document has more than 2000 selections, fragments expanded, []";
     assert_eq!(told(parse(&bomb(40), &limits)), refusal);
     assert_eq!(told(parse(&bomb(40), &DocumentLimits::default())), refusal);
 }
@@ -153,8 +240,13 @@ fn nothing_nests_deeper_than_a_stack() {
             "{told}"
         );
     }
-    let chain: String = (0..300).map(|at| format!("fragment F{at} on X{{...F{}}}", at + 1)).collect();
-    let told = told(parse(&format!("{{...F0}}{chain}fragment F300 on X{{a}}"), &DocumentLimits::default()));
+    let chain: String = (0..300)
+        .map(|at| format!("fragment F{at} on X{{...F{}}}", at + 1))
+        .collect();
+    let told = told(parse(
+        &format!("{{...F0}}{chain}fragment F300 on X{{a}}"),
+        &DocumentLimits::default(),
+    ));
     assert!(
         told.starts_with("QUERY_TOO_COMPLEX the document has more than 32 levels of fields and"),
         "{told}"
@@ -208,13 +300,21 @@ fn scrambled_documents_never_panic() {
     for _ in 0..20_000 {
         let mut text = String::new();
         for _ in 0..(state >> 7) % 14 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             text += pieces[(state >> 33) as usize % pieces.len()];
         }
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let Ok(parsed) = parse(&text, &DocumentLimits::default()) else { continue };
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let Ok(parsed) = parse(&text, &DocumentLimits::default()) else {
+            continue;
+        };
         fine += 1;
-        let _ = parsed.operation(None).and_then(|operation| operation.shape());
+        let _ = parsed
+            .operation(None)
+            .and_then(|operation| operation.shape());
     }
     assert!(fine > 50, "hardly any document parsed: {fine}");
 }

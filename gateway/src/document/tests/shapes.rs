@@ -13,11 +13,19 @@ use super::*;
 const PLAIN: &str = "subscription { x { id deal { name } } }";
 
 fn shape_of(text: &str) -> ShapeDocument {
-    parsed(text).operation(None).unwrap().shape().unwrap_or_else(|error| panic!("{text}: {error:?}"))
+    parsed(text)
+        .operation(None)
+        .unwrap()
+        .shape()
+        .unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
 fn key(text: &str, variables: &str) -> ShapeKey {
-    shape_key(&shape_of(text), &serde_json::from_str(variables).unwrap(), "buyer")
+    shape_key(
+        &shape_of(text),
+        &serde_json::from_str(variables).unwrap(),
+        "buyer",
+    )
 }
 
 #[test]
@@ -34,18 +42,27 @@ fn what_does_not_show_in_results_does_not_count() {
         "subscription { x { id deal { name } } } fragment Unused on Deal { price @include(if: true) }",
     ];
     for text in rows {
-        assert_eq!(key(text, r#"{"a":"p3","f":{"n":2}}"#), key(PLAIN, "{}"), "{text}");
+        assert_eq!(
+            key(text, r#"{"a":"p3","f":{"n":2}}"#),
+            key(PLAIN, "{}"),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn fragments_count_by_what_they_hold_and_objects_by_their_fields() {
     let named = |name: &str| {
-        format!("subscription {{ x {{ ...{name} }} }} fragment {name} on X {{ id deal {{ name }} }}")
+        format!(
+            "subscription {{ x {{ ...{name} }} }} fragment {name} on X {{ id deal {{ name }} }}"
+        )
     };
     assert_eq!(key(&named("A"), "{}"), key(&named("B"), "{}"));
     let fields = "subscription { x { a(p: 1, q: {r: [A], s: null}) } }";
-    assert_eq!(key(fields, "{}"), key("subscription { x { a(q: {s: null, r: [A]}, p: 1) } }", "{}"));
+    assert_eq!(
+        key(fields, "{}"),
+        key("subscription { x { a(q: {s: null, r: [A]}, p: 1) } }", "{}")
+    );
     let definitions = "subscription ($u: I, $v: O) { x { a(u: $u, v: $v) } }";
     let turned = "subscription ($v: O, $u: I) { x { a(v: $v, u: $u) } }";
     assert_eq!(
@@ -76,34 +93,67 @@ fn what_shows_in_results_counts() {
         ("subscription { x { id deal(n: {}) { name } } }", "{}"),
         ("subscription { x { id deal(n: true) { name } } }", "{}"),
         ("subscription { x { id deal(n: false) { name } } }", "{}"),
-        ("subscription { x { id deal { name @skip(if: true) } } }", "{}"),
-        ("subscription { x { id ... @skip(if: true) { deal { name } } } }", "{}"),
+        (
+            "subscription { x { id deal { name @skip(if: true) } } }",
+            "{}",
+        ),
+        (
+            "subscription { x { id ... @skip(if: true) { deal { name } } } }",
+            "{}",
+        ),
         ("subscription { x { id ... { deal { name } } } }", "{}"),
         ("subscription { x { id ... on X { deal { name } } } }", "{}"),
         ("subscription { x { id ... on Y { deal { name } } } }", "{}"),
         ("subscription { x { ...F } } fragment F on X { id }", "{}"),
         ("subscription { x { ...F } } fragment F on Y { id }", "{}"),
-        ("subscription { x { ...F } } fragment F on X @other { id }", "{}"),
-        ("subscription { x { ...F @other } } fragment F on X { id }", "{}"),
-        ("subscription { x { ...F } } fragment F on X { ...G } fragment G on X { id }", "{}"),
-        ("subscription { x { ...F } } fragment F on X { ...G } fragment G on X { di }", "{}"),
+        (
+            "subscription { x { ...F } } fragment F on X @other { id }",
+            "{}",
+        ),
+        (
+            "subscription { x { ...F @other } } fragment F on X { id }",
+            "{}",
+        ),
+        (
+            "subscription { x { ...F } } fragment F on X { ...G } fragment G on X { id }",
+            "{}",
+        ),
+        (
+            "subscription { x { ...F } } fragment F on X { ...G } fragment G on X { di }",
+            "{}",
+        ),
         ("subscription ($v: Int) { x { id(n: $v) } }", "{}"),
-        ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":null}"#),
+        (
+            "subscription ($v: Int) { x { id(n: $v) } }",
+            r#"{"v":null}"#,
+        ),
         ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":1}"#),
         ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":2}"#),
         ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":"1"}"#),
         ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":[1]}"#),
-        ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":{"1":1}}"#),
+        (
+            "subscription ($v: Int) { x { id(n: $v) } }",
+            r#"{"v":{"1":1}}"#,
+        ),
         ("subscription ($v: Int!) { x { id(n: $v) } }", r#"{"v":1}"#),
         ("subscription ($v: Int = 1) { x { id(n: $v) } }", "{}"),
         ("subscription ($v: Int = 2) { x { id(n: $v) } }", "{}"),
         ("subscription ($v: Int @other) { x { id(n: $v) } }", "{}"),
-        ("subscription ($v: Int, $w: Int) { x { id(n: $v, m: $w) } }", r#"{"v":1,"w":2}"#),
-        ("subscription ($v: Int, $w: Int) { x { id(n: $v, m: $w) } }", r#"{"v":2,"w":1}"#),
+        (
+            "subscription ($v: Int, $w: Int) { x { id(n: $v, m: $w) } }",
+            r#"{"v":1,"w":2}"#,
+        ),
+        (
+            "subscription ($v: Int, $w: Int) { x { id(n: $v, m: $w) } }",
+            r#"{"v":2,"w":1}"#,
+        ),
     ];
     let mut keys = BTreeSet::new();
     for (text, variables) in rows {
-        assert!(keys.insert(key(text, variables)), "{text} {variables} equals an earlier one");
+        assert!(
+            keys.insert(key(text, variables)),
+            "{text} {variables} equals an earlier one"
+        );
     }
     let other_viewer = shape_key(&shape_of(PLAIN), &Variables::default(), "seller");
     assert!(keys.insert(other_viewer), "the scope does not count");
@@ -111,8 +161,10 @@ fn what_shows_in_results_counts() {
 
 #[test]
 fn a_key_stays_what_it_is() {
-    let ShapeKey(bytes) =
-        key("subscription ($v: Int) { x { id(n: $v) ...F } } fragment F on X { a }", r#"{"v":[1.5]}"#);
+    let ShapeKey(bytes) = key(
+        "subscription ($v: Int) { x { id(n: $v) ...F } } fragment F on X { a }",
+        r#"{"v":[1.5]}"#,
+    );
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, "21bb656aedf1fe5b4e6bef8d4b2e969f");
 }
@@ -137,14 +189,26 @@ fn variables_count_wherever_the_rest_uses_them() {
         let shape = shape_of(text);
         let names: Vec<&str> = shape.used_variables().iter().map(Name::as_str).collect();
         assert_eq!(names, expected, "{text}");
-        let DocumentOperations::Single(operation) = &shape.document().operations else { panic!("{text}") };
-        let defined =
-            operation.node.variable_definitions.iter().map(|variable| variable.node.name.node.as_str());
-        assert_eq!(defined.collect::<BTreeSet<_>>(), expected.iter().copied().collect(), "{text}");
+        let DocumentOperations::Single(operation) = &shape.document().operations else {
+            panic!("{text}")
+        };
+        let defined = operation
+            .node
+            .variable_definitions
+            .iter()
+            .map(|variable| variable.node.name.node.as_str());
+        assert_eq!(
+            defined.collect::<BTreeSet<_>>(),
+            expected.iter().copied().collect(),
+            "{text}"
+        );
     }
     let undefined = parsed("subscription { x(after: $a) { id(n: $b) } }");
     let told = told(undefined.operation(None).unwrap().shape());
-    assert_eq!(told, "GRAPHQL_VALIDATION_FAILED variable $b is not defined [1:37]");
+    assert_eq!(
+        told,
+        "GRAPHQL_VALIDATION_FAILED variable $b is not defined [1:37]"
+    );
 }
 
 #[test]
@@ -153,14 +217,29 @@ fn the_document_holds_the_root_field_and_what_it_needs() {
         fragment F on X { ...G } fragment G on X { id } fragment H on X { id }";
     let parsed = parsed(text);
     let shape = parsed.operation(Some("S")).unwrap().shape().unwrap();
-    let fragments: BTreeSet<&str> = shape.document().fragments.keys().map(Name::as_str).collect();
+    let fragments: BTreeSet<&str> = shape
+        .document()
+        .fragments
+        .keys()
+        .map(Name::as_str)
+        .collect();
     assert_eq!(fragments, ["F", "G"].into());
     let DocumentOperations::Single(operation) = &shape.document().operations else {
         panic!("not one operation")
     };
-    let [root] = &*operation.node.selection_set.node.items else { panic!("not one selection") };
-    let Selection::Field(root) = &root.node else { panic!("not a field") };
-    assert_eq!((root.node.name.node.as_str(), root.node.response_key().node.as_str()), ("x", "k"));
+    let [root] = &*operation.node.selection_set.node.items else {
+        panic!("not one selection")
+    };
+    let Selection::Field(root) = &root.node else {
+        panic!("not a field")
+    };
+    assert_eq!(
+        (
+            root.node.name.node.as_str(),
+            root.node.response_key().node.as_str()
+        ),
+        ("x", "k")
+    );
     assert!(root.node.arguments.is_empty());
 }
 
@@ -184,7 +263,10 @@ struct Root;
 #[Subscription(name = "Subscription")]
 impl Root {
     async fn changed(&self, after: Option<i32>) -> impl Stream<Item = Change> {
-        stream::iter([Change { id: after.unwrap_or(7), name: "deal" }])
+        stream::iter([Change {
+            id: after.unwrap_or(7),
+            name: "deal",
+        }])
     }
 }
 
@@ -193,12 +275,23 @@ fn the_executor_takes_the_document_as_it_is() {
     let schema = Schema::new(Query, EmptyMutation, Root);
     let text = "subscription S($a: Int, $long: Boolean!) { ...R } fragment R on Subscription { c: changed(after: $a) {
         i: id ...F } } fragment F on Change { name @include(if: $long) }";
-    for (long, expected) in [("true", r#"{"c":{"i":7,"name":"deal"}}"#), ("false", r#"{"c":{"i":7}}"#)] {
+    for (long, expected) in [
+        ("true", r#"{"c":{"i":7,"name":"deal"}}"#),
+        ("false", r#"{"c":{"i":7}}"#),
+    ] {
         let shape = shape_of(text);
         let variables = serde_json::from_str(&format!(r#"{{"a":3,"long":{long}}}"#)).unwrap();
         let mut request = Request::new("").variables(variables);
         request.set_parsed_query(shape.document().clone());
-        let response = schema.execute_stream(request).next().now_or_never().flatten().unwrap();
-        assert_eq!(serde_json::to_string(&response).unwrap(), format!(r#"{{"data":{expected}}}"#));
+        let response = schema
+            .execute_stream(request)
+            .next()
+            .now_or_never()
+            .flatten()
+            .unwrap();
+        assert_eq!(
+            serde_json::to_string(&response).unwrap(),
+            format!(r#"{{"data":{expected}}}"#)
+        );
     }
 }

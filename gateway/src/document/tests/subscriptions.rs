@@ -7,13 +7,17 @@ use super::*;
 #[test]
 fn the_operation_is_the_named_one_or_the_only_one() {
     let choose = |text: &str, name: Option<&str>| match parsed(text).operation(name) {
-        Ok(operation) => format!("{} {:?}", operation.ty(), operation.name().map(Name::as_str)),
+        Ok(operation) => format!(
+            "{} {:?}",
+            operation.ty(),
+            operation.name().map(Name::as_str)
+        ),
         Err(error) => told::<()>(Err(error)),
     };
-    let unknown =
-        |name| format!("GRAPHQL_VALIDATION_FAILED the document has no operation named \"{name}\" []");
-    let ambiguous =
-        "GRAPHQL_VALIDATION_FAILED the document has several operations: operationName must say which []";
+    let unknown = |name| {
+        format!("GRAPHQL_VALIDATION_FAILED the document has no operation named \"{name}\" []")
+    };
+    let ambiguous = "GRAPHQL_VALIDATION_FAILED the document has several operations: operationName must say which []";
     let two = "mutation A { a } subscription B { b }";
     assert_eq!(choose("{ a }", None), "query None");
     assert_eq!(choose("{ a }", Some("A")), unknown("A"));
@@ -32,24 +36,39 @@ fn the_rules_of_the_root() {
     let rows = [
         ("subscription { x { a } }", "x as x".to_owned()),
         ("subscription { y: x }", "x as y".to_owned()),
-        ("subscription { ...F } fragment F on Subscription { y: x }", "x as y".to_owned()),
-        ("subscription { ... { ... on Subscription { x } } }", "x as x".to_owned()),
+        (
+            "subscription { ...F } fragment F on Subscription { y: x }",
+            "x as y".to_owned(),
+        ),
+        (
+            "subscription { ... { ... on Subscription { x } } }",
+            "x as x".to_owned(),
+        ),
         (
             "subscription { ...F ...G } fragment F on Subscription { ...G } fragment G on Subscription { x }",
             "x as x".to_owned(),
         ),
         ("subscription { x { a } x { b } }", "x as x".to_owned()),
-        ("subscription { x(p: 1, q: 2) x(q: 2, p: 1) }", "x as x".to_owned()),
+        (
+            "subscription { x(p: 1, q: 2) x(q: 2, p: 1) }",
+            "x as x".to_owned(),
+        ),
         ("subscription { x @other }", "x as x".to_owned()),
         (
             "subscription { x { a @skip(if: true) ... @include(if: true) { __typename } } }",
             "x as x".to_owned(),
         ),
-        ("query { x }", "the operation is a query, not a subscription [1:1]".to_owned()),
+        (
+            "query { x }",
+            "the operation is a query, not a subscription [1:1]".to_owned(),
+        ),
         ("subscription { x y }", format!("{one} [1:16 1:18]")),
         ("subscription { x ... { y } }", format!("{one} [1:16 1:24]")),
         ("subscription { x y: x }", format!("{one} [1:16 1:18]")),
-        ("subscription { x ...F } fragment F on Subscription { y }", format!("{one} [1:16 1:54]")),
+        (
+            "subscription { x ...F } fragment F on Subscription { y }",
+            format!("{one} [1:16 1:54]"),
+        ),
         (
             "subscription { x x: y }",
             "x is selected twice with different fields or arguments [1:16 1:18]".to_owned(),
@@ -74,9 +93,18 @@ fn the_rules_of_the_root() {
             "subscription { ... { __schema { a } } }",
             "__schema cannot be the root field of a subscription [1:22]".to_owned(),
         ),
-        ("subscription { x @skip(if: false) }", format!("@skip {root} [1:18]")),
-        ("subscription { x @other @include(if: true) }", format!("@include {root} [1:25]")),
-        ("subscription { ... @include(if: true) { x } }", format!("@include {root} [1:20]")),
+        (
+            "subscription { x @skip(if: false) }",
+            format!("@skip {root} [1:18]"),
+        ),
+        (
+            "subscription { x @other @include(if: true) }",
+            format!("@include {root} [1:25]"),
+        ),
+        (
+            "subscription { ... @include(if: true) { x } }",
+            format!("@include {root} [1:20]"),
+        ),
         (
             "subscription { ...F @skip(if: false) } fragment F on Subscription { x }",
             format!("@skip {root} [1:21]"),
@@ -85,9 +113,18 @@ fn the_rules_of_the_root() {
             "subscription { ...F } fragment F on Subscription { x @skip(if: false) }",
             format!("@skip {root} [1:54]"),
         ),
-        ("subscription { ...F } fragment F on Subscription @other { x }", format!("@other {root} [1:50]")),
-        ("subscription { ... on Query { x } }", format!("a fragment on Query {root} [1:20]")),
-        ("subscription { ...F } fragment F on Deal { x }", format!("a fragment on Deal {root} [1:34]")),
+        (
+            "subscription { ...F } fragment F on Subscription @other { x }",
+            format!("@other {root} [1:50]"),
+        ),
+        (
+            "subscription { ... on Query { x } }",
+            format!("a fragment on Query {root} [1:20]"),
+        ),
+        (
+            "subscription { ...F } fragment F on Deal { x }",
+            format!("a fragment on Deal {root} [1:34]"),
+        ),
     ];
     for (text, expected) in rows {
         let parsed = parsed(text);
@@ -105,9 +142,23 @@ fn the_rules_of_the_root() {
 #[test]
 fn the_root_hands_out_its_arguments() {
     let parsed = parsed("subscription S($a: Position) { ... { x(after: $a, n: [1 $b]) { id } } }");
-    let root = parsed.operation(Some("S")).unwrap().subscription_root().unwrap();
-    let arguments: Vec<_> = root.arguments().iter().map(|(name, value)| (&*name.node, &value.node)).collect();
-    let list = Value::List(vec![Value::Number(1.into()), Value::Variable(Name::new("b"))]);
-    assert_eq!(arguments, [("after", &Value::Variable(Name::new("a"))), ("n", &list)]);
+    let root = parsed
+        .operation(Some("S"))
+        .unwrap()
+        .subscription_root()
+        .unwrap();
+    let arguments: Vec<_> = root
+        .arguments()
+        .iter()
+        .map(|(name, value)| (&*name.node, &value.node))
+        .collect();
+    let list = Value::List(vec![
+        Value::Number(1.into()),
+        Value::Variable(Name::new("b")),
+    ]);
+    assert_eq!(
+        arguments,
+        [("after", &Value::Variable(Name::new("a"))), ("n", &list)]
+    );
     assert_eq!(root.pos().to_string(), "1:38");
 }

@@ -22,7 +22,9 @@ pub(super) fn new_deal(body: &[u8], seller: SellerId) -> Result<NewDeal, Problem
         name: reader.required("name", text).unwrap_or_default(),
         total_price: reader.required("totalPrice", integer).unwrap_or_default(),
         currency: reader.required("currency", text).unwrap_or_default(),
-        status: reader.optional("status", status).unwrap_or(DealStatus::Available),
+        status: reader
+            .optional("status", status)
+            .unwrap_or(DealStatus::Available),
         discount: reader.discount(),
         items: reader.items(),
     };
@@ -75,9 +77,9 @@ impl<'a> From<&'a Deal> for Shown<'a> {
     fn from(deal: &'a Deal) -> Self {
         let discount = deal.discount.map(|discount| match discount {
             Discount::Flat { amount } => ShownDiscount::Flat { amount },
-            Discount::Percentage { basis_points } => {
-                ShownDiscount::Percentage { percentage: basis_points.percentage() }
-            }
+            Discount::Percentage { basis_points } => ShownDiscount::Percentage {
+                percentage: basis_points.percentage(),
+            },
         });
         Self {
             id: deal.id,
@@ -104,15 +106,19 @@ struct Reader {
 
 impl Reader {
     fn begin(body: &[u8], seller: SellerId) -> Result<Self, Problem> {
-        let body: Value = serde_json::from_slice(body)
-            .map_err(|error| Problem::new(Code::BadRequest, format!("the body is not JSON: {error}")))?;
+        let body: Value = serde_json::from_slice(body).map_err(|error| {
+            Problem::new(Code::BadRequest, format!("the body is not JSON: {error}"))
+        })?;
         let Value::Object(mut fields) = body else {
             return Err(Problem::new(Code::BadRequest, "the body is no JSON object"));
         };
         for ignored in IGNORED {
             fields.remove(ignored);
         }
-        let mut reader = Self { fields, wrong: Vec::new() };
+        let mut reader = Self {
+            fields,
+            wrong: Vec::new(),
+        };
         let named = reader.optional("sellerId", uuid);
         if named.is_some_and(|named| named != seller.0) {
             return Err(Problem::forbidden("sellerId is another seller"));
@@ -141,7 +147,9 @@ impl Reader {
         let kind = inner.required("type", text);
         let discount = match kind.as_deref() {
             Some("flat") => inner.required("amount", integer).map(NewDiscount::Flat),
-            Some("percentage") => inner.required("percentage", number).map(NewDiscount::Percentage),
+            Some("percentage") => inner
+                .required("percentage", number)
+                .map(NewDiscount::Percentage),
             Some(_) => {
                 inner.fault("type", "is neither flat nor percentage");
                 None
@@ -151,7 +159,8 @@ impl Reader {
         self.take_faults(
             "discount",
             inner,
-            kind.as_deref().is_some_and(|kind| kind == "flat" || kind == "percentage"),
+            kind.as_deref()
+                .is_some_and(|kind| kind == "flat" || kind == "percentage"),
         );
         discount
     }
@@ -198,7 +207,10 @@ impl Reader {
     }
 
     fn within(&self, fields: Map<String, Value>) -> Self {
-        Self { fields, wrong: Vec::new() }
+        Self {
+            fields,
+            wrong: Vec::new(),
+        }
     }
 
     /// `complete`: what is left of the inner object's fields is unknown.
@@ -206,7 +218,10 @@ impl Reader {
         if complete {
             inner.refuse_the_rest();
         }
-        let named = |field: Field| Field { path: format!("{path}.{}", field.path), message: field.message };
+        let named = |field: Field| Field {
+            path: format!("{path}.{}", field.path),
+            message: field.message,
+        };
         self.wrong.extend(inner.wrong.into_iter().map(named));
     }
 
@@ -217,12 +232,19 @@ impl Reader {
     }
 
     fn fault(&mut self, path: &str, message: &str) {
-        self.wrong.push(Field { path: path.to_owned(), message: message.to_owned() });
+        self.wrong.push(Field {
+            path: path.to_owned(),
+            message: message.to_owned(),
+        });
     }
 
     fn end(mut self) -> Result<(), Problem> {
         self.refuse_the_rest();
-        if self.wrong.is_empty() { Ok(()) } else { Err(Problem::inputs(self.wrong)) }
+        if self.wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::inputs(self.wrong))
+        }
     }
 }
 
@@ -246,12 +268,18 @@ fn number(value: &Value) -> Result<f64, &'static str> {
 }
 
 fn uuid(value: &Value) -> Result<Uuid, &'static str> {
-    value.as_str().and_then(|text| Uuid::parse_str(text).ok()).ok_or("is no UUID")
+    value
+        .as_str()
+        .and_then(|text| Uuid::parse_str(text).ok())
+        .ok_or("is no UUID")
 }
 
 fn status(value: &Value) -> Result<DealStatus, &'static str> {
     let named = |status: &DealStatus| value.as_str() == Some(&status.as_str().to_ascii_lowercase());
-    DealStatus::ALL.into_iter().find(named).ok_or("is none of available, reserved, sold, withdrawn")
+    DealStatus::ALL
+        .into_iter()
+        .find(named)
+        .ok_or("is none of available, reserved, sold, withdrawn")
 }
 
 /// No deal has a version beyond 32 bits, so such a number fits none.
@@ -269,7 +297,11 @@ mod tests {
 
     fn faults(body: &str) -> Vec<String> {
         let problem = new_deal(body.as_bytes(), SELLER).expect_err("faults");
-        problem.fields.into_iter().map(|field| format!("{} {}", field.path, field.message)).collect()
+        problem
+            .fields
+            .into_iter()
+            .map(|field| format!("{} {}", field.path, field.message))
+            .collect()
     }
 
     #[test]

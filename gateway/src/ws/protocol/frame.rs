@@ -54,7 +54,13 @@ pub fn next_header(id: &str) -> NextHeader {
 /// `error`: the operation ended before or instead of a result. `errors` is a rendered, non-empty array of GraphQL errors.
 #[must_use]
 pub fn error(id: &str, errors: &RawJson) -> Frame {
-    concat(&["{\"id\":", &quoted(id), ",\"type\":\"error\",\"payload\":", errors.get(), "}"])
+    concat(&[
+        "{\"id\":",
+        &quoted(id),
+        ",\"type\":\"error\",\"payload\":",
+        errors.get(),
+        "}",
+    ])
 }
 
 /// `complete`: the operation has sent all it will send.

@@ -27,11 +27,20 @@ pub struct SubscribePayload {
 /// One well-formed message of a client, borrowing from its text what is only handed back.
 #[derive(Debug)]
 pub(super) enum Message<'a> {
-    ConnectionInit { payload: Option<Map<String, Value>> },
-    Ping { payload: Option<&'a RawJson> },
+    ConnectionInit {
+        payload: Option<Map<String, Value>>,
+    },
+    Ping {
+        payload: Option<&'a RawJson>,
+    },
     Pong,
-    Subscribe { id: Cow<'a, str>, request: SubscribePayload },
-    Complete { id: Cow<'a, str> },
+    Subscribe {
+        id: Cow<'a, str>,
+        request: SubscribePayload,
+    },
+    Complete {
+        id: Cow<'a, str>,
+    },
 }
 
 /// Why a message is malformed, fit for a close frame.
@@ -46,15 +55,25 @@ impl<'a> Message<'a> {
             "connection_init" => Ok(Self::ConnectionInit {
                 payload: envelope
                     .payload
-                    .map(|raw| object(raw.get(), "Invalid message: payload must be an object or null"))
+                    .map(|raw| {
+                        object(
+                            raw.get(),
+                            "Invalid message: payload must be an object or null",
+                        )
+                    })
                     .transpose()?,
             }),
-            "ping" => Ok(Self::Ping { payload: envelope.object_payload()? }),
+            "ping" => Ok(Self::Ping {
+                payload: envelope.object_payload()?,
+            }),
             "pong" => envelope.object_payload().map(|_| Self::Pong),
-            "subscribe" => {
-                Ok(Self::Subscribe { id: envelope.id(max_id_bytes)?, request: envelope.request()? })
-            }
-            "complete" => Ok(Self::Complete { id: envelope.id(max_id_bytes)? }),
+            "subscribe" => Ok(Self::Subscribe {
+                id: envelope.id(max_id_bytes)?,
+                request: envelope.request()?,
+            }),
+            "complete" => Ok(Self::Complete {
+                id: envelope.id(max_id_bytes)?,
+            }),
             _ => Err("Invalid message: unknown type"),
         }
     }
@@ -107,12 +126,15 @@ impl<'a> Envelope<'a> {
         let raw: RawRequest<'a> = object(self.payload.map_or("", RawJson::get), not_an_object)?;
         let operation_name = match raw.operation_name {
             None => None,
-            name => {
-                Some(string(name).ok_or("Invalid message: payload.operationName must be a string or null")?)
-            }
+            name => Some(
+                string(name)
+                    .ok_or("Invalid message: payload.operationName must be a string or null")?,
+            ),
         };
         Ok(SubscribePayload {
-            query: string(raw.query).ok_or("Invalid message: payload.query must be a string")?.into_owned(),
+            query: string(raw.query)
+                .ok_or("Invalid message: payload.query must be a string")?
+                .into_owned(),
             operation_name: operation_name.map(Cow::into_owned),
             variables: optional_object(
                 raw.variables,

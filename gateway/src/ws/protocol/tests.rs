@@ -20,7 +20,8 @@ enum Input<'a> {
     Close(CloseCode),
 }
 use Input::{
-    Accepted, Binary, Close, Failed, Finished, InitTimeout, Oversized, PingDue, PongMissed, Refused, Text,
+    Accepted, Binary, Close, Failed, Finished, InitTimeout, Oversized, PingDue, PongMissed,
+    Refused, Text,
 };
 
 const INIT: Input = Text(r#"{"type":"connection_init"}"#);
@@ -29,7 +30,11 @@ const COMPLETE: Input = Text(r#"{"type":"complete","id":"1"}"#);
 const PING: Input = Text(r#"{"type":"ping"}"#);
 const PONG: Input = Text(r#"{"type":"pong"}"#);
 const ERRORS: &str = r#"[{"message":"no"}]"#;
-const LIMITS: Limits = Limits { max_operations: 3, max_message_bytes: 1024, max_id_bytes: 200 };
+const LIMITS: Limits = Limits {
+    max_operations: 3,
+    max_message_bytes: 1024,
+    max_id_bytes: 200,
+};
 
 fn raw(json: &str) -> Box<RawJson> {
     RawJson::from_string(json.to_owned()).unwrap()
@@ -65,7 +70,9 @@ fn told(action: Option<Action>) -> String {
         None => "-".to_owned(),
         Some(Action::Send(frame)) => frame.into_string(),
         Some(Action::Authenticate { payload: None }) => "authenticate".to_owned(),
-        Some(Action::Authenticate { payload: Some(payload) }) => {
+        Some(Action::Authenticate {
+            payload: Some(payload),
+        }) => {
             format!("authenticate {}", Value::from(payload))
         }
         Some(Action::Start { id, .. }) => format!("start {id}"),
@@ -79,15 +86,23 @@ fn every_input_in_every_phase() {
     let ack = r#"{"type":"connection_ack"}"#;
     let pong = r#"{"type":"pong"}"#;
     let ping = r#"{"type":"ping"}"#;
-    let (unauthorized, twice) = ("close 4401 Unauthorized", "close 4429 Too many initialisation requests");
-    let (forbidden, late) = ("close 4403 Forbidden", "close 4408 Connection initialisation timeout");
+    let (unauthorized, twice) = (
+        "close 4401 Unauthorized",
+        "close 4429 Too many initialisation requests",
+    );
+    let (forbidden, late) = (
+        "close 4403 Forbidden",
+        "close 4408 Connection initialisation timeout",
+    );
     let duplicate = "close 4409 Subscriber for 1 already exists";
     let completed = r#"{"id":"1","type":"complete"}"#;
     let failed = r#"{"id":"1","type":"error","payload":[{"message":"no"}]}"#;
     let slow = "close 4290 Too slow: resume from your last position";
     let unknown = "close 4400 Invalid message: unknown type";
-    let (binary, large) =
-        ("close 4400 Invalid message: must be text", "close 4400 Invalid message: too large");
+    let (binary, large) = (
+        "close 4400 Invalid message: must be text",
+        "close 4400 Invalid message: too large",
+    );
     #[rustfmt::skip]
     let table: [(Input, [&str; 5]); 17] = [
         // input            awaiting init  authenticating  acknowledged  one active  closed
@@ -122,7 +137,10 @@ fn every_input_in_every_phase() {
             let action = feed(&mut protocol, &input);
             let closes = matches!(action, Some(Action::Close { .. }));
             assert_eq!(told(action), expected, "{input:?} after {start:?}");
-            assert!(!closes || protocol.is_closed() && protocol.active_operations() == 0, "{input:?}");
+            assert!(
+                !closes || protocol.is_closed() && protocol.active_operations() == 0,
+                "{input:?}"
+            );
         }
     }
 }
@@ -133,8 +151,11 @@ fn malformed_messages_close_with_4400() {
     let kind = "type must be a string";
     let id = "id must be a non-empty string";
     let payload = "payload must be an object or null";
-    let deep =
-        format!(r#"{{"type":"connection_init","payload":{{"a":{}{}}}}}"#, "[".repeat(500), "]".repeat(500));
+    let deep = format!(
+        r#"{{"type":"connection_init","payload":{{"a":{}{}}}}}"#,
+        "[".repeat(500),
+        "]".repeat(500)
+    );
     let long = format!(r#"{{"type":"complete","id":"{}"}}"#, "x".repeat(201));
     let rows = [
         ("", object),
@@ -162,11 +183,26 @@ fn malformed_messages_close_with_4400() {
         (r#"{"type":"complete","id":"\ud800"}"#, id),
         (&long, "id is too long"),
         (r#"{"type":"subscribe","payload":{"query":"{a}"}}"#, id),
-        (r#"{"type":"subscribe","id":"1"}"#, "payload must be an object"),
-        (r#"{"type":"subscribe","id":"1","payload":null}"#, "payload must be an object"),
-        (r#"{"type":"subscribe","id":"1","payload":["{a}"]}"#, "payload must be an object"),
-        (r#"{"type":"subscribe","id":"1","payload":{}}"#, "payload.query must be a string"),
-        (r#"{"type":"subscribe","id":"1","payload":{"query":1}}"#, "payload.query must be a string"),
+        (
+            r#"{"type":"subscribe","id":"1"}"#,
+            "payload must be an object",
+        ),
+        (
+            r#"{"type":"subscribe","id":"1","payload":null}"#,
+            "payload must be an object",
+        ),
+        (
+            r#"{"type":"subscribe","id":"1","payload":["{a}"]}"#,
+            "payload must be an object",
+        ),
+        (
+            r#"{"type":"subscribe","id":"1","payload":{}}"#,
+            "payload.query must be a string",
+        ),
+        (
+            r#"{"type":"subscribe","id":"1","payload":{"query":1}}"#,
+            "payload.query must be a string",
+        ),
         (
             r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","variables":[]}}"#,
             "payload.variables must be an object or null",
@@ -191,9 +227,18 @@ fn malformed_messages_close_with_4400() {
 fn null_absent_and_unknown_fields_are_tolerated() {
     let pong = r#"{"type":"pong"}"#;
     let rows = [
-        (r#"{"type":"connection_init","payload":null}"#, "authenticate"),
-        (r#"{"type":"connection_init","payload":{"x-api-key":"k"}}"#, r#"authenticate {"x-api-key":"k"}"#),
-        (" {\"payload\":{},\n\"more\":[1],\"type\":\"connection_init\"}", "authenticate {}"),
+        (
+            r#"{"type":"connection_init","payload":null}"#,
+            "authenticate",
+        ),
+        (
+            r#"{"type":"connection_init","payload":{"x-api-key":"k"}}"#,
+            r#"authenticate {"x-api-key":"k"}"#,
+        ),
+        (
+            " {\"payload\":{},\n\"more\":[1],\"type\":\"connection_init\"}",
+            "authenticate {}",
+        ),
         (r#"{"type":"ping","payload":null}"#, pong),
         (r#"{"type":"p\u0069ng"}"#, pong),
         (
@@ -213,7 +258,9 @@ fn the_request_arrives_whole() {
     let mut protocol = after(&[INIT, Accepted(None)]);
     let text = r#"{"type":"subscribe","id":"a\"b","payload":{"query":"subscription S { x }","operationName":"S",
         "variables":{"after":"p1","filter":{"n":[1,2.5,null]}},"extensions":{"e":1},"docId":"ignored"}}"#;
-    let Some(Action::Start { id, request }) = protocol.on_text(text) else { panic!("not started") };
+    let Some(Action::Start { id, request }) = protocol.on_text(text) else {
+        panic!("not started")
+    };
     assert_eq!(&*id, "a\"b");
     assert_eq!(request.query, "subscription S { x }");
     assert_eq!(request.operation_name.as_deref(), Some("S"));
@@ -223,9 +270,13 @@ fn the_request_arrives_whole() {
 
     let bare = r#"{"type":"subscribe","id":"2","payload":
         {"query":"","operationName":null,"variables":null,"extensions":null}}"#;
-    let Some(Action::Start { request, .. }) = protocol.on_text(bare) else { panic!("not started") };
+    let Some(Action::Start { request, .. }) = protocol.on_text(bare) else {
+        panic!("not started")
+    };
     assert!(
-        request.operation_name.is_none() && request.variables.is_empty() && request.extensions.is_empty()
+        request.operation_name.is_none()
+            && request.variables.is_empty()
+            && request.extensions.is_empty()
     );
 }
 
@@ -234,8 +285,16 @@ fn an_id_is_free_again_after_either_side_completed() {
     for end in [COMPLETE, Finished("1"), Failed("1")] {
         let mut protocol = after(&[INIT, Accepted(None), SUBSCRIBE, end.clone()]);
         assert!(!protocol.is_active("1"), "{end:?}");
-        assert_eq!(told(feed(&mut protocol, &COMPLETE)), "-", "late complete after {end:?}");
-        assert_eq!(told(feed(&mut protocol, &SUBSCRIBE)), "start 1", "after {end:?}");
+        assert_eq!(
+            told(feed(&mut protocol, &COMPLETE)),
+            "-",
+            "late complete after {end:?}"
+        );
+        assert_eq!(
+            told(feed(&mut protocol, &SUBSCRIBE)),
+            "start 1",
+            "after {end:?}"
+        );
         assert!(protocol.is_active("1"));
     }
 }
@@ -243,15 +302,25 @@ fn an_id_is_free_again_after_either_side_completed() {
 #[test]
 fn one_operation_too_many_is_refused_and_the_socket_stays_open() {
     let mut protocol = after(&[INIT, Accepted(None), SUBSCRIBE]);
-    let subscribe = |id| format!(r#"{{"type":"subscribe","id":"{id}","payload":{{"query":"{{a}}"}}}}"#);
+    let subscribe =
+        |id| format!(r#"{{"type":"subscribe","id":"{id}","payload":{{"query":"{{a}}"}}}}"#);
     assert_eq!(told(protocol.on_text(&subscribe("2"))), "start 2");
     assert_eq!(told(protocol.on_text(&subscribe("3"))), "start 3");
     let refusal: Value = serde_json::from_str(&told(protocol.on_text(&subscribe("4")))).unwrap();
-    assert_eq!((&refusal["id"], &refusal["type"]), (&"4".into(), &"error".into()));
-    assert_eq!(refusal["payload"][0]["extensions"]["code"], "LIMIT_EXCEEDED");
+    assert_eq!(
+        (&refusal["id"], &refusal["type"]),
+        (&"4".into(), &"error".into())
+    );
+    assert_eq!(
+        refusal["payload"][0]["extensions"]["code"],
+        "LIMIT_EXCEEDED"
+    );
     assert!(!protocol.is_closed() && !protocol.is_active("4"));
     assert_eq!(protocol.active_operations(), 3);
-    assert_eq!(told(feed(&mut protocol, &Finished("2"))), r#"{"id":"2","type":"complete"}"#);
+    assert_eq!(
+        told(feed(&mut protocol, &Finished("2"))),
+        r#"{"id":"2","type":"complete"}"#
+    );
     assert_eq!(told(protocol.on_text(&subscribe("4"))), "start 4");
 }
 
@@ -270,8 +339,14 @@ fn frames_escape_ids_and_keep_payloads() {
         let header = frame::next_header(id);
         let payload = r#"{"data":{"x": 1}}"#;
         let next = header.frame(payload);
-        assert_eq!(next.as_str(), format!("{}{payload}{}", header.as_str(), frame::NextHeader::TAIL));
-        assert!(next.as_str().ends_with(r#","type":"next","payload":{"data":{"x": 1}}}"#));
+        assert_eq!(
+            next.as_str(),
+            format!("{}{payload}{}", header.as_str(), frame::NextHeader::TAIL)
+        );
+        assert!(
+            next.as_str()
+                .ends_with(r#","type":"next","payload":{"data":{"x": 1}}}"#)
+        );
         for frame in [next, frame::complete(id), frame::error(id, &raw(ERRORS))] {
             let value: Value = serde_json::from_str(frame.as_str()).unwrap();
             assert_eq!(value["id"], id);
@@ -282,22 +357,36 @@ fn frames_escape_ids_and_keep_payloads() {
 #[test]
 fn the_table_of_close_codes() {
     let codes = CloseCode::ALL.map(CloseCode::code);
-    assert_eq!(codes, [4400, 4401, 4403, 4406, 4408, 4409, 4429, 4290, 1012, 1013]);
+    assert_eq!(
+        codes,
+        [4400, 4401, 4403, 4406, 4408, 4409, 4429, 4290, 1012, 1013]
+    );
     for code in CloseCode::ALL {
         let expected = format!("close {} {}", code.code(), code.reason());
-        assert_eq!(told(after(&[INIT, Accepted(None), SUBSCRIBE]).close(code)), expected);
+        assert_eq!(
+            told(after(&[INIT, Accepted(None), SUBSCRIBE]).close(code)),
+            expected
+        );
         assert!(code.reason().len() <= MAX_REASON_BYTES);
     }
 }
 
 #[test]
 fn a_long_reason_is_cut_between_characters() {
-    let subscribe =
-        format!(r#"{{"type":"subscribe","id":"x{}","payload":{{"query":"{{a}}"}}}}"#, "é".repeat(99));
+    let subscribe = format!(
+        r#"{{"type":"subscribe","id":"x{}","payload":{{"query":"{{a}}"}}}}"#,
+        "é".repeat(99)
+    );
     let mut protocol = after(&[INIT, Accepted(None), Text(&subscribe)]);
-    let Some(Action::Close { code, reason }) = protocol.on_text(&subscribe) else { panic!("not closed") };
+    let Some(Action::Close { code, reason }) = protocol.on_text(&subscribe) else {
+        panic!("not closed")
+    };
     assert_eq!(code, CloseCode::DuplicateSubscriber);
-    assert!(reason.len() == MAX_REASON_BYTES || reason.len() == MAX_REASON_BYTES - 1, "{}", reason.len());
+    assert!(
+        reason.len() == MAX_REASON_BYTES || reason.len() == MAX_REASON_BYTES - 1,
+        "{}",
+        reason.len()
+    );
     assert!(reason.starts_with("Subscriber for xéé"));
 }
 
@@ -314,7 +403,9 @@ impl Dice {
 
     fn message(&mut self, protocol: &Protocol) -> String {
         let id = self.roll(6);
-        let free = (0..6).find(|id| !protocol.is_active(&id.to_string())).unwrap_or(id);
+        let free = (0..6)
+            .find(|id| !protocol.is_active(&id.to_string()))
+            .unwrap_or(id);
         let fresh = if self.roll(50) == 0 { id } else { free };
         let text = match self.roll(12) {
             0 => r#"{"type":"ping","payload":{"a":[1,"b"]}}"#.to_owned(),
@@ -358,23 +449,39 @@ fn random_walks_keep_the_books() {
     let mut started = 0;
     for seed in 1..=400 {
         let mut dice = Dice(seed * 0x9e37_79b9);
-        let mut protocol = if dice.roll(10) == 0 { after(&[]) } else { after(&[INIT, Accepted(None)]) };
+        let mut protocol = if dice.roll(10) == 0 {
+            after(&[])
+        } else {
+            after(&[INIT, Accepted(None)])
+        };
         let mut active = BTreeSet::new();
         for _ in 0..300 {
             let was_closed = protocol.is_closed();
             let action = dice.step(&mut protocol);
-            assert!(!was_closed || action.is_none(), "seed {seed}: {action:?} after the end");
+            assert!(
+                !was_closed || action.is_none(),
+                "seed {seed}: {action:?} after the end"
+            );
             match action {
                 Some(Action::Start { id, .. }) => {
                     started += 1;
-                    assert!(active.insert(id.to_string()), "seed {seed}: {id} started twice");
+                    assert!(
+                        active.insert(id.to_string()),
+                        "seed {seed}: {id} started twice"
+                    );
                 }
-                Some(Action::Stop { id }) => assert!(active.remove(&*id), "seed {seed}: {id} was not active"),
+                Some(Action::Stop { id }) => {
+                    assert!(active.remove(&*id), "seed {seed}: {id} was not active")
+                }
                 Some(Action::Send(frame)) => {
                     let value: Value = serde_json::from_str(frame.as_str()).unwrap();
                     let refused = value["payload"][0]["extensions"]["code"] == "LIMIT_EXCEEDED";
-                    if ["complete", "error"].contains(&value["type"].as_str().unwrap()) && !refused {
-                        assert!(active.remove(value["id"].as_str().unwrap()), "seed {seed}: {value}");
+                    if ["complete", "error"].contains(&value["type"].as_str().unwrap()) && !refused
+                    {
+                        assert!(
+                            active.remove(value["id"].as_str().unwrap()),
+                            "seed {seed}: {value}"
+                        );
                     }
                 }
                 Some(Action::Close { reason, .. }) => {
@@ -384,8 +491,14 @@ fn random_walks_keep_the_books() {
                 Some(Action::Authenticate { .. }) | None => {}
             }
             assert_eq!(protocol.active_operations(), active.len(), "seed {seed}");
-            assert!(active.len() <= LIMITS.max_operations && active.iter().all(|id| protocol.is_active(id)));
+            assert!(
+                active.len() <= LIMITS.max_operations
+                    && active.iter().all(|id| protocol.is_active(id))
+            );
         }
     }
-    assert!(started > 2_000, "the walks hardly did anything: {started} operations");
+    assert!(
+        started > 2_000,
+        "the walks hardly did anything: {started} operations"
+    );
 }

@@ -50,13 +50,30 @@ impl Market {
         let stores = services.market().await;
         seed(&stores).await;
         let gateways = [Gateway::start(&stores).await, Gateway::start(&stores).await];
-        let projectors = [Projector::start(&stores).await, Projector::start(&stores).await];
+        let projectors = [
+            Projector::start(&stores).await,
+            Projector::start(&stores).await,
+        ];
         let seller_projector = Mutex::new(Process::of_role(&stores, "seller", &[QUIET]));
-        let buyer_database = PgPool::connect_lazy(&stores.buyer_database_url).expect("a URL of PostgreSQL");
+        let buyer_database =
+            PgPool::connect_lazy(&stores.buyer_database_url).expect("a URL of PostgreSQL");
         let calm = RwLock::new(());
-        let market = Self { services, stores, gateways, projectors, seller_projector, calm, buyer_database };
+        let market = Self {
+            services,
+            stores,
+            gateways,
+            projectors,
+            seller_projector,
+            calm,
+            buyer_database,
+        };
         market.ready().await;
-        load::grant(&market.gateways[0].url, Party::OtherSeller, &[Party::Buyer, Party::OtherBuyer]).await;
+        load::grant(
+            &market.gateways[0].url,
+            Party::OtherSeller,
+            &[Party::Buyer, Party::OtherBuyer],
+        )
+        .await;
         market
     }
 
@@ -68,22 +85,41 @@ impl Market {
         for projector in &self.projectors {
             projector.process.lock().await.ready_within(PATIENCE).await;
         }
-        self.seller_projector.lock().await.ready_within(PATIENCE).await;
+        self.seller_projector
+            .lock()
+            .await
+            .ready_within(PATIENCE)
+            .await;
     }
 
     /// Where the buyer tables stand in the log.
     pub(super) async fn place(&self) -> Option<u64> {
-        let read = sqlx::query_scalar::<_, i64>("SELECT position FROM projection WHERE name = 'buyer'");
-        read.fetch_one(&self.buyer_database).await.ok()?.try_into().ok()
+        let read =
+            sqlx::query_scalar::<_, i64>("SELECT position FROM projection WHERE name = 'buyer'");
+        read.fetch_one(&self.buyer_database)
+            .await
+            .ok()?
+            .try_into()
+            .ok()
     }
 
     /// The buyer projector that advances, while there is something to advance over.
     pub(super) async fn active(&self) -> usize {
-        let before = [self.projectors[0].applied().await, self.projectors[1].applied().await];
-        wait_for(PATIENCE, "one of the buyer projectors advances", async || {
-            let now = [self.projectors[0].applied().await, self.projectors[1].applied().await];
-            (0..2).find(|which| now[*which] > before[*which])
-        })
+        let before = [
+            self.projectors[0].applied().await,
+            self.projectors[1].applied().await,
+        ];
+        wait_for(
+            PATIENCE,
+            "one of the buyer projectors advances",
+            async || {
+                let now = [
+                    self.projectors[0].applied().await,
+                    self.projectors[1].applied().await,
+                ];
+                (0..2).find(|which| now[*which] > before[*which])
+            },
+        )
         .await
     }
 }
@@ -100,13 +136,23 @@ impl Gateway {
                 QUIET,
                 ("DEALWIRE_REDIS_URL", &to_redis.url(&stores.redis_url)),
                 ("DEALWIRE_NATS_URL", &to_nats.url(&stores.nats_url)),
-                ("DEALWIRE_BUYER_DATABASE_URL", &to_buyer_database.url(&stores.buyer_database_url)),
+                (
+                    "DEALWIRE_BUYER_DATABASE_URL",
+                    &to_buyer_database.url(&stores.buyer_database_url),
+                ),
                 ("DEALWIRE_DRAIN_SECONDS", "2"),
             ],
         );
         let url = process.url();
         let front = Proxy::in_front_of(&url).await;
-        Self { process: Mutex::new(process), front, to_redis, to_nats, to_buyer_database, url }
+        Self {
+            process: Mutex::new(process),
+            front,
+            to_redis,
+            to_nats,
+            to_buyer_database,
+            url,
+        }
     }
 
     /// Past the proxy.
@@ -129,12 +175,22 @@ impl Projector {
     async fn start(stores: &Stores) -> Self {
         let to_redis = Proxy::in_front_of(&stores.redis_url).await;
         let redis_url = to_redis.url(&stores.redis_url);
-        let process = Process::of_role(stores, "buyer", &[QUIET, ("DEALWIRE_REDIS_URL", &redis_url)]);
-        Self { url: process.url(), process: Mutex::new(process), to_redis }
+        let process = Process::of_role(
+            stores,
+            "buyer",
+            &[QUIET, ("DEALWIRE_REDIS_URL", &redis_url)],
+        );
+        Self {
+            url: process.url(),
+            process: Mutex::new(process),
+            to_redis,
+        }
     }
 
     /// How many events it has applied since its start; none when it does not answer.
     pub(super) async fn applied(&self) -> Option<u64> {
-        Client::new(&self.url, None).metric("dealwire_projection_events_total{projection=\"buyer\"}").await
+        Client::new(&self.url, None)
+            .metric("dealwire_projection_events_total{projection=\"buyer\"}")
+            .await
     }
 }

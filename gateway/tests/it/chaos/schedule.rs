@@ -88,7 +88,11 @@ impl Schedule {
 
     /// The same in about two minutes, and Redis away for 40 s.
     pub(super) fn long(seed: u64) -> Self {
-        Self::new(seed, Duration::from_secs(110), &[Fault::RedisKilled(Duration::from_secs(40))])
+        Self::new(
+            seed,
+            Duration::from_secs(110),
+            &[Fault::RedisKilled(Duration::from_secs(40))],
+        )
     }
 
     /// How many there are.
@@ -144,7 +148,11 @@ fn faults_of(lane: usize, dice: &mut Dice) -> Vec<Fault> {
             Fault::PostgresRestarted(dice.millis(0, 2_000)),
             Fault::LinkHeld(dice.below(2), Link::Redis, dice.millis(2_000, 5_000)),
             Fault::LinkHeld(dice.below(2), Link::Nats, dice.millis(2_000, 5_000)),
-            Fault::LinkHeld(dice.below(2), Link::BuyerDatabase, dice.millis(2_000, 5_000)),
+            Fault::LinkHeld(
+                dice.below(2),
+                Link::BuyerDatabase,
+                dice.millis(2_000, 5_000),
+            ),
         ],
         _ => {
             let first = dice.below(2);
@@ -152,7 +160,11 @@ fn faults_of(lane: usize, dice: &mut Dice) -> Vec<Fault> {
                 Fault::GatewayKilled(first, dice.millis(0, 2_000)),
                 Fault::GatewayDrained(1 - first, dice.millis(0, 2_000)),
                 Fault::ClientsCut(dice.below(2), dice.between(200, 20_000)),
-                Fault::ClientsDelayed(dice.below(2), dice.millis(5, 100), dice.millis(1_000, 3_000)),
+                Fault::ClientsDelayed(
+                    dice.below(2),
+                    dice.millis(5, 100),
+                    dice.millis(1_000, 3_000),
+                ),
                 Fault::ClientsHeld(dice.below(2), dice.millis(1_000, 4_000), After::GoesOn),
                 Fault::ClientsHeld(dice.below(2), dice.millis(1_000, 4_000), After::Reset),
                 Fault::ReadersStalled,
@@ -165,11 +177,16 @@ impl Fault {
     /// How long it takes, about, with what it takes to be over.
     fn about(self) -> Duration {
         let more = Duration::from_millis(match self {
-            Self::RedisKilled(_) | Self::RedisStopped(_) | Self::LinkHeld(..) | Self::ClientsHeld(..) => 300,
+            Self::RedisKilled(_)
+            | Self::RedisStopped(_)
+            | Self::LinkHeld(..)
+            | Self::ClientsHeld(..) => 300,
             Self::ListenersKilled | Self::RedisFlushed | Self::ClientsDelayed(..) => 50,
             Self::ProjectorKilled(_) | Self::SellerProjectorKilled(_) | Self::NatsKilled(_) => 500,
             Self::BufferTiny | Self::ClientsCut(..) | Self::PostgresRestarted(_) => 1_000,
-            Self::ProjectorKilledBetween | Self::ProjectorStopped(_) | Self::GatewayKilled(..) => 2_000,
+            Self::ProjectorKilledBetween | Self::ProjectorStopped(_) | Self::GatewayKilled(..) => {
+                2_000
+            }
             Self::GatewayDrained(..) => 4_000,
             Self::ReadersStalled => 12_000,
         });
@@ -280,7 +297,10 @@ fn every_schedule_has_every_kind_of_fault_and_an_end() {
                 assert_eq!(found, away.contains(&seconds), "{fault:?}: {told}");
             }
             for lane in &schedule.lanes {
-                let time: Duration = lane.iter().map(|step| step.pause + step.fault.about()).sum();
+                let time: Duration = lane
+                    .iter()
+                    .map(|step| step.pause + step.fault.about())
+                    .sum();
                 assert!(time <= most * second, "{time:?}: {told}");
             }
         }

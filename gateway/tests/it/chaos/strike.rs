@@ -66,7 +66,9 @@ impl Market {
             Fault::ClientsDelayed(which, delay, time) => {
                 self.gateways[which].delay_clients(delay, time).await;
             }
-            Fault::ClientsHeld(which, time, after) => self.gateways[which].hold_clients(time, after).await,
+            Fault::ClientsHeld(which, time, after) => {
+                self.gateways[which].hold_clients(time, after).await
+            }
             Fault::ReadersStalled => self.stall_readers(load).await,
         }
     }
@@ -87,9 +89,17 @@ impl Market {
 
     async fn kill_listeners(&self) {
         let _broken = self.calm.read().await;
-        wait_until(PATIENCE, "somebody listens, and is thrown out", async || {
-            self.services.redis().command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await != ":0"
-        })
+        wait_until(
+            PATIENCE,
+            "somebody listens, and is thrown out",
+            async || {
+                self.services
+                    .redis()
+                    .command(&["CLIENT", "KILL", "TYPE", "pubsub"])
+                    .await
+                    != ":0"
+            },
+        )
         .await;
     }
 
@@ -98,13 +108,21 @@ impl Market {
         let redis = self.services.redis();
         let thrown_out = || redis.log().matches(THROWN_OUT).count();
         let before = thrown_out();
-        redis.command(&["CONFIG", "SET", BUFFER, "pubsub 1024 0 0"]).await;
-        wait_until(PATIENCE, "a listener is thrown out for being behind", async || {
-            load.heavy_change().await;
-            thrown_out() > before
-        })
+        redis
+            .command(&["CONFIG", "SET", BUFFER, "pubsub 1024 0 0"])
+            .await;
+        wait_until(
+            PATIENCE,
+            "a listener is thrown out for being behind",
+            async || {
+                load.heavy_change().await;
+                thrown_out() > before
+            },
+        )
         .await;
-        redis.command(&["CONFIG", "SET", BUFFER, "pubsub 33554432 8388608 60"]).await;
+        redis
+            .command(&["CONFIG", "SET", BUFFER, "pubsub 33554432 8388608 60"])
+            .await;
     }
 
     async fn flush_redis(&self) {
@@ -148,7 +166,10 @@ impl Market {
         let before = standby.applied().await;
         stopped.process.lock().await.pause().await;
         last(time).await;
-        wait_until(PATIENCE, "the standby takes over", async || standby.applied().await > before).await;
+        wait_until(PATIENCE, "the standby takes over", async || {
+            standby.applied().await > before
+        })
+        .await;
         stopped.process.lock().await.resume().await;
     }
 
@@ -168,9 +189,13 @@ impl Market {
     async fn try_to_kill_between(&self) -> bool {
         let projector = &self.projectors[self.active().await];
         let mut ear = Ear::open(&self.stores.redis_url, &self.stores.market);
-        ear.listen_until("a batch is announced", |ear| ear.announced > 0).await;
+        ear.listen_until("a batch is announced", |ear| ear.announced > 0)
+            .await;
         projector.to_redis.hold(Direction::ToServer);
-        ear.listen_until("a batch is committed and not announced", |ear| ear.committed > ear.announced).await;
+        ear.listen_until("a batch is committed and not announced", |ear| {
+            ear.committed > ear.announced
+        })
+        .await;
         let mut process = projector.process.lock().await;
         process.kill().await;
         // What it had said is not said later.
@@ -178,7 +203,10 @@ impl Market {
         projector.to_redis.restore().await;
         process.start();
         let committed = self.place().await.expect("the database is there");
-        ear.listen_until("batches are announced again", |ear| ear.announced > committed).await;
+        ear.listen_until("batches are announced again", |ear| {
+            ear.announced > committed
+        })
+        .await;
         ear.missed.iter().any(|last| *last >= committed)
     }
 
@@ -189,9 +217,15 @@ impl Market {
         };
         let (before, seen) = (closed().await, load.ended(End::Closed(4290)));
         load.stall(true);
-        wait_until(PATIENCE, "a gateway loses its patience", async || closed().await > before).await;
+        wait_until(PATIENCE, "a gateway loses its patience", async || {
+            closed().await > before
+        })
+        .await;
         load.stall(false);
-        wait_until(PATIENCE, "the reader learns why", async || load.ended(End::Closed(4290)) > seen).await;
+        wait_until(PATIENCE, "the reader learns why", async || {
+            load.ended(End::Closed(4290)) > seen
+        })
+        .await;
     }
 }
 
@@ -216,7 +250,10 @@ impl Gateway {
     async fn cut_clients(&self, bytes: u64, load: &Load) {
         let broken = load.ended(End::Broken);
         self.front.reset_after(Direction::ToClient, bytes);
-        wait_until(PATIENCE, "readers are cut off", async || load.ended(End::Broken) > broken).await;
+        wait_until(PATIENCE, "readers are cut off", async || {
+            load.ended(End::Broken) > broken
+        })
+        .await;
     }
 
     async fn delay_clients(&self, delay: Duration, time: Duration) {
@@ -238,7 +275,10 @@ impl Gateway {
 }
 
 async fn in_use(link: &Proxy) {
-    wait_until(PATIENCE, "the link is in use", async || link.connections() > 0).await;
+    wait_until(PATIENCE, "the link is in use", async || {
+        link.connections() > 0
+    })
+    .await;
 }
 
 async fn kill(process: &mut Process, away: Duration) {
@@ -264,7 +304,13 @@ impl Ear {
         let link = Lifecycle::new();
         let bus = LiveBus::redis(url, format!("{market}.live"), &link, &Metrics::new());
         let bus = bus.expect("a URL of Redis").subscribe();
-        Self { bus, announced: 0, committed: 0, missed: Vec::new(), _link: link }
+        Self {
+            bus,
+            announced: 0,
+            committed: 0,
+            missed: Vec::new(),
+            _link: link,
+        }
     }
 
     async fn listen_until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
@@ -275,7 +321,10 @@ impl Ear {
                 }
             }
         };
-        assert!(timeout(PATIENCE, listening).await.is_ok(), "not in time: {what}");
+        assert!(
+            timeout(PATIENCE, listening).await.is_ok(),
+            "not in time: {what}"
+        );
     }
 
     fn take(&mut self, told: &Announcement) {

@@ -41,12 +41,22 @@ impl TestApp {
                 Some((services, market))
             }
         };
-        let config = config(market.as_ref().map(|(_, market)| market), folder.path().to_owned(), Roles::ALL);
+        let config = config(
+            market.as_ref().map(|(_, market)| market),
+            folder.path().to_owned(),
+            Roles::ALL,
+        );
         let app = App::start(config).await.expect("the app starts");
-        let started = Self { app, market, folder };
+        let started = Self {
+            app,
+            market,
+            folder,
+        };
         if backing == Backing::Production {
             started.ready().await;
-            demo::complete(started.app.backends()).await.expect("the demo is made");
+            demo::complete(started.app.backends())
+                .await
+                .expect("the demo is made");
         }
         started.ready().await;
         started.caught_up().await;
@@ -60,12 +70,20 @@ impl TestApp {
 
     /// As [`TestApp::restarted`], with other settings.
     pub(crate) async fn restarted_with(self, adjust: impl FnOnce(&mut Config)) -> Self {
-        let Self { app, market, folder } = self;
+        let Self {
+            app,
+            market,
+            folder,
+        } = self;
         let mut config = app.config().clone();
         adjust(&mut config);
         app.stop().await.expect("the app ends well");
         let app = App::start(config).await.expect("the app starts");
-        let started = Self { app, market, folder };
+        let started = Self {
+            app,
+            market,
+            folder,
+        };
         started.ready().await;
         started.caught_up().await;
         started
@@ -75,26 +93,44 @@ impl TestApp {
     pub(crate) async fn on_buyer_database(&self, sql: &'static str, value: i64) {
         match &self.market {
             Some((_, market)) => {
-                let pool = sqlx::PgPool::connect(&market.buyer_database_url).await.expect("a database");
-                sqlx::query(sql).bind(value).execute(&pool).await.expect("it is executed");
+                let pool = sqlx::PgPool::connect(&market.buyer_database_url)
+                    .await
+                    .expect("a database");
+                sqlx::query(sql)
+                    .bind(value)
+                    .execute(&pool)
+                    .await
+                    .expect("it is executed");
             }
             None => {
                 let file = self.folder.path().join("market-buyer.sqlite");
                 let file = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-                let pool = sqlx::SqlitePool::connect_with(file).await.expect("a database");
-                sqlx::query(sql).bind(value).execute(&pool).await.expect("it is executed");
+                let pool = sqlx::SqlitePool::connect_with(file)
+                    .await
+                    .expect("a database");
+                sqlx::query(sql)
+                    .bind(value)
+                    .execute(&pool)
+                    .await
+                    .expect("it is executed");
             }
         }
     }
 
     /// What a metric without labels, or with just these, stands at; 0 when it is not there yet.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
-        Client::new(&self.url(), None).metric(name).await.expect("the app answers")
+        Client::new(&self.url(), None)
+            .metric(name)
+            .await
+            .expect("the app answers")
     }
 
     /// Waits until every part is up.
     pub(crate) async fn ready(&self) {
-        wait_until(DEADLINE, "the app is ready", async || self.app.health().down().is_empty()).await;
+        wait_until(DEADLINE, "the app is ready", async || {
+            self.app.health().down().is_empty()
+        })
+        .await;
     }
 
     /// Waits until both sides' tables have reached the log's head.
@@ -102,8 +138,13 @@ impl TestApp {
         let backends = self.app.backends();
         let head = backends.log.head().await.expect("the log is there");
         wait_until(DEADLINE, "the tables reach the log's head", async || {
-            let places = [backends.sellers.place().await, backends.buyers.place().await];
-            places.into_iter().all(|place| place.is_ok_and(|place| place.position >= head))
+            let places = [
+                backends.sellers.place().await,
+                backends.buyers.place().await,
+            ];
+            places
+                .into_iter()
+                .all(|place| place.is_ok_and(|place| place.position >= head))
         })
         .await;
     }
@@ -151,7 +192,10 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         webhooks: WebhookConfig {
             secrets_key: Some(SealKey::generate()),
             // Endpoints of tests are on this machine.
-            egress: Egress { allow_http: true, allow_nets: vec!["127.0.0.0/8".parse().expect("a network")] },
+            egress: Egress {
+                allow_http: true,
+                allow_nets: vec!["127.0.0.0/8".parse().expect("a network")],
+            },
             limits: Limits::default(),
         },
         log: "warn".to_owned(),

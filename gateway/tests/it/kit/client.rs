@@ -27,7 +27,11 @@ impl Answer {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.expect("the answer has a body");
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Self { status, headers, body }
+        Self {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// The data of a GraphQL answer without errors.
@@ -38,23 +42,37 @@ impl Answer {
 
     /// The code of the first error, in GraphQL or REST.
     pub(crate) fn code(&self) -> &str {
-        let code = self.body["errors"][0]["extensions"]["code"].as_str().or(self.body["code"].as_str());
+        let code = self.body["errors"][0]["extensions"]["code"]
+            .as_str()
+            .or(self.body["code"].as_str());
         code.unwrap_or_else(|| panic!("no code in {}", self.body))
     }
 
     /// The paths of the wrong fields of the first error, in GraphQL or REST.
     pub(crate) fn paths(&self) -> Vec<&str> {
         let graphql = self.body["errors"][0]["extensions"]["fields"].as_array();
-        let fields = graphql.or(self.body["fields"].as_array()).expect("fields are told");
-        fields.iter().map(|field| field["path"].as_str().expect("a path")).collect()
+        let fields = graphql
+            .or(self.body["fields"].as_array())
+            .expect("fields are told");
+        fields
+            .iter()
+            .map(|field| field["path"].as_str().expect("a path"))
+            .collect()
     }
 }
 
 impl Client {
     pub(crate) fn new(url: &str, key: Option<&str>) -> Self {
         install_tls_provider();
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { http, url: url.to_owned(), key: key.map(str::to_owned) }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client");
+        Self {
+            http,
+            url: url.to_owned(),
+            key: key.map(str::to_owned),
+        }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -90,9 +108,13 @@ impl Client {
     /// What a metric without labels, or with just these, stands at; 0 when it is not there yet, `None` when nobody
     /// answers.
     pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
-        let request = self.request(Method::GET, "/metrics").timeout(Duration::from_secs(2));
+        let request = self
+            .request(Method::GET, "/metrics")
+            .timeout(Duration::from_secs(2));
         let text = request.send().await.ok()?.text().await.ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Some(line.map_or(0, |value| value.trim().parse().expect("a number")))
     }
 
@@ -105,7 +127,9 @@ impl Client {
 
     /// Gives a deal a name; its payload.
     pub(crate) async fn rename(&self, deal: &str, name: &str) -> Value {
-        self.data(UPDATE, json!({ "input": { "id": deal, "name": name } })).await["updateDeal"].take()
+        self.data(UPDATE, json!({ "input": { "id": deal, "name": name } }))
+            .await["updateDeal"]
+            .take()
     }
 }
 

@@ -28,7 +28,10 @@ impl Events {
         }
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Ok(Self { response, text: String::new() })
+        Ok(Self {
+            response,
+            text: String::new(),
+        })
     }
 
     /// The next event's fields; `None` at the end of the stream. Comments are no events.
@@ -46,10 +49,13 @@ impl Events {
                 }
                 continue;
             }
-            let chunk = timeout(DEADLINE, self.response.chunk()).await.expect("an event in time");
+            let chunk = timeout(DEADLINE, self.response.chunk())
+                .await
+                .expect("an event in time");
             // A gateway that is killed leaves the response unfinished, which is an end all the same.
             let chunk = chunk.ok().flatten()?;
-            self.text.push_str(std::str::from_utf8(&chunk).expect("text"));
+            self.text
+                .push_str(std::str::from_utf8(&chunk).expect("text"));
         }
     }
 }

@@ -30,8 +30,14 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it; it may not be ready yet.
     pub(crate) fn spawn(environment: &[(&str, &str)]) -> Self {
-        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let mut process = Self { environment: environment.collect(), port: Port::reserve(), child: None };
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut process = Self {
+            environment: environment.collect(),
+            port: Port::reserve(),
+            child: None,
+        };
         process.start();
         process
     }
@@ -76,7 +82,9 @@ impl Process {
     /// Waits until it has ended, which must be well.
     pub(crate) async fn ended(&mut self) {
         let mut child = self.child.take().expect("it runs");
-        let ended = timeout(DEADLINE, child.wait()).await.expect("it ends in time");
+        let ended = timeout(DEADLINE, child.wait())
+            .await
+            .expect("it ends in time");
         assert!(ended.expect("it can be waited for").success());
     }
 
@@ -92,7 +100,9 @@ impl Process {
 
     async fn signal(&self, name: &str) {
         let pid = self.child.as_ref().and_then(Child::id).expect("it runs");
-        let sent = Command::new("/bin/sh").args(["-c", "kill -s $0 $1", name, &pid.to_string()]).status();
+        let sent = Command::new("/bin/sh")
+            .args(["-c", "kill -s $0 $1", name, &pid.to_string()])
+            .status();
         assert!(sent.await.expect("/bin/sh can be run").success());
     }
 
@@ -116,6 +126,9 @@ impl Process {
 
     /// As [`Process::ready`], while what it needs may be away.
     pub(crate) async fn ready_within(&self, time: Duration) {
-        wait_until(time, "the process is ready", async || self.ready_status().await == 200).await;
+        wait_until(time, "the process is ready", async || {
+            self.ready_status().await == 200
+        })
+        .await;
     }
 }

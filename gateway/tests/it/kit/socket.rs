@@ -40,15 +40,25 @@ pub(crate) struct Socket {
 impl Socket {
     /// Connected, nothing said yet.
     pub(crate) async fn connect(url: &str, subprotocol: Option<&str>) -> Self {
-        Self::try_connect(url, subprotocol, Buffer::Usual).await.expect("the gateway upgrades")
+        Self::try_connect(url, subprotocol, Buffer::Usual)
+            .await
+            .expect("the gateway upgrades")
     }
 
     async fn try_connect(url: &str, subprotocol: Option<&str>, buffer: Buffer) -> Option<Self> {
-        let address = url.strip_prefix("http://").expect("a URL of http").parse().expect("an address");
-        let mut request = format!("ws://{address}/graphql").into_client_request().expect("a URL");
+        let address = url
+            .strip_prefix("http://")
+            .expect("a URL of http")
+            .parse()
+            .expect("an address");
+        let mut request = format!("ws://{address}/graphql")
+            .into_client_request()
+            .expect("a URL");
         if let Some(subprotocol) = subprotocol {
             let subprotocol = subprotocol.parse().expect("a header value");
-            request.headers_mut().insert("sec-websocket-protocol", subprotocol);
+            request
+                .headers_mut()
+                .insert("sec-websocket-protocol", subprotocol);
         }
         let connection = TcpSocket::new_v4().expect("a socket");
         if buffer == Buffer::Narrow {
@@ -61,20 +71,29 @@ impl Socket {
 
     /// As [`Socket::open`], with as small a buffer for what it does not read as the system has.
     pub(crate) async fn open_narrow(url: &str, key: &str) -> Self {
-        Self::try_open(url, key, Buffer::Narrow).await.expect("the gateway acknowledges")
+        Self::try_open(url, key, Buffer::Narrow)
+            .await
+            .expect("the gateway acknowledges")
     }
 
     /// Connected and acknowledged with a key.
     pub(crate) async fn open(url: &str, key: &str) -> Self {
-        Self::try_open(url, key, Buffer::Usual).await.expect("the gateway acknowledges")
+        Self::try_open(url, key, Buffer::Usual)
+            .await
+            .expect("the gateway acknowledges")
     }
 
     /// As [`Socket::open`], or how that ended.
     pub(crate) async fn try_open(url: &str, key: &str, buffer: Buffer) -> Result<Self, End> {
         let socket = Self::try_connect(url, Some("graphql-transport-ws"), buffer).await;
         let mut socket = socket.ok_or(End::Broken)?;
-        socket.try_send(json!({ "type": "connection_init", "payload": { "x-api-key": key } })).await?;
-        assert_eq!(socket.try_message().await?, json!({ "type": "connection_ack" }));
+        socket
+            .try_send(json!({ "type": "connection_init", "payload": { "x-api-key": key } }))
+            .await?;
+        assert_eq!(
+            socket.try_message().await?,
+            json!({ "type": "connection_ack" })
+        );
         Ok(socket)
     }
 
@@ -83,17 +102,25 @@ impl Socket {
     }
 
     pub(crate) async fn send_raw(&mut self, text: &str) {
-        self.stream.send(Message::text(text)).await.expect("the socket is open");
+        self.stream
+            .send(Message::text(text))
+            .await
+            .expect("the socket is open");
     }
 
     async fn try_send(&mut self, message: Value) -> Result<(), End> {
-        self.stream.send(Message::text(message.to_string())).await.map_err(|_| End::Broken)
+        self.stream
+            .send(Message::text(message.to_string()))
+            .await
+            .map_err(|_| End::Broken)
     }
 
     /// The next message that is no ping, or how the socket ended.
     pub(crate) async fn try_message(&mut self) -> Result<Value, End> {
         loop {
-            let message = timeout(DEADLINE, self.stream.next()).await.expect("a message in time");
+            let message = timeout(DEADLINE, self.stream.next())
+                .await
+                .expect("a message in time");
             match message {
                 Some(Ok(Message::Text(text))) => {
                     let message: Value = serde_json::from_str(&text).expect("JSON");
@@ -106,7 +133,9 @@ impl Socket {
                     self.try_send(json!({ "type": "pong" })).await?;
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(Some(frame)))) => return Err(End::Closed(frame.code.into())),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return Err(End::Closed(frame.code.into()));
+                }
                 Some(Ok(Message::Close(None)) | Err(_)) | None => return Err(End::Broken),
                 Some(Ok(other)) => panic!("unexpected {other:?}"),
             }
@@ -116,8 +145,12 @@ impl Socket {
     /// The payload of the next ping, which is answered; null when it has none. What comes before it is passed over.
     pub(crate) async fn ping(&mut self) -> Value {
         loop {
-            let message = timeout(DEADLINE, self.stream.next()).await.expect("a ping in time");
-            let Some(Ok(Message::Text(text))) = message else { panic!("no ping but {message:?}") };
+            let message = timeout(DEADLINE, self.stream.next())
+                .await
+                .expect("a ping in time");
+            let Some(Ok(Message::Text(text))) = message else {
+                panic!("no ping but {message:?}")
+            };
             let mut message: Value = serde_json::from_str(&text).expect("JSON");
             if message["type"] == "ping" {
                 self.send(json!({ "type": "pong" })).await;
@@ -134,9 +167,14 @@ impl Socket {
     /// Reads on until the gateway closes, and with what code.
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {
-            match timeout(DEADLINE, self.stream.next()).await.expect("a close in time") {
+            match timeout(DEADLINE, self.stream.next())
+                .await
+                .expect("a close in time")
+            {
                 Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
-                Some(Ok(Message::Close(None)) | Err(_)) | None => panic!("the socket ended without a code"),
+                Some(Ok(Message::Close(None)) | Err(_)) | None => {
+                    panic!("the socket ended without a code")
+                }
                 Some(Ok(_)) => {}
             }
         }
@@ -145,7 +183,8 @@ impl Socket {
     /// Begins an operation.
     pub(crate) async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
         let payload = json!({ "query": query, "variables": variables });
-        self.send(json!({ "type": "subscribe", "id": id, "payload": payload })).await;
+        self.send(json!({ "type": "subscribe", "id": id, "payload": payload }))
+            .await;
     }
 }
 
@@ -174,8 +213,13 @@ impl Subscription {
     ) -> Result<Self, End> {
         let mut socket = Socket::try_open(url, key, buffer).await?;
         let payload = json!({ "query": query, "variables": { "after": after } });
-        socket.try_send(json!({ "type": "subscribe", "id": "1", "payload": payload })).await?;
-        Ok(Self { socket, position: after.map(str::to_owned) })
+        socket
+            .try_send(json!({ "type": "subscribe", "id": "1", "payload": payload }))
+            .await?;
+        Ok(Self {
+            socket,
+            position: after.map(str::to_owned),
+        })
     }
 
     pub(crate) async fn open(url: &str, key: &str, query: &str, variables: Value) -> Self {
@@ -216,12 +260,16 @@ impl Subscription {
             if message["id"] == "begun" {
                 continue;
             }
-            if message["type"] == "error" && message["payload"][0]["extensions"]["retryable"] == true {
+            if message["type"] == "error"
+                && message["payload"][0]["extensions"]["retryable"] == true
+            {
                 return Err(End::Later);
             }
             assert_eq!(message["type"], "next", "{message}");
             let data = message["payload"]["data"].take();
-            let Value::Object(data) = data else { panic!("no data in {message}") };
+            let Value::Object(data) = data else {
+                panic!("no data in {message}")
+            };
             let change = data.into_iter().next().expect("one root field").1;
             self.position = change["position"].as_str().map(str::to_owned);
             return Ok(change);

@@ -40,86 +40,160 @@ pub(crate) struct Report {
 impl Truth {
     /// Of a market on servers.
     pub(crate) async fn of(market: &Market) -> Self {
-        let log = EventLog::jetstream(&market.nats_url, &market.market, Clock::system(), &Metrics::new());
+        let log = EventLog::jetstream(
+            &market.nats_url,
+            &market.market,
+            Clock::system(),
+            &Metrics::new(),
+        );
         Self::read(&log.expect("a URL of NATS")).await
     }
 
     /// Of an embedded market whose process has ended.
     pub(crate) async fn of_folder(folder: &Path) -> Self {
         let (lifecycle, file) = (Lifecycle::new(), folder.join("market-log.sqlite"));
-        let log = EventLog::sqlite(&file, "market", Clock::system(), &lifecycle, &Metrics::new()).await;
+        let log = EventLog::sqlite(
+            &file,
+            "market",
+            Clock::system(),
+            &lifecycle,
+            &Metrics::new(),
+        )
+        .await;
         let truth = Self::read(&log.expect("the log can be opened")).await;
-        lifecycle.finish(Duration::ZERO).await.expect("the log ends well");
+        lifecycle
+            .finish(Duration::ZERO)
+            .await
+            .expect("the log ends well");
         truth
     }
 
     async fn read(log: &EventLog) -> Self {
-        let epoch = wait_for(DEADLINE, "the log is there", async || log.epoch().await.ok()).await;
+        let epoch = wait_for(DEADLINE, "the log is there", async || {
+            log.epoch().await.ok()
+        })
+        .await;
         let head = log.head().await.expect("the log's head");
         let mut tail = log.tail(0).await.expect("the log's tail");
         let mut events = Vec::new();
         while (events.len() as u64) < head {
             let records = tail.batch(1_000).await.expect("the log goes on");
-            events.extend(records.into_iter().map(|record| record.event.expect("an event of today")));
+            events.extend(
+                records
+                    .into_iter()
+                    .map(|record| record.event.expect("an event of today")),
+            );
         }
         Self { epoch, events }
     }
 
     fn numbered(&self) -> impl Iterator<Item = (u64, &Event)> {
-        self.events.iter().zip(1..).map(|(event, sequence)| (sequence, event))
+        self.events
+            .iter()
+            .zip(1..)
+            .map(|(event, sequence)| (sequence, event))
     }
 
     /// Every subject's revisions, and every deal's versions, rise by exactly one.
     pub(super) fn check_order(&self) {
         let (mut revisions, mut versions) = (HashMap::new(), HashMap::new());
         for (sequence, event) in self.numbered() {
-            let before = revisions.insert(event.subject, event.fact.revision()).unwrap_or(0);
-            assert_eq!(event.fact.revision(), before + 1, "{} at {sequence}", event.subject);
+            let before = revisions
+                .insert(event.subject, event.fact.revision())
+                .unwrap_or(0);
+            assert_eq!(
+                event.fact.revision(),
+                before + 1,
+                "{} at {sequence}",
+                event.subject
+            );
             if let Fact::Deal(fact) = &event.fact {
-                let before = versions.insert(fact.deal.id, fact.deal.version).unwrap_or(0);
-                assert_eq!(fact.deal.version, before + 1, "{} at {sequence}", event.subject);
+                let before = versions
+                    .insert(fact.deal.id, fact.deal.version)
+                    .unwrap_or(0);
+                assert_eq!(
+                    fact.deal.version,
+                    before + 1,
+                    "{} at {sequence}",
+                    event.subject
+                );
             }
         }
     }
 
     /// Every acknowledged mutation stands where its answer says, and nobody else wrote.
     pub(super) fn check_acknowledged(&self, ledger: &Ledger) {
-        let written = ledger.deals.lock().expect("nothing panics while it holds this lock").clone();
+        let written = ledger
+            .deals
+            .lock()
+            .expect("nothing panics while it holds this lock")
+            .clone();
         let mut places = HashSet::new();
         for mutation in &written {
             assert_eq!(mutation.position.epoch, self.epoch);
             let index = usize::try_from(mutation.position.sequence).expect("a small number") - 1;
             let stands = self.events.get(index).map(|event| &event.fact);
-            let Some(Fact::Deal(fact)) = stands else { panic!("{mutation:?} was lost: {stands:?}") };
-            let found = (fact.deal.id.0, u64::from(fact.deal.version), &fact.deal.name);
-            assert_eq!(found, (mutation.deal, mutation.version, &mutation.name), "{mutation:?}");
+            let Some(Fact::Deal(fact)) = stands else {
+                panic!("{mutation:?} was lost: {stands:?}")
+            };
+            let found = (
+                fact.deal.id.0,
+                u64::from(fact.deal.version),
+                &fact.deal.name,
+            );
+            assert_eq!(
+                found,
+                (mutation.deal, mutation.version, &mutation.name),
+                "{mutation:?}"
+            );
             assert!(places.insert(index), "{mutation:?} shares its place");
         }
         // Whatever of these deals has no acknowledgement would be a mutation made twice.
         let deals: HashSet<Uuid> = written.iter().map(|mutation| mutation.deal).collect();
-        let stored = self.deals().filter(|(_, deal)| deals.contains(&deal.id.0)).count();
-        assert_eq!(stored, written.len(), "mutations of deals are in the log once");
+        let stored = self
+            .deals()
+            .filter(|(_, deal)| deals.contains(&deal.id.0))
+            .count();
+        assert_eq!(
+            stored,
+            written.len(),
+            "mutations of deals are in the log once"
+        );
         let pair = (Party::Seller.id(), Party::OtherBuyer.id());
-        let access = self.events.iter().filter(|event| pair_of(event) == Some(pair)).count();
-        assert_eq!(access as u64, ledger.access.load(Ordering::SeqCst), "grants are in the log once");
+        let access = self
+            .events
+            .iter()
+            .filter(|event| pair_of(event) == Some(pair))
+            .count();
+        assert_eq!(
+            access as u64,
+            ledger.access.load(Ordering::SeqCst),
+            "grants are in the log once"
+        );
     }
 
     fn deals(&self) -> impl Iterator<Item = (u64, &backbone::contract::Deal)> {
-        self.numbered().filter_map(|(sequence, event)| match &event.fact {
-            Fact::Deal(fact) => Some((sequence, &fact.deal)),
-            _ => None,
-        })
+        self.numbered()
+            .filter_map(|(sequence, event)| match &event.fact {
+                Fact::Deal(fact) => Some((sequence, &fact.deal)),
+                _ => None,
+            })
     }
 
     /// What a reader is to be shown after a place: what lies within the access that its party has there.
     fn due(&self, plan: &ReaderPlan, begin: u64) -> Vec<(u64, Shown)> {
-        let (party, mut open, mut due) = (plan.party.id(), HashSet::from([plan.party.id()]), Vec::new());
+        let (party, mut open, mut due) = (
+            plan.party.id(),
+            HashSet::from([plan.party.id()]),
+            Vec::new(),
+        );
         for (sequence, event) in self.numbered() {
             let shown = match (&event.fact, pair_of(event)) {
                 (Fact::Deal(fact), _) => {
                     let (id, version) = (fact.deal.id.0, u64::from(fact.deal.version));
                     let permitted = open.contains(&fact.deal.seller_id.0);
-                    (permitted && plan.subject == Subject::Deals).then_some(Shown::Deal { id, version })
+                    (permitted && plan.subject == Subject::Deals)
+                        .then_some(Shown::Deal { id, version })
                 }
                 (Fact::Access(fact), Some((seller, buyer))) => {
                     match (buyer == party, fact.granted) {
@@ -128,18 +202,28 @@ impl Truth {
                         _ => false,
                     };
                     let named = plan.subject == Subject::Access && [seller, buyer].contains(&party);
-                    named.then_some(Shown::Access { seller, buyer, granted: fact.granted })
+                    named.then_some(Shown::Access {
+                        seller,
+                        buyer,
+                        granted: fact.granted,
+                    })
                 }
                 _ => None,
             };
-            due.extend(shown.filter(|_| sequence > begin).map(|shown| (sequence, shown)));
+            due.extend(
+                shown
+                    .filter(|_| sequence > begin)
+                    .map(|shown| (sequence, shown)),
+            );
         }
         due
     }
 
     /// The place of the last change that a reader is to be shown.
     pub(super) fn last_for(&self, plan: &ReaderPlan, begin: Position) -> u64 {
-        self.due(plan, begin.sequence).last().map_or(begin.sequence, |(sequence, _)| *sequence)
+        self.due(plan, begin.sequence)
+            .last()
+            .map_or(begin.sequence, |(sequence, _)| *sequence)
     }
 
     /// Each reader was shown what was due to it: all of it, once, in the log's order, and nothing else.
@@ -163,20 +247,38 @@ impl Truth {
             }
         }
         let changes = self.events.len() - usize::try_from(begin.sequence).expect("a small number");
-        Report { readers: readers.len(), changes, pushes, ends }
+        Report {
+            readers: readers.len(),
+            changes,
+            pushes,
+            ends,
+        }
     }
 
     /// Both sides' tables, as every gateway shows them to every party, hold the last event of each deal.
     pub(super) async fn check_tables(&self, gateways: &[String]) {
         let head = Position::end_of(self.epoch, self.events.len() as u64).encode();
         for gateway in gateways {
-            for party in [Party::Seller, Party::OtherSeller, Party::Buyer, Party::OtherBuyer] {
-                let held = wait_for(DEADLINE, "the tables have reached the log's head", async || {
-                    tables(gateway, party, &head).await
-                })
+            for party in [
+                Party::Seller,
+                Party::OtherSeller,
+                Party::Buyer,
+                Party::OtherBuyer,
+            ] {
+                let held = wait_for(
+                    DEADLINE,
+                    "the tables have reached the log's head",
+                    async || tables(gateway, party, &head).await,
+                )
                 .await;
-                let wrong: Vec<_> = held.symmetric_difference(&self.visible_to(party)).cloned().collect();
-                assert!(wrong.is_empty(), "{party:?}'s deals differ from the log: {wrong:?}");
+                let wrong: Vec<_> = held
+                    .symmetric_difference(&self.visible_to(party))
+                    .cloned()
+                    .collect();
+                assert!(
+                    wrong.is_empty(),
+                    "{party:?}'s deals differ from the log: {wrong:?}"
+                );
             }
         }
     }
@@ -198,7 +300,9 @@ impl Truth {
         }
         let last: HashMap<Uuid, &backbone::contract::Deal> =
             self.deals().map(|(_, deal)| (deal.id.0, deal)).collect();
-        let visible = last.into_values().filter(|deal| open.contains(&deal.seller_id.0));
+        let visible = last
+            .into_values()
+            .filter(|deal| open.contains(&deal.seller_id.0));
         visible
             .map(|deal| Row {
                 id: deal.id.0,
@@ -236,7 +340,9 @@ async fn tables(gateway: &str, party: Party, position: &str) -> Option<HashSet<R
     );
     let (mut rows, mut after) = (HashSet::new(), Value::Null);
     loop {
-        let answer = client.ask(&query, json!({ "at": position, "after": after })).await;
+        let answer = client
+            .ask(&query, json!({ "at": position, "after": after }))
+            .await;
         let page = answer.body["data"][field].as_object()?;
         for node in page["nodes"].as_array().expect("nodes") {
             let text = |field: &str| node[field].as_str().expect("a text").to_owned();
@@ -265,14 +371,22 @@ fn name(end: End) -> String {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} clients × {} changes: each exactly once, in order", self.readers, self.changes)
+        write!(
+            f,
+            "{} clients × {} changes: each exactly once, in order",
+            self.readers, self.changes
+        )
     }
 }
 
 impl Report {
     /// How much was pushed, and how connections ended.
     pub(crate) fn details(&self) -> String {
-        let mut ends: Vec<_> = self.ends.iter().map(|(end, count)| format!("{count} {end}")).collect();
+        let mut ends: Vec<_> = self
+            .ends
+            .iter()
+            .map(|(end, count)| format!("{count} {end}"))
+            .collect();
         ends.sort();
         format!("{} pushes; connections: {}", self.pushes, ends.join(", "))
     }

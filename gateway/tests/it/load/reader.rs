@@ -54,21 +54,37 @@ pub(crate) enum Habit {
 impl ReaderPlan {
     /// Of deals.
     pub(crate) fn new(party: Party, habit: Habit, gateways: &[String]) -> Self {
-        Self { party, subject: Subject::Deals, habit, gateways: gateways.to_vec() }
+        Self {
+            party,
+            subject: Subject::Deals,
+            habit,
+            gateways: gateways.to_vec(),
+        }
     }
 }
 
 impl fmt::Display for ReaderPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} of {:?} by {:?}", self.subject, self.party, self.habit)
+        write!(
+            f,
+            "{:?} of {:?} by {:?}",
+            self.subject, self.party, self.habit
+        )
     }
 }
 
 /// What a change says, as far as it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Shown {
-    Deal { id: Uuid, version: u64 },
-    Access { seller: Uuid, buyer: Uuid, granted: bool },
+    Deal {
+        id: Uuid,
+        version: u64,
+    },
+    Access {
+        seller: Uuid,
+        buyer: Uuid,
+        granted: bool,
+    },
 }
 
 pub(super) struct Reader {
@@ -94,7 +110,10 @@ impl Reader {
             versions: HashMap::new(),
             ends: Vec::new(),
         };
-        Self { plan, record: Mutex::new(record) }
+        Self {
+            plan,
+            record: Mutex::new(record),
+        }
     }
 
     pub(super) fn plan(&self) -> &ReaderPlan {
@@ -138,7 +157,11 @@ impl Reader {
                 },
             };
             if let End::Closed(code) = end {
-                assert!(COME_AGAIN.contains(&code), "{} was closed with {code}", self.plan);
+                assert!(
+                    COME_AGAIN.contains(&code),
+                    "{} was closed with {code}",
+                    self.plan
+                );
             }
             self.record().ends.push((Instant::now(), end));
             again.tick().await;
@@ -153,7 +176,10 @@ impl Reader {
         };
         while left > 0 {
             if self.plan.habit == Habit::Slow {
-                stalled.wait_for(|stalled| !stalled).await.expect("the load outlives its readers");
+                stalled
+                    .wait_for(|stalled| !stalled)
+                    .await
+                    .expect("the load outlives its readers");
             }
             let came = link.next().await;
             let mut record = self.record();
@@ -172,16 +198,30 @@ impl Reader {
 
 impl Record {
     fn take(&mut self, plan: &ReaderPlan, change: &Value) {
-        let uuid = |value: &Value| value.as_str().and_then(|id| id.parse().ok()).expect("a UUID");
+        let uuid = |value: &Value| {
+            value
+                .as_str()
+                .and_then(|id| id.parse().ok())
+                .expect("a UUID")
+        };
         self.position = change["position"].as_str().expect("a position").to_owned();
-        let place = Position::decode(&self.position).expect("a position").order();
-        assert!(place > self.place, "{plan}: twice or out of order: {change} after {:?}", self.place);
+        let place = Position::decode(&self.position)
+            .expect("a position")
+            .order();
+        assert!(
+            place > self.place,
+            "{plan}: twice or out of order: {change} after {:?}",
+            self.place
+        );
         let shown = match plan.subject {
             Subject::Deals => {
                 let (id, version) = (uuid(&change["deal"]["id"]), &change["deal"]["version"]);
                 let version = version.as_u64().expect("a version");
                 let before = self.versions.insert(id, version).unwrap_or(0);
-                assert!(version > before, "{plan}: version {version} after {before}: {change}");
+                assert!(
+                    version > before,
+                    "{plan}: version {version} after {before}: {change}"
+                );
                 Shown::Deal { id, version }
             }
             Subject::Access => Shown::Access {
@@ -209,8 +249,13 @@ impl Link {
             Habit::Slow => Buffer::Narrow,
             Habit::Events => {
                 let request = Client::new(gateway, Some(key)).request(Method::POST, "/graphql");
-                let request = request.header("last-event-id", after).json(&json!({ "query": query }));
-                return Ok(Self::Events(Events::try_open(request).await?, after.to_owned()));
+                let request = request
+                    .header("last-event-id", after)
+                    .json(&json!({ "query": query }));
+                return Ok(Self::Events(
+                    Events::try_open(request).await?,
+                    after.to_owned(),
+                ));
             }
         };
         let socket = Subscription::try_open((gateway, key, buffer), query, Some(after)).await?;
@@ -228,15 +273,23 @@ impl Link {
             if let Some(id) = event.remove("id") {
                 *last = id;
             }
-            let Some(data) = event.get("data").filter(|data| !data.is_empty()) else { continue };
+            let Some(data) = event.get("data").filter(|data| !data.is_empty()) else {
+                continue;
+            };
             let mut result: Value = serde_json::from_str(data).expect("JSON");
             if result["errors"][0]["extensions"]["retryable"] == true {
                 return Err(End::Later);
             }
             assert_eq!(result.get("errors"), None, "{result}");
-            let Value::Object(data) = result["data"].take() else { panic!("no data in {result}") };
+            let Value::Object(data) = result["data"].take() else {
+                panic!("no data in {result}")
+            };
             let change = data.into_iter().next().expect("one root field").1;
-            assert_eq!(change["position"], json!(last), "an event's id is its change's position");
+            assert_eq!(
+                change["position"],
+                json!(last),
+                "an event's id is its change's position"
+            );
             return Ok(change);
         }
     }
@@ -244,7 +297,10 @@ impl Link {
     /// Where to resume.
     fn position(&self) -> &str {
         match self {
-            Self::Socket(subscription) => subscription.position.as_deref().expect("it began after one"),
+            Self::Socket(subscription) => subscription
+                .position
+                .as_deref()
+                .expect("it began after one"),
             Self::Events(_, last) => last,
         }
     }

@@ -67,20 +67,41 @@ impl Writers {
     pub(super) async fn start(gateways: &[String], plans: Vec<WriterPlan>) -> (Self, Position) {
         let sellers = Sellers(Arc::new(gateways.to_vec()));
         let (ledger, stop) = (Arc::new(Ledger::default()), CancellationToken::new());
-        let begin = sellers.of(Party::Seller, 0).create("begin", &ledger).await.position;
+        let begin = sellers
+            .of(Party::Seller, 0)
+            .create("begin", &ledger)
+            .await
+            .position;
         let mut working = JoinSet::new();
         for (number, plan) in plans.into_iter().enumerate() {
             let writer = sellers.of(plan.seller, number);
-            working.spawn(write(writer, number, plan.pace, Arc::clone(&ledger), stop.clone()));
+            working.spawn(write(
+                writer,
+                number,
+                plan.pace,
+                Arc::clone(&ledger),
+                stop.clone(),
+            ));
         }
-        (Self { sellers, ledger, stop, working: Mutex::new(working), heavy: AtomicU64::new(0) }, begin)
+        (
+            Self {
+                sellers,
+                ledger,
+                stop,
+                working: Mutex::new(working),
+                heavy: AtomicU64::new(0),
+            },
+            begin,
+        )
     }
 
     /// From now on the other buyer's access changes after so many mutations each time.
     pub(super) fn change_access_after(&mut self, mutations: u64) {
         let (seller, stop) = (self.sellers.of(Party::Seller, 0), self.stop.clone());
         let ledger = Arc::clone(&self.ledger);
-        self.working.get_mut().spawn(change_access(seller, mutations, ledger, stop));
+        self.working
+            .get_mut()
+            .spawn(change_access(seller, mutations, ledger, stop));
     }
 
     pub(super) fn acknowledged(&self) -> u64 {
@@ -89,10 +110,13 @@ impl Writers {
 
     pub(super) async fn heavy_change(&self) {
         let number = self.heavy.fetch_add(1, Ordering::SeqCst);
-        let items: Vec<Value> =
-            (0..100).map(|_| json!({ "name": "a long name ".repeat(16), "price": 1 })).collect();
+        let items: Vec<Value> = (0..100)
+            .map(|_| json!({ "name": "a long name ".repeat(16), "price": 1 }))
+            .collect();
         let mut seller = self.sellers.of(Party::OtherSeller, 0);
-        seller.create_with(&format!("heavy {number}"), items, &self.ledger).await;
+        seller
+            .create_with(&format!("heavy {number}"), items, &self.ledger)
+            .await;
     }
 
     /// How the first one that is at its end came to it.
@@ -136,7 +160,10 @@ async fn write(
             let name = format!("version {version} of {deal}");
             let change = json!({ "input": { "id": id, "name": name }, "key": name });
             let made = writer.insist(UPDATE, change).await["updateDeal"].take();
-            assert_eq!(made["deal"]["version"], version, "an acknowledged change was lost or made twice");
+            assert_eq!(
+                made["deal"]["version"], version,
+                "an acknowledged change was lost or made twice"
+            );
             ledger.take(&made);
         }
     }
@@ -150,7 +177,12 @@ fn paced(pace: Duration) -> Interval {
 }
 
 /// Lets the other buyer in and sends it out again until told to stop.
-async fn change_access(mut seller: Careful, after: u64, ledger: Arc<Ledger>, stop: CancellationToken) {
+async fn change_access(
+    mut seller: Careful,
+    after: u64,
+    ledger: Arc<Ledger>,
+    stop: CancellationToken,
+) {
     let mut acknowledged = ledger.count.subscribe();
     for granted in [true, false].into_iter().cycle() {
         let goal = *acknowledged.borrow() + after;
@@ -173,7 +205,10 @@ impl Ledger {
             version: made["deal"]["version"].as_u64().expect("a version"),
             name: text(&made["deal"]["name"]),
         };
-        self.deals.lock().expect("nothing panics while it holds this lock").push(written.clone());
+        self.deals
+            .lock()
+            .expect("nothing panics while it holds this lock")
+            .push(written.clone());
         self.count.send_modify(|count| *count += 1);
         written
     }
@@ -182,8 +217,15 @@ impl Ledger {
 impl Sellers {
     /// A client that tries one gateway first.
     fn of(&self, party: Party, first: usize) -> Careful {
-        let clients = self.0.iter().map(|gateway| Client::new(gateway, Some(party.key()))).collect();
-        Careful { clients, at: first % self.0.len() }
+        let clients = self
+            .0
+            .iter()
+            .map(|gateway| Client::new(gateway, Some(party.key())))
+            .collect();
+        Careful {
+            clients,
+            at: first % self.0.len(),
+        }
     }
 }
 
@@ -195,20 +237,29 @@ pub(crate) struct Careful {
 
 impl Careful {
     async fn create(&mut self, name: &str, ledger: &Ledger) -> Written {
-        self.create_with(name, vec![json!({ "name": "item", "price": 1 })], ledger).await
+        self.create_with(name, vec![json!({ "name": "item", "price": 1 })], ledger)
+            .await
     }
 
     /// The name is also the key.
     async fn create_with(&mut self, name: &str, items: Vec<Value>, ledger: &Ledger) -> Written {
         let input = json!({ "name": name, "totalPrice": 1000, "currency": "GBP", "items": items });
-        let made = self.insist(CREATE, json!({ "input": input, "key": name })).await["createDeal"].take();
+        let made = self
+            .insist(CREATE, json!({ "input": input, "key": name }))
+            .await["createDeal"]
+            .take();
         ledger.take(&made)
     }
 
     /// A grant or a revoke; one that holds already changes nothing.
     async fn access(&mut self, buyer: Party, granted: bool) -> Value {
-        let field = if granted { "grantAccess" } else { "revokeAccess" };
-        let mutation = format!("mutation($buyer: ID!) {{ {field}(buyerId: $buyer) {{ granted position }} }}");
+        let field = if granted {
+            "grantAccess"
+        } else {
+            "revokeAccess"
+        };
+        let mutation =
+            format!("mutation($buyer: ID!) {{ {field}(buyerId: $buyer) {{ granted position }} }}");
         self.insist(&mutation, json!({ "buyer": buyer.id() })).await[field].take()
     }
 
@@ -226,10 +277,13 @@ impl Careful {
 
     /// The data, if there is an answer and it is not one that may pass.
     async fn ask(&self, query: &str, variables: &Value) -> Option<Value> {
-        let request = self.clients[self.at].request(Method::POST, "/graphql").timeout(ANSWER);
+        let request = self.clients[self.at]
+            .request(Method::POST, "/graphql")
+            .timeout(ANSWER);
         let request = request.json(&json!({ "query": query, "variables": variables }));
         let text = request.send().await.ok()?.text().await.ok()?;
-        let mut answer: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"));
+        let mut answer: Value =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"));
         let Some(code) = answer["errors"][0]["extensions"]["code"].as_str() else {
             return Some(answer["data"].take());
         };

@@ -37,15 +37,27 @@ pub(in crate::scenario) async fn compare_with_broadcast(
     let keys = target.buyers(sockets).await?;
     let template = Template::of(target, keys.of(0)).await?;
     let ours = async || {
-        let all = Audience::of_dealwire(target, &keys, 0..sockets, |_| target.changes(None)).await?;
+        let all =
+            Audience::of_dealwire(target, &keys, 0..sockets, |_| target.changes(None)).await?;
         dealwire(all).await
     };
     let bare = async || {
         let (audience, control) = of_limit(sockets).await?;
-        limit(audience, Lines { control, template: template.clone() }).await
+        limit(
+            audience,
+            Lines {
+                control,
+                template: template.clone(),
+            },
+        )
+        .await
     };
     let (ours, bare) = with_limit(target.compare, ours, Some(("broadcast", bare))).await?;
-    report::print(&format!("{what}, {} bytes a text", template.len()), &ours, bare.as_ref());
+    report::print(
+        &format!("{what}, {} bytes a text", template.len()),
+        &ours,
+        bare.as_ref(),
+    );
     Ok(())
 }
 
@@ -54,8 +66,18 @@ async fn of_limit(sockets: usize) -> Result<(Audience, TcpStream), Failed> {
     let at = address(&limit.url)?;
     let control = TcpStream::connect(at).await?;
     let sockets = open_all((0..sockets).map(|_| Socket::open(&limit.url, at))).await?;
-    let server = Server { address: at, process: limit.process };
-    Ok((Audience { server, sockets, _limit: Some(limit) }, control))
+    let server = Server {
+        address: at,
+        process: limit.process,
+    };
+    Ok((
+        Audience {
+            server,
+            sockets,
+            _limit: Some(limit),
+        },
+        control,
+    ))
 }
 
 impl Lines {
@@ -77,11 +99,17 @@ impl Template {
         let mut socket = socket.subscribe(buyer_key, &target.changes(None)).await?;
         socket.settle().await?;
         let marker = Marker::write(0, std::time::Instant::now());
-        Http::open(at).await?.ask(&target.create(&marker, None)).await?;
+        Http::open(at)
+            .await?
+            .ask(&target.create(&marker, None))
+            .await?;
         loop {
             let text = std::str::from_utf8(socket.text_within(PATIENCE).await?)?;
             if let Some((before, after)) = text.split_once(&marker) {
-                return Ok(Self { before: before.to_owned(), after: after.to_owned() });
+                return Ok(Self {
+                    before: before.to_owned(),
+                    after: after.to_owned(),
+                });
             }
         }
     }

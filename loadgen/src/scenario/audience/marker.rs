@@ -18,7 +18,10 @@ impl Marker {
     /// one subscription are alike, and to search each costs more than to read it.
     pub(in crate::scenario) fn read(text: &[u8], place: &mut usize) -> Option<(u64, u64)> {
         let digits = |text: &[u8]| std::str::from_utf8(text).ok()?.parse().ok();
-        if !text.get(*place..*place + Self::LENGTH).is_some_and(Self::is_one) {
+        if !text
+            .get(*place..*place + Self::LENGTH)
+            .is_some_and(Self::is_one)
+        {
             *place = text.windows(Self::LENGTH).position(Self::is_one)?;
         }
         let found = &text[*place..];
@@ -38,7 +41,13 @@ pub(super) fn judge(seen: &[Vec<u64>], changes: u64, order: Order) -> Vec<(&'sta
     };
     match order {
         Order::ByNumber => (1..=changes).enumerate().for_each(&mut place),
-        Order::AsTheFirst => seen.first().into_iter().flatten().copied().enumerate().for_each(&mut place),
+        Order::AsTheFirst => seen
+            .first()
+            .into_iter()
+            .flatten()
+            .copied()
+            .enumerate()
+            .for_each(&mut place),
     }
     let (mut missing, mut doubled, mut unordered) = (0, 0, 0);
     for numbers in seen {
@@ -52,7 +61,11 @@ pub(super) fn judge(seen: &[Vec<u64>], changes: u64, order: Order) -> Vec<(&'sta
         }
         missing += found[1..].iter().filter(|found| !**found).count() as u64;
     }
-    vec![("missing", missing), ("doubled", doubled), ("out of order", unordered)]
+    vec![
+        ("missing", missing),
+        ("doubled", doubled),
+        ("out of order", unordered),
+    ]
 }
 
 #[cfg(test)]
@@ -64,11 +77,16 @@ mod tests {
     #[test]
     fn a_marker_is_found_in_what_is_pushed() {
         let mut place = 0;
-        let mut number = |text: &str| Marker::read(text.as_bytes(), &mut place).map(|(number, _)| number);
+        let mut number =
+            |text: &str| Marker::read(text.as_bytes(), &mut place).map(|(number, _)| number);
         let text = |number| format!(r#"{{"name":"{}"}}"#, Marker::write(number, Instant::now()));
         assert_eq!(number(&text(17)), Some(17));
         assert_eq!(number(&text(18)), Some(18), "at the same place");
-        assert_eq!(number(&format!("[{}]", text(19))), Some(19), "at another place");
+        assert_eq!(
+            number(&format!("[{}]", text(19))),
+            Some(19),
+            "at another place"
+        );
         assert_eq!(number("m00001700000000000"), None, "a digit is missing");
     }
 
@@ -82,9 +100,18 @@ mod tests {
         use Order::{AsTheFirst, ByNumber};
         assert_eq!(faults(&[&[1, 2, 3, 4], &[1, 2, 3, 4]], ByNumber), [0, 0, 0]);
         assert_eq!(faults(&[&[2, 1, 3, 4], &[2, 1, 3, 4]], ByNumber), [0, 0, 2]);
-        assert_eq!(faults(&[&[2, 1, 3, 4], &[2, 1, 3, 4]], AsTheFirst), [0, 0, 0]);
-        assert_eq!(faults(&[&[2, 1, 3, 4], &[1, 2, 3, 4]], AsTheFirst), [0, 0, 1]);
-        assert_eq!(faults(&[&[2, 1, 3, 4], &[2, 1, 1, 4]], AsTheFirst), [1, 1, 0]);
+        assert_eq!(
+            faults(&[&[2, 1, 3, 4], &[2, 1, 3, 4]], AsTheFirst),
+            [0, 0, 0]
+        );
+        assert_eq!(
+            faults(&[&[2, 1, 3, 4], &[1, 2, 3, 4]], AsTheFirst),
+            [0, 0, 1]
+        );
+        assert_eq!(
+            faults(&[&[2, 1, 3, 4], &[2, 1, 1, 4]], AsTheFirst),
+            [1, 1, 0]
+        );
         assert_eq!(faults(&[&[1, 4], &[1, 2, 3, 4]], AsTheFirst), [2, 0, 0]);
     }
 }

@@ -38,9 +38,15 @@ impl std::fmt::Display for Changes {
         match self {
             Self::Paced { rate, seconds } => write!(f, "{rate} changes/s for {seconds} s"),
             Self::For { seconds } => {
-                write!(f, "changes as fast as {CONNECTIONS} connections can for {seconds} s")
+                write!(
+                    f,
+                    "changes as fast as {CONNECTIONS} connections can for {seconds} s"
+                )
             }
-            Self::Count(count) => write!(f, "{count} changes as fast as {CONNECTIONS} connections can"),
+            Self::Count(count) => write!(
+                f,
+                "{count} changes as fast as {CONNECTIONS} connections can"
+            ),
         }
     }
 }
@@ -56,7 +62,11 @@ impl Changes {
         for made in futures_util::future::try_join_all(makers).await? {
             changes += made?;
         }
-        Ok(Made { changes, first, last: since() })
+        Ok(Made {
+            changes,
+            first,
+            last: since(),
+        })
     }
 
     /// What one connection makes: how many.
@@ -68,12 +78,20 @@ impl Changes {
         next: Arc<AtomicU64>,
     ) -> Result<u64, Failed> {
         let (mut http, started) = (Http::open(address(&target.url)?).await?, Instant::now());
-        let of = |changes: u64| changes.saturating_sub(maker.into()).div_ceil(CONNECTIONS.into());
+        let of = |changes: u64| {
+            changes
+                .saturating_sub(maker.into())
+                .div_ceil(CONNECTIONS.into())
+        };
         let (share, end, mut due) = match self {
             Self::Paced { rate, seconds } => {
                 let gap = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate);
                 let turn = started + gap * maker / CONNECTIONS;
-                (of((rate * seconds as f64).round() as u64), None, Some(interval_at(turn.into(), gap)))
+                (
+                    of((rate * seconds as f64).round() as u64),
+                    None,
+                    Some(interval_at(turn.into(), gap)),
+                )
             }
             Self::For { seconds } => (u64::MAX, Some(started + Duration::from_secs(seconds)), None),
             Self::Count(count) => (of(count), None, None),
@@ -84,7 +102,8 @@ impl Changes {
                 due.tick().await;
             }
             let number = next.fetch_add(1, Ordering::Relaxed);
-            http.ask(&target.create(&Marker::write(number, begun), None)).await?;
+            http.ask(&target.create(&Marker::write(number, begun), None))
+                .await?;
             made += 1;
         }
         Ok(made)

@@ -31,25 +31,43 @@ pub(crate) struct Dead {
 
 impl Dead {
     pub(super) async fn run(self, bench: &Bench<'_>) -> Result<(), Failed> {
-        let Self { pending, endpoints, rate, seconds } = self;
+        let Self {
+            pending,
+            endpoints,
+            rate,
+            seconds,
+        } = self;
         let paces = [Changes::Paced { rate, seconds }, Changes::For { seconds }];
         let admin = bench.target.admin()?;
         let owners = Owners::of(bench.target, 1).await?;
         let seller = admin.seller("loadgen seller to the dead").await?;
-        let dead_owners = Owners::named(&admin, "loadgen dead endpoints", endpoints, seller).await?;
-        let seller = Target { seller_key: admin.key(seller).await?, ..bench.target.clone() };
+        let dead_owners =
+            Owners::named(&admin, "loadgen dead endpoints", endpoints, seller).await?;
+        let seller = Target {
+            seller_key: admin.key(seller).await?,
+            ..bench.target.clone()
+        };
 
         let alone = self.measure(bench, &owners, "alone", paces).await?;
-        let dead = Endpoints::register(bench.target, &dead_owners, &vec![Manner::Refuses; endpoints]).await?;
+        let dead = Endpoints::register(
+            bench.target,
+            &dead_owners,
+            &vec![Manner::Refuses; endpoints],
+        )
+        .await?;
         let backlog = Changes::Count(pending.div_ceil(endpoints.max(1) as u64));
         let made = backlog.make(&seller, dead.receiver.begun()).await?;
-        dead.settled(|_, counts| counts.owed >= made.changes).await?;
-        let mut beside = self.measure(bench, &owners, "beside the dead", paces).await?;
+        dead.settled(|_, counts| counts.owed >= made.changes)
+            .await?;
+        let mut beside = self
+            .measure(bench, &owners, "beside the dead", paces)
+            .await?;
         let counts = dead.counts().await?;
         let left: u64 = counts.iter().map(|counts| counts.pending).sum();
 
         let last = beside[1].runs.last_mut().ok_or("nothing was run")?;
-        last.faults.extend(dead.end(made.changes, 0, &counts).await?);
+        last.faults
+            .extend(dead.end(made.changes, 0, &counts).await?);
         for ((alone, beside), changes) in alone.iter().zip(&beside).zip(paces) {
             let what = format!(
                 "webhooks: {changes} to 1 endpoint, alone and beside {endpoints} dead ones, to whom {left} are pending"

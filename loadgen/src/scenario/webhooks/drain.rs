@@ -23,7 +23,10 @@ pub(crate) struct Drain {
 impl Drain {
     pub(super) async fn run(self, bench: &Bench<'_>) -> Result<(), Failed> {
         let owners = Owners::of(bench.target, self.endpoints).await?;
-        let runs = repeat(bench.target.compare, async || self.drain(bench, &owners).await).await?;
+        let runs = repeat(bench.target.compare, async || {
+            self.drain(bench, &owners).await
+        })
+        .await?;
         let what = format!(
             "webhooks: {} deliveries collected at {} paused endpoint(s), then called; latency is from then on",
             self.backlog, self.endpoints
@@ -39,18 +42,27 @@ impl Drain {
         let (begun, projection) = (endpoints.receiver.begun(), bench.projection()?);
         let changes = Changes::Count(self.backlog.div_ceil(self.endpoints.max(1) as u64));
         let made = changes.make(bench.target, begun).await?;
-        let collected = endpoints.settled(|_, counts| counts.pending >= made.changes).await?;
+        let collected = endpoints
+            .settled(|_, counts| counts.pending >= made.changes)
+            .await?;
         let early = endpoints.receiver.answered();
 
         let meter = Meter::start(bench.dispatcher)?;
         let from = begun.elapsed().as_micros() as u64;
         endpoints.pause(false).await?;
-        let (counts, mut run) = bench.take_all(&endpoints, meter, made, self.endpoints, Some(from)).await?;
+        let (counts, mut run) = bench
+            .take_all(&endpoints, meter, made, self.endpoints, Some(from))
+            .await?;
         projection.tell(bench, &mut run)?;
-        let short: u64 = collected.iter().map(|counts| made.changes.saturating_sub(counts.pending)).sum();
-        run.faults.push(("deliveries that were not collected", short));
+        let short: u64 = collected
+            .iter()
+            .map(|counts| made.changes.saturating_sub(counts.pending))
+            .sum();
+        run.faults
+            .push(("deliveries that were not collected", short));
         run.faults.push(("calls to paused endpoints", early));
-        run.faults.extend(endpoints.end(made.changes, run.count, &counts).await?);
+        run.faults
+            .extend(endpoints.end(made.changes, run.count, &counts).await?);
         Ok(run)
     }
 }

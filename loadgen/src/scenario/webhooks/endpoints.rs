@@ -80,7 +80,11 @@ impl Owners {
         endpoints: usize,
         seller: Uuid,
     ) -> Result<Self, Failed> {
-        Ok(Self(admin.buyers(name, endpoints.div_ceil(PER_BUYER), seller).await?))
+        Ok(Self(
+            admin
+                .buyers(name, endpoints.div_ceil(PER_BUYER), seller)
+                .await?,
+        ))
     }
 }
 
@@ -92,27 +96,44 @@ impl<'a> Endpoints<'a> {
         manners: &[Manner],
     ) -> Result<Self, Failed> {
         let (at, receiver) = (address(&target.url)?, Receiver::start(manners).await?);
-        let sweep = async |http: &mut Http, owner: usize| sweep(target, http, &owners.0[owner]).await;
+        let sweep =
+            async |http: &mut Http, owner: usize| sweep(target, http, &owners.0[owner]).await;
         in_shares(at, CONNECTIONS, owners.0.len(), sweep).await?;
         let register = async |http: &mut Http, number: usize| {
             let key = &owners.0[number / PER_BUYER];
             let variables = json!({ "url": receiver.url(number), "ours": OURS });
             let data = http.ask(&target.request(key, REGISTER, &variables)).await?;
-            let id = data["registerWebhook"]["webhook"]["id"].as_str().ok_or("an endpoint without an id")?;
-            Ok(Endpoint { id: id.to_owned(), key: key.clone(), manner: manners[number] })
+            let id = data["registerWebhook"]["webhook"]["id"]
+                .as_str()
+                .ok_or("an endpoint without an id")?;
+            Ok(Endpoint {
+                id: id.to_owned(),
+                key: key.clone(),
+                manner: manners[number],
+            })
         };
         let all = in_shares(at, CONNECTIONS, manners.len(), register).await?;
-        Ok(Self { target, at, receiver, all })
+        Ok(Self {
+            target,
+            at,
+            receiver,
+            all,
+        })
     }
 
     /// Those that answer.
     pub(super) fn answering(&self) -> usize {
-        self.all.iter().filter(|endpoint| endpoint.manner == Manner::Answers).count()
+        self.all
+            .iter()
+            .filter(|endpoint| endpoint.manner == Manner::Answers)
+            .count()
     }
 
     /// Pauses all at about one moment, or lets them be called again.
     pub(super) async fn pause(&self, paused: bool) -> Result<(), Failed> {
-        self.each(PAUSE, json!({ "paused": paused })).await.map(|_| ())
+        self.each(PAUSE, json!({ "paused": paused }))
+            .await
+            .map(|_| ())
     }
 
     /// Waits until the endpoints that answer have been called so often, or nothing has come for too long.
@@ -134,7 +155,10 @@ impl<'a> Endpoints<'a> {
     ) -> Result<Vec<Counts>, Failed> {
         let (mut counts, mut moved) = (self.counts().await?, Instant::now());
         let every = |counts: &[Counts]| {
-            self.all.iter().zip(counts).all(|(endpoint, counts)| settled(endpoint.manner, *counts))
+            self.all
+                .iter()
+                .zip(counts)
+                .all(|(endpoint, counts)| settled(endpoint.manner, *counts))
         };
         while !every(&counts) && moved.elapsed() < PATIENCE {
             sleep(LOOK).await;
@@ -149,7 +173,10 @@ impl<'a> Endpoints<'a> {
     /// How each stands; those that were deleted too.
     pub(super) async fn counts(&self) -> Result<Vec<Counts>, Failed> {
         let mut answers = self.each(COUNTS, json!({})).await?;
-        answers.iter_mut().map(|data| Ok(serde_json::from_value(data["node"]["counts"].take())?)).collect()
+        answers
+            .iter_mut()
+            .map(|data| Ok(serde_json::from_value(data["node"]["counts"].take())?))
+            .collect()
     }
 
     /// Deletes all, and holds what was counted before and is counted then against what was made and what came: what is
@@ -163,17 +190,30 @@ impl<'a> Endpoints<'a> {
         self.each(DELETE, json!({})).await?;
         let deleted = self.counts().await?;
         let wrong = |is: &dyn Fn(&Counts) -> bool| {
-            counts.iter().chain(&deleted).filter(|counts| is(counts)).count() as u64
+            counts
+                .iter()
+                .chain(&deleted)
+                .filter(|counts| is(counts))
+                .count() as u64
         };
         let delivered: u64 = counts.iter().map(|counts| counts.delivered).sum();
         Ok(vec![
-            ("counts that do not add up", wrong(&|counts| !counts.add_up())),
-            ("counts of another number owed than was made", wrong(&|counts| counts.owed != changes)),
+            (
+                "counts that do not add up",
+                wrong(&|counts| !counts.add_up()),
+            ),
+            (
+                "counts of another number owed than was made",
+                wrong(&|counts| counts.owed != changes),
+            ),
             (
                 "deliveries counted as delivered that did not come, or the reverse",
                 delivered.abs_diff(deliveries),
             ),
-            ("deliveries pending at deleted endpoints", deleted.iter().map(|counts| counts.pending).sum()),
+            (
+                "deliveries pending at deleted endpoints",
+                deleted.iter().map(|counts| counts.pending).sum(),
+            ),
         ])
     }
 
@@ -184,7 +224,13 @@ impl<'a> Endpoints<'a> {
             variables["id"] = json!(id);
             http.ask(&self.target.request(key, query, &variables)).await
         };
-        in_shares(self.at, CONNECTIONS.min(self.all.len()), self.all.len(), ask).await
+        in_shares(
+            self.at,
+            CONNECTIONS.min(self.all.len()),
+            self.all.len(),
+            ask,
+        )
+        .await
     }
 }
 
@@ -193,7 +239,8 @@ async fn sweep(target: &Target, http: &mut Http, key: &str) -> Result<(), Failed
     let left = http.ask(&target.request(key, LIST, &json!({}))).await?;
     for webhook in left["webhooks"].as_array().into_iter().flatten() {
         if webhook["description"] == OURS {
-            http.ask(&target.request(key, DELETE, &json!({ "id": webhook["id"] }))).await?;
+            http.ask(&target.request(key, DELETE, &json!({ "id": webhook["id"] })))
+                .await?;
         }
     }
     Ok(())

@@ -27,10 +27,19 @@ pub(crate) struct Hanging {
 
 impl Hanging {
     pub(super) async fn run(self, bench: &Bench<'_>) -> Result<(), Failed> {
-        let Self { endpoints, hanging, rate, seconds } = self;
-        let (owners, changes) =
-            (Owners::of(bench.target, endpoints).await?, Changes::Paced { rate, seconds });
-        let healthy = endpoints.checked_sub(hanging).ok_or("more endpoints hang than there are")?;
+        let Self {
+            endpoints,
+            hanging,
+            rate,
+            seconds,
+        } = self;
+        let (owners, changes) = (
+            Owners::of(bench.target, endpoints).await?,
+            Changes::Paced { rate, seconds },
+        );
+        let healthy = endpoints
+            .checked_sub(hanging)
+            .ok_or("more endpoints hang than there are")?;
         let deliver = async |others: Manner| {
             let mut manners = vec![Manner::Answers; healthy];
             manners.resize(endpoints, others);

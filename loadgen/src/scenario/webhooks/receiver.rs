@@ -70,14 +70,22 @@ impl Receiver {
         closed.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let noted = Arc::new(Noted {
             begun: Instant::now(),
-            endpoints: manners.iter().map(|manner| (*manner, Mutex::default())).collect(),
+            endpoints: manners
+                .iter()
+                .map(|manner| (*manner, Mutex::default()))
+                .collect(),
             answered: AtomicU64::new(0),
             strange: AtomicU64::new(0),
         });
         let (address, closed_at) = (listener.local_addr()?, closed.local_addr()?);
         let mut server = JoinSet::new();
         server.spawn(serve(listener, Arc::clone(&noted)));
-        Ok(Self { noted, address, closed: (closed, closed_at), _server: server })
+        Ok(Self {
+            noted,
+            address,
+            closed: (closed, closed_at),
+            _server: server,
+        })
     }
 
     pub(super) fn begun(&self) -> Instant {
@@ -103,8 +111,14 @@ impl Receiver {
 
     /// What came to each endpoint that answers, in order.
     pub(super) fn calls(&self) -> Vec<Vec<Call>> {
-        let answering = self.noted.endpoints.iter().filter(|(manner, _)| *manner == Manner::Answers);
-        answering.map(|(_, calls)| calls.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+        let answering = self
+            .noted
+            .endpoints
+            .iter()
+            .filter(|(manner, _)| *manner == Manner::Answers);
+        answering
+            .map(|(_, calls)| calls.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .collect()
     }
 }
 
@@ -128,14 +142,20 @@ async fn converse(mut stream: TcpStream, noted: Arc<Noted>) -> Result<(), Failed
         let body_at = read_head(&mut stream, &mut buffer).await?;
         let head = std::str::from_utf8(&buffer[..body_at])?;
         let length: usize = header(head, "content-length").unwrap_or("0").parse()?;
-        let (endpoint, id) = (path(head)?, header(head, "webhook-id").and_then(|id| id.parse().ok()));
+        let (endpoint, id) = (
+            path(head)?,
+            header(head, "webhook-id").and_then(|id| id.parse().ok()),
+        );
         while buffer.len() < body_at + length {
             if stream.read_buf(&mut buffer).await? == 0 {
                 return Ok(());
             }
         }
-        let manner =
-            noted.note(endpoint, id, Marker::read(&buffer[body_at..body_at + length], &mut place))?;
+        let manner = noted.note(
+            endpoint,
+            id,
+            Marker::read(&buffer[body_at..body_at + length], &mut place),
+        )?;
         if manner == Manner::Hangs {
             return Ok(closed(&mut stream).await?);
         }
@@ -146,7 +166,10 @@ async fn converse(mut stream: TcpStream, noted: Arc<Noted>) -> Result<(), Failed
 
 /// Which endpoint is called.
 fn path(head: &str) -> Result<usize, Failed> {
-    let target = head.split(' ').nth(1).and_then(|path| path.strip_prefix('/'));
+    let target = head
+        .split(' ')
+        .nth(1)
+        .and_then(|path| path.strip_prefix('/'));
     Ok(target.ok_or("a request without a path")?.parse()?)
 }
 
@@ -157,14 +180,31 @@ async fn closed(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 impl Noted {
-    fn note(&self, endpoint: usize, id: Option<Uuid>, marker: Option<(u64, u64)>) -> Result<Manner, Failed> {
+    fn note(
+        &self,
+        endpoint: usize,
+        id: Option<Uuid>,
+        marker: Option<(u64, u64)>,
+    ) -> Result<Manner, Failed> {
         let arrived = self.begun.elapsed().as_micros() as u64;
-        let (manner, calls) = self.endpoints.get(endpoint).ok_or("there is no such endpoint")?;
+        let (manner, calls) = self
+            .endpoints
+            .get(endpoint)
+            .ok_or("there is no such endpoint")?;
         match (id, marker) {
             (Some(id), Some((number, made))) => {
-                let call = Call { id, number, made, arrived };
-                calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
-                self.answered.fetch_add(u64::from(*manner == Manner::Answers), Ordering::Relaxed);
+                let call = Call {
+                    id,
+                    number,
+                    made,
+                    arrived,
+                };
+                calls
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(call);
+                self.answered
+                    .fetch_add(u64::from(*manner == Manner::Answers), Ordering::Relaxed);
             }
             _ => _ = self.strange.fetch_add(1, Ordering::Relaxed),
         }
@@ -193,29 +233,50 @@ mod tests {
     async fn calls_are_noted_and_answered_after_their_endpoints_manner() {
         let manners = [Manner::Answers, Manner::Hangs, Manner::Refuses];
         let receiver = Receiver::start(&manners).await.expect("there are ports");
-        let mut stream = TcpStream::connect(receiver.address).await.expect("it listens");
+        let mut stream = TcpStream::connect(receiver.address)
+            .await
+            .expect("it listens");
         let (id, name) = (Uuid::from_u128(7), Marker::write(3, receiver.begun()));
         let mut answer = [0; ANSWER.len()];
         for call in [call(0, id, "no marker"), call(0, id, &name)] {
             let (one, other) = call.split_at(call.len() - 4);
             for part in [one, other] {
-                stream.write_all(part).await.expect("the connection is kept");
+                stream
+                    .write_all(part)
+                    .await
+                    .expect("the connection is kept");
             }
             stream.read_exact(&mut answer).await.expect("it answers");
             assert_eq!(answer, ANSWER);
         }
         let [calls] = receiver.calls().try_into().expect("one of them answers");
-        let [came] = calls[..] else { panic!("one of them is a delivery: {calls:?}") };
+        let [came] = calls[..] else {
+            panic!("one of them is a delivery: {calls:?}")
+        };
         assert_eq!((came.id, came.number), (id, 3));
         assert!(came.made <= came.arrived);
         assert_eq!((receiver.answered(), receiver.strange()), (1, 1));
 
-        stream.write_all(&call(1, id, &name)).await.expect("the connection is kept");
-        while receiver.noted.endpoints[1].1.lock().expect("nobody panicked").is_empty() {
+        stream
+            .write_all(&call(1, id, &name))
+            .await
+            .expect("the connection is kept");
+        while receiver.noted.endpoints[1]
+            .1
+            .lock()
+            .expect("nobody panicked")
+            .is_empty()
+        {
             yield_now().await;
         }
-        TcpStream::connect(receiver.closed.1).await.expect_err("nobody listens");
+        TcpStream::connect(receiver.closed.1)
+            .await
+            .expect_err("nobody listens");
         drop(receiver);
-        assert_eq!(stream.read(&mut answer).await.unwrap_or(0), 0, "it is never answered");
+        assert_eq!(
+            stream.read(&mut answer).await.unwrap_or(0),
+            0,
+            "it is never answered"
+        );
     }
 }

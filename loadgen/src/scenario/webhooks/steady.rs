@@ -24,14 +24,19 @@ pub(crate) struct Steady {
 
 impl Steady {
     pub(super) async fn run(self, bench: &Bench<'_>) -> Result<(), Failed> {
-        let Self { rate, endpoints, seconds } = self;
+        let Self {
+            rate,
+            endpoints,
+            seconds,
+        } = self;
         let changes = match rate {
             Some(rate) => Changes::Paced { rate, seconds },
             None => Changes::For { seconds },
         };
         let owners = Owners::of(bench.target, endpoints).await?;
         let deliver = async || {
-            let all = Endpoints::register(bench.target, &owners, &vec![Manner::Answers; endpoints]).await?;
+            let all = Endpoints::register(bench.target, &owners, &vec![Manner::Answers; endpoints])
+                .await?;
             bench.watch(&all, changes, endpoints).await
         };
         let runs = repeat(bench.target.compare, deliver).await?;
