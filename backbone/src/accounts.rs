@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::db::{Db, Pool};
 use crate::time::Timestamp;
-use crate::{Error, chance, on_db};
+use crate::{Error, on_db, random};
 
 const INSERT_ACCOUNT: &str = "
     INSERT INTO account (id, role, name, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING";
@@ -131,7 +131,7 @@ impl Accounts {
     /// Makes an account. With an id that exists, the account as it stands, whatever its role and name.
     pub async fn create(&self, id: Option<Uuid>, role: Role, name: &str) -> Result<Account, Error> {
         let now = self.clock.now();
-        let id = id.unwrap_or_else(|| chance::row_id(now.as_micros()));
+        let id = id.unwrap_or_else(|| random::row_id(now.as_micros()));
         on_db!(self.db.write(), pool => sqlx::query(INSERT_ACCOUNT)
             .bind(id).bind(role.as_str()).bind(name).bind(now).execute(pool).await.map(|_| ()))
         .map_err(|error| self.db.error(error))?;
@@ -164,7 +164,7 @@ impl Accounts {
     pub async fn issue(&self, account_id: Uuid, label: Option<&str>) -> Result<IssuedKey, Error> {
         let key = format!(
             "dw_{}",
-            URL_SAFE_NO_PAD.encode(chance::random_bytes::<32>())
+            URL_SAFE_NO_PAD.encode(random::random_bytes::<32>())
         );
         let id = self.keep(account_id, label, &key).await?;
         Ok(IssuedKey {
@@ -183,7 +183,7 @@ impl Accounts {
         key: &str,
     ) -> Result<Uuid, Error> {
         let now = self.clock.now();
-        let id = chance::row_id(now.as_micros());
+        let id = random::row_id(now.as_micros());
         let hash = KeyHash::of(key);
         let kept = on_db!(self.db.write(), pool => sqlx::query_scalar(INSERT_KEY)
             .bind(id).bind(account_id).bind(&hash.0[..]).bind(label).bind(now)

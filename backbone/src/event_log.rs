@@ -17,7 +17,7 @@ use crate::ids::EventId;
 use crate::lifecycle::Lifecycle;
 use crate::position::{Epoch, Sequence};
 use crate::telemetry::{Counter, Histogram, Metrics, Unit};
-use crate::{Error, chance};
+use crate::{Error, random};
 
 /// How long one attempt to append, and one read, may take.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -286,12 +286,12 @@ impl From<Stored> for Record {
 /// The first event of a new log.
 fn opening(clock: &Clock) -> Event {
     Event {
-        id: EventId(chance::random_id()),
+        id: EventId(random::random_id()),
         subject: Subject::Opened,
         time: clock.now(),
         trace: None,
         fact: Fact::MarketOpened {
-            epoch: Epoch(chance::epoch()),
+            epoch: Epoch(random::epoch()),
         },
     }
 }

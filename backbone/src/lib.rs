@@ -18,16 +18,18 @@ pub mod accounts;
 pub mod db;
 pub mod deal_table;
 
-pub mod chance;
 pub mod clock;
 pub mod health;
 pub mod lifecycle;
 pub mod live_bus;
+pub mod random;
 pub mod telemetry;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
 mod error;
+mod field_error;
 
 pub use error::Error;
+pub use field_error::FieldError;

@@ -6,10 +6,10 @@
 //! leader, no acknowledgement. What an event does to tables is the slice's ([`Projection`]); which events can be
 //! applied at all is decided in [`sort`].
 
-mod place;
+mod checkpoint;
 mod sort;
 
-pub use place::Place;
+pub use checkpoint::Checkpoint;
 pub use sort::Entry;
 
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ use crate::event_log::{EventLog, Record, Tail};
 use crate::health::Part;
 use crate::position::Epoch;
 use crate::telemetry::{Counter, Gauge, Metrics};
-use crate::{Error, chance};
+use crate::{Error, random};
 
 /// The most events of one transaction. What has come in while one runs makes the next, so a busy log is read in
 /// large batches and a quiet one without delay.
@@ -63,8 +63,8 @@ pub trait Projection: Send + Sync + 'static {
     /// the process dies first.
     fn committed(
         &self,
-        from: Place,
-        to: Place,
+        from: Checkpoint,
+        to: Checkpoint,
         effect: Self::Effect,
     ) -> impl Future<Output = ()> + Send;
 }
@@ -143,13 +143,13 @@ impl<P: Projection> Worker<P> {
     /// Follows the log from the tables' place on; ends only with an error. `held_back`: the next event is one that
     /// this binary could not read, so to have found the log again is no reason to be ready.
     async fn follow(&self, held_back: &mut bool) -> Result<std::convert::Infallible, Error> {
-        let (mut place, mut tail) = self.open().await?;
+        let (mut checkpoint, mut tail) = self.open().await?;
         if !*held_back {
             self.health.up();
         }
         tracing::info!(
             projection = P::NAME,
-            position = place.position,
+            position = checkpoint.position,
             "following the log"
         );
         let mut records = Vec::new();
@@ -157,7 +157,9 @@ impl<P: Projection> Worker<P> {
             if records.is_empty() {
                 records = tail.batch(BATCH).await?;
             }
-            (place, records) = self.apply_while_reading(place, &records, &mut tail).await?;
+            (checkpoint, records) = self
+                .apply_while_reading(checkpoint, &records, &mut tail)
+                .await?;
             if std::mem::take(held_back) {
                 self.health.up();
             }
@@ -167,10 +169,10 @@ impl<P: Projection> Worker<P> {
     /// Applies a batch while what comes next is read and decoded: whatever has come by then is the next batch.
     async fn apply_while_reading(
         &self,
-        from: Place,
+        from: Checkpoint,
         records: &[Record],
         tail: &mut Tail,
-    ) -> Result<(Place, Vec<Record>), Error> {
+    ) -> Result<(Checkpoint, Vec<Record>), Error> {
         let mut applying = std::pin::pin!(self.apply(from, records));
         let mut next = Vec::new();
         loop {
@@ -183,46 +185,46 @@ impl<P: Projection> Worker<P> {
     }
 
     /// The tables' place and a tail from there, once the log has proved to be the one that they were made from.
-    pub async fn open(&self) -> Result<(Place, Tail), Error> {
+    pub async fn open(&self) -> Result<(Checkpoint, Tail), Error> {
         let epoch = self.log.epoch().await?;
-        let place = Place::read(&self.db, P::NAME).await?;
-        let place = if place.position == 0 {
-            place::adopt(&self.db, P::NAME, epoch).await?
+        let checkpoint = Checkpoint::read(&self.db, P::NAME).await?;
+        let checkpoint = if checkpoint.position == 0 {
+            checkpoint::adopt(&self.db, P::NAME, epoch).await?
         } else {
-            place
+            checkpoint
         };
-        self.check_log(epoch, place).await?;
-        self.position.set(place.position as i64);
-        Ok((place, self.log.tail(place.position).await?))
+        self.check_log(epoch, checkpoint).await?;
+        self.position.set(checkpoint.position as i64);
+        Ok((checkpoint, self.log.tail(checkpoint.position).await?))
     }
 
-    async fn check_log(&self, epoch: Epoch, place: Place) -> Result<(), Error> {
+    async fn check_log(&self, epoch: Epoch, checkpoint: Checkpoint) -> Result<(), Error> {
         let not_ours = |why: String| {
             Err(Error::broken(
                 "event log",
                 format!("{} tables: {why}", P::NAME),
             ))
         };
-        if place.epoch != epoch {
+        if checkpoint.epoch != epoch {
             return not_ours(format!(
                 "made from epoch {}, the log's is {}",
-                place.epoch.0, epoch.0
+                checkpoint.epoch.0, epoch.0
             ));
         }
-        if place.position == 0 {
+        if checkpoint.position == 0 {
             return Ok(());
         }
-        let Some(record) = self.log.get(place.position).await? else {
+        let Some(record) = self.log.get(checkpoint.position).await? else {
             return not_ours(format!(
                 "they stand at {}, where the log has nothing",
-                place.position
+                checkpoint.position
             ));
         };
         // An event that could not be read has no id to compare.
-        match (record.event.map(|event| event.id), place.event_id) {
+        match (record.event.map(|event| event.id), checkpoint.event_id) {
             (Ok(found), Some(kept)) if found != kept => not_ours(format!(
                 "another event stands at {} than the one they read",
-                place.position
+                checkpoint.position
             )),
             _ => Ok(()),
         }
@@ -232,12 +234,12 @@ impl<P: Projection> Worker<P> {
     ///
     /// # Errors
     /// [`Error::Conflict`] when another worker advanced first.
-    pub async fn run_once(&self, from: Place, tail: &mut Tail) -> Result<Place, Error> {
+    pub async fn run_once(&self, from: Checkpoint, tail: &mut Tail) -> Result<Checkpoint, Error> {
         let records = tail.batch(BATCH).await?;
         self.apply(from, &records).await
     }
 
-    async fn apply(&self, from: Place, records: &[Record]) -> Result<Place, Error> {
+    async fn apply(&self, from: Checkpoint, records: &[Record]) -> Result<Checkpoint, Error> {
         let newer = records.iter().find_map(|record| match &record.event {
             Err(why @ Undecodable::Newer { .. }) => Some(why),
             _ => None,
@@ -246,7 +248,7 @@ impl<P: Projection> Worker<P> {
             return Err(Error::unavailable(P::NAME, why));
         }
         let last = records.last().expect("a batch is never empty");
-        let to = Place {
+        let to = Checkpoint {
             position: last.sequence,
             event_id: last.event.as_ref().ok().map(|event| event.id),
             ..from
@@ -262,12 +264,12 @@ impl<P: Projection> Worker<P> {
     /// One transaction: fence, check, apply.
     async fn write(
         &self,
-        from: Place,
-        to: Place,
+        from: Checkpoint,
+        to: Checkpoint,
         records: &[Record],
     ) -> Result<(P::Effect, usize), Error> {
         let mut tx = self.db.begin_by_index().await?;
-        place::advance(&self.db, &mut tx, P::NAME, from, to).await?;
+        checkpoint::advance(&self.db, &mut tx, P::NAME, from, to).await?;
         let subjects = sort::subjects(records);
         let revisions = self.projection.revisions(&mut tx, &subjects).await?;
         let dead_before = sort::dead_subjects(&self.db, &mut tx).await?;
@@ -296,7 +298,7 @@ impl<P: Projection> Worker<P> {
             tracing::info!(projection = P::NAME, "another worker advances; standing by");
             self.stand_by().await;
         } else {
-            sleep(chance::jitter(RETRY, 0.2)).await;
+            sleep(random::jitter(RETRY, 0.2)).await;
         }
     }
 
@@ -305,14 +307,15 @@ impl<P: Projection> Worker<P> {
         let mut seen = (0, Instant::now());
         loop {
             sleep(STANDBY_LOOK).await;
-            let (Ok(place), Ok(head)) =
-                (Place::read(&self.db, P::NAME).await, self.log.head().await)
-            else {
+            let (Ok(checkpoint), Ok(head)) = (
+                Checkpoint::read(&self.db, P::NAME).await,
+                self.log.head().await,
+            ) else {
                 seen.1 = Instant::now();
                 continue;
             };
-            if place.position != seen.0 || place.position >= head {
-                seen = (place.position, Instant::now());
+            if checkpoint.position != seen.0 || checkpoint.position >= head {
+                seen = (checkpoint.position, Instant::now());
             } else if seen.1.elapsed() >= STANDBY_PATIENCE {
                 return;
             }

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::MetricConstructor;
 use prometheus_client::registry::{Metric, Registry};
@@ -113,7 +114,7 @@ impl Metrics {
     /// All metrics as OpenMetrics text
     /// (`application/openmetrics-text; version=1.0.0; charset=utf-8`), ended by `# EOF`.
     pub fn encode(&self) -> String {
-        let named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = self.0.lock();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &named.registry)
             .expect("writing to a String does not fail");
@@ -131,7 +132,7 @@ impl Metrics {
         unit: Option<Unit>,
         make: impl FnOnce() -> M,
     ) -> M {
-        let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.0.lock();
         if let Some(known) = named.known.get(name) {
             let Some(metric) = known.downcast_ref::<M>() else {
                 panic!("two types for the metric {name}")

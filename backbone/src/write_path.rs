@@ -21,7 +21,7 @@ use crate::ids::EventId;
 use crate::position::{Position, Sequence};
 use crate::telemetry::TraceContext;
 use crate::time::Timestamp;
-use crate::{Error, chance};
+use crate::{Error, random};
 use lanes::Lanes;
 use memory::{Last, Memory};
 use step::{Step, step};
@@ -119,7 +119,7 @@ struct Basis {
 
 impl Basis {
     /// The place of the last event, and its revision.
-    fn place(&self) -> (Sequence, u64) {
+    fn checkpoint(&self) -> (Sequence, u64) {
         self.last
             .as_ref()
             .map_or((0, 0), |last| (last.sequence, last.fact.revision()))
@@ -178,7 +178,7 @@ impl WritePath {
                 guessed: true,
             },
         };
-        let since = basis.place();
+        let since = basis.checkpoint();
         let mut attempts = Attempts {
             deadline,
             unknown: false,
@@ -222,9 +222,9 @@ impl WritePath {
             Err(error) => return Err(error),
         }
         // The subject has moved past what our attempts expected, and none of them is there: none can land any more.
-        attempts.unknown &= basis.place().0 == attempts.expected;
+        attempts.unknown &= basis.checkpoint().0 == attempts.expected;
         if !attempts.unknown {
-            attempts.since = basis.place();
+            attempts.since = basis.checkpoint();
         }
         let now = self.clock.now();
         let fact = match decide(basis.last.as_ref().map(|last| &last.fact), now) {
@@ -239,7 +239,7 @@ impl WritePath {
                 return self.written(last.fact, last.sequence).await.map(Some);
             }
         };
-        attempts.expected = basis.place().0;
+        attempts.expected = basis.checkpoint().0;
         let event = Event {
             id: mutation.event_id,
             subject: mutation.subject,
@@ -269,7 +269,7 @@ impl WritePath {
                 Step::Done(sequence) => return self.written(event.fact, sequence).await.map(Some),
                 Step::Reload => {
                     if !guessed {
-                        sleep(chance::jitter(PAUSE, 0.5)).await;
+                        sleep(random::jitter(PAUSE, 0.5)).await;
                     }
                     return Ok(None);
                 }
@@ -278,7 +278,7 @@ impl WritePath {
                 Step::Repeat(why) if Instant::now() >= attempts.deadline => {
                     return Err(WriteError::UnknownOutcome(why));
                 }
-                Step::Repeat(_) => sleep(chance::jitter(PAUSE * 10, 0.5)).await,
+                Step::Repeat(_) => sleep(random::jitter(PAUSE * 10, 0.5)).await,
                 Step::Unavailable(why) => return Err(WriteError::Unavailable(why)),
                 Step::UnknownOutcome(why) => return Err(WriteError::UnknownOutcome(why)),
             }
@@ -380,7 +380,7 @@ impl WritePath {
                     });
                 }
                 Err(Error::Unavailable { .. }) if unknown && Instant::now() < deadline => {
-                    sleep(chance::jitter(PAUSE * 10, 0.5)).await;
+                    sleep(random::jitter(PAUSE * 10, 0.5)).await;
                 }
                 Err(error) if unknown => return Err(WriteError::UnknownOutcome(error.to_string())),
                 Err(error @ Error::Unavailable { .. }) => {

@@ -54,8 +54,8 @@ impl Intervals {
 
     /// The sellers of whom a change after this place may be seen. An interval that has ended counts until the place is
     /// beyond its end: what is known of access may be ahead of the changes that are being read.
-    pub fn sellers_after(&self, place: Sequence) -> impl Iterator<Item = SellerId> + '_ {
-        let open = move |held: &[(Sequence, Sequence)]| held.iter().any(|(_, to)| *to > place);
+    pub fn sellers_after(&self, sequence: Sequence) -> impl Iterator<Item = SellerId> + '_ {
+        let open = move |held: &[(Sequence, Sequence)]| held.iter().any(|(_, to)| *to > sequence);
         self.0
             .iter()
             .filter(move |(_, held)| open(held))

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use backbone::contract::{Deal, DealField, Previous};
 use backbone::ids::{BuyerId, SellerId};
 use backbone::position::{Epoch, Position, Sequence};
-use backbone::projection::Place;
+use backbone::projection::Checkpoint;
 use serde::{Deserialize, Serialize};
 
 /// One visible effect of an event.
@@ -132,7 +132,7 @@ pub struct FeedPage {
     /// In order.
     pub changes: Vec<Change>,
     /// Where the tables stand.
-    pub place: Place,
+    pub checkpoint: Checkpoint,
     /// Up to and including this event, changes are no longer kept.
     pub horizon: Sequence,
     /// More changes lie between the last one here and `place`.

@@ -11,13 +11,13 @@ use backbone::deal_table::{self, Write};
 use backbone::ids::{BuyerId, DealId, SellerId, WebhookId};
 use backbone::live_bus::LiveBus;
 use backbone::position::{Epoch, Sequence};
-use backbone::projection::{Entry, Place, Projection};
+use backbone::projection::{Checkpoint, Entry, Projection};
 
 use crate::access::Ledger;
-use crate::announce::{self, OutgoingChange};
 use crate::feed::{self, ChangeBody, FeedRow};
+use crate::notification::{self, OutgoingChange};
+use crate::outbox::{self, DealChange};
 use crate::store;
-use crate::webhooks::outbox::{self, DealChange};
 
 /// What the buyer side makes of the log.
 pub struct BuyerProjection {
@@ -61,7 +61,7 @@ pub struct Written {
 impl Projection for BuyerProjection {
     type Effect = Written;
 
-    const NAME: &'static str = crate::PROJECTION;
+    const NAME: &'static str = store::PROJECTION;
 
     async fn revisions(
         &self,
@@ -141,7 +141,7 @@ impl Projection for BuyerProjection {
         })
     }
 
-    async fn committed(&self, from: Place, to: Place, written: Written) {
+    async fn committed(&self, from: Checkpoint, to: Checkpoint, written: Written) {
         let Written {
             feed,
             blocks_made,
@@ -149,7 +149,7 @@ impl Projection for BuyerProjection {
         } = written;
         self.blocks_made.store(blocks_made, Ordering::Relaxed);
         let changes: Vec<OutgoingChange<'_>> = feed.iter().map(FeedRow::outgoing).collect();
-        let message = announce::encode(from.position, to, &changes, &webhooks);
+        let message = notification::encode(from.position, to, &changes, &webhooks);
         // A lost message is healed by the next one's `prev`, by the heartbeat or by the gateway's own look.
         if let Err(error) = self.bus.publish(message).await {
             tracing::debug!(%error, position = to.position, "a batch was not announced");

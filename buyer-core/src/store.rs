@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use backbone::db::{Db, Tx};
 use backbone::ids::{BuyerId, EventId, SellerId};
 use backbone::position::{Epoch, Sequence};
-use backbone::projection::Place;
+use backbone::projection::Checkpoint;
 use backbone::time::Timestamp;
 use backbone::{Error, on_db};
 use serde_json::json;
@@ -14,6 +14,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::access::{Grant as GrantRow, Interval, Pair};
+
+/// Row of table `projection` that holds the buyer side's checkpoint.
+pub const PROJECTION: &str = "buyer";
 
 const NEWEST_GRANTS_POSTGRES: &str = "
     SELECT DISTINCT ON (a.seller_id, a.buyer_id)
@@ -81,15 +84,15 @@ struct GrantRead {
 
 /// Columns of the projection's row, which every snapshot read carries.
 #[derive(FromRow)]
-pub(crate) struct PlaceRead {
+pub(crate) struct CheckpointRow {
     epoch: Epoch,
     position: i64,
     event_id: Option<EventId>,
     generation: i32,
 }
 
-impl From<PlaceRead> for Place {
-    fn from(read: PlaceRead) -> Self {
+impl From<CheckpointRow> for Checkpoint {
+    fn from(read: CheckpointRow) -> Self {
         let position = read.position as Sequence;
         Self {
             epoch: read.epoch,
@@ -103,7 +106,7 @@ impl From<PlaceRead> for Place {
 #[derive(FromRow)]
 struct IntervalRead {
     #[sqlx(flatten)]
-    place: PlaceRead,
+    checkpoint: CheckpointRow,
     seller_id: Option<SellerId>,
     granted_at: Option<i64>,
     revoked_at: Option<i64>,
@@ -207,13 +210,16 @@ pub(crate) async fn write_grants(
 }
 
 /// Every interval of a buyer's access.
-pub(crate) async fn intervals(db: &Db, buyer: BuyerId) -> Result<(Vec<Interval>, Place), Error> {
+pub(crate) async fn intervals(
+    db: &Db,
+    buyer: BuyerId,
+) -> Result<(Vec<Interval>, Checkpoint), Error> {
     let rows: Result<Vec<IntervalRead>, _> =
         on_db!(db.read(), pool => sqlx::query_as(INTERVALS).bind(buyer).fetch_all(pool).await);
-    let mut place = None;
+    let mut checkpoint = None;
     let mut intervals = Vec::new();
     for row in rows.map_err(|error| db.error(error))? {
-        place.get_or_insert(Place::from(row.place));
+        checkpoint.get_or_insert(Checkpoint::from(row.checkpoint));
         if let (Some(seller), Some(granted_at)) = (row.seller_id, row.granted_at) {
             let revoked_at = row.revoked_at.map(|at| at as Sequence);
             intervals.push(Interval {
@@ -223,7 +229,7 @@ pub(crate) async fn intervals(db: &Db, buyer: BuyerId) -> Result<(Vec<Interval>,
             });
         }
     }
-    Ok((intervals, place.ok_or_else(no_place)?))
+    Ok((intervals, checkpoint.ok_or_else(missing_checkpoint)?))
 }
 
 /// The grants that hold.
@@ -245,6 +251,6 @@ pub(crate) async fn grants(
     Ok(AccessPage { grants, has_next })
 }
 
-pub(crate) fn no_place() -> Error {
+pub(crate) fn missing_checkpoint() -> Error {
     Error::broken("buyer database", "its projection row is missing")
 }

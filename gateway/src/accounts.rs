@@ -7,7 +7,7 @@ use buyer_core::BuyerSide;
 use seller_core::SellerSide;
 use uuid::Uuid;
 
-use crate::error::{Code, Field, Problem};
+use crate::error::{Code, Problem};
 
 /// The name of the account that administrative keys belong to.
 const OPERATOR: &str = "operator";
@@ -124,9 +124,5 @@ fn text(path: &str, text: &str) -> Result<String, Problem> {
     if wrong.is_empty() {
         return Ok(text);
     }
-    let field = |field: seller_core::FieldError| Field {
-        path: field.path,
-        message: field.message,
-    };
-    Err(Problem::inputs(wrong.into_iter().map(field).collect()))
+    Err(Problem::inputs(wrong))
 }

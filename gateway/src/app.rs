@@ -8,18 +8,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::ListenerExt;
 use backbone::Error;
+use backbone::accounts::KeyHash;
 use backbone::health::{Health, Part};
 use backbone::lifecycle::{Failure, Lifecycle};
 use backbone::telemetry::Metrics;
-use buyer_core::announce;
-use buyer_core::feed::retention;
-use buyer_core::webhooks::resolver::Resolver;
-use buyer_core::webhooks::seal::SealKey;
-use buyer_core::webhooks::sender::Sender;
-use buyer_core::webhooks::{self, Dispatcher, Webhooks};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use webhooks::resolver::Resolver;
+use webhooks::seal::SealKey;
+use webhooks::sender::Sender;
+use webhooks::{self, Dispatcher, Webhooks};
 
 use crate::accounts::MarketAccounts;
 use crate::auth::KeyRing;
@@ -28,10 +27,10 @@ use crate::connections::Connections;
 use crate::demo;
 use crate::graphql::Executor;
 use crate::http::{self, Probes, Public};
-use crate::live::{self, Feed};
 use crate::services::Services;
 use crate::settings::{Config, Demo, Mode, Roles, WebhookConfig};
 use crate::ws::Sockets;
+use live::Feed;
 
 /// How often the stores are looked at for `/health/ready`.
 const LOOK: Duration = Duration::from_secs(1);
@@ -240,13 +239,17 @@ impl Parts<'_> {
             let worker = buyers.worker(self.backends.log.clone(), bus.clone(), part, self.metrics);
             self.lifecycle
                 .spawn("buyer projection", worker.run(draining()));
-            let beat = announce::heartbeat(buyers, bus, draining());
-            self.lifecycle.spawn("heartbeat", endless(beat));
-            let retention = retention::run(
-                self.backends.buyers.clone(),
-                self.metrics.clone(),
-                draining(),
-            );
+
+            let heartbeat = {
+                let buyers = buyers.clone();
+                let stop = draining();
+                async move { buyers.run_heartbeat(bus, stop).await }
+            };
+            self.lifecycle.spawn("heartbeat", endless(heartbeat));
+
+            let metrics = self.metrics.clone();
+            let stop = draining();
+            let retention = async move { buyers.run_retention(metrics, stop).await };
             self.lifecycle.spawn("feed retention", endless(retention));
         }
     }
@@ -260,10 +263,12 @@ impl Parts<'_> {
             (None, None) => SealKey::generate(),
         };
         let egress = self.config.webhooks.egress.clone();
-        Ok(self
-            .backends
-            .buyers
-            .webhooks(self.backends.bus.clone(), egress, key))
+        Ok(Webhooks::new(
+            &self.backends.buyers,
+            self.backends.bus.clone(),
+            egress,
+            key,
+        ))
     }
 
     fn start_dispatcher(&self, webhooks: Webhooks) -> Result<(), StartError> {
@@ -286,6 +291,15 @@ impl Parts<'_> {
         Ok(())
     }
 
+    /// Keys that open nothing here: those of the demo, which everybody knows, unless they are wanted.
+    fn refused_keys(&self) -> Vec<KeyHash> {
+        if self.config.shows_public_keys() {
+            Vec::new()
+        } else {
+            demo::public_keys()
+        }
+    }
+
     fn start_gateway(&self, webhooks: Webhooks) -> Router {
         let Backends {
             log,
@@ -296,7 +310,7 @@ impl Parts<'_> {
         let keys = KeyRing::new(
             sellers.accounts().clone(),
             buyers.accounts().clone(),
-            self.config.shows_public_keys(),
+            self.refused_keys(),
         );
         let feed = Feed::new(buyers.clone(), log.clone(), self.metrics);
         let stopping = || self.lifecycle.stopping();
@@ -310,7 +324,7 @@ impl Parts<'_> {
         }
         self.lifecycle
             .spawn_support("key ring", endless(keys.clone().keep_checking(stopping())));
-        let keeper = live::keep(
+        let keeper = live::run_feed_sync(
             Arc::clone(&feed),
             bus.subscribe(),
             self.health.part("feed"),
@@ -393,14 +407,14 @@ impl StoreWatch {
                 let Some(part) = &sellers else { return };
                 seller_tables = seller_tables || report(part, backends.sellers.migrate()).await;
                 if seller_tables {
-                    report(part, backends.sellers.place()).await;
+                    report(part, backends.sellers.checkpoint()).await;
                 }
             };
             let look_at_buyers = async {
                 let Some(part) = &buyers else { return };
                 buyer_tables = buyer_tables || report(part, backends.buyers.migrate()).await;
                 if buyer_tables {
-                    report(part, backends.buyers.place()).await;
+                    report(part, backends.buyers.checkpoint()).await;
                 }
             };
             tokio::join!(look_at_log, look_at_sellers, look_at_buyers);

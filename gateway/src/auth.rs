@@ -4,19 +4,19 @@
 //! cannot confirm its keys, requests and pushes under them stop rather than go on unconfirmed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use backbone::Error;
 use backbone::accounts::{Accounts, KeyHash, KeyHolder, Role};
 use backbone::ids::{BuyerId, SellerId};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::demo;
 use crate::error::{Code, Problem};
 
 /// How often keys in use are looked up again.
@@ -131,14 +131,14 @@ struct Side {
 pub struct KeyRing {
     sellers: Arc<Side>,
     buyers: Arc<Side>,
-    /// Whether keys that everybody knows open anything.
-    public_keys: bool,
+    /// Keys that open nothing here, whatever the databases say.
+    refused: Arc<[KeyHash]>,
 }
 
 impl KeyRing {
-    /// Over the accounts of both databases. `public_keys`: whether the demo's keys, which everybody knows, count.
-    /// [`KeyRing::keep_checking`] is to run as long as it is used.
-    pub fn new(sellers: Accounts, buyers: Accounts, public_keys: bool) -> Self {
+    /// Builds a key ring over the accounts of both databases. `refused` are keys that are public and open nothing here.
+    /// [`KeyRing::keep_checking`] must run as long as the key ring is used.
+    pub fn new(sellers: Accounts, buyers: Accounts, refused: Vec<KeyHash>) -> Self {
         let side = |accounts| {
             Arc::new(Side {
                 accounts,
@@ -151,7 +151,7 @@ impl KeyRing {
         Self {
             sellers: side(sellers),
             buyers: side(buyers),
-            public_keys,
+            refused: refused.into(),
         }
     }
 
@@ -171,7 +171,7 @@ impl KeyRing {
             }
         }
         // Never remembered, so it is enough to refuse them here.
-        if !self.public_keys && demo::is_public(hash) {
+        if self.refused.contains(&hash) {
             return Err(Problem::unauthenticated(
                 "the demo's keys are public and open nothing here",
             ));
@@ -205,10 +205,7 @@ impl KeyRing {
 impl Side {
     fn remembered(&self, hash: KeyHash) -> Option<Arc<Known>> {
         let known = self.lock().get(&hash).cloned()?;
-        *known
-            .used
-            .lock()
-            .expect("nothing panics while it holds this lock") = Instant::now();
+        *known.used.lock() = Instant::now();
         Some(known)
     }
 
@@ -269,19 +266,14 @@ impl Side {
                 known.revoked.cancel();
                 return false;
             }
-            let used = *known
-                .used
-                .lock()
-                .expect("nothing panics while it holds this lock");
+            let used = *known.used.lock();
             Arc::strong_count(known) > 1 || used.elapsed() < IDLE
         });
         true
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<KeyHash, Arc<Known>>> {
-        self.known
-            .lock()
-            .expect("nothing panics while it holds this lock")
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<KeyHash, Arc<Known>>> {
+        self.known.lock()
     }
 }
 

@@ -14,8 +14,8 @@ use backbone::live_bus::LiveBus;
 use backbone::telemetry::Metrics;
 use buyer_core::BuyerSide;
 use buyer_core::feed::Retention;
-use buyer_core::webhooks::seal::SealKey;
 use seller_core::SellerSide;
+use webhooks::seal::SealKey;
 
 use crate::settings::{Config, Mode};
 

@@ -4,7 +4,7 @@ use backbone::Error;
 use backbone::accounts::{Accounts, KeyHash, Role};
 use backbone::contract::DealStatus::{self, Available, Reserved, Sold};
 use backbone::ids::{BuyerId, DealId, ItemId, SellerId};
-use seller_core::{Asked, NewDeal, NewDiscount, NewItem, Refusal};
+use seller_core::{MutationContext, NewDeal, NewDiscount, NewItem, Refusal};
 use uuid::{Uuid, uuid};
 
 use crate::backends::Backends;
@@ -52,11 +52,12 @@ Demo market, its keys are public:
   second buyer   4d1f0d52-4c1b-4f0e-9a0e-6a8ad1c6a102   x-api-key: second-buyer-api-key
 The first seller has granted the first buyer access; the second ones see nothing of each other.";
 
-/// Whether this is one of the public keys.
-pub fn is_public(key: KeyHash) -> bool {
+/// Returns the hashes of the demo's keys, which are public.
+pub fn public_keys() -> Vec<KeyHash> {
     ACCOUNTS
         .iter()
-        .any(|(_, _, _, public)| KeyHash::of(public) == key)
+        .map(|(_, _, _, key)| KeyHash::of(key))
+        .collect()
 }
 
 /// Whether any of the public keys is a key of this market.
@@ -105,12 +106,12 @@ pub async fn complete(backends: &Backends) -> Result<(), Failed> {
     }
     backends
         .sellers
-        .grant_access(SellerId(SELLER), BuyerId(BUYER), Asked::default())
+        .grant_access(SellerId(SELLER), BuyerId(BUYER), MutationContext::default())
         .await?;
     for (seller, deal) in deals() {
         match backends
             .sellers
-            .create_deal(SellerId(seller), deal, Asked::default())
+            .create_deal(SellerId(seller), deal, MutationContext::default())
             .await
         {
             // Somebody has changed it since, which is what it is there for.
@@ -148,10 +149,10 @@ pub async fn example(backends: &Backends) -> Result<Vec<String>, Failed> {
     let (seller, buyer) = (SellerId(id(parties[0].1)), BuyerId(id(parties[1].1)));
     backends
         .sellers
-        .grant_access(seller, buyer, Asked::default())
+        .grant_access(seller, buyer, MutationContext::default())
         .await?;
     for (number, (name, price, status)) in EXAMPLE_DEALS.into_iter().enumerate() {
-        let asked = Asked {
+        let asked = MutationContext {
             key: Some(format!("example {number}")),
             trace: None,
         };

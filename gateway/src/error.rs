@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use async_graphql::ErrorExtensions;
 use axum::http::StatusCode;
-use backbone::Error;
-use buyer_core::webhooks;
-use seller_core::{FieldError, Refusal};
-use serde::Serialize;
+use backbone::{Error, FieldError};
+use live::SubscribeError;
+use seller_core::Refusal;
 
 /// The codes of the public contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,22 +135,13 @@ pub struct Problem {
     /// For people; never the text of a fault of ours.
     pub message: String,
     /// With BAD_USER_INPUT: what is wrong, field by field.
-    pub fields: Vec<Field>,
+    pub fields: Vec<FieldError>,
     /// With CONFLICT: the version that stands.
     pub current_version: Option<u32>,
     /// With RATE_LIMITED: when to come again.
     pub retry_after: Option<Duration>,
     /// Whether the same request may succeed later.
     pub retryable: bool,
-}
-
-/// One wrong value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Field {
-    /// Where, for example `input.items.0.price`.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
 }
 
 impl Problem {
@@ -169,14 +159,11 @@ impl Problem {
 
     /// One value is wrong.
     pub fn input(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::inputs(vec![Field {
-            path: path.into(),
-            message: message.into(),
-        }])
+        Self::inputs(vec![FieldError::new(path, message)])
     }
 
     /// Values are wrong.
-    pub fn inputs(fields: Vec<Field>) -> Self {
+    pub fn inputs(fields: Vec<FieldError>) -> Self {
         let listed: Vec<String> = fields
             .iter()
             .map(|field| format!("{} {}", field.path, field.message))
@@ -208,15 +195,13 @@ impl Problem {
         match refusal {
             Refusal::Invalid(fields) => {
                 let named = |field: FieldError| {
+                    // The idempotency key stands beside the input rather than in it.
                     let root = if field.path == "idempotencyKey" {
                         ""
                     } else {
                         root
                     };
-                    Field {
-                        path: format!("{root}{}", field.path),
-                        message: field.message,
-                    }
+                    field.below(root)
                 };
                 Self::inputs(fields.into_iter().map(named).collect())
             }
@@ -260,11 +245,7 @@ impl Problem {
     pub fn webhook(refusal: webhooks::Refusal, root: &str) -> Self {
         match refusal {
             webhooks::Refusal::Invalid(fields) => {
-                let named = |field: webhooks::FieldError| Field {
-                    path: format!("{root}{}", field.path),
-                    message: field.message,
-                };
-                Self::inputs(fields.into_iter().map(named).collect())
+                Self::inputs(fields.into_iter().map(|field| field.below(root)).collect())
             }
             webhooks::Refusal::Store(error) => error.into(),
             refused => {
@@ -294,6 +275,22 @@ impl From<Error> for Problem {
     }
 }
 
+impl From<SubscribeError> for Problem {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::NotReady => Self::new(Code::Unavailable, error.to_string()),
+            SubscribeError::OtherMarket | SubscribeError::NotReached => {
+                Self::input("after", error.to_string())
+            }
+            SubscribeError::Expired => Self::new(
+                Code::PositionExpired,
+                "changes since that position are no longer kept: query again, then subscribe from the answer's position",
+            ),
+            SubscribeError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<Problem> for async_graphql::Error {
     fn from(problem: Problem) -> Self {
         let Problem {
@@ -309,7 +306,7 @@ impl From<Problem> for async_graphql::Error {
             extensions.set("retryable", retryable);
             if !fields.is_empty() {
                 let fields = fields.into_iter().map(
-                    |Field { path, message }| async_graphql::value!({ "path": path, "message": message }),
+                    |FieldError { path, message }| async_graphql::value!({ "path": path, "message": message }),
                 );
                 extensions.set("fields", async_graphql::Value::List(fields.collect()));
             }

@@ -20,9 +20,9 @@ use crate::auth::{Principal, key_in};
 use crate::connections::Connections;
 use crate::error::{Code, Problem};
 use crate::graphql::Executor;
-use crate::live::Feed;
 use crate::services::Services;
 use crate::ws::Sockets;
+use live::Feed;
 
 /// The largest body of a request, in bytes.
 pub(crate) const MAX_BODY: usize = 256 << 10;

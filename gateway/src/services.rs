@@ -6,11 +6,11 @@ use backbone::Error;
 use backbone::accounts::Role;
 use backbone::event_log::EventLog;
 use backbone::position::Position;
-use backbone::projection::Place;
+use backbone::projection::Checkpoint;
 use buyer_core::BuyerSide;
-use buyer_core::webhooks::Webhooks;
 use seller_core::SellerSide;
 use tokio::time::{Instant, sleep, timeout};
+use webhooks::Webhooks;
 
 use crate::accounts::MarketAccounts;
 use crate::auth::{KeyRing, Principal};
@@ -65,11 +65,11 @@ impl Services {
             Position::decode(text).ok_or_else(|| Problem::input(path, "is no position"))?;
         let deadline = Instant::now() + REACH;
         loop {
-            let place = self.read(self.place(caller)).await?;
-            if place.epoch.0 != 0 && place.epoch != position.epoch {
+            let checkpoint = self.read(self.checkpoint(caller)).await?;
+            if checkpoint.epoch.0 != 0 && checkpoint.epoch != position.epoch {
                 return Err(Problem::input(path, "is a position of another market"));
             }
-            if place.position >= position.sequence {
+            if checkpoint.position >= position.sequence {
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -82,10 +82,10 @@ impl Services {
         }
     }
 
-    async fn place(&self, caller: &Principal) -> Result<Place, Error> {
+    async fn checkpoint(&self, caller: &Principal) -> Result<Checkpoint, Error> {
         match caller.role() {
-            Role::Buyer => self.buyers.place().await,
-            Role::Seller | Role::Admin => self.sellers.place().await,
+            Role::Buyer => self.buyers.checkpoint().await,
+            Role::Seller | Role::Admin => self.sellers.checkpoint().await,
         }
     }
 }

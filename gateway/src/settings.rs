@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use buyer_core::webhooks::dispatcher::Limits;
-use buyer_core::webhooks::egress::Egress;
-use buyer_core::webhooks::seal::SealKey;
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use webhooks::dispatcher::Limits;
+use webhooks::egress::Egress;
+use webhooks::seal::SealKey;
 
 /// The settings as given. [`Settings::check`] makes a [`Config`] of them.
 #[derive(Args, Clone, Debug)]

@@ -3,7 +3,8 @@
 
 use backbone::money::{BasisPoints, Currency, Discount, MinorUnits};
 
-use crate::{FieldError, NewDiscount};
+use crate::NewDiscount;
+use backbone::FieldError;
 
 /// The most characters of a text that a caller gives.
 const TEXT: usize = 200;

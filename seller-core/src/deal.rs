@@ -11,7 +11,8 @@ use backbone::ids::{DealId, EventId, SellerId};
 use backbone::money::{Discount, MinorUnits};
 use backbone::time::Timestamp;
 
-use crate::{DealUpdate, FieldError, NewDeal, Patch, Refusal, check};
+use crate::{DealUpdate, NewDeal, Patch, Refusal, check};
+use backbone::FieldError;
 
 /// Who is who in a creation.
 #[derive(Clone, Copy, Debug)]

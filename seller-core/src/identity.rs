@@ -6,9 +6,9 @@
 
 use std::fmt::Display;
 
-use backbone::chance;
 use backbone::contract::Fingerprint;
 use backbone::ids::{DealId, EventId, ItemId, SellerId};
+use backbone::random;
 use backbone::time::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub(crate) fn event(
     EventId(match key {
         // The key comes last: it alone may contain the separator.
         Some(key) => derived(&format!("event|SELLER|{seller}|{mutation}|{target}|{key}")),
-        None => chance::random_id(),
+        None => random::random_id(),
     })
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn creation_of_fixed(seller: SellerId, deal: DealId) -> EventId {
 pub(crate) fn deal(seller: SellerId, key: Option<&str>, now: Timestamp) -> DealId {
     DealId(match key {
         Some(key) => derived(&format!("deal|{seller}|{key}")),
-        None => chance::row_id(now.as_micros()),
+        None => random::row_id(now.as_micros()),
     })
 }
 

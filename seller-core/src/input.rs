@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 /// What goes with a mutation.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct MutationContext {
     /// The caller's idempotency key: 1 … 200 characters, none of them a control character, kept exactly as it is.
     pub key: Option<String>,
     /// The trace that it belongs to.

@@ -16,10 +16,10 @@ mod refusal;
 mod store;
 
 pub use check::text;
-pub use input::{Asked, DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+pub use input::{DealUpdate, MutationContext, NewDeal, NewDiscount, NewItem, Patch};
 pub use mutation::{AccessWritten, DealWritten};
 pub use projection::SellerProjection;
-pub use refusal::{FieldError, Refusal};
+pub use refusal::Refusal;
 pub use store::{AccessPage, AccessWindow, Granted};
 
 use backbone::Error;
@@ -31,7 +31,7 @@ use backbone::deal_table::{self, DealFilter, DealOrder, Page, PageRequest, Scope
 use backbone::event_log::EventLog;
 use backbone::health::Part;
 use backbone::ids::{DealId, SellerId};
-use backbone::projection::{Place, Projection, Worker};
+use backbone::projection::{Checkpoint, Projection, Worker};
 use backbone::telemetry::Metrics;
 use backbone::write_path::WritePath;
 use store::Store;
@@ -127,8 +127,8 @@ impl SellerSide {
     }
 
     /// How far the tables are: what a read that must show a position waits for.
-    pub async fn place(&self) -> Result<Place, Error> {
-        Place::read(&self.db, SellerProjection::NAME).await
+    pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        Checkpoint::read(&self.db, SellerProjection::NAME).await
     }
 
     /// Whether the example of this name is complete; `None` when it was never begun here.

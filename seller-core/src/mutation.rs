@@ -7,7 +7,8 @@ use backbone::time::Timestamp;
 use backbone::write_path::{Decision, Mutation, Written};
 
 use crate::deal::{self, Identity};
-use crate::{Asked, DealUpdate, FieldError, NewDeal, Refusal, SellerSide, access, check, identity};
+use crate::{DealUpdate, MutationContext, NewDeal, Refusal, SellerSide, access, check, identity};
+use backbone::FieldError;
 
 /// A deal that was created or updated, or is as was asked already.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +43,7 @@ impl SellerSide {
         &self,
         seller: SellerId,
         input: NewDeal,
-        asked: Asked,
+        asked: MutationContext,
     ) -> Result<DealWritten, Refusal> {
         let mut errors = Vec::new();
         let key = usable_key(&asked, &mut errors);
@@ -99,7 +100,7 @@ impl SellerSide {
         &self,
         seller: SellerId,
         input: DealUpdate,
-        asked: Asked,
+        asked: MutationContext,
     ) -> Result<DealWritten, Refusal> {
         let mut errors = Vec::new();
         let key = usable_key(&asked, &mut errors);
@@ -137,7 +138,7 @@ impl SellerSide {
         &self,
         seller: SellerId,
         buyer: BuyerId,
-        asked: Asked,
+        asked: MutationContext,
     ) -> Result<AccessWritten, Refusal> {
         let mutation = access_mutation(identity::GRANT_ACCESS, seller, buyer, &asked)?;
         self.write_access(seller, buyer, &mutation, |last, now| {
@@ -154,7 +155,7 @@ impl SellerSide {
         &self,
         seller: SellerId,
         buyer: BuyerId,
-        asked: Asked,
+        asked: MutationContext,
     ) -> Result<AccessWritten, Refusal> {
         let mutation = access_mutation(identity::REVOKE_ACCESS, seller, buyer, &asked)?;
         self.write_access(seller, buyer, &mutation, |last, _| {
@@ -192,7 +193,7 @@ fn access_mutation(
     name: &str,
     seller: SellerId,
     buyer: BuyerId,
-    asked: &Asked,
+    asked: &MutationContext,
 ) -> Result<Mutation, Refusal> {
     let mut errors = Vec::new();
     let key = usable_key(asked, &mut errors);
@@ -236,7 +237,7 @@ fn misplaced() -> Refusal {
 }
 
 /// The caller's key, if there is one and it is none of the violations.
-fn usable_key<'a>(asked: &'a Asked, errors: &mut Vec<FieldError>) -> Option<&'a str> {
+fn usable_key<'a>(asked: &'a MutationContext, errors: &mut Vec<FieldError>) -> Option<&'a str> {
     let key = asked.key.as_deref()?;
     check::key(key, errors);
     errors.is_empty().then_some(key)

@@ -10,7 +10,7 @@ use backbone::db::Tx;
 use backbone::deal_table::Write;
 use backbone::ids::DealId;
 use backbone::position::Epoch;
-use backbone::projection::{Entry, Place, Projection};
+use backbone::projection::{Checkpoint, Entry, Projection};
 
 use crate::store::{AccessRow, Pair, Store};
 
@@ -74,7 +74,7 @@ impl Projection for SellerProjection {
         self.store.close_access(tx, &closed).await
     }
 
-    async fn committed(&self, _: Place, _: Place, (): ()) {
+    async fn committed(&self, _: Checkpoint, _: Checkpoint, (): ()) {
         // Nobody is told of the seller tables: who waits for a position reads their place.
     }
 }

@@ -1,25 +1,7 @@
 //! Why a mutation did not happen, as data: the one list of "no" that callers map to their codes.
 
+use backbone::FieldError;
 use backbone::write_path::WriteError;
-
-/// One violation of the rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
-    /// Where, relative to the input: `name`, `discount.amount`, `items.0.price`. Only `idempotencyKey` stands beside
-    /// the input rather than in it.
-    pub path: String,
-    /// What is wrong, to follow the path in a sentence: `must be 1 to 100 items`.
-    pub message: String,
-}
-
-impl FieldError {
-    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            message: message.into(),
-        }
-    }
-}
 
 /// Why a mutation is not known to have happened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -21,8 +21,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::hub::{Hub, Session};
-use crate::chance::jitter;
 use crate::lifecycle::Lifecycle;
+use crate::random::jitter;
 
 /// For a connection to be made, and for any answer.
 const LIMIT: Duration = Duration::from_secs(1);

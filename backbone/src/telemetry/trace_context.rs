@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::chance::random_bytes;
+use crate::random::random_bytes;
 
 /// Where a piece of work stands in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! Refuses clusters: one server, one store.
 
 use std::ffi::OsString;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use super::port::Port;
 use super::server::{Probe, Server, find, folder};

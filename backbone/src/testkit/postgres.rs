@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use url::Url;
 

@@ -3,8 +3,8 @@
 //! Refuses persistence: Redis is a hint here, and a restart must be allowed to forget.
 
 use std::ffi::OsString;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 

@@ -2,8 +2,9 @@
 //! at the log. Other processes are kept apart by the expectation alone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -34,12 +35,12 @@ pub(super) enum Refused {
 
 /// A turn; the next one's comes when it is dropped.
 pub(super) struct Turn {
-    _place: Place,
+    _slot: QueueSlot,
     _permit: OwnedSemaphorePermit,
 }
 
 /// A place in a lane, waiting or at work.
-struct Place {
+struct QueueSlot {
     lanes: Lanes,
     subject: Subject,
 }
@@ -53,12 +54,12 @@ impl Lanes {
             .map_err(|_| Refused::TooLate)?;
         let permit = permit.expect("a lane's semaphore is never closed");
         Ok(Turn {
-            _place: place,
+            _slot: place,
             _permit: permit,
         })
     }
 
-    fn join(&self, subject: Subject) -> Option<(Place, Arc<Semaphore>)> {
+    fn join(&self, subject: Subject) -> Option<(QueueSlot, Arc<Semaphore>)> {
         let mut lanes = self.lock();
         let lane = lanes.entry(subject).or_insert_with(|| Lane {
             turns: Arc::new(Semaphore::new(1)),
@@ -69,7 +70,7 @@ impl Lanes {
         }
         lane.users += 1;
         Some((
-            Place {
+            QueueSlot {
                 lanes: self.clone(),
                 subject,
             },
@@ -77,14 +78,12 @@ impl Lanes {
         ))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Subject, Lane>> {
-        self.lanes
-            .lock()
-            .expect("nothing panics while it holds this lock")
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<Subject, Lane>> {
+        self.lanes.lock()
     }
 }
 
-impl Drop for Place {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut lanes = self.lanes.lock();
         let lane = lanes.get_mut(&self.subject).expect("a place is in a lane");

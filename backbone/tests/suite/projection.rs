@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::databases::{TestDb, on_both_engines};
 use crate::deals::event;
 use crate::logs::{SOON, TestLog, store};
-use ledger::{Running, caught_up, lines, place, start, worker};
+use ledger::{Running, caught_up, checkpoint, lines, start, worker};
 
 on_both_engines! {
     every_event_is_applied_in_order_and_a_restart_goes_on_from_the_place,
@@ -43,12 +43,15 @@ async fn every_event_is_applied_in_order_and_a_restart_goes_on_from_the_place(te
         all.push((store(&log.log, &event(1_000 + round, 1), 0).await, 1));
     }
     let last = all.pop().expect("it was stored");
-    let place = place(&db).await;
+    let checkpoint = checkpoint(&db).await;
     assert_eq!(
-        (place.position, place.event_id),
+        (checkpoint.position, checkpoint.event_id),
         (last.0 - 1, Some(event(300, 1).id))
     );
-    assert_eq!(place.epoch, log.log.epoch().await.expect("the log is up"));
+    assert_eq!(
+        checkpoint.epoch,
+        log.log.epoch().await.expect("the log is up")
+    );
 }
 
 async fn of_two_workers_at_one_place_the_second_writes_nothing(test: TestDb) {
@@ -66,7 +69,7 @@ async fn of_two_workers_at_one_place_the_second_writes_nothing(test: TestDb) {
     let late = second.run_once(place_of_second, &mut tail_of_second).await;
     assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
     assert_eq!(lines(&db).await, [(1, 1), (2, 1)]);
-    assert_eq!(place(&db).await, moved);
+    assert_eq!(checkpoint(&db).await, moved);
 }
 
 async fn two_workers_apply_each_event_once_and_the_loser_takes_over(test: TestDb) {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use backbone::clock::Clock;
 use backbone::db::{Db, Pool, Tx};
 use backbone::position::Sequence;
 use backbone::telemetry::Metrics;
@@ -14,8 +15,6 @@ use backbone::{Error, on_db};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-
-use crate::BuyerSide;
 
 /// How often it is looked whether something is too old.
 const LOOK: Duration = Duration::from_secs(60);
@@ -77,13 +76,19 @@ const DELETE_ROWS: &str = "
          ORDER BY sequence, change_index LIMIT $1)";
 
 /// Looks again and again until told to stop.
-pub async fn run(buyers: BuyerSide, metrics: Metrics, stop: CancellationToken) {
+pub(crate) async fn run(
+    db: &Db,
+    clock: &Clock,
+    retention: Retention,
+    metrics: &Metrics,
+    stop: CancellationToken,
+) {
     let horizon = metrics.gauge(
         "feed_horizon",
         "Log sequence up to which changes are no longer kept",
     );
     loop {
-        match buyers.forget_old_changes().await {
+        match forget(db, clock, retention).await {
             Ok(reached) => {
                 horizon.set(reached as i64);
             }
@@ -97,12 +102,19 @@ pub async fn run(buyers: BuyerSide, metrics: Metrics, stop: CancellationToken) {
     }
 }
 
-/// Drops every block whose newest change is older than a time. Returns the horizon.
-pub(crate) async fn run_once(
+/// Drops what is older than the retention asks for. Returns the horizon.
+pub(crate) async fn forget(
     db: &Db,
-    block: u64,
-    older_than: Timestamp,
+    clock: &Clock,
+    retention: Retention,
 ) -> Result<Sequence, Error> {
+    let kept = i64::try_from(retention.keep.as_micros()).unwrap_or(i64::MAX);
+    let older_than = Timestamp::from_micros(clock.now_micros().saturating_sub(kept));
+    run_once(db, retention.block, older_than).await
+}
+
+/// Drops every block whose newest change is older than a time. Returns the horizon.
+async fn run_once(db: &Db, block: u64, older_than: Timestamp) -> Result<Sequence, Error> {
     match db.read() {
         Pool::Postgres(pool) => partitions(db, pool, older_than).await?,
         Pool::Sqlite(_) => rows(db, block, older_than).await?,

@@ -11,8 +11,8 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{Change, ChangeBody, FeedPage};
-use crate::announce::OutgoingChange;
-use crate::store::{PlaceRead, no_place};
+use crate::notification::OutgoingChange;
+use crate::store::{CheckpointRow, missing_checkpoint};
 
 const WRITE_POSTGRES: &str = "
     INSERT INTO feed (sequence, change_index, seller_id, body, occurred_at)
@@ -126,7 +126,7 @@ pub struct FeedRange {
 #[derive(FromRow)]
 struct FeedRead {
     #[sqlx(flatten)]
-    place: PlaceRead,
+    checkpoint: CheckpointRow,
     horizon: i64,
     sequence: Option<i64>,
     change_index: Option<i16>,
@@ -255,7 +255,7 @@ fn page(rows: Vec<FeedRead>, limit: u32) -> Result<FeedPage, Error> {
     let mut standing = None;
     let mut changes = Vec::with_capacity(rows.len());
     for row in rows {
-        standing.get_or_insert((row.place.into(), row.horizon as Sequence));
+        standing.get_or_insert((row.checkpoint.into(), row.horizon as Sequence));
         if let (Some(sequence), Some(index), Some(seller_id), Some(body)) =
             (row.sequence, row.change_index, row.seller_id, row.body)
         {
@@ -268,11 +268,11 @@ fn page(rows: Vec<FeedRead>, limit: u32) -> Result<FeedPage, Error> {
             });
         }
     }
-    let (place, horizon) = standing.ok_or_else(no_place)?;
+    let (checkpoint, horizon) = standing.ok_or_else(missing_checkpoint)?;
     let more = changes.len() == limit as usize;
     Ok(FeedPage {
         changes,
-        place,
+        checkpoint,
         horizon,
         more,
     })

@@ -74,7 +74,7 @@ async fn a_seller_is_found_among_many_changes_of_others(market: Market) {
         (vec![of_bob[2]], false),
         "none after the range"
     );
-    assert_eq!(page.place.position, of_bob[3]);
+    assert_eq!(page.checkpoint.position, of_bob[3]);
     let both = ask(of_bob[0] - 2, 4, &[BOB, ANN]).await;
     let expected: Vec<Sequence> = (of_bob[0] - 1..of_bob[0] + 3).collect();
     assert_eq!(sequences(&both), expected, "in the order of the log");

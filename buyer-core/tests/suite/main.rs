@@ -8,7 +8,4 @@
 mod market;
 
 mod feed;
-mod name_server;
-mod sender;
 mod trade;
-mod webhooks;

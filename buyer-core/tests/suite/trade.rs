@@ -48,7 +48,7 @@ impl Market {
 
     /// A new deal of a seller.
     pub(crate) async fn create(&self, seller: SellerId) -> Lot {
-        let lot = (seller, DealId(backbone::chance::random_id()));
+        let lot = (seller, DealId(backbone::random::random_id()));
         self.change(lot).await;
         lot
     }
@@ -111,9 +111,9 @@ impl Market {
     /// Lets the projection take in all that was appended, in as few batches as the log gives it.
     pub(crate) async fn project(&self) -> Sequence {
         let head = self.log.head().await.unwrap();
-        let (mut place, mut tail) = self.worker.open().await.unwrap();
-        while place.position < head {
-            place = self.worker.run_once(place, &mut tail).await.unwrap();
+        let (mut checkpoint, mut tail) = self.worker.open().await.unwrap();
+        while checkpoint.position < head {
+            checkpoint = self.worker.run_once(checkpoint, &mut tail).await.unwrap();
         }
         head
     }
@@ -131,7 +131,7 @@ impl Market {
         let last = self.last(&subject).await;
         let (expected, before) = last.map_or((0, None), |(sequence, fact)| (sequence, Some(fact)));
         let revision = before.as_ref().map_or(0, Fact::revision) + 1;
-        let id = EventId(backbone::chance::random_id());
+        let id = EventId(backbone::random::random_id());
         let applied = Applied {
             event: id,
             key: None,

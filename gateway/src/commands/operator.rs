@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use backbone::accounts::{KeyHash, Role};
 use backbone::ids::{BuyerId, SellerId};
-use seller_core::Asked;
+use seller_core::MutationContext;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -232,7 +232,7 @@ impl Operator {
                     .await
                     .map_err(said)?;
                 let sellers = &stores.backends.sellers;
-                let asked = Asked {
+                let asked = MutationContext {
                     key: None,
                     trace: None,
                 };

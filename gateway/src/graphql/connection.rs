@@ -1,12 +1,13 @@
 //! Relay connections: of deals, with their cursors, and the windows that a caller asks for.
 
 use async_graphql::SimpleObject;
+use backbone::FieldError;
 use backbone::deal_table::{self, Cursor, DealOrder, Window};
 use uuid::Uuid;
 
 use super::deal::Deal;
 use super::scalars::Position;
-use crate::error::{Field, Problem};
+use crate::error::Problem;
 
 /// Deals on a page when the caller names no number.
 const DEFAULT_PAGE: i32 = 20;
@@ -82,7 +83,7 @@ impl WindowArgs {
     pub(super) fn check(self, order: DealOrder) -> Result<Window, Problem> {
         let mut wrong = Vec::new();
         let mut field = |path: &str, message: &str| {
-            wrong.push(Field {
+            wrong.push(FieldError {
                 path: path.to_owned(),
                 message: message.to_owned(),
             });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Enum, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject};
+use backbone::FieldError;
 use backbone::contract;
 use backbone::deal_table;
 use backbone::ids::{DealId, ItemId, SellerId};
@@ -11,7 +12,7 @@ use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
 use uuid::Uuid;
 
 use super::scalars::{Currency, DateTime, MinorUnits, Position};
-use crate::error::{Field, Problem};
+use crate::error::Problem;
 
 /// Where a deal stands. It never leaves SOLD, and leaves WITHDRAWN only for AVAILABLE
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -183,10 +184,7 @@ impl DealFilter {
         };
         let mut wrong = Vec::new();
         let mut field = |path: String, message: &str| {
-            wrong.push(Field {
-                path,
-                message: message.to_owned(),
-            })
+            wrong.push(FieldError::new(path, message));
         };
         let seller_ids = filter.seller_ids.map(|ids| {
             if ids.len() > MAX_FILTER_IDS {
@@ -328,10 +326,7 @@ fn items(items: Vec<DealItemInput>) -> Result<Vec<NewItem>, Problem> {
                 Ok(id) => Some(ItemId(id)),
                 Err(_) => {
                     let path = format!("input.items.{index}.id");
-                    wrong.push(Field {
-                        path,
-                        message: "is no UUID".to_owned(),
-                    });
+                    wrong.push(FieldError::new(path, "is no UUID"));
                     None
                 }
             });

@@ -4,19 +4,21 @@
 use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Response, ServerError, ValidationMode, Value, Variables};
+use async_graphql::{Response, ServerError, ValidationMode, Variables};
 use backbone::position::Position;
 use backbone::telemetry::Metrics;
 use serde::Deserialize;
 
+use super::coded::{coded, is_refusal};
+use super::context::Caller;
 use super::prepared::{Documents, Prepared};
+use super::schema::{self, Schema};
+use super::shapes::Shapes;
 use super::subscription::Plan;
-use super::{Caller, Schema, schema};
-use crate::document::{DocumentError, ShapeDocument};
+use crate::document::ShapeDocument;
 use crate::error::{Code, Problem};
-use crate::live::shape::Shapes;
-use crate::live::{Feed, Subscriber};
 use crate::services::Services;
+use live::{Feed, Subscriber};
 
 /// A GraphQL request as every transport carries it (GraphQL over HTTP, "Request parameters").
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -55,7 +57,7 @@ impl Executor {
     /// Over the parts behind the API.
     pub fn new(services: Services, feed: Arc<Feed>, metrics: &Metrics) -> Self {
         // What comes here has been validated.
-        let schema = schema()
+        let schema = schema::builder()
             .data(services)
             .validation_mode(ValidationMode::Fast)
             .finish();
@@ -181,56 +183,10 @@ impl Executor {
         let shape = self.shapes.get(shape, variables);
         Subscriber::open(Arc::clone(&self.feed), asked, shape)
             .await
-            .map_err(|problem| vec![problem.into()])
+            .map_err(|error| vec![Problem::from(error).into()])
     }
 }
 
 fn mutation_with_get() -> Problem {
     Problem::new(Code::BadRequest, "mutations are not allowed with GET")
-}
-
-/// The code of an error, if it has one.
-pub(crate) fn code(error: &ServerError) -> Option<Code> {
-    match error.extensions.as_ref()?.get("code")? {
-        Value::String(name) => Code::parse(name),
-        _ => None,
-    }
-}
-
-/// Whether nothing was executed, so that there is no `data`.
-pub(crate) fn is_refusal(response: &Response) -> bool {
-    response.data == Value::Null && response.errors.iter().any(|error| error.path.is_empty())
-}
-
-/// Gives every error a code: what the library itself says of a document or of a value has none.
-pub(super) fn coded(mut response: Response) -> Response {
-    for error in &mut response.errors {
-        if code(error).is_some() {
-            continue;
-        }
-        let problem = if error.path.is_empty() {
-            Problem::new(Code::GraphqlValidationFailed, error.message.clone())
-        } else {
-            let path: Vec<String> = error.path.iter().map(segment).collect();
-            Problem::input(path.join("."), error.message.clone())
-        };
-        error.extensions = ServerError::from(problem).extensions;
-    }
-    response
-}
-
-fn segment(segment: &async_graphql::PathSegment) -> String {
-    match segment {
-        async_graphql::PathSegment::Field(name) => name.clone(),
-        async_graphql::PathSegment::Index(index) => index.to_string(),
-    }
-}
-
-impl From<DocumentError> for ServerError {
-    fn from(error: DocumentError) -> Self {
-        let code = Code::parse(error.code.as_str()).unwrap_or(Code::GraphqlValidationFailed);
-        let mut said = Self::from(Problem::new(code, error.message));
-        said.locations = error.locations;
-        said
-    }
 }

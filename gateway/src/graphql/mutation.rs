@@ -3,18 +3,18 @@
 use async_graphql::{Context, ID, Object, Result};
 use backbone::accounts::Role;
 use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
-use buyer_core::webhooks::{Refusal, Webhooks};
-use seller_core::{AccessWritten, Asked, DealWritten};
+use seller_core::{AccessWritten, DealWritten, MutationContext};
+use webhooks::{Refusal, Webhooks};
 
 use super::access::{Access, AccessPayload};
 use super::account::{Account, IssuedApiKey, RevokedApiKey};
+use super::context::{principal, services, trace};
 use super::deal::{CreateDealInput, DealPayload, UpdateDealInput, uuid};
 use super::scalars::DateTime;
 use super::webhook::{
     DeleteWebhookPayload, DeliveryState, RegisterWebhookInput, ReplayPayload, UpdateWebhookInput,
     WebhookDeliveryPayload, WebhookPayload, WebhookSecretPayload,
 };
-use super::{principal, services, trace};
 use crate::error::Problem;
 
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl Mutation {
         idempotency_key: Option<String>,
     ) -> Result<DealPayload> {
         let seller = principal(context)?.seller()?;
-        let asked = Asked {
+        let asked = MutationContext {
             key: idempotency_key,
             trace: Some(trace(context)),
         };
@@ -51,7 +51,7 @@ impl Mutation {
         idempotency_key: Option<String>,
     ) -> Result<DealPayload> {
         let seller = principal(context)?.seller()?;
-        let asked = Asked {
+        let asked = MutationContext {
             key: idempotency_key,
             trace: Some(trace(context)),
         };
@@ -76,7 +76,7 @@ impl Mutation {
         services
             .read(services.accounts.must_exist(Role::Buyer, buyer))
             .await?;
-        let asked = Asked {
+        let asked = MutationContext {
             key: None,
             trace: Some(trace(context)),
         };
@@ -98,7 +98,7 @@ impl Mutation {
     ) -> Result<AccessPayload> {
         let seller = granting_seller(context, seller_id).await?;
         let buyer = BuyerId(uuid("buyerId", &buyer_id)?);
-        let asked = Asked {
+        let asked = MutationContext {
             key: None,
             trace: Some(trace(context)),
         };

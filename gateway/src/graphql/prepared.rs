@@ -16,8 +16,9 @@ use backbone::telemetry::{Counter, Metrics};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 
+use super::coded::coded;
+use super::schema::{self, Schema};
 use super::variables::InputTypes;
-use super::{Schema, execute, schema};
 use crate::document::{self, DocumentLimits, Parsed, ShapeDocument};
 
 /// Memory for prepared documents, as estimated: about 3,000 of usual size.
@@ -70,7 +71,7 @@ impl Documents {
     /// None yet.
     pub(super) fn new(metrics: &Metrics) -> Self {
         let types = Arc::<OnceLock<InputTypes>>::default();
-        let validator = schema()
+        let validator = schema::builder()
             .validation_mode(ValidationMode::Strict)
             .extension(JustValidate(Arc::clone(&types)))
             .finish();
@@ -151,7 +152,7 @@ impl Documents {
             .validator
             .execute(prepared.request(Variables::default()))
             .await;
-        let errors = execute::coded(errors).errors;
+        let errors = coded(errors).errors;
         if errors.is_empty() {
             Ok(prepared)
         } else {

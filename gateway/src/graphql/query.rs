@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::access::AccessConnection;
 use super::account::Viewer;
 use super::connection::{DealConnection, WindowArgs, id_window};
+use super::context::{principal, services};
 use super::deal::{Deal, DealFilter, DealOrder, uuid};
 use super::scalars::Position;
 use super::webhook::{DeliveryState, Webhook, WebhookDelivery, WebhookDeliveryConnection};
-use super::{principal, services};
 use crate::error::Problem;
 
 /// id is a UUID in its canonical form, unique over all types

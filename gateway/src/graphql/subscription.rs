@@ -1,7 +1,7 @@
 //! Subscriptions. A root field is resolved twice over: once to read its arguments (a [`Plan`] is waiting for them),
-//! then once for each change that the live engine pushes (a [`Pushed`] is there to be shown).
+//! then once for each change that the live engine pushes (a [`PushedChange`] is there to be shown).
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Result, SimpleObject, Subscription as SubscriptionRoot};
 use backbone::accounts::Role;
@@ -10,14 +10,15 @@ use backbone::ids::{BuyerId, SellerId};
 use buyer_core::feed::ChangeBody;
 use futures_util::Stream;
 use futures_util::stream;
+use parking_lot::Mutex;
 
+use super::context::principal;
 use super::deal::{Deal, DealField, DealFilter};
-use super::principal;
 use super::scalars::Position;
 use crate::error::Problem;
-use crate::live::Kind;
-use crate::live::shape::Pushed;
-use crate::live::{Subject, Subscription as Asked, Viewer};
+use live::ChangeKind;
+use live::PushedChange;
+use live::{ChangeFilter, Subscription as SubscriptionRequest, Viewer};
 
 /// LEFT: the deal no longer matches the filter; sent once, with the state that made it leave
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
@@ -46,15 +47,12 @@ pub(super) struct AccessChange {
 
 /// Takes the arguments of a subscription's root field.
 #[derive(Clone, Default)]
-pub(super) struct Plan(Arc<Mutex<Option<Asked>>>);
+pub(super) struct Plan(Arc<Mutex<Option<SubscriptionRequest>>>);
 
 impl Plan {
     /// What was asked for, once the root field has been resolved.
-    pub(super) fn take(&self) -> Option<Asked> {
-        self.0
-            .lock()
-            .expect("nothing panics while it holds this lock")
-            .take()
+    pub(super) fn take(&self) -> Option<SubscriptionRequest> {
+        self.0.lock().take()
     }
 }
 
@@ -72,10 +70,14 @@ impl Subscription {
         filter: Option<DealFilter>,
         after: Option<Position>,
     ) -> Result<impl Stream<Item = DealChange>> {
-        let shown = match context.data_opt::<Pushed>() {
+        let shown = match context.data_opt::<PushedChange>() {
             Some(pushed) => deal_change(pushed),
             None => {
-                plan(context, Subject::Deals(DealFilter::check(filter)?), after)?;
+                plan(
+                    context,
+                    ChangeFilter::Deals(DealFilter::check(filter)?),
+                    after,
+                )?;
                 None
             }
         };
@@ -88,10 +90,10 @@ impl Subscription {
         context: &Context<'_>,
         after: Option<Position>,
     ) -> Result<impl Stream<Item = AccessChange>> {
-        let shown = match context.data_opt::<Pushed>() {
+        let shown = match context.data_opt::<PushedChange>() {
             Some(pushed) => access_change(pushed),
             None => {
-                plan(context, Subject::Access, after)?;
+                plan(context, ChangeFilter::Access, after)?;
                 None
             }
         };
@@ -99,7 +101,11 @@ impl Subscription {
     }
 }
 
-fn plan(context: &Context<'_>, subject: Subject, after: Option<Position>) -> Result<(), Problem> {
+fn plan(
+    context: &Context<'_>,
+    subject: ChangeFilter,
+    after: Option<Position>,
+) -> Result<(), Problem> {
     let caller = principal(context)?;
     let viewer = match caller.role() {
         Role::Seller => Viewer::Seller(SellerId(caller.id())),
@@ -114,10 +120,7 @@ fn plan(context: &Context<'_>, subject: Subject, after: Option<Position>) -> Res
         None => None,
     };
     let plan = context.data_unchecked::<Plan>();
-    *plan
-        .0
-        .lock()
-        .expect("nothing panics while it holds this lock") = Some(Asked {
+    *plan.0.lock() = Some(SubscriptionRequest {
         viewer,
         subject,
         after,
@@ -125,16 +128,16 @@ fn plan(context: &Context<'_>, subject: Subject, after: Option<Position>) -> Res
     Ok(())
 }
 
-fn deal_change(pushed: &Pushed) -> Option<DealChange> {
+fn deal_change(pushed: &PushedChange) -> Option<DealChange> {
     let ChangeBody::Deal { deal, changed, .. } = &pushed.change.body else {
         return None;
     };
     let field = |field: &contract::DealField| DealField::from(*field);
     Some(DealChange {
         r#type: match pushed.kind {
-            Kind::Created => DealChangeType::Created,
-            Kind::Updated => DealChangeType::Updated,
-            Kind::Left => DealChangeType::Left,
+            ChangeKind::Created => DealChangeType::Created,
+            ChangeKind::Updated => DealChangeType::Updated,
+            ChangeKind::Left => DealChangeType::Left,
         },
         deal: Deal(Arc::clone(deal)),
         changed_fields: changed.iter().map(field).collect(),
@@ -142,7 +145,7 @@ fn deal_change(pushed: &Pushed) -> Option<DealChange> {
     })
 }
 
-fn access_change(pushed: &Pushed) -> Option<AccessChange> {
+fn access_change(pushed: &PushedChange) -> Option<AccessChange> {
     let ChangeBody::Access { buyer, granted } = &pushed.change.body else {
         return None;
     };

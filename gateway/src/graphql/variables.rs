@@ -9,8 +9,9 @@ use std::fmt::Write;
 use async_graphql::parser::types::{BaseType, OperationDefinition, Type};
 use async_graphql::registry::{MetaType, MetaTypeName, Registry, ScalarValidatorFn};
 use async_graphql::{Value, Variables};
+use backbone::FieldError;
 
-use crate::error::{Field, Problem};
+use crate::error::Problem;
 
 /// The types that values can be of.
 pub(super) struct InputTypes(HashMap<String, InputType>);
@@ -89,7 +90,7 @@ struct Check<'a> {
     types: &'a InputTypes,
     /// Of the value at hand.
     path: String,
-    wrong: Vec<Field>,
+    wrong: Vec<FieldError>,
 }
 
 impl Check<'_> {
@@ -167,7 +168,7 @@ impl Check<'_> {
     }
 
     fn violation(&mut self, message: &str) {
-        self.wrong.push(Field {
+        self.wrong.push(FieldError {
             path: self.path.clone(),
             message: message.to_owned(),
         });

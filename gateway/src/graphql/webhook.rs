@@ -2,7 +2,7 @@
 
 use async_graphql::{ComplexObject, Enum, ID, InputObject, MaybeUndefined, SimpleObject};
 use backbone::ids::{DeliveryId, SellerId, WebhookId};
-use buyer_core::webhooks::{self, Changes, Registration};
+use webhooks::{self, Changes, Registration};
 
 use super::connection::PageInfo;
 use super::deal::uuid;

@@ -21,7 +21,7 @@ use crate::auth::{Connection, Principal};
 use crate::connections::Connections;
 use crate::error::Problem;
 use crate::graphql::{Caller, GraphqlRequest, Live};
-use crate::live::{Feed, Subscriber, Update};
+use live::{Feed, Subscriber, Update};
 
 /// The media type, and what a client says that it accepts.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
@@ -119,10 +119,10 @@ impl Events {
                 Ok(()) = self.trusted.changed() => {}
                 updates = self.subscriber.next(), if allowed => return Some(match updates {
                     Ok(updates) => events(&updates),
-                    Err(problem) => {
+                    Err(error) => {
                         // What is said next is that there is nothing more to say.
                         self.end = Box::pin(std::future::ready(()));
-                        refused(vec![problem.into()])
+                        refused(vec![Problem::from(error).into()])
                     }
                 }),
                 _ = self.heartbeat.tick() => return Some(self.sign_of_life()),

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use backbone::accounts::Role;
 use backbone::deal_table::{Cursor, DealFilter, DealOrder, Window};
 use backbone::ids::DealId;
-use seller_core::{Asked, DealWritten};
+use seller_core::{DealWritten, MutationContext};
 
 use super::graphql::json_body;
 use super::{Public, principal, trace};
@@ -148,13 +148,13 @@ async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, P
         .ok_or_else(|| Problem::unauthenticated("this needs a key"))
 }
 
-fn asked(headers: &HeaderMap) -> Result<Asked, Problem> {
+fn asked(headers: &HeaderMap) -> Result<MutationContext, Problem> {
     let key = headers
         .get("idempotency-key")
         .map(HeaderValue::to_str)
         .transpose();
     let key = key.map_err(|_| Problem::input("Idempotency-Key", "is not text"))?;
-    Ok(Asked {
+    Ok(MutationContext {
         key: key.map(str::to_owned),
         trace: Some(trace(headers)),
     })

@@ -12,8 +12,9 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::protocol::OperationId;
 use super::protocol::frame::{self, NextHeader};
+use crate::error::Problem;
 use crate::graphql::Live;
-use crate::live::{Subscriber, Updates};
+use live::{Subscriber, Updates};
 
 /// Those of one socket. They are few, and looked at one after the other.
 #[derive(Default)]
@@ -116,7 +117,7 @@ impl Operation {
             };
             return subscriber.poll_next(context).map(|results| match results {
                 Ok(results) => Said::Next(Arc::clone(&self.header), results),
-                Err(problem) => failed(&[problem.into()]),
+                Err(error) => failed(&[Problem::from(error).into()]),
             });
         }
     }

@@ -29,7 +29,7 @@ use crate::auth::{Connection, KeyRing, Principal, key_in, one_key};
 use crate::connections::{Connections, Seat};
 use crate::error::Problem;
 use crate::graphql::{Caller, Executor, GraphqlRequest};
-use crate::live::Feed;
+use live::Feed;
 
 /// `connection_init` is due within this of the upgrade, as the reference server has it.
 const INIT: Duration = Duration::from_secs(3);

@@ -3,9 +3,11 @@
 //!
 //! Operations have none: they wake the socket's task itself, and are looked at whenever it runs.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// What a socket waits for beside its operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +46,7 @@ impl Source {
 
 impl Shared {
     fn task(&self) -> MutexGuard<'_, Waker> {
-        self.task
-            .lock()
-            .expect("nothing panics while it holds this lock")
+        self.task.lock()
     }
 }
 

@@ -4,15 +4,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A crate and those of ours that it may use.
-const MAY_IMPORT: [(&str, &[&str]); 5] = [
+const MAY_IMPORT: [(&str, &[&str]); 7] = [
     ("backbone", &[]),
     ("seller-core", &["backbone"]),
     ("buyer-core", &["backbone"]),
-    ("gateway", &["backbone", "seller-core", "buyer-core"]),
+    ("webhooks", &["backbone", "buyer-core"]),
+    ("live", &["backbone", "buyer-core"]),
+    (
+        "gateway",
+        &["backbone", "seller-core", "buyer-core", "webhooks", "live"],
+    ),
     ("loadgen", &[]),
 ];
 /// The crates that a market runs on. `loadgen` speaks to servers by itself: it measures from outside.
-const MARKET: [&str; 4] = ["backbone", "seller-core", "buyer-core", "gateway"];
+const MARKET: [&str; 6] = [
+    "backbone",
+    "seller-core",
+    "buyer-core",
+    "webhooks",
+    "live",
+    "gateway",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

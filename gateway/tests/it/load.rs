@@ -191,7 +191,7 @@ impl Load {
             wait_until(
                 PATIENCE,
                 &format!("{} is shown what was last", reader.plan()),
-                async || reader.place() >= last,
+                async || reader.checkpoint() >= last,
             )
             .await;
         }

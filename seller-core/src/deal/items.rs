@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use backbone::contract::Item;
 use backbone::ids::{EventId, ItemId};
 
-use crate::{FieldError, NewItem, check, identity};
+use crate::{NewItem, check, identity};
+use backbone::FieldError;
 
 /// The most items of a deal.
 const ITEMS: usize = 100;

@@ -6,7 +6,8 @@ use backbone::time::Timestamp;
 use uuid::Uuid;
 
 use super::{Changed, Identity, create, update};
-use crate::{DealUpdate, FieldError, NewDeal, NewDiscount, NewItem, Patch, Refusal};
+use crate::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch, Refusal};
+use backbone::FieldError;
 
 const MAX: i64 = (1 << 53) - 1;
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);

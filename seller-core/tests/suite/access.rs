@@ -2,7 +2,7 @@
 
 use backbone::contract::{AccessCause, AccessFact, Fact, Subject};
 use backbone::ids::BuyerId;
-use seller_core::{AccessPage, AccessWindow, AccessWritten, Asked, Granted, Refusal};
+use seller_core::{AccessPage, AccessWindow, AccessWritten, Granted, MutationContext, Refusal};
 
 use crate::market::{ANN, BOB, Market, buyer, keyed};
 
@@ -18,7 +18,7 @@ on_both_backends!(
 async fn access_comes_goes_and_comes_again(market: Market) {
     let granted = market
         .side
-        .grant_access(ANN, buyer(1), Asked::default())
+        .grant_access(ANN, buyer(1), MutationContext::default())
         .await
         .unwrap();
     let since = market.clock.now();
@@ -46,7 +46,7 @@ async fn access_comes_goes_and_comes_again(market: Market) {
     market.clock.advance(std::time::Duration::from_secs(1));
     let revoked = market
         .side
-        .revoke_access(ANN, buyer(1), Asked::default())
+        .revoke_access(ANN, buyer(1), MutationContext::default())
         .await
         .unwrap();
     assert_eq!(
@@ -59,7 +59,7 @@ async fn access_comes_goes_and_comes_again(market: Market) {
 
     let again = market
         .side
-        .grant_access(ANN, buyer(1), Asked::default())
+        .grant_access(ANN, buyer(1), MutationContext::default())
         .await
         .unwrap();
     assert_eq!((again.granted, again.since), (true, market.clock.now()));
@@ -80,37 +80,37 @@ async fn access_comes_goes_and_comes_again(market: Market) {
 async fn what_is_granted_already_is_no_event(market: Market) {
     let never = market
         .side
-        .revoke_access(ANN, buyer(1), Asked::default())
+        .revoke_access(ANN, buyer(1), MutationContext::default())
         .await;
     assert_eq!(never, Err(Refusal::NotFound));
     let granted = market
         .side
-        .grant_access(ANN, buyer(1), Asked::default())
+        .grant_access(ANN, buyer(1), MutationContext::default())
         .await
         .unwrap();
     market
         .side
-        .grant_access(ANN, buyer(2), Asked::default())
+        .grant_access(ANN, buyer(2), MutationContext::default())
         .await
         .unwrap();
     market.clock.advance(std::time::Duration::from_secs(1));
     assert_eq!(
         market
             .side
-            .grant_access(ANN, buyer(1), Asked::default())
+            .grant_access(ANN, buyer(1), MutationContext::default())
             .await
             .unwrap(),
         granted
     );
     let revoked = market
         .side
-        .revoke_access(ANN, buyer(1), Asked::default())
+        .revoke_access(ANN, buyer(1), MutationContext::default())
         .await
         .unwrap();
     assert_eq!(
         market
             .side
-            .revoke_access(ANN, buyer(1), Asked::default())
+            .revoke_access(ANN, buyer(1), MutationContext::default())
             .await
             .unwrap(),
         revoked
@@ -122,18 +122,18 @@ async fn pages_show_the_grants_that_hold_in_order(market: Market) {
     for number in [5, 3, 1, 4, 2] {
         market
             .side
-            .grant_access(ANN, buyer(number), Asked::default())
+            .grant_access(ANN, buyer(number), MutationContext::default())
             .await
             .unwrap();
     }
     market
         .side
-        .grant_access(BOB, buyer(6), Asked::default())
+        .grant_access(BOB, buyer(6), MutationContext::default())
         .await
         .unwrap();
     market
         .side
-        .revoke_access(ANN, buyer(3), Asked::default())
+        .revoke_access(ANN, buyer(3), MutationContext::default())
         .await
         .unwrap();
     market.catch_up().await;
@@ -180,7 +180,7 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
     };
     let granted = market
         .side
-        .grant_access(ANN, buyer(1), Asked::default())
+        .grant_access(ANN, buyer(1), MutationContext::default())
         .await
         .unwrap();
     let Fact::Access(first) = market.fact(granted.position).await else {
@@ -188,7 +188,7 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
     };
     market
         .side
-        .grant_access(ANN, buyer(2), Asked::default())
+        .grant_access(ANN, buyer(2), MutationContext::default())
         .await
         .unwrap();
     let others = [Granted {
@@ -215,14 +215,14 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
     // What follows the repair is applied: the tables are at its revision.
     market
         .side
-        .revoke_access(ANN, buyer(1), Asked::default())
+        .revoke_access(ANN, buyer(1), MutationContext::default())
         .await
         .unwrap();
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
     market
         .side
-        .grant_access(ANN, buyer(1), Asked::default())
+        .grant_access(ANN, buyer(1), MutationContext::default())
         .await
         .unwrap();
     market.catch_up().await;
@@ -238,7 +238,7 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
 async fn a_pair_that_begins_with_a_dead_event_is_closed(market: Market) {
     let granted = market
         .side
-        .grant_access(ANN, buyer(2), Asked::default())
+        .grant_access(ANN, buyer(2), MutationContext::default())
         .await
         .unwrap();
     let Fact::Access(like) = market.fact(granted.position).await else {

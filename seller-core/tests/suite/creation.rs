@@ -3,7 +3,7 @@
 use backbone::contract::{DealCause, DealField, Fact};
 use backbone::ids::DealId;
 use backbone::telemetry::TraceContext;
-use seller_core::{Asked, NewDeal, Refusal};
+use seller_core::{MutationContext, NewDeal, Refusal};
 use uuid::Uuid;
 
 use crate::market::{ANN, BOB, Market, START, keyed, renamed, timber};
@@ -18,7 +18,7 @@ on_both_backends!(
 
 async fn a_creation_is_one_event(market: Market) {
     let trace = TraceContext::root();
-    let asked = Asked {
+    let asked = MutationContext {
         key: None,
         trace: Some(trace),
     };
@@ -52,7 +52,7 @@ async fn a_keyed_creation_happens_once_for_ever(market: Market) {
         let input = renamed(&first.deal, &format!("Timber {number}"));
         market
             .side
-            .update_deal(ANN, input, Asked::default())
+            .update_deal(ANN, input, MutationContext::default())
             .await
             .unwrap();
     }
@@ -97,7 +97,11 @@ async fn a_fixed_id_is_created_once_and_never_over_another(market: Market) {
         id: Some(DealId(Uuid::from_u128(5))),
         ..timber()
     };
-    let create = |input| market.side.create_deal(ANN, input, Asked::default());
+    let create = |input| {
+        market
+            .side
+            .create_deal(ANN, input, MutationContext::default())
+    };
     let first = create(fixed.clone()).await.unwrap();
     assert_eq!(Some(first.deal.id), fixed.id);
     assert_eq!(create(fixed.clone()).await.unwrap(), first);

@@ -11,11 +11,12 @@ use backbone::health::Health;
 use backbone::ids::{BuyerId, EventId, SellerId};
 use backbone::lifecycle::Lifecycle;
 use backbone::position::{Position, Sequence};
-use backbone::projection::{Place, Worker};
+use backbone::projection::{Checkpoint, Worker};
 use backbone::telemetry::Metrics;
 use backbone::testkit::{Services, wait_until};
 use seller_core::{
-    AccessWindow, Asked, DealUpdate, Granted, NewDeal, NewItem, SellerProjection, SellerSide,
+    AccessWindow, DealUpdate, Granted, MutationContext, NewDeal, NewItem, SellerProjection,
+    SellerSide,
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -106,20 +107,20 @@ impl Market {
     }
 
     /// Lets the projection read all that is in the log.
-    pub(crate) async fn catch_up(&self) -> Place {
+    pub(crate) async fn catch_up(&self) -> Checkpoint {
         let head = self.log.head().await.unwrap();
-        let (mut place, mut tail) = self.worker.open().await.unwrap();
-        while place.position < head {
-            place = self.worker.run_once(place, &mut tail).await.unwrap();
+        let (mut checkpoint, mut tail) = self.worker.open().await.unwrap();
+        while checkpoint.position < head {
+            checkpoint = self.worker.run_once(checkpoint, &mut tail).await.unwrap();
         }
-        assert_eq!(self.side.place().await.unwrap(), place);
-        place
+        assert_eq!(self.side.checkpoint().await.unwrap(), checkpoint);
+        checkpoint
     }
 
     /// Puts a fact into the log past the rules, at the end of its subject.
     pub(crate) async fn force(&self, subject: Subject, fact: Fact) -> Sequence {
         let last = self.log.last(&subject).await.unwrap();
-        let id = EventId(backbone::chance::random_id());
+        let id = EventId(backbone::random::random_id());
         let event = Event {
             id,
             subject,
@@ -152,7 +153,7 @@ impl Market {
     /// A deal of Ann's.
     pub(crate) async fn deal(&self) -> Deal {
         self.side
-            .create_deal(ANN, timber(), Asked::default())
+            .create_deal(ANN, timber(), MutationContext::default())
             .await
             .unwrap()
             .deal
@@ -214,8 +215,8 @@ pub(crate) fn renamed(deal: &Deal, name: &str) -> DealUpdate {
 }
 
 /// A mutation with an idempotency key.
-pub(crate) fn keyed(key: &str) -> Asked {
-    Asked {
+pub(crate) fn keyed(key: &str) -> MutationContext {
+    MutationContext {
         key: Some(key.to_owned()),
         trace: None,
     }

@@ -2,7 +2,7 @@
 
 use backbone::contract::{Deal, DealFact, DealStatus, Fact, Subject};
 use backbone::deal_table::{DealFilter, DealOrder, Window};
-use seller_core::{Asked, DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+use seller_core::{DealUpdate, MutationContext, NewDeal, NewDiscount, NewItem, Patch};
 
 use crate::market::{ANN, BOB, Market, renamed, timber};
 
@@ -41,7 +41,7 @@ async fn the_tables_show_what_was_written(market: Market) {
         written.push(
             market
                 .side
-                .create_deal(ANN, input, Asked::default())
+                .create_deal(ANN, input, MutationContext::default())
                 .await
                 .unwrap()
                 .deal,
@@ -71,13 +71,17 @@ async fn the_tables_show_what_was_written(market: Market) {
     };
     market
         .side
-        .update_deal(ANN, removed, Asked::default())
+        .update_deal(ANN, removed, MutationContext::default())
         .await
         .unwrap();
     market.clock.advance(std::time::Duration::from_secs(1));
     let last = market
         .side
-        .update_deal(ANN, renamed(&written[2], "Logs"), Asked::default())
+        .update_deal(
+            ANN,
+            renamed(&written[2], "Logs"),
+            MutationContext::default(),
+        )
         .await
         .unwrap()
         .deal;
@@ -94,12 +98,12 @@ async fn a_page_shows_the_sellers_deals_and_its_place(market: Market) {
     );
     market
         .side
-        .create_deal(BOB, timber(), Asked::default())
+        .create_deal(BOB, timber(), MutationContext::default())
         .await
         .unwrap();
     let last = market
         .side
-        .update_deal(ANN, renamed(&first, "Wood"), Asked::default())
+        .update_deal(ANN, renamed(&first, "Wood"), MutationContext::default())
         .await
         .unwrap();
     let empty = market.page().await;
@@ -138,7 +142,7 @@ async fn a_page_shows_the_sellers_deals_and_its_place(market: Market) {
 async fn a_deal_with_a_dead_event_stays_at_its_last_good_state(market: Market) {
     let written = market
         .side
-        .create_deal(ANN, timber(), Asked::default())
+        .create_deal(ANN, timber(), MutationContext::default())
         .await
         .unwrap();
     let Fact::Deal(fact) = market.fact(written.position).await else {
@@ -164,9 +168,9 @@ async fn a_deal_with_a_dead_event_stays_at_its_last_good_state(market: Market) {
         )
         .await;
     let other = market.deal().await;
-    let place = market.catch_up().await;
+    let checkpoint = market.catch_up().await;
     assert_eq!(
-        place.position,
+        checkpoint.position,
         market.log.head().await.unwrap(),
         "the rest goes on"
     );

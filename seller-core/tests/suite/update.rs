@@ -1,7 +1,7 @@
 //! Updating deals: versions, conflicts, repeats, and writers that meet.
 
 use backbone::contract::{DealCause, DealField, DealStatus, Fact};
-use seller_core::{Asked, DealUpdate, Refusal};
+use seller_core::{DealUpdate, MutationContext, Refusal};
 
 use crate::market::{ANN, BOB, Market, keyed, renamed};
 
@@ -24,7 +24,7 @@ async fn an_update_is_the_next_event_of_its_deal(market: Market) {
     };
     let written = market
         .side
-        .update_deal(ANN, input, Asked::default())
+        .update_deal(ANN, input, MutationContext::default())
         .await
         .unwrap();
     assert_eq!(
@@ -63,12 +63,12 @@ async fn a_stale_version_is_a_conflict(market: Market) {
     };
     market
         .side
-        .update_deal(ANN, at_one("Wood"), Asked::default())
+        .update_deal(ANN, at_one("Wood"), MutationContext::default())
         .await
         .unwrap();
     let refused = market
         .side
-        .update_deal(ANN, at_one("Logs"), Asked::default())
+        .update_deal(ANN, at_one("Logs"), MutationContext::default())
         .await;
     assert_eq!(refused, Err(Refusal::VersionConflict { current: 2 }));
 }
@@ -123,7 +123,7 @@ async fn what_changes_nothing_is_no_event(market: Market) {
     let deal = market.deal().await;
     let last = market
         .side
-        .update_deal(ANN, renamed(&deal, "Wood"), Asked::default())
+        .update_deal(ANN, renamed(&deal, "Wood"), MutationContext::default())
         .await
         .unwrap();
     market.deal().await;
@@ -132,7 +132,7 @@ async fn what_changes_nothing_is_no_event(market: Market) {
     for input in [DealUpdate::of(deal.id), renamed(&deal, "Wood\t")] {
         let unchanged = market
             .side
-            .update_deal(ANN, input, Asked::default())
+            .update_deal(ANN, input, MutationContext::default())
             .await
             .unwrap();
         assert_eq!(unchanged, last, "its own last position, not the log's");
@@ -144,7 +144,7 @@ async fn another_sellers_deal_is_not_there(market: Market) {
     let deal = market.deal().await;
     let refused = market
         .side
-        .update_deal(BOB, renamed(&deal, "Mine"), Asked::default())
+        .update_deal(BOB, renamed(&deal, "Mine"), MutationContext::default())
         .await;
     assert_eq!(refused, Err(Refusal::NotFound));
     market.catch_up().await;
@@ -186,7 +186,7 @@ async fn writers_of_two_processes_lose_nothing(market: Market) {
             renamed(&deal, &format!("Timber {number}")),
         );
         async move {
-            side.update_deal(ANN, input, Asked::default())
+            side.update_deal(ANN, input, MutationContext::default())
                 .await
                 .unwrap()
                 .deal

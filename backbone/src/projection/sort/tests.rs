@@ -214,7 +214,7 @@ fn reason_of(sorted: &Sorted<'_>, sequence: u64) -> String {
 
 /// The places of the entries, each of which is alive exactly if nobody gave a reason.
 fn order(sorted: &Sorted<'_>) -> Vec<u64> {
-    let place = |entry: &Entry<'_>| {
+    let sequence_of = |entry: &Entry<'_>| {
         let (sequence, dead) = match *entry {
             Entry::Event { sequence, .. } => (sequence, false),
             Entry::Dead { sequence, .. } => (sequence, true),
@@ -226,7 +226,7 @@ fn order(sorted: &Sorted<'_>) -> Vec<u64> {
         );
         sequence
     };
-    sorted.entries.iter().map(place).collect()
+    sorted.entries.iter().map(sequence_of).collect()
 }
 
 fn subject(number: u128) -> Subject {

@@ -8,7 +8,7 @@ use backbone::{Error, on_db};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::ledger::{caught_up, lines, place, start, worker};
+use super::ledger::{caught_up, checkpoint, lines, start, worker};
 use super::{append, begin};
 use crate::databases::{TestDb, on_both_engines};
 use crate::deals::{deal_of, event, subject};
@@ -146,7 +146,7 @@ async fn an_event_of_a_newer_binary_is_left_to_it(test: TestDb) {
         let running = start(&log.log, &db);
         caught_up(&log.log, &db).await;
         running.stop().await;
-        let before = place(&db).await;
+        let before = checkpoint(&db).await;
         let mut newer = (subject(1).to_string(), wire::encode(MARKET, &event(1, 2)));
         newer.1.headers.insert(name.into(), value.to_owned());
         log.insert(3, &newer).await;
@@ -164,7 +164,7 @@ async fn an_event_of_a_newer_binary_is_left_to_it(test: TestDb) {
         })
         .await;
         running.stop().await;
-        assert_eq!(place(&db).await, before);
+        assert_eq!(checkpoint(&db).await, before);
         assert_eq!(lines(&db).await, [(1, 1), (2, 1)]);
         assert!(dead_events(&db).await.is_empty());
     }

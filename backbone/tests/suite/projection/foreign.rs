@@ -4,7 +4,7 @@ use backbone::db::Db;
 use backbone::{Error, on_db};
 
 use super::begin;
-use super::ledger::{caught_up, lines, place, start};
+use super::ledger::{caught_up, checkpoint, lines, start};
 use crate::databases::{TestDb, on_both_engines};
 use crate::deals::event;
 use crate::logs::{TestLog, store};
@@ -26,7 +26,7 @@ async fn a_log_with_another_event_at_our_place_is_not_followed(test: TestDb) {
     let (log, db) = followed(&test).await;
     on_db!(db.write(), pool => sqlx::query("UPDATE projection SET event_id = $1")
         .bind(event(9, 9).id).execute(pool).await.map(|_| ()))
-    .expect("the place can be changed");
+    .expect("the checkpoint can be changed");
     assert_refused(&log, &db, "another event stands at 2").await;
 }
 
@@ -34,7 +34,7 @@ async fn a_log_that_ends_before_our_place_is_not_followed(test: TestDb) {
     let (log, db) = followed(&test).await;
     on_db!(db.write(), pool =>
         sqlx::query("UPDATE projection SET position = 3").execute(pool).await.map(|_| ()))
-    .expect("the place can be changed");
+    .expect("the checkpoint can be changed");
     assert_refused(&log, &db, "they stand at 3, where the log has nothing").await;
 }
 
@@ -49,7 +49,7 @@ async fn followed(test: &TestDb) -> (TestLog, Db) {
 }
 
 async fn assert_refused(log: &TestLog, db: &Db, reason: &str) {
-    let before = place(db).await;
+    let before = checkpoint(db).await;
     let worker = start(&log.log, db);
     let health = worker.health.clone();
     match worker.end().await {
@@ -59,6 +59,6 @@ async fn assert_refused(log: &TestLog, db: &Db, reason: &str) {
         other => panic!("it was followed: {other:?}"),
     }
     assert!(!health.down().is_empty(), "not ready");
-    assert_eq!(place(db).await, before);
+    assert_eq!(checkpoint(db).await, before);
     assert_eq!(lines(db).await, [(1, 1), (2, 1)]);
 }

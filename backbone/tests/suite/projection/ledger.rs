@@ -1,17 +1,18 @@
 //! The smallest projection: a line for every event, and a note of every commit.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use backbone::contract::Subject;
 use backbone::db::{Db, Tx};
 use backbone::event_log::EventLog;
 use backbone::health::Health;
 use backbone::position::{Epoch, Sequence};
-use backbone::projection::{Entry, Place, Projection, Worker};
+use backbone::projection::{Checkpoint, Entry, Projection, Worker};
 use backbone::telemetry::Metrics;
 use backbone::testkit::wait_until;
 use backbone::{Error, on_db, on_tx};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -95,7 +96,7 @@ impl Projection for Ledger {
         ))
     }
 
-    async fn committed(&self, from: Place, to: Place, effect: (Sequence, Sequence)) {
+    async fn committed(&self, from: Checkpoint, to: Checkpoint, effect: (Sequence, Sequence)) {
         assert_eq!(
             effect,
             (from.position + 1, to.position),
@@ -196,7 +197,7 @@ impl Running {
 /// Waits until the tables have come to the log's head, and returns the lines of the ledger.
 pub(super) async fn caught_up(log: &EventLog, db: &Db) -> Vec<(Sequence, u64)> {
     wait_until(SOON, "the tables have come to the head", async || {
-        place(db).await.position == log.head().await.expect("the log is up")
+        checkpoint(db).await.position == log.head().await.expect("the log is up")
     })
     .await;
     lines(db).await
@@ -214,6 +215,8 @@ pub(super) async fn lines(db: &Db) -> Vec<(Sequence, u64)> {
 }
 
 /// Where the tables stand.
-pub(super) async fn place(db: &Db) -> Place {
-    Place::read(db, NAME).await.expect("the place can be read")
+pub(super) async fn checkpoint(db: &Db) -> Checkpoint {
+    Checkpoint::read(db, NAME)
+        .await
+        .expect("the checkpoint can be read")
 }

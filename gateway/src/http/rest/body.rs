@@ -1,5 +1,6 @@
 //! Bodies of REST: read field by field, so that every wrong one is told with its path, and written in lower case.
 
+use backbone::FieldError;
 use backbone::contract::{Deal, DealStatus, Item};
 use backbone::ids::{DealId, ItemId, SellerId};
 use backbone::money::{Currency, Discount, MinorUnits};
@@ -9,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::{Code, Field, Problem};
+use crate::error::{Code, Problem};
 
 /// Fields that a deal shown by `GET` has and that a caller may send back: they are not taken from it.
 const IGNORED: [&str; 2] = ["createdAt", "updatedAt"];
@@ -101,7 +102,7 @@ impl<'a> From<&'a Deal> for Shown<'a> {
 /// Takes fields out of an object and remembers what is wrong with them.
 struct Reader {
     fields: Map<String, Value>,
-    wrong: Vec<Field>,
+    wrong: Vec<FieldError>,
 }
 
 impl Reader {
@@ -218,11 +219,9 @@ impl Reader {
         if complete {
             inner.refuse_the_rest();
         }
-        let named = |field: Field| Field {
-            path: format!("{path}.{}", field.path),
-            message: field.message,
-        };
-        self.wrong.extend(inner.wrong.into_iter().map(named));
+        let root = format!("{path}.");
+        let faults = inner.wrong.into_iter().map(|field| field.below(&root));
+        self.wrong.extend(faults);
     }
 
     fn refuse_the_rest(&mut self) {
@@ -232,7 +231,7 @@ impl Reader {
     }
 
     fn fault(&mut self, path: &str, message: &str) {
-        self.wrong.push(Field {
+        self.wrong.push(FieldError {
             path: path.to_owned(),
             message: message.to_owned(),
         });

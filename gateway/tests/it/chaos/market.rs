@@ -93,7 +93,7 @@ impl Market {
     }
 
     /// Where the buyer tables stand in the log.
-    pub(super) async fn place(&self) -> Option<u64> {
+    pub(super) async fn checkpoint(&self) -> Option<u64> {
         let read =
             sqlx::query_scalar::<_, i64>("SELECT position FROM projection WHERE name = 'buyer'");
         read.fetch_one(&self.buyer_database)

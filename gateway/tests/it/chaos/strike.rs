@@ -7,7 +7,7 @@ use backbone::lifecycle::Lifecycle;
 use backbone::live_bus::{BusEvent, BusReceiver, LiveBus};
 use backbone::telemetry::Metrics;
 use backbone::testkit::{Direction, Proxy, wait_until};
-use buyer_core::announce::Announcement;
+use buyer_core::notification::Notification;
 use tokio::time::{sleep, timeout};
 
 use super::market::{Gateway, Market};
@@ -202,7 +202,7 @@ impl Market {
         projector.to_redis.cut().await;
         projector.to_redis.restore().await;
         process.start();
-        let committed = self.place().await.expect("the database is there");
+        let committed = self.checkpoint().await.expect("the database is there");
         ear.listen_until("batches are announced again", |ear| {
             ear.announced > committed
         })
@@ -317,7 +317,7 @@ impl Ear {
         let listening = async {
             while !reached(self) {
                 if let BusEvent::Message(message) = self.bus.next().await {
-                    self.take(&Announcement::decode(&message).expect("an announcement of today"));
+                    self.take(&Notification::decode(&message).expect("an announcement of today"));
                 }
             }
         };
@@ -327,7 +327,7 @@ impl Ear {
         );
     }
 
-    fn take(&mut self, told: &Announcement) {
+    fn take(&mut self, told: &Notification) {
         // A heartbeat tells a place and no batch.
         if told.prev == told.last {
             self.committed = told.last;

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use backbone::testkit::{Market, Services, wait_until};
-use buyer_core::webhooks::dispatcher::Limits;
-use buyer_core::webhooks::egress::Egress;
-use buyer_core::webhooks::seal::SealKey;
 use gateway::app::App;
 use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::settings::{Config, Demo, Mode, Roles, WebhookConfig};
 use tempfile::TempDir;
+use webhooks::dispatcher::Limits;
+use webhooks::egress::Egress;
+use webhooks::seal::SealKey;
 
 use super::{Client, DEADLINE, Socket};
 
@@ -139,12 +139,12 @@ impl TestApp {
         let head = backends.log.head().await.expect("the log is there");
         wait_until(DEADLINE, "the tables reach the log's head", async || {
             let places = [
-                backends.sellers.place().await,
-                backends.buyers.place().await,
+                backends.sellers.checkpoint().await,
+                backends.buyers.checkpoint().await,
             ];
             places
                 .into_iter()
-                .all(|place| place.is_ok_and(|place| place.position >= head))
+                .all(|checkpoint| checkpoint.is_ok_and(|checkpoint| checkpoint.position >= head))
         })
         .await;
     }

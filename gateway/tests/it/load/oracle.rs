@@ -123,11 +123,7 @@ impl Truth {
 
     /// Every acknowledged mutation stands where its answer says, and nobody else wrote.
     pub(super) fn check_acknowledged(&self, ledger: &Ledger) {
-        let written = ledger
-            .deals
-            .lock()
-            .expect("nothing panics while it holds this lock")
-            .clone();
+        let written = ledger.deals.lock().clone();
         let mut places = HashSet::new();
         for mutation in &written {
             assert_eq!(mutation.position.epoch, self.epoch);

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use backbone::position::Position;
+use parking_lot::{Mutex, MutexGuard};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -125,7 +126,7 @@ impl Reader {
     }
 
     /// The place of the last change shown.
-    pub(super) fn place(&self) -> u64 {
+    pub(super) fn checkpoint(&self) -> u64 {
         self.record().place.0
     }
 
@@ -140,7 +141,7 @@ impl Reader {
 
     fn record(&self) -> MutexGuard<'_, Record> {
         // What a reader held when it found a fault is no worse for that, and the fault is told elsewhere.
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        self.record.lock()
     }
 
     /// Reads for ever; fails on a change that comes twice or out of order.

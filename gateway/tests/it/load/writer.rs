@@ -44,7 +44,7 @@ pub(super) struct Written {
 /// Everything that was acknowledged.
 #[derive(Default)]
 pub(super) struct Ledger {
-    pub(super) deals: std::sync::Mutex<Vec<Written>>,
+    pub(super) deals: parking_lot::Mutex<Vec<Written>>,
     /// Grants and revokes of the pair that changes.
     pub(super) access: AtomicU64,
     count: watch::Sender<u64>,
@@ -205,10 +205,7 @@ impl Ledger {
             version: made["deal"]["version"].as_u64().expect("a version"),
             name: text(&made["deal"]["name"]),
         };
-        self.deals
-            .lock()
-            .expect("nothing panics while it holds this lock")
-            .push(written.clone());
+        self.deals.lock().push(written.clone());
         self.count.send_modify(|count| *count += 1);
         written
     }

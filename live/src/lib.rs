@@ -1,0 +1,24 @@
+//! The live engine: the newest part of the feed in memory, kept whole whatever the live bus loses, and the subscribers
+//! that read it from their positions.
+//!
+//! A subscriber ([`subscriber`]) is a position, not a queue. Renderings are shared by selection ([`selection`]), and the
+//! function that renders is handed in: GraphQL and transports are not known here.
+
+mod access_cache;
+mod backlog;
+mod error;
+mod feed;
+mod feed_sync;
+mod render_cache;
+mod ring;
+pub mod selection;
+pub mod subscriber;
+mod visibility;
+mod wakeups;
+
+pub use error::SubscribeError;
+pub use feed::Feed;
+pub use feed_sync::run as run_feed_sync;
+pub use selection::{PushedChange, RenderMetrics, Selection, SelectionKey};
+pub use subscriber::{Subscriber, Subscription, Update, Updates};
+pub use visibility::{ChangeFilter, ChangeKind, Viewer};

@@ -1,0 +1,329 @@
+//! The sums over long runs of everything that can happen, in turns and at once: nothing is lost, doubled or stuck.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use backbone::ids::{BuyerId, SellerId, WebhookId};
+use backbone::on_db;
+use uuid::Uuid;
+use webhooks::retention::KEEP;
+use webhooks::{Changes, DeliveryState, Refusal};
+
+use super::kit::registration;
+use crate::market::{ANN, BOB, Market};
+use crate::trade::Lot;
+use backbone::testkit::{Receiver, Reply};
+
+on_both_backends!(
+    the_sums_hold_after_every_step,
+    the_sums_hold_while_all_happens_at_once
+);
+
+const BUYERS: [BuyerId; 2] = [
+    BuyerId(Uuid::from_u128(0xb1)),
+    BuyerId(Uuid::from_u128(0xb2)),
+];
+const SELLERS: [SellerId; 2] = [ANN, BOB];
+const STEPS: usize = 250;
+
+/// Numbers that look random and are the same in every run (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
+    }
+
+    fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())].clone()
+    }
+}
+
+/// A receiver that takes about half of what it gets, and says now and then that it is gone or busy.
+async fn fickle(seed: u64) -> (Receiver, Arc<AtomicU64>) {
+    let calm = Arc::new(AtomicU64::new(0));
+    let now = Arc::clone(&calm);
+    let receiver = Receiver::start(move |request| {
+        let mut dice = Dice(seed ^ (request.number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        dice.below(2);
+        match dice.below(60) {
+            _ if now.load(Ordering::SeqCst) == 1 => Reply::ok(),
+            0 => Reply::status(410),
+            1..4 => Reply::status(429).header("retry-after", "7"),
+            4..8 => Reply::close(),
+            8..30 => Reply::status(500),
+            _ => Reply::ok(),
+        }
+    })
+    .await;
+    (receiver, calm)
+}
+
+struct Run<'a> {
+    market: &'a Market,
+    dice: Dice,
+    url: String,
+    lots: Vec<Lot>,
+}
+
+impl Run<'_> {
+    async fn endpoints(&mut self) -> Vec<(BuyerId, WebhookId)> {
+        let mut all = Vec::new();
+        for buyer in BUYERS {
+            let listed = self.market.webhooks().list(buyer).await.unwrap();
+            all.extend(listed.iter().map(|webhook| (buyer, webhook.id)));
+        }
+        all
+    }
+
+    async fn step(&mut self) {
+        let (market, webhooks) = (self.market, self.market.webhooks());
+        let endpoints = self.endpoints().await;
+        let (buyer, webhook) = self.dice.one_of(&endpoints);
+        match self.dice.below(20) {
+            0..6 => {
+                for _ in 0..=self.dice.below(4) {
+                    market.change(self.dice.one_of(&self.lots)).await;
+                }
+                market.project().await;
+            }
+            6..12 => {
+                market.dispatcher().run_once().await.unwrap();
+            }
+            12 => market
+                .clock
+                .advance(Duration::from_hours(self.dice.below(6) as u64)),
+            13 => market
+                .clock
+                .advance(Duration::from_secs(self.dice.below(20) as u64)),
+            14 => {
+                let page = webhooks
+                    .deliveries(buyer, Some(webhook), None, 50, None)
+                    .await
+                    .unwrap();
+                if page.deliveries.is_empty() {
+                    return;
+                }
+                let delivery = self.dice.one_of(&page.deliveries);
+                let replayed = webhooks.replay(buyer, delivery.id).await;
+                assert_eq!(
+                    replayed.is_ok(),
+                    delivery.state != DeliveryState::Pending,
+                    "{replayed:?}"
+                );
+            }
+            15 => {
+                let state = self
+                    .dice
+                    .one_of(&[DeliveryState::Dead, DeliveryState::Delivered]);
+                webhooks
+                    .replay_many(buyer, webhook, state, None)
+                    .await
+                    .unwrap();
+            }
+            16 => {
+                for (buyer, webhook) in endpoints {
+                    let paused = Some(self.dice.below(4) == 0);
+                    webhooks
+                        .update(
+                            buyer,
+                            webhook,
+                            Changes {
+                                paused,
+                                ..Changes::default()
+                            },
+                        )
+                        .await
+                        .unwrap();
+                }
+            }
+            17 if endpoints.len() > 2 => webhooks.delete(buyer, webhook).await.unwrap(),
+            17 | 18 => {
+                let registered = webhooks.register(buyer, registration(&self.url)).await;
+                assert!(
+                    matches!(registered, Ok(_) | Err(Refusal::LimitExceeded)),
+                    "{registered:?}"
+                );
+                market.turn_access(self.dice.one_of(&SELLERS), buyer).await;
+            }
+            _ => {
+                webhooks.test(buyer, webhook).await.unwrap();
+                if self.dice.below(4) == 0 {
+                    market.clock.advance(KEEP);
+                }
+                webhooks.forget_old().await.unwrap();
+            }
+        }
+    }
+}
+
+/// In every lane the first that waits is due, and no other.
+async fn check_lanes(market: &Market) {
+    const BAD: &str = "
+        SELECT count(*) FROM webhook_delivery d
+         WHERE d.state = 'PENDING' AND NOT d.replay AND d.deal_id IS NOT NULL
+           AND (d.due_at IS NOT NULL) = EXISTS (
+               SELECT 1 FROM webhook_delivery ahead
+                WHERE ahead.webhook_id = d.webhook_id AND ahead.deal_id = d.deal_id AND ahead.state = 'PENDING'
+                  AND NOT ahead.replay AND ahead.sequence < d.sequence)";
+    let bad: i64 =
+        on_db!(market.db.read(), pool => sqlx::query_scalar(BAD).fetch_one(pool).await).unwrap();
+    assert_eq!(bad, 0);
+    const NEEDED: &str = "
+        SELECT count(*) FROM webhook_message m
+         WHERE m.deliveries <> (SELECT count(*) FROM webhook_delivery d WHERE d.message_id = m.id)";
+    let wrong: i64 =
+        on_db!(market.db.read(), pool => sqlx::query_scalar(NEEDED).fetch_one(pool).await).unwrap();
+    assert_eq!(wrong, 0, "messages know how many need them");
+}
+
+async fn market_of_some(market: &Market, url: &str) -> Vec<Lot> {
+    for buyer in BUYERS {
+        for seller in SELLERS {
+            market.grant(seller, buyer).await;
+        }
+        for _ in 0..3 {
+            market
+                .webhooks()
+                .register(buyer, registration(url))
+                .await
+                .unwrap();
+        }
+    }
+    let mut lots = Vec::new();
+    for seller in [ANN, BOB, ANN, BOB, ANN] {
+        lots.push(market.create(seller).await);
+    }
+    market.project().await;
+    lots
+}
+
+async fn the_sums_hold_after_every_step(market: Market) {
+    let seed = 0x5eed;
+    let (receiver, calm) = fickle(seed).await;
+    let url = receiver.url("/");
+    let lots = market_of_some(&market, &url).await;
+    let mut run = Run {
+        market: &market,
+        dice: Dice(seed),
+        url,
+        lots,
+    };
+    for _ in 0..STEPS {
+        run.step().await;
+        market.check_sums().await;
+        check_lanes(&market).await;
+    }
+    calm.store(1, Ordering::SeqCst);
+    for (buyer, webhook) in run.endpoints().await {
+        let resume = Changes {
+            paused: Some(false),
+            ..Changes::default()
+        };
+        market
+            .webhooks()
+            .update(buyer, webhook, resume)
+            .await
+            .unwrap();
+    }
+    market.clock.advance(Duration::from_hours(24));
+    let dispatcher = market.dispatcher();
+    while dispatcher.run_once().await.unwrap() > 0 {
+        check_lanes(&market).await;
+    }
+    market.check_sums().await;
+    let mut delivered = 0;
+    for (buyer, webhook) in run.endpoints().await {
+        let counts = market
+            .webhooks()
+            .find(buyer, webhook)
+            .await
+            .unwrap()
+            .unwrap()
+            .counts;
+        assert_eq!(counts.pending, 0, "nothing is stuck");
+        delivered += counts.delivered;
+    }
+    let calls = receiver.requests().len();
+    assert!(
+        delivered > 0 && calls > STEPS,
+        "the run did something: {calls}"
+    );
+}
+
+async fn the_sums_hold_while_all_happens_at_once(market: Market) {
+    let (receiver, _) = fickle(7).await;
+    let url = receiver.url("/");
+    let lots = market_of_some(&market, &url).await;
+    let webhooks = market.webhooks();
+    let over = AtomicBool::new(false);
+    let goes_on = || !over.load(Ordering::SeqCst);
+    let changing = async {
+        let mut dice = Dice(1);
+        for _ in 0..40 {
+            for _ in 0..10 {
+                market.change(dice.one_of(&lots)).await;
+            }
+            market.project().await;
+            market.clock.advance(Duration::from_secs(3));
+        }
+        over.store(true, Ordering::SeqCst);
+    };
+    let sending = async || {
+        let dispatcher = market.dispatcher();
+        while goes_on() {
+            dispatcher.run_once().await.unwrap();
+            market.check_sums().await;
+        }
+    };
+    let done_or_gone = |refusal: Option<Refusal>| {
+        assert!(
+            matches!(refusal, None | Some(Refusal::NotFound)),
+            "{refusal:?}"
+        );
+    };
+    let replaying = async |buyer, state| {
+        while goes_on() {
+            for webhook in webhooks.list(buyer).await.unwrap() {
+                done_or_gone(
+                    webhooks
+                        .replay_many(buyer, webhook.id, state, None)
+                        .await
+                        .err(),
+                );
+                let resume = Changes {
+                    paused: Some(false),
+                    ..Changes::default()
+                };
+                done_or_gone(webhooks.update(buyer, webhook.id, resume).await.err());
+            }
+        }
+    };
+    let coming_and_going = async {
+        while goes_on() {
+            let (webhook, _) = webhooks
+                .register(BUYERS[0], registration(&url))
+                .await
+                .unwrap();
+            webhooks.test(BUYERS[0], webhook.id).await.unwrap();
+            webhooks.delete(BUYERS[0], webhook.id).await.unwrap();
+            webhooks.forget_old().await.unwrap();
+        }
+    };
+    tokio::join!(
+        changing,
+        sending(),
+        sending(),
+        replaying(BUYERS[0], DeliveryState::Delivered),
+        replaying(BUYERS[1], DeliveryState::Dead),
+        coming_and_going
+    );
+    market.check_sums().await;
+    check_lanes(&market).await;
+    let calls = receiver.requests().len();
+    assert!(calls > 200, "the run did something: {calls}");
+}

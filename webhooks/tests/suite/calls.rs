@@ -1,0 +1,429 @@
+//! Sending: the order of each deal, the schedule, and what endpoints say of themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use backbone::telemetry::Metrics;
+use backbone::testkit::wait_until;
+use standardwebhooks::Webhook as Verifier;
+use tokio::sync::Semaphore;
+use webhooks::dispatcher::Limits;
+use webhooks::signature::Secret;
+use webhooks::{Changes, DeliveryState, WebhookState};
+
+use super::kit::{Moody, ids, registration, states};
+use crate::market::{ANN, BUYER, Market};
+use backbone::testkit::{Receiver, Reply, Request};
+
+on_both_backends!(
+    what_was_sent_is_kept_with_its_answer,
+    a_failing_delivery_holds_back_its_deal_alone,
+    a_dead_delivery_lets_the_next_go,
+    an_endpoint_that_asks_for_time_gets_it,
+    an_open_breaker_lets_one_through_a_minute,
+    a_paused_endpoint_collects,
+    two_secrets_sign_for_a_day,
+    an_endpoint_is_called_as_often_at_a_time_as_it_may_be,
+    one_that_fails_gets_fewer_at_a_time,
+);
+
+const SECOND: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(10);
+
+async fn what_was_sent_is_kept_with_its_answer(market: Market) {
+    let receiver = Receiver::start(|request: &Request| match request.number {
+        0 => Reply::status(500).body("not\0 now"),
+        _ => Reply::status(202).body("taken"),
+    })
+    .await;
+    let id = market.subscribed(ANN, &receiver.url("/")).await;
+    market.create(ANN).await;
+    market.project().await;
+    let dispatcher = market.dispatcher();
+    let began = market.clock.now();
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    let failed = market.deliveries(id).await.remove(0);
+    let next = failed.next_attempt_at.unwrap().as_micros() - began.as_micros();
+    assert!((4_000_000..=6_000_000).contains(&next), "{next}");
+    assert_eq!(dispatcher.run_once().await.unwrap(), 0, "not yet");
+    market.clock.advance(SECOND * 6);
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    let delivered = market.deliveries(id).await.remove(0);
+    assert_eq!(
+        (delivered.state, delivered.next_attempt_at),
+        (DeliveryState::Delivered, None)
+    );
+    let attempts: Vec<_> = delivered
+        .attempts
+        .iter()
+        .map(|attempt| {
+            let (error, body) = (attempt.error.as_deref(), attempt.response_body.as_deref());
+            (attempt.number, attempt.status_code, error, body)
+        })
+        .collect();
+    let first = (1, Some(500), Some("status"), Some("not\u{fffd} now"));
+    assert_eq!(attempts, [first, (2, Some(202), None, Some("taken"))]);
+    assert_eq!(delivered.attempts[0].at, began);
+    assert_eq!(
+        ids(&receiver),
+        [delivered.id.to_string(), delivered.id.to_string()]
+    );
+    assert_eq!(
+        market
+            .webhooks()
+            .delivery(BUYER, delivered.id)
+            .await
+            .unwrap(),
+        Some(delivered)
+    );
+    market.check_sums().await;
+}
+
+async fn a_failing_delivery_holds_back_its_deal_alone(market: Market) {
+    let sick = Arc::new(parking_lot::Mutex::new(String::new()));
+    let fails = Arc::clone(&sick);
+    let receiver = Receiver::start(move |request: &Request| {
+        let body = String::from_utf8_lossy(&request.body);
+        let sick = fails.lock();
+        Reply::status(if !sick.is_empty() && body.contains(sick.as_str()) {
+            500
+        } else {
+            200
+        })
+    })
+    .await;
+    let id = market.subscribed(ANN, &receiver.url("/")).await;
+    let (one, other) = (market.create(ANN).await, market.create(ANN).await);
+    *sick.lock() = one.1.to_string();
+    for _ in 0..2 {
+        market.change(one).await;
+        market.change(other).await;
+        market.project().await;
+    }
+    let dispatcher = market.dispatcher();
+    // The sick deal's first, and all of the other one after the other.
+    let mut recorded = Vec::new();
+    for _ in 0..4 {
+        recorded.push(dispatcher.run_once().await.unwrap());
+    }
+    assert_eq!(recorded, [2, 1, 1, 0]);
+    let pending: Vec<_> = market
+        .deliveries(id)
+        .await
+        .iter()
+        .map(|delivery| delivery.state == DeliveryState::Pending)
+        .collect();
+    assert_eq!(pending, [true, false, true, false, true, false]);
+    market.check_sums().await;
+
+    sick.lock().clear();
+    market.clock.advance(SECOND * 7);
+    for _ in 0..3 {
+        assert_eq!(
+            dispatcher.run_once().await.unwrap(),
+            1,
+            "one after the other"
+        );
+    }
+    for lot in [one, other] {
+        let versions: Vec<u64> = receiver
+            .requests()
+            .iter()
+            .map(|request| serde_json::from_slice::<serde_json::Value>(&request.body).unwrap())
+            .map(|body| body["data"]["deal"].clone())
+            .filter(|deal| deal["id"] == lot.1.to_string())
+            .map(|deal| deal["version"].as_u64().unwrap())
+            .collect();
+        let expected: &[u64] = if lot == one {
+            &[1, 1, 2, 3]
+        } else {
+            &[1, 2, 3]
+        };
+        assert_eq!(versions, expected);
+    }
+    market.check_sums().await;
+}
+
+async fn a_dead_delivery_lets_the_next_go(market: Market) {
+    let receiver = Moody::start(500).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    let lot = market.create(ANN).await;
+    market.change(lot).await;
+    market.project().await;
+    let dispatcher = market.dispatcher();
+    for attempt in 1..=8 {
+        assert_eq!(dispatcher.run_once().await.unwrap(), 1, "attempt {attempt}");
+        assert_eq!(receiver.called().len(), attempt);
+        market.clock.advance(Duration::from_hours(13));
+    }
+    assert_eq!(
+        states(&market.deliveries(id).await),
+        [DeliveryState::Dead, DeliveryState::Pending]
+    );
+    let counts = market.webhook(id).await.counts;
+    assert_eq!((counts.owed, counts.dead, counts.pending), (2, 1, 1));
+    receiver.turn(200);
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    let deliveries = market.deliveries(id).await;
+    assert_eq!(
+        states(&deliveries),
+        [DeliveryState::Dead, DeliveryState::Delivered]
+    );
+    assert_eq!(deliveries[0].attempts.len(), 8);
+    assert_eq!(
+        receiver.called().last(),
+        Some(&deliveries[1].id.to_string())
+    );
+    market.check_sums().await;
+}
+
+async fn an_endpoint_that_asks_for_time_gets_it(market: Market) {
+    let receiver = Receiver::start(|request: &Request| match request.number {
+        0 => Reply::status(429).header("retry-after", "300"),
+        _ => Reply::ok(),
+    })
+    .await;
+    let id = market.subscribed(ANN, &receiver.url("/")).await;
+    market.create(ANN).await;
+    market.project().await;
+    let dispatcher = market.dispatcher();
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    market.create(ANN).await;
+    market.project().await;
+    let until = market.clock.now().as_micros() + 300_000_000;
+    for delivery in market.deliveries(id).await {
+        assert_eq!(
+            delivery.next_attempt_at.unwrap().as_micros(),
+            until,
+            "all of the endpoint waits"
+        );
+    }
+    market.clock.advance(SECOND * 299);
+    assert_eq!(dispatcher.run_once().await.unwrap(), 0);
+    market.clock.advance(SECOND);
+    assert_eq!(dispatcher.run_once().await.unwrap(), 2);
+    assert_eq!(
+        states(&market.deliveries(id).await),
+        [DeliveryState::Delivered; 2]
+    );
+}
+
+async fn an_open_breaker_lets_one_through_a_minute(market: Market) {
+    let receiver = Moody::start(500).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    for _ in 0..30 {
+        market.create(ANN).await;
+    }
+    market.project().await;
+    let dispatcher = market.dispatcher();
+    let mut called = 0;
+    while dispatcher.run_once().await.unwrap() > 0 {
+        called = receiver.called().len();
+    }
+    assert!(
+        (10..18).contains(&called),
+        "ten in a row, and what was under way then: {called}"
+    );
+    let oldest_due = async || {
+        let mut pending = market.deliveries(id).await;
+        pending.retain(|delivery| delivery.state == DeliveryState::Pending);
+        pending
+    };
+    for minute in 1..=3 {
+        market.clock.advance(SECOND * 59);
+        assert_eq!(dispatcher.run_once().await.unwrap(), 0, "minute {minute}");
+        market.clock.advance(SECOND);
+        let others = market.dispatcher();
+        let (one, other) = tokio::join!(dispatcher.run_once(), others.run_once());
+        assert_eq!(
+            one.unwrap() + other.unwrap(),
+            1,
+            "minute {minute}: one of all dispatchers tries one"
+        );
+        assert_eq!(receiver.called().len(), called + minute);
+    }
+    let untouched = oldest_due()
+        .await
+        .iter()
+        .filter(|delivery| delivery.attempts.is_empty())
+        .count();
+    assert!(
+        untouched >= 12,
+        "what an open breaker postpones spends no try: {untouched}"
+    );
+    market.check_sums().await;
+
+    receiver.turn(200);
+    market.clock.advance(SECOND * 60);
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1, "half open");
+    assert!(dispatcher.run_once().await.unwrap() > 1, "and closed again");
+}
+
+async fn a_paused_endpoint_collects(market: Market) {
+    let receiver = Moody::start(200).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    let webhooks = market.webhooks();
+    let pause = |paused| Changes {
+        paused: Some(paused),
+        ..Changes::default()
+    };
+    webhooks.update(BUYER, id, pause(true)).await.unwrap();
+    market.create(ANN).await;
+    market.project().await;
+    webhooks.test(BUYER, id).await.unwrap();
+    assert_eq!(market.dispatcher().run_once().await.unwrap(), 0);
+    let deliveries = market.deliveries(id).await;
+    assert_eq!(states(&deliveries), [DeliveryState::Pending; 2]);
+    assert!(
+        deliveries
+            .iter()
+            .all(|delivery| delivery.next_attempt_at.is_none())
+    );
+    webhooks.update(BUYER, id, pause(false)).await.unwrap();
+    assert_eq!(market.dispatcher().run_once().await.unwrap(), 2);
+    let kinds: Vec<String> = receiver
+        .receiver
+        .requests()
+        .iter()
+        .map(|request| {
+            serde_json::from_slice::<serde_json::Value>(&request.body).unwrap()["type"].to_string()
+        })
+        .collect();
+    assert!(kinds.contains(&r#""test""#.to_owned()), "{kinds:?}");
+    assert_eq!(market.webhook(id).await.state, WebhookState::Active);
+    market.check_sums().await;
+}
+
+async fn two_secrets_sign_for_a_day(market: Market) {
+    let receiver = Moody::start(200).await;
+    market.grant(ANN, BUYER).await;
+    market.project().await;
+    let webhooks = market.webhooks();
+    let (webhook, old) = webhooks
+        .register(BUYER, registration(&receiver.url()))
+        .await
+        .unwrap();
+    let (rotated, new) = webhooks.rotate_secret(BUYER, webhook.id).await.unwrap();
+    assert_eq!(
+        (rotated, old.bytes() == new.bytes()),
+        (webhook.clone(), false)
+    );
+    let dispatcher = market.dispatcher();
+    for wait in [Duration::ZERO, Duration::from_hours(24) - SECOND, SECOND] {
+        market.clock.advance(wait);
+        webhooks.test(BUYER, webhook.id).await.unwrap();
+        assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    }
+    let signed_by = |request: &Request, secret: &Secret| {
+        let (id, at) = (
+            request.header("webhook-id").unwrap(),
+            request.header("webhook-timestamp").unwrap(),
+        );
+        let signed =
+            Verifier::new(&secret.reveal())
+                .unwrap()
+                .sign(id, at.parse().unwrap(), &request.body);
+        let signed = signed.unwrap();
+        request
+            .header("webhook-signature")
+            .unwrap()
+            .split(' ')
+            .any(|signature| signature == signed)
+    };
+    let requests = receiver.receiver.requests();
+    let verified: Vec<_> = requests
+        .iter()
+        .map(|request| [&new, &old].map(|secret| signed_by(request, secret)))
+        .collect();
+    assert_eq!(verified, [[true, true], [true, true], [true, false]]);
+}
+
+async fn an_endpoint_is_called_as_often_at_a_time_as_it_may_be(market: Market) {
+    let (gate, under_way) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (held, counted) = (Arc::clone(&gate), Arc::clone(&under_way));
+    let receiver = Receiver::start(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Reply::ok().through(&held)
+    })
+    .await;
+    let first = market.subscribed(ANN, &receiver.url("/one")).await;
+    let second = market.register(&receiver.url("/two")).await;
+    for _ in 0..10 {
+        market.create(ANN).await;
+    }
+    market.project().await;
+    let limits = Limits {
+        in_flight: 40,
+        per_endpoint: 2,
+        rate: None,
+    };
+    let dispatcher = market.dispatcher_with(limits, &Metrics::new());
+    let round = async {
+        let all = async || under_way.load(Ordering::SeqCst) == 4;
+        wait_until(SOON, "two calls of each endpoint", all).await;
+        gate.add_permits(4);
+    };
+    let (recorded, ()) = tokio::join!(dispatcher.run_once(), round);
+    assert_eq!(recorded.unwrap(), 4);
+    for id in [first, second] {
+        assert_eq!(market.webhook(id).await.counts.delivered, 2);
+    }
+    gate.add_permits(100);
+    let in_all = Limits {
+        in_flight: 1,
+        per_endpoint: 8,
+        rate: None,
+    };
+    assert_eq!(
+        market
+            .dispatcher_with(in_all, &Metrics::new())
+            .run_once()
+            .await
+            .unwrap(),
+        1
+    );
+    let slow = Limits {
+        rate: std::num::NonZeroU32::new(1),
+        ..Limits::default()
+    };
+    assert_eq!(
+        market
+            .dispatcher_with(slow, &Metrics::new())
+            .run_once()
+            .await
+            .unwrap(),
+        2,
+        "one of each"
+    );
+    market.check_sums().await;
+}
+
+async fn one_that_fails_gets_fewer_at_a_time(market: Market) {
+    let receiver = Moody::start(500).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    for _ in 0..12 {
+        market.create(ANN).await;
+    }
+    market.project().await;
+    let limits = Limits {
+        per_endpoint: 4,
+        ..Limits::default()
+    };
+    let dispatcher = market.dispatcher_with(limits, &Metrics::new());
+    let mut rounds = Vec::new();
+    while rounds.len() < 7 {
+        rounds.push(dispatcher.run_once().await.unwrap());
+    }
+    assert_eq!(
+        rounds,
+        [4, 1, 1, 1, 1, 1, 1],
+        "four failures in a row leave one at a time"
+    );
+    assert_eq!(
+        dispatcher.run_once().await.unwrap(),
+        0,
+        "and ten of them none"
+    );
+    assert_eq!(market.webhook(id).await.counts.pending, 12);
+}

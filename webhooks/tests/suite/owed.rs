@@ -1,0 +1,325 @@
+//! What is owed: one delivery for every change and endpoint that belong together, and none besides.
+
+use backbone::Error;
+use backbone::ids::{BuyerId, DealId, SellerId, WebhookId};
+use backbone::on_db;
+use backbone::position::Sequence;
+use buyer_core::notification::webhooks_of;
+use serde_json::Value;
+use uuid::Uuid;
+use webhooks::{Changes, DeliveryState, Registration, WebhookEvent};
+
+use super::kit::{NOWHERE, registration};
+use crate::market::{ANN, BOB, BUYER, Market};
+
+on_both_backends!(
+    access_holds_at_the_change_s_place_whether_in_one_batch_or_many,
+    nothing_is_owed_from_before_the_registration,
+    only_what_was_asked_for_is_owed,
+    twenty_endpoints_of_some_buyers_share_a_message,
+    a_worker_that_was_overtaken_owes_nothing,
+    what_is_sent_is_the_change_in_the_contract_s_words,
+    a_batch_without_deals_owes_nothing,
+    those_who_send_are_told,
+);
+
+const FIRST: BuyerId = BuyerId(Uuid::from_u128(0xb1));
+const SECOND: BuyerId = BuyerId(Uuid::from_u128(0xb2));
+
+async fn access_holds_at_the_change_s_place_whether_in_one_batch_or_many(market: Market) {
+    for (round, in_one_batch) in [(0, true), (1, false)] {
+        let sellers = [1, 2].map(|number| SellerId(Uuid::from_u128(0x100 + 2 * round + number)));
+        let webhooks = market.webhooks();
+        let mut ids = Vec::new();
+        for buyer in [FIRST, SECOND] {
+            ids.push(
+                webhooks
+                    .register(buyer, registration(NOWHERE))
+                    .await
+                    .unwrap()
+                    .0
+                    .id,
+            );
+        }
+        let (mut expected, mut granted) = ([Vec::new(), Vec::new()], [[false; 2]; 2]);
+        let lots = sellers.map(|seller| (seller, DealId(backbone::random::random_id())));
+        // Which of the two sellers grants to which buyer or revokes; `None`: both sellers change their deal.
+        let both = [None, None];
+        let script = [
+            both,
+            [Some((0, 0)), None],
+            [Some((1, 0)), Some((0, 1))],
+            [Some((0, 0)), None],
+            both,
+            [Some((0, 0)), Some((1, 0))],
+            [Some((1, 1)), None],
+            [Some((0, 1)), None],
+            both,
+        ];
+        for turn in script.iter().flatten() {
+            if let Some((seller, buyer)) = *turn {
+                market
+                    .turn_access(sellers[seller], [FIRST, SECOND][buyer])
+                    .await;
+                granted[seller][buyer] ^= true;
+            } else {
+                for (seller, lot) in lots.iter().enumerate() {
+                    let sequence = market.change(*lot).await;
+                    for buyer in 0..2 {
+                        if granted[seller][buyer] {
+                            expected[buyer].push(sequence);
+                        }
+                    }
+                }
+            }
+            if !in_one_batch {
+                market.project().await;
+            }
+        }
+        market.project().await;
+        assert!(expected.iter().all(|owed| owed.len() >= 6), "{expected:?}");
+        for (buyer, id) in [FIRST, SECOND].into_iter().zip(ids) {
+            let owed = market.deliveries_of(buyer, id).await;
+            let owed: Vec<Sequence> = owed
+                .iter()
+                .map(|delivery| delivery.position.sequence)
+                .collect();
+            let expected = &expected[usize::from(buyer == SECOND)];
+            assert_eq!(owed, *expected, "{buyer}, one batch: {in_one_batch}");
+            webhooks.delete(buyer, id).await.unwrap();
+        }
+        market.check_sums().await;
+    }
+}
+
+async fn nothing_is_owed_from_before_the_registration(market: Market) {
+    market.grant(ANN, BUYER).await;
+    let lot = market.create(ANN).await;
+    market.project().await;
+    let before = market.register(NOWHERE).await;
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        expected.push(market.change(lot).await);
+    }
+    // What is in the log but not in the tables yet comes after the registration.
+    let between = market.register(NOWHERE).await;
+    market.project().await;
+    let after = market.register(NOWHERE).await;
+    assert_eq!(market.owed(before).await, expected);
+    assert_eq!(market.owed(between).await, expected);
+    assert!(market.owed(after).await.is_empty());
+    let last = market.change(lot).await;
+    market.project().await;
+    assert_eq!(market.owed(after).await, [last]);
+}
+
+async fn only_what_was_asked_for_is_owed(market: Market) {
+    let webhooks = market.webhooks();
+    market.grant(ANN, BUYER).await;
+    market.grant(BOB, BUYER).await;
+    let asking = async |events: &[WebhookEvent], sellers: Option<&[SellerId]>| {
+        let seller_ids = sellers.map(<[_]>::to_vec);
+        let asked = Registration {
+            events: events.to_vec(),
+            seller_ids,
+            ..registration(NOWHERE)
+        };
+        webhooks.register(BUYER, asked).await.unwrap().0.id
+    };
+    let created = asking(&[WebhookEvent::DealCreated], None).await;
+    let updated = asking(&[WebhookEvent::DealUpdated], None).await;
+    let of_bob = asking(
+        &[WebhookEvent::DealUpdated, WebhookEvent::DealCreated],
+        Some(&[BOB]),
+    )
+    .await;
+    let stranger = SellerId(Uuid::from_u128(0x57));
+    market.create(stranger).await;
+    let (ann, bob) = (market.create(ANN).await, market.create(BOB).await);
+    let head = market.log.head().await.unwrap();
+    let changes = [market.change(ann).await, market.change(bob).await];
+    market.project().await;
+    assert_eq!(market.owed(created).await, [head - 1, head]);
+    assert_eq!(market.owed(updated).await, changes);
+    assert_eq!(market.owed(of_bob).await, [head, changes[1]]);
+    let events: Vec<_> = market
+        .deliveries(of_bob)
+        .await
+        .iter()
+        .map(|delivery| delivery.event)
+        .collect();
+    assert_eq!(
+        events,
+        [WebhookEvent::DealCreated, WebhookEvent::DealUpdated]
+    );
+
+    let paused = Changes {
+        paused: Some(true),
+        seller_ids: Some(None),
+        ..Changes::default()
+    };
+    webhooks.update(BUYER, of_bob, paused).await.unwrap();
+    let more = market.change(ann).await;
+    market.project().await;
+    assert_eq!(
+        market.owed(of_bob).await,
+        [head, changes[1], more],
+        "paused ones collect"
+    );
+}
+
+async fn twenty_endpoints_of_some_buyers_share_a_message(market: Market) {
+    let buyers: Vec<BuyerId> = (0..5)
+        .map(|number| BuyerId(Uuid::from_u128(0xb00 + number)))
+        .collect();
+    let webhooks = market.webhooks();
+    let mut ids: Vec<WebhookId> = Vec::new();
+    for buyer in &buyers {
+        market.grant(ANN, *buyer).await;
+        for _ in 0..4 {
+            ids.push(
+                webhooks
+                    .register(*buyer, registration(NOWHERE))
+                    .await
+                    .unwrap()
+                    .0
+                    .id,
+            );
+        }
+    }
+    let lots = [market.create(ANN).await, market.create(ANN).await];
+    market.change(lots[0]).await;
+    market.project().await;
+    for buyer in &buyers {
+        let page = webhooks
+            .deliveries(*buyer, None, None, 100, None)
+            .await
+            .unwrap();
+        assert_eq!((page.deliveries.len(), page.has_next), (12, false));
+        assert!(
+            page.deliveries.is_sorted_by(|one, other| one.id > other.id),
+            "newest first"
+        );
+    }
+    let messages: Vec<(String, i32)> = on_db!(market.db.read(), pool =>
+        sqlx::query_as("SELECT event, deliveries FROM webhook_message ORDER BY id").fetch_all(pool).await)
+    .unwrap();
+    let expected = [
+        ("DEAL_CREATED", 20),
+        ("DEAL_CREATED", 20),
+        ("DEAL_UPDATED", 20),
+    ];
+    assert_eq!(
+        messages,
+        expected.map(|(event, count)| (event.to_owned(), count))
+    );
+    market.check_sums().await;
+}
+
+async fn a_worker_that_was_overtaken_owes_nothing(market: Market) {
+    let id = market.subscribed(ANN, NOWHERE).await;
+    let other = market.another_worker();
+    let ((checkpoint, mut tail), (same, mut other_tail)) = (
+        market.worker.open().await.unwrap(),
+        other.open().await.unwrap(),
+    );
+    let lot = market.create(ANN).await;
+    let expected = [market.log.head().await.unwrap(), market.change(lot).await];
+    let (won, lost) = tokio::join!(
+        market.worker.run_once(checkpoint, &mut tail),
+        other.run_once(same, &mut other_tail)
+    );
+    let overtaken = [&won, &lost].map(|done| matches!(done, Err(Error::Conflict { .. })));
+    assert_eq!(
+        overtaken.iter().filter(|overtaken| **overtaken).count(),
+        1,
+        "{won:?} {lost:?}"
+    );
+    market.project().await;
+    assert_eq!(market.owed(id).await, expected);
+    market.check_sums().await;
+}
+
+async fn what_is_sent_is_the_change_in_the_contract_s_words(market: Market) {
+    let receiver = super::kit::Moody::start(200).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    let lot = market.create(ANN).await;
+    market.project().await;
+    assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
+    let delivery = &market.deliveries(id).await[0];
+    let request = &receiver.receiver.requests()[0];
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(body["type"], "deal.created");
+    assert_eq!(body["timestamp"], market.clock.now().to_string());
+    assert_eq!(body["position"], delivery.position.encode());
+    let deal = &body["data"]["deal"];
+    assert_eq!(
+        (deal["id"].as_str(), deal["version"].as_u64()),
+        (Some(&*lot.1.to_string()), Some(1))
+    );
+    assert_eq!(
+        request.header("webhook-id"),
+        Some(&*delivery.id.to_string())
+    );
+    assert_eq!(request.header("webhook-replay"), None);
+    let trace = market
+        .log
+        .last(&backbone::contract::Subject::Deal {
+            seller: lot.0,
+            deal: lot.1,
+        })
+        .await;
+    let trace = trace
+        .unwrap()
+        .unwrap()
+        .event
+        .unwrap()
+        .trace
+        .unwrap()
+        .trace_id();
+    assert!(
+        request.header("traceparent").unwrap().contains(&trace),
+        "the trace of the mutation goes on"
+    );
+}
+
+async fn a_batch_without_deals_owes_nothing(market: Market) {
+    let id = market.subscribed(ANN, NOWHERE).await;
+    market.turn_access(BOB, BUYER).await;
+    market.turn_access(ANN, BUYER).await;
+    market.project().await;
+    market.create(ANN).await;
+    market.project().await;
+    assert!(market.owed(id).await.is_empty());
+    let pending = market
+        .webhooks()
+        .deliveries(BUYER, None, Some(DeliveryState::Pending), 9, None)
+        .await;
+    assert!(pending.unwrap().deliveries.is_empty());
+}
+
+async fn those_who_send_are_told(market: Market) {
+    use backbone::live_bus::BusEvent;
+    let id = market.subscribed(ANN, NOWHERE).await;
+    let mut bus = market.bus.subscribe();
+    assert_eq!(bus.next().await, BusEvent::Subscribed);
+    let mut told = async || match bus.next().await {
+        BusEvent::Message(message) => webhooks_of(&message),
+        other => panic!("{other:?}"),
+    };
+    market.create(ANN).await;
+    market.project().await;
+    assert_eq!(told().await, Some(vec![id]));
+    market.create(BOB).await;
+    market.project().await;
+    assert_eq!(told().await, None, "nothing is owed");
+    let test = market.webhooks().test(BUYER, id).await.unwrap();
+    assert_eq!(told().await, Some(vec![id]));
+    let head = market.log.head().await.unwrap();
+    assert_eq!(
+        (test.event, test.position.sequence),
+        (WebhookEvent::Test, head)
+    );
+    assert_eq!(test.position.index, backbone::position::Position::END);
+    assert_eq!(market.webhook(id).await.counts.pending, 2);
+}

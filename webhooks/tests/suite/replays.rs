@@ -1,0 +1,280 @@
+//! Replays: the same delivery again, outside the order, one or many; and how long anything is kept.
+
+use std::time::Duration;
+
+use backbone::ids::WebhookId;
+use backbone::on_db;
+use webhooks::retention::KEEP;
+use webhooks::{Changes, Delivery, DeliveryState, Refusal};
+
+use super::kit::{Moody, states};
+use crate::market::{ANN, BUYER, Market};
+
+on_both_backends!(
+    a_replay_re_opens_the_same_delivery,
+    a_replay_stands_outside_the_order,
+    many_are_replayed_by_state_and_time,
+    pages_go_from_the_newest_to_the_oldest,
+    what_has_been_finished_for_a_month_goes,
+);
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Lets endpoints fail until nothing more is tried, whatever else that would make of them.
+async fn kill_all(market: &Market, webhooks: &[WebhookId]) {
+    for _ in 0..8 {
+        for webhook in webhooks {
+            let resume = Changes {
+                paused: Some(false),
+                ..Changes::default()
+            };
+            market
+                .webhooks()
+                .update(BUYER, *webhook, resume)
+                .await
+                .unwrap();
+        }
+        market.dispatcher().run_once().await.unwrap();
+        market.clock.advance(HOUR * 13);
+    }
+}
+
+async fn a_replay_re_opens_the_same_delivery(market: Market) {
+    let receiver = Moody::start(200).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    market.create(ANN).await;
+    market.project().await;
+    let (webhooks, dispatcher) = (market.webhooks(), market.dispatcher());
+    let delivery = market.deliveries(id).await[0].id;
+    assert!(
+        matches!(
+            webhooks.replay(BUYER, delivery).await,
+            Err(Refusal::Conflict(_))
+        ),
+        "it is pending"
+    );
+    dispatcher.run_once().await.unwrap();
+    let replayed = webhooks.replay(BUYER, delivery).await.unwrap();
+    assert_eq!(
+        (replayed.id, replayed.state),
+        (delivery, DeliveryState::Pending)
+    );
+    assert_eq!(replayed.next_attempt_at, Some(market.clock.now()));
+    let counts = market.webhook(id).await.counts;
+    assert_eq!((counts.owed, counts.pending, counts.delivered), (1, 1, 0));
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    let requests = receiver.receiver.requests();
+    let headers: Vec<_> = requests
+        .iter()
+        .map(|request| request.header("webhook-replay"))
+        .collect();
+    assert_eq!(headers, [None, Some("true")]);
+    assert_eq!(requests[0].body, requests[1].body);
+    assert_eq!(
+        receiver.called(),
+        [delivery.to_string(), delivery.to_string()]
+    );
+    assert_eq!(market.deliveries(id).await[0].attempts.len(), 2);
+    market.check_sums().await;
+}
+
+async fn a_replay_stands_outside_the_order(market: Market) {
+    let receiver = Moody::start(200).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    let lot = market.create(ANN).await;
+    market.project().await;
+    let dispatcher = market.dispatcher();
+    dispatcher.run_once().await.unwrap();
+    receiver.turn(500);
+    let first = market.deliveries(id).await[0].id;
+    market.webhooks().replay(BUYER, first).await.unwrap();
+    dispatcher.run_once().await.unwrap();
+    // The replay waits for its next try, and the deal goes on all the same.
+    receiver.turn(200);
+    market.change(lot).await;
+    market.change(lot).await;
+    market.project().await;
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    let expected = [
+        DeliveryState::Pending,
+        DeliveryState::Delivered,
+        DeliveryState::Delivered,
+    ];
+    assert_eq!(states(&market.deliveries(id).await), expected);
+    // Nor does it let anything go when it ends: what waits behind another stays there.
+    receiver.turn(500);
+    market.change(lot).await;
+    market.change(lot).await;
+    market.project().await;
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+    receiver.turn(200);
+    market
+        .webhooks()
+        .replay(BUYER, market.deliveries(id).await[1].id)
+        .await
+        .unwrap();
+    assert_eq!(dispatcher.run_once().await.unwrap(), 1, "the replay alone");
+    assert_eq!(dispatcher.run_once().await.unwrap(), 0);
+    let last = market.deliveries(id).await.pop().unwrap();
+    assert_eq!(
+        (last.attempts.len(), last.next_attempt_at),
+        (0, None),
+        "it waits behind the one before"
+    );
+    market.check_sums().await;
+}
+
+async fn many_are_replayed_by_state_and_time(market: Market) {
+    let receiver = Moody::start(500).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    let other = market.register(&receiver.url()).await;
+    for _ in 0..2 {
+        market.create(ANN).await;
+    }
+    market.project().await;
+    kill_all(&market, &[id, other]).await;
+    let later = market.clock.now();
+    market.create(ANN).await;
+    market.project().await;
+    kill_all(&market, &[id, other]).await;
+    let counts = market.webhook(id).await.counts;
+    assert_eq!((counts.dead, counts.owed), (3, 3));
+    let webhooks = market.webhooks();
+    let replay = async |state, since| webhooks.replay_many(BUYER, id, state, since).await;
+    for state in [DeliveryState::Pending, DeliveryState::Discarded] {
+        assert!(matches!(
+            replay(state, None).await,
+            Err(Refusal::Invalid(_))
+        ));
+    }
+    assert_eq!(replay(DeliveryState::Delivered, None).await.unwrap(), 0);
+    assert_eq!(replay(DeliveryState::Dead, Some(later)).await.unwrap(), 1);
+    assert_eq!(
+        replay(DeliveryState::Dead, None).await.unwrap(),
+        2,
+        "the rest"
+    );
+    assert_eq!(replay(DeliveryState::Dead, None).await.unwrap(), 0);
+    market.check_sums().await;
+    let others = market.webhook(other).await.counts;
+    assert_eq!(
+        (others.dead, others.pending),
+        (3, 0),
+        "another endpoint's stay"
+    );
+    receiver.turn(200);
+    market.clock.advance(HOUR);
+    let dispatcher = market.dispatcher();
+    while dispatcher.run_once().await.unwrap() > 0 {}
+    assert_eq!(market.webhook(id).await.counts.delivered, 3);
+}
+
+async fn pages_go_from_the_newest_to_the_oldest(market: Market) {
+    let receiver = Moody::start(200).await;
+    let ids = [
+        market.subscribed(ANN, &receiver.url()).await,
+        market.register(&receiver.url()).await,
+    ];
+    for round in 0..4 {
+        market.create(ANN).await;
+        market.project().await;
+        if round < 2 {
+            market.dispatcher().run_once().await.unwrap();
+        }
+        market.clock.advance(Duration::from_secs(1));
+    }
+    let webhooks = market.webhooks();
+    for (webhook, state, count) in [
+        (None, None, 8),
+        (Some(ids[0]), None, 4),
+        (None, Some(DeliveryState::Delivered), 4),
+        (Some(ids[1]), Some(DeliveryState::Pending), 2),
+        (None, Some(DeliveryState::Dead), 0),
+    ] {
+        let (mut all, mut after): (Vec<Delivery>, _) = (Vec::new(), None);
+        loop {
+            let page = webhooks
+                .deliveries(BUYER, webhook, state, 3, after)
+                .await
+                .unwrap();
+            assert!(page.deliveries.len() == 3 || !page.has_next);
+            all.extend(page.deliveries);
+            after = all.last().map(|delivery| delivery.id);
+            if !page.has_next {
+                break;
+            }
+        }
+        assert_eq!(all.len(), count, "{webhook:?} {state:?}");
+        assert!(all.is_sorted_by(|one, other| one.id > other.id));
+        assert!(
+            all.iter()
+                .all(|delivery| webhook.is_none_or(|webhook| webhook == delivery.webhook_id))
+        );
+        assert!(
+            all.iter()
+                .all(|delivery| state.is_none_or(|state| state == delivery.state))
+        );
+        let tried = all
+            .iter()
+            .filter(|delivery| delivery.attempts.len() == 1)
+            .count();
+        let delivered = all
+            .iter()
+            .filter(|delivery| delivery.state == DeliveryState::Delivered)
+            .count();
+        assert_eq!(tried, delivered, "each with its attempts");
+    }
+}
+
+async fn what_has_been_finished_for_a_month_goes(market: Market) {
+    let receiver = Moody::start(200).await;
+    let ids = [
+        market.subscribed(ANN, &receiver.url()).await,
+        market.register(&receiver.url()).await,
+    ];
+    let lot = market.create(ANN).await;
+    market.project().await;
+    let (webhooks, dispatcher) = (market.webhooks(), market.dispatcher());
+    dispatcher.run_once().await.unwrap();
+    let rows = async || -> (i64, i64, i64) {
+        const ROWS: &str =
+            "SELECT (SELECT count(*) FROM webhook_delivery), (SELECT count(*) FROM webhook_attempt),
+                                   (SELECT count(*) FROM webhook_message)";
+        on_db!(market.db.read(), pool => sqlx::query_as(ROWS).fetch_one(pool).await).unwrap()
+    };
+    market.clock.advance(KEEP - HOUR);
+    let pause = Changes {
+        paused: Some(true),
+        ..Changes::default()
+    };
+    webhooks.update(BUYER, ids[1], pause).await.unwrap();
+    market.change(lot).await;
+    market.project().await;
+    dispatcher.run_once().await.unwrap();
+    assert_eq!(rows().await, (4, 3, 2));
+    assert_eq!(
+        webhooks.forget_old().await.unwrap(),
+        0,
+        "all of it is young"
+    );
+    market.clock.advance(HOUR * 2);
+    // A replay makes it young again, but its message is the other endpoint's no more.
+    let old = market.deliveries(ids[0]).await[0].id;
+    webhooks.replay(BUYER, old).await.unwrap();
+    assert_eq!(webhooks.forget_old().await.unwrap(), 1);
+    assert_eq!(rows().await, (3, 2, 2), "the message is needed");
+    market.check_sums().await;
+    dispatcher.run_once().await.unwrap();
+    market.clock.advance(KEEP * 2);
+    assert_eq!(webhooks.forget_old().await.unwrap(), 2);
+    assert_eq!(
+        rows().await,
+        (1, 0, 1),
+        "what is pending stays, however old"
+    );
+    market.check_sums().await;
+    let counts = market.webhook(ids[1]).await.counts;
+    assert_eq!((counts.owed, counts.pending), (1, 1));
+    assert_eq!(market.webhook(ids[0]).await.counts.owed, 0);
+}

@@ -1,0 +1,240 @@
+//! The dispatcher that runs: woken or not, stopped, without its database, without its key.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backbone::Error;
+use backbone::db::Db;
+use backbone::health::Health;
+use backbone::telemetry::Metrics;
+use backbone::testkit::{Proxy, wait_until};
+use buyer_core::BuyerSide;
+use buyer_core::feed::Retention;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use webhooks::dispatcher::Limits;
+use webhooks::resolver::Resolver;
+use webhooks::seal::SealKey;
+use webhooks::sender::Sender;
+use webhooks::{DeliveryState, Dispatcher, Webhooks};
+
+use super::kit::{Moody, egress, states};
+use crate::market::install_tls_provider;
+use crate::market::{ANN, Market};
+use backbone::testkit::{Receiver, Reply};
+
+on_both_backends!(
+    what_is_owed_is_sent_at_once,
+    what_the_bus_did_not_tell_is_found,
+    retries_come_by_themselves,
+    who_is_told_to_stop_ends_what_is_under_way,
+    trouble_of_our_own_spends_no_try,
+    a_secret_that_cannot_be_opened_spends_no_try,
+);
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A dispatcher that runs beside a test.
+struct Running {
+    tasks: JoinSet<Result<(), Error>>,
+    health: Health,
+    stop: CancellationToken,
+}
+
+impl Running {
+    fn start(market: &Market, dispatcher: Dispatcher) -> Self {
+        let (mut tasks, health, stop) =
+            (JoinSet::new(), Health::default(), CancellationToken::new());
+        let part = health.part("webhooks");
+        tasks.spawn(dispatcher.run(market.bus.subscribe(), part, stop.clone()));
+        Self {
+            tasks,
+            health,
+            stop,
+        }
+    }
+
+    async fn end(mut self) {
+        self.stop.cancel();
+        self.tasks.join_next().await.unwrap().unwrap().unwrap();
+    }
+}
+
+async fn what_is_owed_is_sent_at_once(market: Market) {
+    let receiver = Moody::start(200).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    let running = Running::start(&market, market.dispatcher());
+    wait_until(SOON, "the first look", async || {
+        running.health.down().is_empty()
+    })
+    .await;
+    let mut at_once = 0;
+    for count in 1..=8 {
+        market.create(ANN).await;
+        market.project().await;
+        let committed = Instant::now();
+        wait_until(SOON, "the call", async || receiver.called().len() == count).await;
+        at_once += usize::from(committed.elapsed() < Duration::from_millis(250));
+    }
+    // A look a second would find a quarter of them that soon.
+    assert!(at_once >= 6, "{at_once} of 8 within 250 ms of their commit");
+    let recorded = async || market.webhook(id).await.counts.delivered == 8;
+    wait_until(SOON, "all to be recorded", recorded).await;
+    running.end().await;
+}
+
+async fn what_the_bus_did_not_tell_is_found(market: Market) {
+    let receiver = Moody::start(200).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    market.bus.faults().unwrap().cut();
+    let running = Running::start(&market, market.dispatcher());
+    for _ in 0..30 {
+        market.create(ANN).await;
+    }
+    market.project().await;
+    wait_until(SOON, "all of it", async || {
+        market.webhook(id).await.counts.delivered == 30
+    })
+    .await;
+    assert_eq!(receiver.called().len(), 30);
+    running.end().await;
+}
+
+async fn retries_come_by_themselves(market: Market) {
+    let receiver = Moody::start(500).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    let lot = market.create(ANN).await;
+    market.change(lot).await;
+    market.project().await;
+    let running = Running::start(&market, market.dispatcher());
+    let failed = async || market.deliveries(id).await[0].attempts.len() == 1;
+    wait_until(SOON, "the failure to be recorded", failed).await;
+    receiver.turn(200);
+    market.clock.advance(Duration::from_secs(7));
+    let delivered = async || states(&market.deliveries(id).await) == [DeliveryState::Delivered; 2];
+    wait_until(SOON, "the retry, and what waited behind it", delivered).await;
+    assert_eq!(receiver.called().len(), 3);
+    running.end().await;
+}
+
+async fn who_is_told_to_stop_ends_what_is_under_way(market: Market) {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let receiver = Receiver::start(move |_| Reply::ok().through(&held)).await;
+    let id = market.subscribed(ANN, &receiver.url("/")).await;
+    for _ in 0..3 {
+        market.create(ANN).await;
+    }
+    market.project().await;
+    let limits = Limits {
+        per_endpoint: 1,
+        ..Limits::default()
+    };
+    let mut running = Running::start(&market, market.dispatcher_with(limits, &Metrics::new()));
+    wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
+    running.stop.cancel();
+    assert!(
+        running.tasks.try_join_next().is_none(),
+        "it waits for the call"
+    );
+    gate.add_permits(1);
+    running.end().await;
+    assert_eq!(receiver.requests().len(), 1, "nothing more was sent");
+    assert_eq!(market.webhook(id).await.counts.delivered, 1);
+    gate.add_permits(2);
+    assert_eq!(
+        market.dispatcher().run_once().await.unwrap(),
+        2,
+        "and nothing is held by who has ended"
+    );
+}
+
+async fn trouble_of_our_own_spends_no_try(market: Market) {
+    let receiver = Moody::start(200).await;
+    let url = format!("http://receiver.test:{}/", receiver.receiver.port());
+    let id = market.subscribed(ANN, &url).await;
+    market.create(ANN).await;
+    market.project().await;
+    let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    let resolver = Resolver::asking(&[nobody], Duration::from_millis(100)).unwrap();
+    install_tls_provider();
+    let sender = Sender::new(egress(), resolver).unwrap();
+    let dispatcher = Dispatcher::new(
+        market.webhooks(),
+        sender,
+        Limits::default(),
+        &Metrics::new(),
+    );
+    for _ in 0..12 {
+        assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+        assert_eq!(dispatcher.run_once().await.unwrap(), 0, "not at once");
+        market.clock.advance(Duration::from_secs(5));
+    }
+    let delivery = market.deliveries(id).await.remove(0);
+    assert_eq!(
+        (delivery.state, delivery.attempts.len()),
+        (DeliveryState::Pending, 0)
+    );
+}
+
+async fn a_secret_that_cannot_be_opened_spends_no_try(market: Market) {
+    let receiver = Moody::start(200).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    market.create(ANN).await;
+    market.project().await;
+    let other_key = Webhooks::new(
+        &market.side,
+        market.bus.clone(),
+        egress(),
+        SealKey::generate(),
+    );
+    assert_eq!(dispatcher_of(other_key).run_once().await.unwrap(), 0);
+    assert!(receiver.called().is_empty());
+    market.clock.advance(Duration::from_secs(16));
+    assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
+    assert_eq!(market.deliveries(id).await[0].attempts.len(), 1);
+}
+
+fn dispatcher_of(webhooks: Webhooks) -> Dispatcher {
+    install_tls_provider();
+    let sender = Sender::new(egress(), Resolver::system().unwrap()).unwrap();
+    Dispatcher::new(webhooks, sender, Limits::default(), &Metrics::new())
+}
+
+#[tokio::test]
+async fn an_outcome_waits_for_a_database_that_is_away() {
+    let market = Market::production().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let receiver = Receiver::start(move |_| Reply::ok().through(&held)).await;
+    let id = market.subscribed(ANN, &receiver.url("/")).await;
+    let lot = market.create(ANN).await;
+    market.change(lot).await;
+    market.project().await;
+    let direct = market.database_url.as_ref().unwrap();
+    let proxy = Proxy::in_front_of(direct).await;
+    let db = Db::postgres("buyer database", &proxy.url(direct)).unwrap();
+    let retention = Retention::in_partitions(Duration::from_secs(60));
+    let side = BuyerSide::new(db, market.clock.clone(), retention);
+    let key = SealKey::parse(super::kit::SEAL).unwrap();
+    let dispatcher = dispatcher_of(Webhooks::new(&side, market.bus.clone(), egress(), key));
+    let running = Running::start(&market, dispatcher);
+    wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
+    proxy.cut().await;
+    gate.add_permits(1);
+    let away = async || !running.health.degraded().is_empty();
+    wait_until(SOON, "the dispatcher to miss its database", away).await;
+    assert_eq!(
+        states(&market.deliveries(id).await),
+        [DeliveryState::Pending; 2]
+    );
+    proxy.restore().await;
+    gate.add_permits(1);
+    let delivered = async || states(&market.deliveries(id).await) == [DeliveryState::Delivered; 2];
+    wait_until(SOON, "the outcome, and the next of the deal", delivered).await;
+    assert_eq!(receiver.requests().len(), 2, "no call was made twice");
+    market.check_sums().await;
+    running.end().await;
+}
