@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::db::{Db, Pool};
+use crate::db::Db;
 use crate::time::Timestamp;
 use crate::{Error, on_db, random};
 
@@ -133,31 +133,24 @@ impl Accounts {
         let now = self.clock.now();
         let id = id.unwrap_or_else(|| random::row_id(now.as_micros()));
         on_db!(self.db.write(), pool => sqlx::query(INSERT_ACCOUNT)
-            .bind(id).bind(role.as_str()).bind(name).bind(now).execute(pool).await.map(|_| ()))
-        .map_err(|error| self.db.error(error))?;
-        let made =
-            on_db!(self.db.write(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_one(pool).await);
-        made.map_err(|error| self.db.error(error))
+            .bind(id).bind(role.as_str()).bind(name).bind(now).execute(pool).await.map(|_| ()))?;
+        on_db!(self.db.write(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_one(pool).await)
     }
 
     /// The account with this id.
     pub async fn find(&self, id: Uuid) -> Result<Option<Account>, Error> {
-        let found = on_db!(self.db.read(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_optional(pool).await);
-        found.map_err(|error| self.db.error(error))
+        on_db!(self.db.read(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_optional(pool).await)
     }
 
     /// The oldest account of a role.
     pub async fn first_of(&self, role: Role) -> Result<Option<Account>, Error> {
-        let found = on_db!(self.db.read(), pool =>
-            sqlx::query_as(FIRST_OF_ROLE).bind(role.as_str()).fetch_optional(pool).await);
-        found.map_err(|error| self.db.error(error))
+        on_db!(self.db.read(), pool =>
+            sqlx::query_as(FIRST_OF_ROLE).bind(role.as_str()).fetch_optional(pool).await)
     }
 
     /// Whether there is any account at all.
     pub async fn any(&self) -> Result<bool, Error> {
-        let any =
-            on_db!(self.db.read(), pool => sqlx::query_scalar(ANY_ACCOUNT).fetch_one(pool).await);
-        any.map_err(|error| self.db.error(error))
+        on_db!(self.db.read(), pool => sqlx::query_scalar(ANY_ACCOUNT).fetch_one(pool).await)
     }
 
     /// Makes a random key for an account that exists.
@@ -185,45 +178,39 @@ impl Accounts {
         let now = self.clock.now();
         let id = random::row_id(now.as_micros());
         let hash = KeyHash::of(key);
-        let kept = on_db!(self.db.write(), pool => sqlx::query_scalar(INSERT_KEY)
+        on_db!(self.db.write(), pool => sqlx::query_scalar(INSERT_KEY)
             .bind(id).bind(account_id).bind(&hash.0[..]).bind(label).bind(now)
-            .fetch_one(pool).await);
-        kept.map_err(|error| self.db.error(error))
+            .fetch_one(pool).await)
     }
 
     /// Revokes a key, once for all; `None` when there is no such key here.
     pub async fn revoke(&self, key_id: Uuid) -> Result<Option<Timestamp>, Error> {
-        let revoked = on_db!(self.db.write(), pool => sqlx::query_scalar(REVOKE_KEY)
-            .bind(key_id).bind(self.clock.now()).fetch_optional(pool).await);
-        revoked.map_err(|error| self.db.error(error))
+        on_db!(self.db.write(), pool => sqlx::query_scalar(REVOKE_KEY)
+            .bind(key_id).bind(self.clock.now()).fetch_optional(pool).await)
     }
 
     /// Whose key this is, if it is one and not revoked.
     pub async fn holder(&self, hash: KeyHash) -> Result<Option<KeyHolder>, Error> {
-        let holder = on_db!(self.db.read(), pool =>
-            sqlx::query_as(HOLDER).bind(&hash.0[..]).fetch_optional(pool).await);
-        holder.map_err(|error| self.db.error(error))
+        on_db!(self.db.read(), pool =>
+            sqlx::query_as(HOLDER).bind(&hash.0[..]).fetch_optional(pool).await)
     }
 
     /// Which of these are keys of this database and not revoked.
     pub async fn still_valid(&self, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, Error> {
-        let valid: Result<Vec<Vec<u8>>, sqlx::Error> = match self.db.read() {
-            Pool::Postgres(pool) => {
-                let hashes: Vec<&[u8]> = hashes.iter().map(|hash| &hash.0[..]).collect();
-                sqlx::query_scalar(VALID_POSTGRES)
-                    .bind(hashes)
-                    .fetch_all(pool)
-                    .await
-            }
-            Pool::Sqlite(pool) => {
-                let hashes: Vec<String> = hashes.iter().map(|hash| hex::encode(hash.0)).collect();
-                sqlx::query_scalar(VALID_SQLITE)
-                    .bind(Json(hashes))
-                    .fetch_all(pool)
-                    .await
-            }
-        };
-        let valid = valid.map_err(|error| self.db.error(error))?;
+        let valid: Result<Vec<Vec<u8>>, _> = on_db!(self.db.read(), postgres(pool) => {
+            let hashes: Vec<&[u8]> = hashes.iter().map(|hash| &hash.0[..]).collect();
+            sqlx::query_scalar(VALID_POSTGRES)
+                .bind(hashes)
+                .fetch_all(pool)
+                .await
+        }, sqlite(pool) => {
+            let hashes: Vec<String> = hashes.iter().map(|hash| hex::encode(hash.0)).collect();
+            sqlx::query_scalar(VALID_SQLITE)
+                .bind(Json(hashes))
+                .fetch_all(pool)
+                .await
+        });
+        let valid = valid?;
         Ok(valid
             .into_iter()
             .filter_map(|hash| hash.try_into().ok().map(KeyHash))

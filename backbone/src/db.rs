@@ -25,7 +25,7 @@ const READERS: u32 = 4;
 const BEGIN_BY_INDEX: &str = "
     BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan";
 /// The same, and its commit does not wait for the disk.
-const BEGIN_PASSING: &str = "
+const BEGIN_ASYNCHRONOUS_COMMIT: &str = "
     BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan;
     SET LOCAL synchronous_commit = off";
 const POSTGRES_VERSION: &str = "SELECT 'PostgreSQL ' || current_setting('server_version')";
@@ -48,48 +48,116 @@ enum Backend {
     },
 }
 
-/// A pool to run one statement on; for [`on_db!`].
-pub enum Pool<'a> {
+/// A pool to run statements on, each in a transaction of its own; for [`on_db!`](crate::on_db).
+pub struct Pool<'a> {
+    what: &'static str,
+    engine: PoolEngine<'a>,
+}
+
+/// The engine behind a [`Pool`].
+#[derive(Clone, Copy)]
+pub enum PoolEngine<'a> {
     /// PostgreSQL.
     Postgres(&'a PgPool),
     /// SQLite.
     Sqlite(&'a SqlitePool),
 }
 
-/// A transaction; for [`on_tx!`]. Dropped without [`Tx::commit`], it is rolled back.
-pub enum Tx {
+/// A transaction; for [`on_tx!`](crate::on_tx). Dropped without [`Tx::commit`], it is rolled back.
+pub struct Tx {
+    what: &'static str,
+    engine: TxEngine,
+}
+
+/// The engine behind a [`Tx`].
+pub enum TxEngine {
     /// PostgreSQL.
     Postgres(Transaction<'static, Postgres>),
     /// SQLite.
     Sqlite(Transaction<'static, Sqlite>),
 }
 
-/// Runs one expression on a [`Pool`], whichever engine it is.
+/// Runs a statement on a [`Pool`](crate::db::Pool) and maps the driver's error.
+///
+/// With one arm, the same expression runs on either engine; with two, each engine has its own:
+/// `on_db!(db.read(), postgres(pool) => …, sqlite(pool) => …)`. Each expression is a `Result<_, sqlx::Error>`.
 #[macro_export]
 macro_rules! on_db {
+    ($pool:expr, postgres($postgres:ident) => $on_postgres:expr, sqlite($sqlite:ident) => $on_sqlite:expr $(,)?) => {{
+        let pool = $pool;
+        let result = match pool.engine() {
+            $crate::db::PoolEngine::Postgres($postgres) => $on_postgres,
+            $crate::db::PoolEngine::Sqlite($sqlite) => $on_sqlite,
+        };
+        result.map_err(|error| pool.error(error))
+    }};
     ($pool:expr, $connection:ident => $run:expr) => {
-        match $pool {
-            $crate::db::Pool::Postgres($connection) => $run,
-            $crate::db::Pool::Sqlite($connection) => $run,
-        }
+        $crate::on_db!($pool, postgres($connection) => $run, sqlite($connection) => $run)
     };
 }
 
-/// Runs one expression on the connection of a [`Tx`], whichever engine it is.
+/// Runs a statement in a [`Tx`](crate::db::Tx) and maps the driver's error.
+///
+/// With one arm, the same expression runs on either engine; with two, each engine has its own:
+/// `on_tx!(tx, postgres(connection) => …, sqlite(connection) => …)`. `connection` is a mutable reference to the
+/// engine's connection, and each expression is a `Result<_, sqlx::Error>`.
 #[macro_export]
 macro_rules! on_tx {
+    ($tx:expr, postgres($postgres:ident) => $on_postgres:expr, sqlite($sqlite:ident) => $on_sqlite:expr $(,)?) => {{
+        let tx: &mut $crate::db::Tx = $tx;
+        let result = match tx.engine() {
+            $crate::db::TxEngine::Postgres(transaction) => {
+                let $postgres = &mut **transaction;
+                $on_postgres
+            }
+            $crate::db::TxEngine::Sqlite(transaction) => {
+                let $sqlite = &mut **transaction;
+                $on_sqlite
+            }
+        };
+        result.map_err(|error| tx.error(error))
+    }};
     ($tx:expr, $connection:ident => $run:expr) => {
-        match $tx {
-            $crate::db::Tx::Postgres(tx) => {
-                let $connection = &mut **tx;
-                $run
-            }
-            $crate::db::Tx::Sqlite(tx) => {
-                let $connection = &mut **tx;
-                $run
-            }
-        }
+        $crate::on_tx!($tx, postgres($connection) => $run, sqlite($connection) => $run)
     };
+}
+
+impl<'a> Pool<'a> {
+    /// Returns the engine, for statements that only one of them has.
+    pub fn engine(&self) -> PoolEngine<'a> {
+        self.engine
+    }
+
+    /// Returns what an error of the driver means to the caller.
+    pub fn error(&self, error: sqlx::Error) -> Error {
+        map_error(self.what, error)
+    }
+}
+
+impl Tx {
+    /// Returns the engine, for statements that only one of them has.
+    pub fn engine(&mut self) -> &mut TxEngine {
+        &mut self.engine
+    }
+
+    /// Returns whether the transaction runs on PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.engine, TxEngine::Postgres(_))
+    }
+
+    /// Commits.
+    pub async fn commit(self) -> Result<(), Error> {
+        match self.engine {
+            TxEngine::Postgres(tx) => tx.commit().await,
+            TxEngine::Sqlite(tx) => tx.commit().await,
+        }
+        .map_err(|error| map_error(self.what, error))
+    }
+
+    /// Returns what an error of the driver means to the caller.
+    pub fn error(&self, error: sqlx::Error) -> Error {
+        map_error(self.what, error)
+    }
 }
 
 /// The migrations of one database in both engines.
@@ -149,45 +217,53 @@ impl Db {
             Backend::Sqlite { writer, .. } => migrations.sqlite.run(writer).await,
         };
         done.map_err(|error| match error {
-            sqlx::migrate::MigrateError::Execute(error) => self.error(error),
+            sqlx::migrate::MigrateError::Execute(error) => map_error(self.what, error),
             error => Error::broken(self.what, error),
         })
     }
 
     /// The engine and its version, for operators.
     pub async fn describe(&self) -> Result<String, Error> {
-        let version: Result<String, _> = match self.read() {
-            Pool::Postgres(pool) => sqlx::query_scalar(POSTGRES_VERSION).fetch_one(pool).await,
-            Pool::Sqlite(pool) => sqlx::query_scalar(SQLITE_VERSION).fetch_one(pool).await,
-        };
-        version.map_err(|error| self.error(error))
+        on_db!(
+            self.read(),
+            postgres(pool) => sqlx::query_scalar(POSTGRES_VERSION).fetch_one(pool).await,
+            sqlite(pool) => sqlx::query_scalar(SQLITE_VERSION).fetch_one(pool).await,
+        )
     }
 
-    /// For statements that only read.
+    /// Returns the pool for statements that only read.
     pub fn read(&self) -> Pool<'_> {
-        match &self.backend {
-            Backend::Postgres(pool) => Pool::Postgres(pool),
-            Backend::Sqlite { readers, .. } => Pool::Sqlite(readers),
-        }
+        self.pool(match &self.backend {
+            Backend::Postgres(pool) => PoolEngine::Postgres(pool),
+            Backend::Sqlite { readers, .. } => PoolEngine::Sqlite(readers),
+        })
     }
 
-    /// For statements that write.
+    /// Returns the pool for statements that write.
     pub fn write(&self) -> Pool<'_> {
-        match &self.backend {
-            Backend::Postgres(pool) => Pool::Postgres(pool),
-            Backend::Sqlite { writer, .. } => Pool::Sqlite(writer),
+        self.pool(match &self.backend {
+            Backend::Postgres(pool) => PoolEngine::Postgres(pool),
+            Backend::Sqlite { writer, .. } => PoolEngine::Sqlite(writer),
+        })
+    }
+
+    fn pool<'a>(&self, engine: PoolEngine<'a>) -> Pool<'a> {
+        Pool {
+            what: self.what,
+            engine,
         }
     }
 
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        match &self.backend {
-            Backend::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
-            Backend::Sqlite { writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
-            }
-        }
-        .map_err(|error| self.error(error))
+        let begun = match &self.backend {
+            Backend::Postgres(pool) => pool.begin().await.map(TxEngine::Postgres),
+            Backend::Sqlite { writer, .. } => writer
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .map(TxEngine::Sqlite),
+        };
+        self.begun(begun)
     }
 
     /// Begins a transaction that writes, and that reaches rows by their indexes however small a table is: for tables
@@ -197,59 +273,59 @@ impl Db {
         self.begin_with(BEGIN_BY_INDEX).await
     }
 
-    /// As [`Db::begin_by_index`], for what matters no longer when the server has crashed, such as a lease: what was
-    /// committed within the last second may be gone then.
-    pub async fn begin_passing(&self) -> Result<Tx, Error> {
-        self.begin_with(BEGIN_PASSING).await
+    /// Begins a transaction as [`Db::begin_by_index`] does whose commit does not wait for the disk: for what no longer
+    /// matters when the server has crashed, such as a lease. What was committed within the last second may be gone
+    /// then.
+    pub async fn begin_asynchronous_commit(&self) -> Result<Tx, Error> {
+        self.begin_with(BEGIN_ASYNCHRONOUS_COMMIT).await
     }
 
     async fn begin_with(&self, postgres: &'static str) -> Result<Tx, Error> {
         match &self.backend {
-            Backend::Postgres(pool) => pool.begin_with(postgres).await.map(Tx::Postgres),
-            Backend::Sqlite { .. } => return self.begin().await,
+            Backend::Postgres(pool) => {
+                let begun = pool.begin_with(postgres).await;
+                self.begun(begun.map(TxEngine::Postgres))
+            }
+            Backend::Sqlite { .. } => self.begin().await,
         }
-        .map_err(|error| self.error(error))
     }
 
     /// Begins a transaction that reads, all of it from one snapshot.
     pub async fn begin_snapshot(&self) -> Result<Tx, Error> {
-        match &self.backend {
+        let begun = match &self.backend {
             Backend::Postgres(pool) => pool
                 .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 .await
-                .map(Tx::Postgres),
-            Backend::Sqlite { readers, .. } => readers.begin().await.map(Tx::Sqlite),
-        }
-        .map_err(|error| self.error(error))
+                .map(TxEngine::Postgres),
+            Backend::Sqlite { readers, .. } => readers.begin().await.map(TxEngine::Sqlite),
+        };
+        self.begun(begun)
     }
 
-    /// Commits.
-    pub async fn commit(&self, tx: Tx) -> Result<(), Error> {
-        match tx {
-            Tx::Postgres(tx) => tx.commit().await,
-            Tx::Sqlite(tx) => tx.commit().await,
-        }
-        .map_err(|error| self.error(error))
+    fn begun(&self, begun: Result<TxEngine, sqlx::Error>) -> Result<Tx, Error> {
+        let engine = begun.map_err(|error| map_error(self.what, error))?;
+        Ok(Tx {
+            what: self.what,
+            engine,
+        })
     }
+}
 
-    /// What an error of the driver means to the caller.
-    pub fn error(&self, error: sqlx::Error) -> Error {
-        use sqlx::Error as Sql;
-        match &error {
-            Sql::Database(said) if said.is_unique_violation() => {
-                Error::Conflict { what: self.what }
-            }
-            Sql::Database(said) if said.code().is_some_and(|code| may_pass(&code)) => {
-                Error::unavailable(self.what, error)
-            }
-            Sql::Io(_)
-            | Sql::Tls(_)
-            | Sql::Protocol(_)
-            | Sql::PoolTimedOut
-            | Sql::PoolClosed
-            | Sql::WorkerCrashed => Error::unavailable(self.what, error),
-            _ => Error::broken(self.what, error),
+/// Returns what an error of the driver means to the caller.
+fn map_error(what: &'static str, error: sqlx::Error) -> Error {
+    use sqlx::Error as Sql;
+    match &error {
+        Sql::Database(said) if said.is_unique_violation() => Error::Conflict { what },
+        Sql::Database(said) if said.code().is_some_and(|code| may_pass(&code)) => {
+            Error::unavailable(what, error)
         }
+        Sql::Io(_)
+        | Sql::Tls(_)
+        | Sql::Protocol(_)
+        | Sql::PoolTimedOut
+        | Sql::PoolClosed
+        | Sql::WorkerCrashed => Error::unavailable(what, error),
+        _ => Error::broken(what, error),
     }
 }
 

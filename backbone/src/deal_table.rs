@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::contract::{Deal, DealStatus, Item};
-use crate::db::{Db, Tx};
+use crate::db::Tx;
 use crate::ids::{DealId, SellerId};
 use crate::money::{Currency, Discount, MinorUnits};
+use crate::on_tx;
 use crate::position::Sequence;
 use crate::time::Timestamp;
 
@@ -98,77 +99,73 @@ impl From<Row> for Deal {
 }
 
 /// Writes the last state of each deal; a deal may not occur twice.
-pub async fn upsert(db: &Db, tx: &mut Tx, rows: &[Write<'_>]) -> Result<(), Error> {
+pub async fn upsert(tx: &mut Tx, rows: &[Write<'_>]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    match tx {
-        Tx::Postgres(tx) => {
-            let column = |of: fn(&Write<'_>) -> i64| rows.iter().map(of).collect::<Vec<_>>();
-            sqlx::query(UPSERT_POSTGRES)
-                .bind(rows.iter().map(|row| row.deal.id.0).collect::<Vec<_>>())
-                .bind(
-                    rows.iter()
-                        .map(|row| row.deal.seller_id.0)
-                        .collect::<Vec<_>>(),
-                )
-                .bind(
-                    rows.iter()
-                        .map(|row| row.deal.name.as_str())
-                        .collect::<Vec<_>>(),
-                )
-                .bind(column(|row| row.deal.total_price.get()))
-                .bind(
-                    rows.iter()
-                        .map(|row| row.deal.currency.code())
-                        .collect::<Vec<_>>(),
-                )
-                .bind(
-                    rows.iter()
-                        .map(|row| row.deal.status.as_str())
-                        .collect::<Vec<_>>(),
-                )
-                .bind(
-                    rows.iter()
-                        .map(|row| row.deal.discount.map(Json))
-                        .collect::<Vec<_>>(),
-                )
-                .bind(
-                    rows.iter()
-                        .map(|row| Json(&row.deal.items))
-                        .collect::<Vec<_>>(),
-                )
-                .bind(
-                    rows.iter()
-                        .map(|row| row.deal.version as i32)
-                        .collect::<Vec<_>>(),
-                )
-                .bind(column(|row| row.revision as i64))
-                .bind(column(|row| row.sequence as i64))
-                .bind(
-                    rows.iter()
-                        .map(|row| row.deal.created_at)
-                        .collect::<Vec<_>>(),
-                )
-                .bind(
-                    rows.iter()
-                        .map(|row| row.deal.updated_at)
-                        .collect::<Vec<_>>(),
-                )
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
-        Tx::Sqlite(tx) => {
-            let rows: Vec<serde_json::Value> = rows.iter().map(json).collect();
-            sqlx::query(UPSERT_SQLITE)
-                .bind(Json(rows))
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
-    }
-    .map_err(|error| db.error(error))
+    on_tx!(tx, postgres(tx) => {
+        let column = |of: fn(&Write<'_>) -> i64| rows.iter().map(of).collect::<Vec<_>>();
+        sqlx::query(UPSERT_POSTGRES)
+            .bind(rows.iter().map(|row| row.deal.id.0).collect::<Vec<_>>())
+            .bind(
+                rows.iter()
+                    .map(|row| row.deal.seller_id.0)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                rows.iter()
+                    .map(|row| row.deal.name.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(column(|row| row.deal.total_price.get()))
+            .bind(
+                rows.iter()
+                    .map(|row| row.deal.currency.code())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                rows.iter()
+                    .map(|row| row.deal.status.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                rows.iter()
+                    .map(|row| row.deal.discount.map(Json))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                rows.iter()
+                    .map(|row| Json(&row.deal.items))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                rows.iter()
+                    .map(|row| row.deal.version as i32)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(column(|row| row.revision as i64))
+            .bind(column(|row| row.sequence as i64))
+            .bind(
+                rows.iter()
+                    .map(|row| row.deal.created_at)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                rows.iter()
+                    .map(|row| row.deal.updated_at)
+                    .collect::<Vec<_>>(),
+            )
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    }, sqlite(tx) => {
+        let rows: Vec<serde_json::Value> = rows.iter().map(json).collect();
+        sqlx::query(UPSERT_SQLITE)
+            .bind(Json(rows))
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    })
 }
 
 fn json(row: &Write<'_>) -> serde_json::Value {
@@ -182,28 +179,21 @@ fn json(row: &Write<'_>) -> serde_json::Value {
 }
 
 /// The revisions of those of these deals that have a row.
-pub async fn revisions(
-    db: &Db,
-    tx: &mut Tx,
-    ids: &[DealId],
-) -> Result<HashMap<DealId, u64>, Error> {
-    let rows: Result<Vec<(DealId, i64)>, _> = match tx {
-        Tx::Postgres(tx) => {
-            let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-            sqlx::query_as(REVISIONS_POSTGRES)
-                .bind(ids)
-                .fetch_all(&mut **tx)
-                .await
-        }
-        Tx::Sqlite(tx) => {
-            let ids: Vec<_> = ids.iter().map(|id| id.0.simple().to_string()).collect();
-            sqlx::query_as(REVISIONS_SQLITE)
-                .bind(Json(ids))
-                .fetch_all(&mut **tx)
-                .await
-        }
-    };
-    let rows = rows.map_err(|error| db.error(error))?;
+pub async fn revisions(tx: &mut Tx, ids: &[DealId]) -> Result<HashMap<DealId, u64>, Error> {
+    let rows: Result<Vec<(DealId, i64)>, _> = on_tx!(tx, postgres(tx) => {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        sqlx::query_as(REVISIONS_POSTGRES)
+            .bind(ids)
+            .fetch_all(&mut *tx)
+            .await
+    }, sqlite(tx) => {
+        let ids: Vec<_> = ids.iter().map(|id| id.0.simple().to_string()).collect();
+        sqlx::query_as(REVISIONS_SQLITE)
+            .bind(Json(ids))
+            .fetch_all(&mut *tx)
+            .await
+    });
+    let rows = rows?;
     Ok(rows
         .into_iter()
         .map(|(id, revision)| (id, revision as u64))

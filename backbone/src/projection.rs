@@ -269,17 +269,17 @@ impl<P: Projection> Worker<P> {
         records: &[Record],
     ) -> Result<(P::Effect, usize), Error> {
         let mut tx = self.db.begin_by_index().await?;
-        checkpoint::advance(&self.db, &mut tx, P::NAME, from, to).await?;
+        checkpoint::advance(&mut tx, P::NAME, from, to).await?;
         let subjects = sort::subjects(records);
         let revisions = self.projection.revisions(&mut tx, &subjects).await?;
-        let dead_before = sort::dead_subjects(&self.db, &mut tx).await?;
+        let dead_before = sort::dead_subjects(&mut tx).await?;
         let sorted = sort::sort(records, revisions, dead_before);
-        sort::keep_dead(&self.db, &mut tx, &sorted).await?;
+        sort::keep_dead(&mut tx, &sorted).await?;
         let effect = self
             .projection
             .apply(&mut tx, to.epoch, &sorted.entries)
             .await?;
-        self.db.commit(tx).await?;
+        tx.commit().await?;
         for (record, reason) in &sorted.dead {
             tracing::error!(
                 projection = P::NAME,

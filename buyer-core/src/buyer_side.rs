@@ -78,12 +78,7 @@ impl BuyerSide {
         health: Part,
         metrics: &Metrics,
     ) -> Worker<BuyerProjection> {
-        let projection = BuyerProjection::new(
-            self.db.clone(),
-            bus,
-            self.clock.clone(),
-            self.retention.block,
-        );
+        let projection = BuyerProjection::new(bus, self.clock.clone(), self.retention.block);
         Worker::new(projection, log, self.db.clone(), health, metrics)
     }
 

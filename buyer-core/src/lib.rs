@@ -10,6 +10,9 @@ pub mod feed;
 pub mod notification;
 pub mod outbox;
 
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
 mod buyer_side;
 mod projection;
 mod store;

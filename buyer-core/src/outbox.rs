@@ -12,8 +12,9 @@ pub use kinds::{DeliveryState, WebhookEvent};
 use std::collections::{HashMap, HashSet};
 
 use backbone::contract::Deal;
-use backbone::db::{Db, Tx};
+use backbone::db::Tx;
 use backbone::ids::{DealId, DeliveryId, SellerId, WebhookId};
+use backbone::on_tx;
 use backbone::position::{Epoch, Position, Sequence};
 use backbone::projection::Checkpoint;
 use backbone::telemetry::TraceContext;
@@ -134,7 +135,6 @@ struct Owed {
 
 /// Writes what a batch owes. Access is written already. Returns the endpoints that are owed something.
 pub(crate) async fn write(
-    db: &Db,
     tx: &mut Tx,
     epoch: Epoch,
     now: Timestamp,
@@ -143,23 +143,22 @@ pub(crate) async fn write(
     if changes.is_empty() {
         return Ok(Vec::new());
     }
-    let duties = duties(db, tx, changes).await?;
+    let duties = duties(tx, changes).await?;
     let owed = owed(changes, &duties);
     let mut deltas = CountDeltas::default();
     for (_, webhook) in &owed {
         deltas.add(*webhook, DeliveryState::Pending, 1);
     }
     let (messages, deliveries) = rows(epoch, now, changes, &owed);
-    write_messages(db, tx, epoch, &messages).await?;
+    write_messages(tx, epoch, &messages).await?;
     // From here on no outcome of these endpoints is recorded: as late as can be.
-    deltas.write(db, tx).await?;
-    write_deliveries(db, tx, now, &deliveries).await?;
+    deltas.write(tx).await?;
+    write_deliveries(tx, now, &deliveries).await?;
     Ok(deltas.webhooks())
 }
 
 /// Adds a test delivery for an endpoint, at a checkpoint that the caller has locked. Returns its id.
 pub async fn write_test(
-    db: &Db,
     tx: &mut Tx,
     checkpoint: Checkpoint,
     webhook: WebhookId,
@@ -187,36 +186,32 @@ pub async fn write_test(
 
     let mut deltas = CountDeltas::default();
     deltas.add(webhook, DeliveryState::Pending, 1);
-    deltas.write(db, tx).await?;
-    write_messages(db, tx, checkpoint.epoch, &[message]).await?;
-    write_deliveries(db, tx, now, &[delivery]).await?;
+    deltas.write(tx).await?;
+    write_messages(tx, checkpoint.epoch, &[message]).await?;
+    write_deliveries(tx, now, &[delivery]).await?;
 
     Ok(id)
 }
 
-async fn duties(db: &Db, tx: &mut Tx, changes: &[DealChange<'_>]) -> Result<Vec<Duty>, Error> {
+async fn duties(tx: &mut Tx, changes: &[DealChange<'_>]) -> Result<Vec<Duty>, Error> {
     let sellers: HashSet<SellerId> = changes.iter().map(|change| change.deal.seller_id).collect();
     let first = changes.first().map_or(0, |change| change.sequence as i64);
     let last = changes.last().map_or(0, |change| change.sequence as i64);
-    match tx {
-        Tx::Postgres(tx) => {
-            let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
-            let duties = sqlx::query_as(DUTIES_POSTGRES)
-                .bind(sellers)
-                .bind(first)
-                .bind(last);
-            duties.fetch_all(&mut **tx).await
-        }
-        Tx::Sqlite(tx) => {
-            let sellers: Vec<_> = sellers.iter().map(|seller| seller.0.simple()).collect();
-            let duties = sqlx::query_as(DUTIES_SQLITE)
-                .bind(Json(sellers))
-                .bind(first)
-                .bind(last);
-            duties.fetch_all(&mut **tx).await
-        }
-    }
-    .map_err(|error| db.error(error))
+    on_tx!(tx, postgres(tx) => {
+        let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
+        let duties = sqlx::query_as(DUTIES_POSTGRES)
+            .bind(sellers)
+            .bind(first)
+            .bind(last);
+        duties.fetch_all(&mut *tx).await
+    }, sqlite(tx) => {
+        let sellers: Vec<_> = sellers.iter().map(|seller| seller.0.simple()).collect();
+        let duties = sqlx::query_as(DUTIES_SQLITE)
+            .bind(Json(sellers))
+            .bind(first)
+            .bind(last);
+        duties.fetch_all(&mut *tx).await
+    })
 }
 
 /// Which change, by its index, is owed to whom: in the order of the log.
@@ -280,126 +275,112 @@ fn rows(
     (messages, deliveries)
 }
 
-async fn write_messages(
-    db: &Db,
-    tx: &mut Tx,
-    epoch: Epoch,
-    messages: &[Message],
-) -> Result<(), Error> {
-    match tx {
-        _ if messages.is_empty() => return Ok(()),
-        Tx::Postgres(tx) => sqlx::query(MESSAGES_POSTGRES)
-            .bind(
-                messages
-                    .iter()
-                    .map(|message| message.id)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                messages
-                    .iter()
-                    .map(|message| message.event.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                messages
-                    .iter()
-                    .map(|message| message.trace.as_deref())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                messages
-                    .iter()
-                    .map(|message| message.body.as_slice())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                messages
-                    .iter()
-                    .map(|message| message.deliveries)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(epoch)
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let rows: Vec<_> = messages
-                .iter()
-                .map(|message| {
-                    let body = std::str::from_utf8(&message.body).expect("a body is JSON");
-                    let (id, event) = (message.id.simple(), message.event.as_str());
-                    json!([id, event, message.trace, body, message.deliveries])
-                })
-                .collect();
-            sqlx::query(MESSAGES_SQLITE)
-                .bind(Json(rows))
-                .bind(epoch)
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
+async fn write_messages(tx: &mut Tx, epoch: Epoch, messages: &[Message]) -> Result<(), Error> {
+    if messages.is_empty() {
+        return Ok(());
     }
-    .map_err(|error| db.error(error))
+    on_tx!(tx, postgres(tx) => sqlx::query(MESSAGES_POSTGRES)
+        .bind(
+            messages
+                .iter()
+                .map(|message| message.id)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            messages
+                .iter()
+                .map(|message| message.event.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            messages
+                .iter()
+                .map(|message| message.trace.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            messages
+                .iter()
+                .map(|message| message.body.as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            messages
+                .iter()
+                .map(|message| message.deliveries)
+                .collect::<Vec<_>>(),
+        )
+        .bind(epoch)
+        .execute(&mut *tx)
+        .await
+        .map(|_| ()), sqlite(tx) => {
+        let rows: Vec<_> = messages
+            .iter()
+            .map(|message| {
+                let body = std::str::from_utf8(&message.body).expect("a body is JSON");
+                let (id, event) = (message.id.simple(), message.event.as_str());
+                json!([id, event, message.trace, body, message.deliveries])
+            })
+            .collect();
+        sqlx::query(MESSAGES_SQLITE)
+            .bind(Json(rows))
+            .bind(epoch)
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    })
 }
 
-async fn write_deliveries(
-    db: &Db,
-    tx: &mut Tx,
-    now: Timestamp,
-    owed: &[Owed],
-) -> Result<(), Error> {
-    match tx {
-        _ if owed.is_empty() => return Ok(()),
-        Tx::Postgres(tx) => sqlx::query(DELIVERIES_POSTGRES)
-            .bind(owed.iter().map(|row| row.id.0).collect::<Vec<_>>())
-            .bind(owed.iter().map(|row| row.webhook.0).collect::<Vec<_>>())
-            .bind(owed.iter().map(|row| row.message).collect::<Vec<_>>())
-            .bind(
-                owed.iter()
-                    .map(|row| row.deal.map(|deal| deal.0))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                owed.iter()
-                    .map(|row| row.sequence as i64)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                owed.iter()
-                    .map(|row| i32::from(row.index))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(owed.iter().map(|row| row.first).collect::<Vec<_>>())
-            .bind(now)
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let rows: Vec<_> = owed
-                .iter()
-                .map(|row| {
-                    let (id, webhook) = (row.id.0.simple(), row.webhook.0.simple());
-                    let (message, deal) =
-                        (row.message.simple(), row.deal.map(|deal| deal.0.simple()));
-                    json!([
-                        id,
-                        webhook,
-                        message,
-                        deal,
-                        row.sequence,
-                        row.index,
-                        row.first
-                    ])
-                })
-                .collect();
-            sqlx::query(DELIVERIES_SQLITE)
-                .bind(Json(rows))
-                .bind(now)
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
+async fn write_deliveries(tx: &mut Tx, now: Timestamp, owed: &[Owed]) -> Result<(), Error> {
+    if owed.is_empty() {
+        return Ok(());
     }
-    .map_err(|error| db.error(error))
+    on_tx!(tx, postgres(tx) => sqlx::query(DELIVERIES_POSTGRES)
+        .bind(owed.iter().map(|row| row.id.0).collect::<Vec<_>>())
+        .bind(owed.iter().map(|row| row.webhook.0).collect::<Vec<_>>())
+        .bind(owed.iter().map(|row| row.message).collect::<Vec<_>>())
+        .bind(
+            owed.iter()
+                .map(|row| row.deal.map(|deal| deal.0))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            owed.iter()
+                .map(|row| row.sequence as i64)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            owed.iter()
+                .map(|row| i32::from(row.index))
+                .collect::<Vec<_>>(),
+        )
+        .bind(owed.iter().map(|row| row.first).collect::<Vec<_>>())
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .map(|_| ()), sqlite(tx) => {
+        let rows: Vec<_> = owed
+            .iter()
+            .map(|row| {
+                let (id, webhook) = (row.id.0.simple(), row.webhook.0.simple());
+                let (message, deal) =
+                    (row.message.simple(), row.deal.map(|deal| deal.0.simple()));
+                json!([
+                    id,
+                    webhook,
+                    message,
+                    deal,
+                    row.sequence,
+                    row.index,
+                    row.first
+                ])
+            })
+            .collect();
+        sqlx::query(DELIVERIES_SQLITE)
+            .bind(Json(rows))
+            .bind(now)
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    })
 }

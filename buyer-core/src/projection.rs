@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use backbone::Error;
 use backbone::clock::Clock;
 use backbone::contract::{DealCause, Event, Fact, Subject};
-use backbone::db::{Db, Tx};
+use backbone::db::Tx;
 use backbone::deal_table::{self, Write};
 use backbone::ids::{BuyerId, DealId, SellerId, WebhookId};
 use backbone::live_bus::LiveBus;
@@ -21,7 +21,6 @@ use crate::store;
 
 /// What the buyer side makes of the log.
 pub struct BuyerProjection {
-    db: Db,
     bus: LiveBus,
     clock: Clock,
     /// Sequences in a block of the feed.
@@ -31,9 +30,8 @@ pub struct BuyerProjection {
 }
 
 impl BuyerProjection {
-    pub(crate) fn new(db: Db, bus: LiveBus, clock: Clock, block: u64) -> Self {
+    pub(crate) fn new(bus: LiveBus, clock: Clock, block: u64) -> Self {
         Self {
-            db,
             bus,
             clock,
             block,
@@ -46,7 +44,7 @@ impl BuyerProjection {
         let wanted = last + self.block;
         match self.blocks_made.load(Ordering::Relaxed) {
             made if made >= wanted => Ok(made),
-            _ => feed::table::extend(&self.db, tx, wanted, self.block).await,
+            _ => feed::table::extend(tx, wanted, self.block).await,
         }
     }
 }
@@ -76,7 +74,7 @@ impl Projection for BuyerProjection {
             })
             .collect();
         let ids: Vec<DealId> = deals.keys().copied().collect();
-        let of_deals = deal_table::revisions(&self.db, tx, &ids).await?;
+        let of_deals = deal_table::revisions(tx, &ids).await?;
         let of_deals = of_deals.into_iter().map(|(deal, revision)| {
             (
                 Subject::Deal {
@@ -86,7 +84,7 @@ impl Projection for BuyerProjection {
                 revision,
             )
         });
-        let newest = store::newest_grants(&self.db, tx, &pairs(subjects)).await?;
+        let newest = store::newest_grants(tx, &pairs(subjects)).await?;
         let of_pairs = newest
             .into_iter()
             .map(|((seller, buyer), grant)| (Subject::Access { seller, buyer }, grant.revision));
@@ -100,7 +98,7 @@ impl Projection for BuyerProjection {
         entries: &[Entry<'_>],
     ) -> Result<Written, Error> {
         let named: Vec<Subject> = entries.iter().filter_map(subject).collect();
-        let mut ledger = Ledger::new(store::newest_grants(&self.db, tx, &pairs(&named)).await?);
+        let mut ledger = Ledger::new(store::newest_grants(tx, &pairs(&named)).await?);
         let mut deals: HashMap<DealId, Write<'_>> = HashMap::new();
         let mut feed = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -127,13 +125,13 @@ impl Projection for BuyerProjection {
             feed.extend(change);
         }
         let deals: Vec<Write<'_>> = deals.into_values().collect();
-        deal_table::upsert(&self.db, tx, &deals).await?;
-        store::write_grants(&self.db, tx, &ledger.rows()).await?;
+        deal_table::upsert(tx, &deals).await?;
+        store::write_grants(tx, &ledger.rows()).await?;
         let last = entries.last().map_or(0, Entry::sequence);
         let blocks_made = self.make_room(tx, last).await?;
-        feed::table::write(&self.db, tx, &feed).await?;
+        feed::table::write(tx, &feed).await?;
         let changes: Vec<DealChange<'_>> = entries.iter().filter_map(deal_change).collect();
-        let webhooks = outbox::write(&self.db, tx, epoch, self.clock.now(), &changes).await?;
+        let webhooks = outbox::write(tx, epoch, self.clock.now(), &changes).await?;
         Ok(Written {
             feed,
             blocks_made,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use backbone::db::{Db, Tx};
 use backbone::ids::{BuyerId, EventId, SellerId};
+use backbone::on_tx;
 use backbone::position::{Epoch, Sequence};
 use backbone::projection::Checkpoint;
 use backbone::time::Timestamp;
@@ -114,99 +115,84 @@ struct IntervalRead {
 
 /// The newest row of each of these pairs that has one.
 pub(crate) async fn newest_grants(
-    db: &Db,
     tx: &mut Tx,
     pairs: &[Pair],
 ) -> Result<HashMap<Pair, GrantRow>, Error> {
     if pairs.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Result<Vec<GrantRead>, _> = match tx {
-        Tx::Postgres(tx) => {
-            let sellers: Vec<Uuid> = pairs.iter().map(|pair| pair.0.0).collect();
-            let buyers: Vec<Uuid> = pairs.iter().map(|pair| pair.1.0).collect();
-            sqlx::query_as(NEWEST_GRANTS_POSTGRES)
-                .bind(sellers)
-                .bind(buyers)
-                .fetch_all(&mut **tx)
-                .await
-        }
-        Tx::Sqlite(tx) => {
-            let named =
-                |pair: &Pair| json!({ "seller": pair.0.0.simple(), "buyer": pair.1.0.simple() });
-            let pairs: Vec<_> = pairs.iter().map(named).collect();
-            sqlx::query_as(NEWEST_GRANTS_SQLITE)
-                .bind(Json(pairs))
-                .fetch_all(&mut **tx)
-                .await
-        }
-    };
-    let newest = rows
-        .map_err(|error| db.error(error))?
-        .into_iter()
-        .map(|row| {
-            let grant = GrantRow {
-                granted_at: row.granted_at as Sequence,
-                revoked_at: row.revoked_at.map(|at| at as Sequence),
-                since: row.since,
-                revision: row.revision as u64,
-            };
-            ((row.seller_id, row.buyer_id), grant)
-        });
+    let rows: Result<Vec<GrantRead>, _> = on_tx!(tx, postgres(tx) => {
+        let sellers: Vec<Uuid> = pairs.iter().map(|pair| pair.0.0).collect();
+        let buyers: Vec<Uuid> = pairs.iter().map(|pair| pair.1.0).collect();
+        sqlx::query_as(NEWEST_GRANTS_POSTGRES)
+            .bind(sellers)
+            .bind(buyers)
+            .fetch_all(&mut *tx)
+            .await
+    }, sqlite(tx) => {
+        let named =
+            |pair: &Pair| json!({ "seller": pair.0.0.simple(), "buyer": pair.1.0.simple() });
+        let pairs: Vec<_> = pairs.iter().map(named).collect();
+        sqlx::query_as(NEWEST_GRANTS_SQLITE)
+            .bind(Json(pairs))
+            .fetch_all(&mut *tx)
+            .await
+    });
+    let newest = rows?.into_iter().map(|row| {
+        let grant = GrantRow {
+            granted_at: row.granted_at as Sequence,
+            revoked_at: row.revoked_at.map(|at| at as Sequence),
+            since: row.since,
+            revision: row.revision as u64,
+        };
+        ((row.seller_id, row.buyer_id), grant)
+    });
     Ok(newest.collect())
 }
 
 /// Writes the rows that a batch of access events leaves.
-pub(crate) async fn write_grants(
-    db: &Db,
-    tx: &mut Tx,
-    rows: &[(Pair, GrantRow)],
-) -> Result<(), Error> {
+pub(crate) async fn write_grants(tx: &mut Tx, rows: &[(Pair, GrantRow)]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    match tx {
-        Tx::Postgres(tx) => sqlx::query(WRITE_GRANTS_POSTGRES)
-            .bind(rows.iter().map(|(pair, _)| pair.0.0).collect::<Vec<_>>())
-            .bind(rows.iter().map(|(pair, _)| pair.1.0).collect::<Vec<_>>())
-            .bind(
-                rows.iter()
-                    .map(|(_, row)| row.granted_at as i64)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                rows.iter()
-                    .map(|(_, row)| row.revoked_at.map(|at| at as i64))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(rows.iter().map(|(_, row)| row.since).collect::<Vec<_>>())
-            .bind(
-                rows.iter()
-                    .map(|(_, row)| row.revision as i64)
-                    .collect::<Vec<_>>(),
-            )
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|((seller, buyer), row)| {
-                    json!({
-                        "seller": seller.0.simple(), "buyer": buyer.0.simple(),
-                        "granted_at": row.granted_at, "revoked_at": row.revoked_at,
-                        "since": row.since.as_micros(), "revision": row.revision,
-                    })
+    on_tx!(tx, postgres(tx) => sqlx::query(WRITE_GRANTS_POSTGRES)
+        .bind(rows.iter().map(|(pair, _)| pair.0.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|(pair, _)| pair.1.0).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|(_, row)| row.granted_at as i64)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            rows.iter()
+                .map(|(_, row)| row.revoked_at.map(|at| at as i64))
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows.iter().map(|(_, row)| row.since).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|(_, row)| row.revision as i64)
+                .collect::<Vec<_>>(),
+        )
+        .execute(&mut *tx)
+        .await
+        .map(|_| ()), sqlite(tx) => {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|((seller, buyer), row)| {
+                json!({
+                    "seller": seller.0.simple(), "buyer": buyer.0.simple(),
+                    "granted_at": row.granted_at, "revoked_at": row.revoked_at,
+                    "since": row.since.as_micros(), "revision": row.revision,
                 })
-                .collect();
-            sqlx::query(WRITE_GRANTS_SQLITE)
-                .bind(Json(rows))
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
-    }
-    .map_err(|error| db.error(error))
+            })
+            .collect();
+        sqlx::query(WRITE_GRANTS_SQLITE)
+            .bind(Json(rows))
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    })
 }
 
 /// Every interval of a buyer's access.
@@ -218,7 +204,7 @@ pub(crate) async fn intervals(
         on_db!(db.read(), pool => sqlx::query_as(INTERVALS).bind(buyer).fetch_all(pool).await);
     let mut checkpoint = None;
     let mut intervals = Vec::new();
-    for row in rows.map_err(|error| db.error(error))? {
+    for row in rows? {
         checkpoint.get_or_insert(Checkpoint::from(row.checkpoint));
         if let (Some(seller), Some(granted_at)) = (row.seller_id, row.granted_at) {
             let revoked_at = row.revoked_at.map(|at| at as Sequence);
@@ -245,7 +231,7 @@ pub(crate) async fn grants(
         .bind(i64::from(limit) + 1)
         .fetch_all(pool)
         .await);
-    let mut grants = rows.map_err(|error| db.error(error))?;
+    let mut grants = rows?;
     let has_next = grants.len() > limit as usize;
     grants.truncate(limit as usize);
     Ok(AccessPage { grants, has_next })

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use backbone::db::{Db, Tx};
 use backbone::deal_table;
 use backbone::ids::{BuyerId, DealId, SellerId};
+use backbone::on_tx;
 use backbone::time::Timestamp;
 use backbone::{Error, on_db};
 use serde_json::json;
@@ -109,22 +110,21 @@ impl Store {
         window: AccessWindow,
     ) -> Result<AccessPage, Error> {
         let limit = i64::from(window.limit) + 1;
-        let grants: Result<Vec<Granted>, sqlx::Error> = on_db!(self.db.read(), pool => match window.after {
+        let grants: Result<Vec<Granted>, _> = on_db!(self.db.read(), pool => match window.after {
             None => sqlx::query_as(FIRST_GRANTS).bind(seller).bind(limit).fetch_all(pool).await,
             Some(after) => {
                 sqlx::query_as(NEXT_GRANTS).bind(seller).bind(limit).bind(after).fetch_all(pool).await
             }
         });
-        let mut grants = grants.map_err(|error| self.db.error(error))?;
+        let mut grants = grants?;
         let has_next = grants.len() > window.limit as usize;
         grants.truncate(window.limit as usize);
         Ok(AccessPage { grants, has_next })
     }
 
     pub(crate) async fn seeding(&self, name: &str) -> Result<Option<bool>, Error> {
-        let done = on_db!(self.db.read(), pool =>
-            sqlx::query_scalar(SEEDING).bind(name).fetch_optional(pool).await);
-        done.map_err(|error| self.db.error(error))
+        on_db!(self.db.read(), pool =>
+            sqlx::query_scalar(SEEDING).bind(name).fetch_optional(pool).await)
     }
 
     pub(crate) async fn begin_seeding(&self, name: &str) -> Result<(), Error> {
@@ -138,7 +138,6 @@ impl Store {
     async fn mark(&self, statement: &'static str, name: &str) -> Result<(), Error> {
         on_db!(self.db.write(), pool =>
             sqlx::query(statement).bind(name).execute(pool).await.map(|_| ()))
-        .map_err(|error| self.db.error(error))
     }
 
     /// Writes deals as events left them; one row a deal.
@@ -147,7 +146,7 @@ impl Store {
         tx: &mut Tx,
         rows: &[deal_table::Write<'_>],
     ) -> Result<(), Error> {
-        deal_table::upsert(&self.db, tx, rows).await
+        deal_table::upsert(tx, rows).await
     }
 
     pub(crate) async fn deal_revisions(
@@ -155,7 +154,7 @@ impl Store {
         tx: &mut Tx,
         ids: &[DealId],
     ) -> Result<HashMap<DealId, u64>, Error> {
-        deal_table::revisions(&self.db, tx, ids).await
+        deal_table::revisions(tx, ids).await
     }
 
     /// Writes pairs as events left them; one row a pair.
@@ -167,31 +166,27 @@ impl Store {
         if rows.is_empty() {
             return Ok(());
         }
-        match tx {
-            Tx::Postgres(tx) => {
-                let (sellers, buyers) = columns(rows.iter().map(|(pair, _)| pair));
-                sqlx::query(UPSERT_ACCESS_POSTGRES)
-                    .bind(sellers)
-                    .bind(buyers)
-                    .bind(rows.iter().map(|(_, row)| row.granted).collect::<Vec<_>>())
-                    .bind(rows.iter().map(|(_, row)| row.since).collect::<Vec<_>>())
-                    .bind(rows.iter().map(|(_, row)| row.revision as i64).collect::<Vec<_>>())
-                    .execute(&mut **tx)
-                    .await
-                    .map(|_| ())
-            }
-            Tx::Sqlite(tx) => {
-                let row = |((seller, buyer), row): &(Pair, AccessRow)| {
-                    json!({
-                        "seller": seller.0.simple(), "buyer": buyer.0.simple(), "granted": row.granted,
-                        "since": row.since.as_micros(), "revision": row.revision,
-                    })
-                };
-                let rows: Vec<_> = rows.iter().map(row).collect();
-                sqlx::query(UPSERT_ACCESS_SQLITE).bind(Json(rows)).execute(&mut **tx).await.map(|_| ())
-            }
-        }
-        .map_err(|error| self.db.error(error))
+        on_tx!(tx, postgres(tx) => {
+            let (sellers, buyers) = columns(rows.iter().map(|(pair, _)| pair));
+            sqlx::query(UPSERT_ACCESS_POSTGRES)
+                .bind(sellers)
+                .bind(buyers)
+                .bind(rows.iter().map(|(_, row)| row.granted).collect::<Vec<_>>())
+                .bind(rows.iter().map(|(_, row)| row.since).collect::<Vec<_>>())
+                .bind(rows.iter().map(|(_, row)| row.revision as i64).collect::<Vec<_>>())
+                .execute(&mut *tx)
+                .await
+                .map(|_| ())
+        }, sqlite(tx) => {
+            let row = |((seller, buyer), row): &(Pair, AccessRow)| {
+                json!({
+                    "seller": seller.0.simple(), "buyer": buyer.0.simple(), "granted": row.granted,
+                    "since": row.since.as_micros(), "revision": row.revision,
+                })
+            };
+            let rows: Vec<_> = rows.iter().map(row).collect();
+            sqlx::query(UPSERT_ACCESS_SQLITE).bind(Json(rows)).execute(&mut *tx).await.map(|_| ())
+        })
     }
 
     /// Ends access of these pairs, whatever they had, and keeps the revision they are at.
@@ -199,20 +194,16 @@ impl Store {
         if pairs.is_empty() {
             return Ok(());
         }
-        match tx {
-            Tx::Postgres(tx) => {
-                let (sellers, buyers) = columns(pairs);
-                let query = sqlx::query(CLOSE_ACCESS_POSTGRES)
-                    .bind(sellers)
-                    .bind(buyers);
-                query.execute(&mut **tx).await.map(|_| ())
-            }
-            Tx::Sqlite(tx) => {
-                let query = sqlx::query(CLOSE_ACCESS_SQLITE).bind(json_of(pairs));
-                query.execute(&mut **tx).await.map(|_| ())
-            }
-        }
-        .map_err(|error| self.db.error(error))
+        on_tx!(tx, postgres(tx) => {
+            let (sellers, buyers) = columns(pairs);
+            let query = sqlx::query(CLOSE_ACCESS_POSTGRES)
+                .bind(sellers)
+                .bind(buyers);
+            query.execute(&mut *tx).await.map(|_| ())
+        }, sqlite(tx) => {
+            let query = sqlx::query(CLOSE_ACCESS_SQLITE).bind(json_of(pairs));
+            query.execute(&mut *tx).await.map(|_| ())
+        })
     }
 
     /// The revisions of those of these pairs that have a row.
@@ -221,22 +212,18 @@ impl Store {
         tx: &mut Tx,
         pairs: &[Pair],
     ) -> Result<Vec<(SellerId, BuyerId, i64)>, Error> {
-        match tx {
-            Tx::Postgres(tx) => {
-                let (sellers, buyers) = columns(pairs);
-                let query = sqlx::query_as(ACCESS_REVISIONS_POSTGRES)
-                    .bind(sellers)
-                    .bind(buyers);
-                query.fetch_all(&mut **tx).await
-            }
-            Tx::Sqlite(tx) => {
-                sqlx::query_as(ACCESS_REVISIONS_SQLITE)
-                    .bind(json_of(pairs))
-                    .fetch_all(&mut **tx)
-                    .await
-            }
-        }
-        .map_err(|error| self.db.error(error))
+        on_tx!(tx, postgres(tx) => {
+            let (sellers, buyers) = columns(pairs);
+            let query = sqlx::query_as(ACCESS_REVISIONS_POSTGRES)
+                .bind(sellers)
+                .bind(buyers);
+            query.fetch_all(&mut *tx).await
+        }, sqlite(tx) => {
+            sqlx::query_as(ACCESS_REVISIONS_SQLITE)
+                .bind(json_of(pairs))
+                .fetch_all(&mut *tx)
+                .await
+        })
     }
 }
 

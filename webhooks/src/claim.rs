@@ -7,13 +7,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use backbone::db::{Db, Tx};
+use backbone::db::Db;
 use backbone::ids::{DeliveryId, WebhookId};
 use backbone::time::Timestamp;
 use backbone::{Error, on_tx, random};
 use serde_json::json;
 use sqlx::types::Json;
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use super::retry_policy::{BREAKER, BREAKER_HOLD};
@@ -174,15 +174,15 @@ pub(super) struct Claim {
 
 /// Every endpoint that may be called and has something due that nobody has claimed.
 pub(super) async fn look(db: &Db, now: Timestamp) -> Result<Vec<WebhookId>, Error> {
-    let mut tx = db.begin_passing().await?;
-    let look = if matches!(tx, Tx::Postgres(_)) {
+    let mut tx = db.begin_asynchronous_commit().await?;
+    let look = if tx.is_postgres() {
         LOOK_POSTGRES
     } else {
         LOOK_SQLITE
     };
     let ids = on_tx!(&mut tx, connection => sqlx::query_scalar(look).bind(now).fetch_all(connection).await);
-    let ids = ids.map_err(|error| db.error(error))?;
-    db.commit(tx).await?;
+    let ids = ids?;
+    tx.commit().await?;
     Ok(ids)
 }
 
@@ -199,9 +199,8 @@ pub(super) async fn claim(
         now,
         concurrency: concurrency as i32,
     };
-    let mut tx = db.begin_passing().await?;
-    let deliveries = match &mut tx {
-        Tx::Postgres(tx) => {
+    let mut tx = db.begin_asynchronous_commit().await?;
+    let deliveries = on_tx!(&mut tx, postgres(tx) => {
             sqlx::query_as(CLAIM_POSTGRES)
                 .bind(now)
                 .bind(wishes.iter().map(|wish| wish.webhook.0).collect::<Vec<_>>())
@@ -222,13 +221,11 @@ pub(super) async fn claim(
                 .bind(lease.concurrency)
                 .bind(lease.id)
                 .bind(later(now, LEASE))
-                .fetch_all(&mut **tx)
+                .fetch_all(&mut *tx)
                 .await
-        }
-        Tx::Sqlite(tx) => lease.claim_each(tx, wishes).await,
-    };
-    let deliveries = deliveries.map_err(|error| db.error(error))?;
-    db.commit(tx).await?;
+        }, sqlite(tx) => lease.claim_each(tx, wishes).await);
+    let deliveries = deliveries?;
+    tx.commit().await?;
     Ok(Claim {
         lease: lease.id,
         deliveries,
@@ -252,7 +249,7 @@ impl Lease {
     /// One endpoint after the other: nobody else writes meanwhile.
     async fn claim_each(
         &self,
-        tx: &mut Transaction<'static, Sqlite>,
+        connection: &mut SqliteConnection,
         wishes: &[Wish],
     ) -> Result<Vec<Claimed>, sqlx::Error> {
         let wanted: Vec<_> = wishes
@@ -264,7 +261,7 @@ impl Lease {
             .bind(Json(wanted))
             .bind(BREAKER as i32)
             .bind(self.concurrency)
-            .fetch_all(&mut **tx)
+            .fetch_all(&mut *connection)
             .await?;
         let mut mine = Vec::new();
         for Open { id, probing, room } in open.into_iter().filter(|open| open.room > 0) {
@@ -274,14 +271,14 @@ impl Lease {
                 .bind(self.id)
                 .bind(later(self.now, LEASE))
                 .bind(room)
-                .fetch_all(&mut **tx)
+                .fetch_all(&mut *connection)
                 .await?;
             if probing && !claimed.is_empty() {
                 let until = later(self.now, BREAKER_HOLD);
                 sqlx::query(HOLD_SQLITE)
                     .bind(id)
                     .bind(until)
-                    .execute(&mut **tx)
+                    .execute(&mut *connection)
                     .await?;
             }
             mine.extend(claimed.iter().map(|id| json!([id.0.simple(), room])));
@@ -289,7 +286,7 @@ impl Lease {
         sqlx::query_as(CLAIMED_SQLITE)
             .bind(self.now)
             .bind(Json(mine))
-            .fetch_all(&mut **tx)
+            .fetch_all(&mut *connection)
             .await
     }
 }
@@ -300,55 +297,47 @@ pub(super) async fn renew(
     held: &HashMap<DeliveryId, Uuid>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut tx = db.begin_passing().await?;
-    match &mut tx {
-        Tx::Postgres(tx) => sqlx::query(RENEW_POSTGRES)
-            .bind(held.keys().map(|id| id.0).collect::<Vec<_>>())
-            .bind(held.values().copied().collect::<Vec<_>>())
-            .bind(later(now, LEASE))
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let held: Vec<_> = held
-                .iter()
-                .map(|(id, lease)| json!([id.0.simple(), lease.simple()]))
-                .collect();
-            let renewed = sqlx::query(RENEW_SQLITE)
-                .bind(Json(held))
-                .bind(later(now, LEASE));
-            renewed.execute(&mut **tx).await.map(|_| ())
-        }
-    }
-    .map_err(|error| db.error(error))?;
-    db.commit(tx).await
+    let mut tx = db.begin_asynchronous_commit().await?;
+    on_tx!(&mut tx, postgres(tx) => sqlx::query(RENEW_POSTGRES)
+        .bind(held.keys().map(|id| id.0).collect::<Vec<_>>())
+        .bind(held.values().copied().collect::<Vec<_>>())
+        .bind(later(now, LEASE))
+        .execute(&mut *tx)
+        .await
+        .map(|_| ()), sqlite(tx) => {
+        let held: Vec<_> = held
+            .iter()
+            .map(|(id, lease)| json!([id.0.simple(), lease.simple()]))
+            .collect();
+        let renewed = sqlx::query(RENEW_SQLITE)
+            .bind(Json(held))
+            .bind(later(now, LEASE));
+        renewed.execute(&mut *tx).await.map(|_| ())
+    })?;
+    tx.commit().await
 }
 
 /// Gives back what was not sent: it is due at once.
 pub(super) async fn release(db: &Db, lease: Uuid, ids: &[DeliveryId]) -> Result<(), Error> {
-    let mut tx = db.begin_passing().await?;
-    match &mut tx {
-        Tx::Postgres(tx) => {
-            let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-            sqlx::query(RELEASE_POSTGRES)
-                .bind(ids)
-                .bind(lease)
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
-        Tx::Sqlite(tx) => {
-            let ids: Vec<_> = ids.iter().map(|id| id.0.simple()).collect();
-            sqlx::query(RELEASE_SQLITE)
-                .bind(Json(ids))
-                .bind(lease)
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
-    }
-    .map_err(|error| db.error(error))?;
-    db.commit(tx).await
+    let mut tx = db.begin_asynchronous_commit().await?;
+    on_tx!(&mut tx, postgres(tx) => {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        sqlx::query(RELEASE_POSTGRES)
+            .bind(ids)
+            .bind(lease)
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    }, sqlite(tx) => {
+        let ids: Vec<_> = ids.iter().map(|id| id.0.simple()).collect();
+        sqlx::query(RELEASE_SQLITE)
+            .bind(Json(ids))
+            .bind(lease)
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    })?;
+    tx.commit().await
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backbone::db::{Db, Pool};
+use backbone::db::Db;
 use backbone::ids::{BuyerId, DeliveryId, WebhookId};
 use backbone::position::{Epoch, Position, Sequence};
 use backbone::time::Timestamp;
@@ -186,25 +186,22 @@ pub(super) async fn page(db: &Db, buyer: BuyerId, wanted: Wanted) -> Result<Deli
             .map(|state| state.as_str())
             .collect(),
     };
-    let rows = match db.read() {
-        Pool::Postgres(pool) => {
-            let query = sqlx::query_as(PAGE_POSTGRES)
-                .bind(buyer)
-                .bind(webhook)
-                .bind(after)
-                .bind(states);
-            query.bind(i64::from(limit) + 1).fetch_all(pool).await
-        }
-        Pool::Sqlite(pool) => {
-            let query = sqlx::query_as(PAGE_SQLITE)
-                .bind(buyer)
-                .bind(webhook)
-                .bind(after)
-                .bind(Json(states));
-            query.bind(i64::from(limit) + 1).fetch_all(pool).await
-        }
-    };
-    let mut deliveries = fold(rows.map_err(|error| db.error(error))?);
+    let rows = on_db!(db.read(), postgres(pool) => {
+        let query = sqlx::query_as(PAGE_POSTGRES)
+            .bind(buyer)
+            .bind(webhook)
+            .bind(after)
+            .bind(states);
+        query.bind(i64::from(limit) + 1).fetch_all(pool).await
+    }, sqlite(pool) => {
+        let query = sqlx::query_as(PAGE_SQLITE)
+            .bind(buyer)
+            .bind(webhook)
+            .bind(after)
+            .bind(Json(states));
+        query.bind(i64::from(limit) + 1).fetch_all(pool).await
+    });
+    let mut deliveries = fold(rows?);
     let has_next = deliveries.len() > limit as usize;
     deliveries.truncate(limit as usize);
     Ok(DeliveryPage {
@@ -221,7 +218,7 @@ pub(super) async fn find(
 ) -> Result<Option<Delivery>, Error> {
     let rows: Result<Vec<Row>, _> =
         on_db!(db.read(), pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_all(pool).await);
-    Ok(fold(rows.map_err(|error| db.error(error))?).pop())
+    Ok(fold(rows?).pop())
 }
 
 /// Re-opens a delivery that is finished, and returns whose it is.
@@ -234,15 +231,11 @@ pub(super) async fn replay(
     let mut tx = db.begin_by_index().await?;
     let webhook: Result<Option<WebhookId>, _> = on_tx!(&mut tx, connection =>
         sqlx::query_scalar(WHOSE).bind(buyer).bind(id).fetch_optional(connection).await);
-    let webhook = webhook
-        .map_err(|error| db.error(error))?
-        .ok_or(Refusal::NotFound)?;
-    counts::lock(db, &mut tx, &[webhook]).await?;
+    let webhook = webhook?.ok_or(Refusal::NotFound)?;
+    counts::lock(&mut tx, &[webhook]).await?;
     let state: Result<Option<String>, _> = on_tx!(&mut tx, connection =>
         sqlx::query_scalar(STATE).bind(id).fetch_optional(connection).await);
-    let state = state
-        .map_err(|error| db.error(error))?
-        .ok_or(Refusal::NotFound)?;
+    let state = state?.ok_or(Refusal::NotFound)?;
     let state =
         DeliveryState::try_from(state).map_err(|why| Error::broken("webhook_delivery", why))?;
     match state {
@@ -250,12 +243,11 @@ pub(super) async fn replay(
         DeliveryState::Pending => return Err(Refusal::Conflict("the delivery is pending already")),
         DeliveryState::Discarded => return Err(Refusal::NotFound),
     }
-    on_tx!(&mut tx, connection => sqlx::query(REOPEN).bind(id).bind(now).execute(connection).await.map(|_| ()))
-        .map_err(|error| db.error(error))?;
+    on_tx!(&mut tx, connection => sqlx::query(REOPEN).bind(id).bind(now).execute(connection).await.map(|_| ()))?;
     let mut deltas = CountDeltas::default();
     deltas.transfer(webhook, state, DeliveryState::Pending, 1);
-    deltas.write(db, &mut tx).await?;
-    db.commit(tx).await?;
+    deltas.write(&mut tx).await?;
+    tx.commit().await?;
     Ok(webhook)
 }
 
@@ -279,10 +271,10 @@ pub(super) async fn replay_many(
     let (mut after, mut count) = (oldest_of(since), 0);
     loop {
         let mut tx = db.begin_by_index().await?;
-        if !endpoints::is_there(db, &mut tx, buyer, webhook).await? {
+        if !endpoints::is_there(&mut tx, buyer, webhook).await? {
             return Err(Refusal::NotFound);
         }
-        counts::lock(db, &mut tx, &[webhook]).await?;
+        counts::lock(&mut tx, &[webhook]).await?;
         let reopened: Result<Vec<DeliveryId>, _> = on_tx!(&mut tx, connection => sqlx::query_scalar(REOPEN_MANY)
             .bind(webhook)
             .bind(state.as_str())
@@ -292,7 +284,7 @@ pub(super) async fn replay_many(
             .bind(CHUNK)
             .fetch_all(connection)
             .await);
-        let reopened = reopened.map_err(|error| db.error(error))?;
+        let reopened = reopened?;
         let Some(last) = reopened.iter().max() else {
             return Ok(count);
         };
@@ -304,8 +296,8 @@ pub(super) async fn replay_many(
             DeliveryState::Pending,
             reopened.len() as i64,
         );
-        deltas.write(db, &mut tx).await?;
-        db.commit(tx).await?;
+        deltas.write(&mut tx).await?;
+        tx.commit().await?;
         count += reopened.len() as u64;
         if (reopened.len() as i64) < CHUNK {
             return Ok(count);

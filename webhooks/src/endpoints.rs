@@ -103,14 +103,14 @@ impl From<Row> for Webhook {
 /// Begins a change that no batch of the projection is half before and half after, with the tables' place.
 pub(super) async fn lock_checkpoint(db: &Db) -> Result<(Tx, Checkpoint), Error> {
     let mut tx = db.begin().await?;
-    let hold = if matches!(tx, Tx::Postgres(_)) {
+    let hold = if tx.is_postgres() {
         LOCK_CHECKPOINT_POSTGRES
     } else {
         LOCK_CHECKPOINT_SQLITE
     };
     let checkpoint: Result<Checkpoint, _> =
         on_tx!(&mut tx, connection => sqlx::query_as(hold).fetch_one(connection).await);
-    let checkpoint = checkpoint.map_err(|error| db.error(error))?;
+    let checkpoint = checkpoint?;
     Ok((tx, checkpoint))
 }
 
@@ -125,7 +125,7 @@ pub(super) async fn register(
 ) -> Result<Webhook, Refusal> {
     let (mut tx, checkpoint) = lock_checkpoint(db).await?;
     let held: Result<i64, _> = on_tx!(&mut tx, connection => sqlx::query_scalar(HELD).bind(buyer).fetch_one(connection).await);
-    if held.map_err(|error| db.error(error))? >= MAX_WEBHOOKS as i64 {
+    if held? >= MAX_WEBHOOKS as i64 {
         return Err(Refusal::LimitExceeded);
     }
     on_tx!(&mut tx, connection => sqlx::query(REGISTER)
@@ -140,11 +140,9 @@ pub(super) async fn register(
         .bind(now)
         .execute(connection)
         .await
-        .map(|_| ()))
-    .map_err(|error| db.error(error))?;
-    on_tx!(&mut tx, connection => sqlx::query(COUNT).bind(id).execute(connection).await.map(|_| ()))
-        .map_err(|error| db.error(error))?;
-    end(db, tx, buyer, id).await
+        .map(|_| ()))?;
+    on_tx!(&mut tx, connection => sqlx::query(COUNT).bind(id).execute(connection).await.map(|_| ()))?;
+    end(tx, buyer, id).await
 }
 
 /// Changes what is given, and returns the tables' place with it.
@@ -167,15 +165,14 @@ pub(super) async fn update(
         .execute(connection)
         .await
         .map(|done| done.rows_affected()));
-    if changed.map_err(|error| db.error(error))? == 0 {
+    if changed? == 0 {
         return Err(Refusal::NotFound);
     }
     if let Some(paused) = asked.paused {
         let turn = if paused { PAUSE } else { RESUME };
-        on_tx!(&mut tx, connection => sqlx::query(turn).bind(id).execute(connection).await.map(|_| ()))
-            .map_err(|error| db.error(error))?;
+        on_tx!(&mut tx, connection => sqlx::query(turn).bind(id).execute(connection).await.map(|_| ()))?;
     }
-    Ok((end(db, tx, buyer, id).await?, checkpoint))
+    Ok((end(tx, buyer, id).await?, checkpoint))
 }
 
 /// Makes a secret the one that calls are signed with; for a day the one before signs too.
@@ -195,9 +192,9 @@ pub(super) async fn rotate(
         .execute(connection)
         .await
         .map(|done| done.rows_affected()));
-    match rotated.map_err(|error| db.error(error))? {
+    match rotated? {
         0 => Err(Refusal::NotFound),
-        _ => end(db, tx, buyer, id).await,
+        _ => end(tx, buyer, id).await,
     }
 }
 
@@ -217,39 +214,29 @@ pub(super) async fn delete(
         .execute(connection)
         .await
         .map(|done| done.rows_affected()));
-    match deleted.map_err(|error| db.error(error))? {
+    match deleted? {
         0 => Err(Refusal::NotFound),
-        _ => Ok(db.commit(tx).await?),
+        _ => Ok(tx.commit().await?),
     }
 }
 
 /// Whether this buyer has such an endpoint, not deleted.
-pub(super) async fn is_there(
-    db: &Db,
-    tx: &mut Tx,
-    buyer: BuyerId,
-    id: WebhookId,
-) -> Result<bool, Error> {
-    let there: Result<bool, _> = on_tx!(tx, connection =>
-        sqlx::query_scalar(IS_THERE).bind(buyer).bind(id).fetch_one(connection).await);
-    there.map_err(|error| db.error(error))
+pub(super) async fn is_there(tx: &mut Tx, buyer: BuyerId, id: WebhookId) -> Result<bool, Error> {
+    on_tx!(tx, connection =>
+        sqlx::query_scalar(IS_THERE).bind(buyer).bind(id).fetch_one(connection).await)
 }
 
 /// A buyer's endpoints.
 pub(super) async fn list(db: &Db, buyer: BuyerId) -> Result<Vec<Webhook>, Error> {
     let rows: Result<Vec<Row>, _> =
         on_db!(db.read(), pool => sqlx::query_as(LIST).bind(buyer).fetch_all(pool).await);
-    Ok(rows
-        .map_err(|error| db.error(error))?
-        .into_iter()
-        .map(Webhook::from)
-        .collect())
+    Ok(rows?.into_iter().map(Webhook::from).collect())
 }
 
 /// An endpoint of this buyer, deleted or not.
 pub(super) async fn find(db: &Db, buyer: BuyerId, id: WebhookId) -> Result<Option<Webhook>, Error> {
     let row: Result<Option<Row>, _> = on_db!(db.read(), pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_optional(pool).await);
-    Ok(row.map_err(|error| db.error(error))?.map(Webhook::from))
+    Ok(row?.map(Webhook::from))
 }
 
 /// Adds a test delivery for an endpoint at the tables' checkpoint.
@@ -260,21 +247,21 @@ pub(super) async fn owe_test(
     now: Timestamp,
 ) -> Result<(DeliveryId, Checkpoint), Refusal> {
     let (mut tx, checkpoint) = lock_checkpoint(db).await?;
-    if !is_there(db, &mut tx, buyer, id).await? {
+    if !is_there(&mut tx, buyer, id).await? {
         return Err(Refusal::NotFound);
     }
 
-    let delivery = outbox::write_test(db, &mut tx, checkpoint, id, now).await?;
-    db.commit(tx).await?;
+    let delivery = outbox::write_test(&mut tx, checkpoint, id, now).await?;
+    tx.commit().await?;
 
     Ok((delivery, checkpoint))
 }
 
 /// Commits, with the endpoint as it is then.
-async fn end(db: &Db, mut tx: Tx, buyer: BuyerId, id: WebhookId) -> Result<Webhook, Refusal> {
+async fn end(mut tx: Tx, buyer: BuyerId, id: WebhookId) -> Result<Webhook, Refusal> {
     let row: Result<Row, _> = on_tx!(&mut tx, connection =>
         sqlx::query_as(FIND).bind(buyer).bind(id).fetch_one(connection).await);
-    let webhook = row.map_err(|error| db.error(error))?.into();
-    db.commit(tx).await?;
+    let webhook = row?.into();
+    tx.commit().await?;
     Ok(webhook)
 }

@@ -65,15 +65,15 @@ pub(super) async fn record(
     let webhooks: BTreeSet<WebhookId> = ended.iter().map(|ended| ended.webhook).collect();
     let webhooks: Vec<WebhookId> = webhooks.into_iter().collect();
     let mut tx = db.begin_by_index().await?;
-    counts::lock(db, &mut tx, &webhooks).await?;
-    let held = write::held(db, &mut tx, ended).await?;
+    counts::lock(&mut tx, &webhooks).await?;
+    let held = write::held(&mut tx, ended).await?;
     let settled = settle::settle(held, ended, now, jitter);
-    write::deliveries(db, &mut tx, &settled.deliveries, now).await?;
-    write::attempts(db, &mut tx, &settled.attempts).await?;
-    settled.deltas.write(db, &mut tx).await?;
-    write::endpoints(db, &mut tx, &settled.endpoints).await?;
-    let moved_on = write::next_of_lanes(db, &mut tx, &settled.lanes, now).await?;
-    db.commit(tx).await?;
+    write::deliveries(&mut tx, &settled.deliveries, now).await?;
+    write::attempts(&mut tx, &settled.attempts).await?;
+    settled.deltas.write(&mut tx).await?;
+    write::endpoints(&mut tx, &settled.endpoints).await?;
+    let moved_on = write::next_of_lanes(&mut tx, &settled.lanes, now).await?;
+    tx.commit().await?;
     let mut recorded = settled.recorded;
     recorded.due.extend(moved_on);
     Ok(recorded)

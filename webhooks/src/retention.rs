@@ -8,8 +8,8 @@ use backbone::ids::{DeliveryId, WebhookId};
 use backbone::time::Timestamp;
 use backbone::{Error, on_db, on_tx};
 use serde_json::json;
-use sqlx::FromRow;
 use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection, SqliteConnection};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -84,7 +84,7 @@ pub async fn run(webhooks: Webhooks, stop: CancellationToken) {
 pub(super) async fn discard(db: &Db, webhook: WebhookId, now: Timestamp) -> Result<(), Error> {
     loop {
         let mut tx = db.begin_by_index().await?;
-        counts::lock(db, &mut tx, &[webhook]).await?;
+        counts::lock(&mut tx, &[webhook]).await?;
         let discarded = on_tx!(&mut tx, connection => sqlx::query(DISCARD)
             .bind(webhook)
             .bind(now)
@@ -92,7 +92,7 @@ pub(super) async fn discard(db: &Db, webhook: WebhookId, now: Timestamp) -> Resu
             .execute(connection)
             .await
             .map(|done| done.rows_affected() as i64));
-        let discarded = discarded.map_err(|error| db.error(error))?;
+        let discarded = discarded?;
         let mut deltas = CountDeltas::default();
         deltas.transfer(
             webhook,
@@ -100,8 +100,8 @@ pub(super) async fn discard(db: &Db, webhook: WebhookId, now: Timestamp) -> Resu
             DeliveryState::Discarded,
             discarded,
         );
-        deltas.write(db, &mut tx).await?;
-        db.commit(tx).await?;
+        deltas.write(&mut tx).await?;
+        tx.commit().await?;
         if discarded < CHUNK {
             return Ok(());
         }
@@ -112,7 +112,7 @@ pub(super) async fn discard(db: &Db, webhook: WebhookId, now: Timestamp) -> Resu
 pub(super) async fn forget(db: &Db, older_than: Timestamp, now: Timestamp) -> Result<u64, Error> {
     let half_deleted: Result<Vec<WebhookId>, _> =
         on_db!(db.read(), pool => sqlx::query_scalar(HALF_DELETED).fetch_all(pool).await);
-    for webhook in half_deleted.map_err(|error| db.error(error))? {
+    for webhook in half_deleted? {
         discard(db, webhook, now).await?;
     }
     let mut dropped = 0;
@@ -125,10 +125,9 @@ pub(super) async fn forget(db: &Db, older_than: Timestamp, now: Timestamp) -> Re
     }
     let mut tx = db.begin().await?;
     for gone in [DROP_COUNTS, DROP_WEBHOOKS] {
-        on_tx!(&mut tx, connection => sqlx::query(gone).execute(connection).await.map(|_| ()))
-            .map_err(|error| db.error(error))?;
+        on_tx!(&mut tx, connection => sqlx::query(gone).execute(connection).await.map(|_| ()))?;
     }
-    db.commit(tx).await?;
+    tx.commit().await?;
     Ok(dropped)
 }
 
@@ -146,77 +145,89 @@ async fn drop_some(db: &Db, older_than: Timestamp) -> Result<usize, Error> {
     let mut tx = db.begin_by_index().await?;
     let found: Result<Vec<(DeliveryId, WebhookId)>, _> = on_tx!(&mut tx, connection =>
         sqlx::query_as(TOO_OLD).bind(older_than).bind(CHUNK).fetch_all(connection).await);
-    let found = found.map_err(|error| db.error(error))?;
+    let found = found?;
     let mut webhooks: Vec<WebhookId> = found.iter().map(|(_, webhook)| *webhook).collect();
     webhooks.sort_unstable();
     webhooks.dedup();
-    counts::lock(db, &mut tx, &webhooks).await?;
+    counts::lock(&mut tx, &webhooks).await?;
     let ids: Vec<Uuid> = found.iter().map(|(id, _)| id.0).collect();
-    let dropped = drop_deliveries(&mut tx, &ids, older_than)
-        .await
-        .map_err(|error| db.error(error))?;
+    let dropped = drop_deliveries(&mut tx, &ids, older_than).await?;
     let mut deltas = CountDeltas::default();
     for row in &dropped {
         deltas.add(row.webhook_id, row.state, -1);
     }
-    deltas.write(db, &mut tx).await?;
-    db.commit(tx).await?;
+    deltas.write(&mut tx).await?;
+    tx.commit().await?;
     Ok(found.len())
 }
 
-/// The rows themselves. One that was re-opened meanwhile stays.
+/// Deletes the rows themselves. A delivery that was re-opened meanwhile stays.
 async fn drop_deliveries(
     tx: &mut Tx,
     ids: &[Uuid],
     older_than: Timestamp,
+) -> Result<Vec<Dropped>, Error> {
+    on_tx!(
+        tx,
+        postgres(connection) => drop_on_postgres(connection, ids, older_than).await,
+        sqlite(connection) => drop_on_sqlite(connection, ids, older_than).await,
+    )
+}
+
+async fn drop_on_postgres(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    older_than: Timestamp,
 ) -> Result<Vec<Dropped>, sqlx::Error> {
-    match tx {
-        Tx::Postgres(tx) => {
-            let tx = &mut **tx;
-            let rows: Vec<Dropped> = sqlx::query_as(DROP_POSTGRES)
-                .bind(ids)
-                .bind(older_than)
-                .fetch_all(&mut *tx)
-                .await?;
-            let ids: Vec<Uuid> = rows.iter().map(|row| row.id.0).collect();
-            sqlx::query(DROP_ATTEMPTS_POSTGRES)
-                .bind(ids)
-                .execute(&mut *tx)
-                .await?;
-            let messages: Vec<Uuid> = rows.iter().map(|row| row.message_id).collect();
-            for statement in [LOCK_MESSAGES, LESS_NEEDED_POSTGRES, DROP_MESSAGES_POSTGRES] {
-                sqlx::query(statement)
-                    .bind(&messages)
-                    .execute(&mut *tx)
-                    .await?;
-            }
-            Ok(rows)
-        }
-        Tx::Sqlite(tx) => {
-            let tx = &mut **tx;
-            let ids: Vec<_> = ids.iter().map(|id| id.simple()).collect();
-            let rows: Vec<Dropped> = sqlx::query_as(DROP_SQLITE)
-                .bind(Json(ids))
-                .bind(older_than)
-                .fetch_all(&mut *tx)
-                .await?;
-            let ids: Vec<_> = rows.iter().map(|row| row.id.0.simple()).collect();
-            sqlx::query(DROP_ATTEMPTS_SQLITE)
-                .bind(Json(ids))
-                .execute(&mut *tx)
-                .await?;
-            let messages = Json(json!(
-                rows.iter()
-                    .map(|row| row.message_id.simple())
-                    .collect::<Vec<_>>()
-            ));
-            for statement in [LESS_NEEDED_SQLITE, DROP_MESSAGES_SQLITE] {
-                sqlx::query(statement)
-                    .bind(&messages)
-                    .execute(&mut *tx)
-                    .await?;
-            }
-            Ok(rows)
-        }
+    let rows: Vec<Dropped> = sqlx::query_as(DROP_POSTGRES)
+        .bind(ids)
+        .bind(older_than)
+        .fetch_all(&mut *connection)
+        .await?;
+
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id.0).collect();
+    sqlx::query(DROP_ATTEMPTS_POSTGRES)
+        .bind(ids)
+        .execute(&mut *connection)
+        .await?;
+
+    let messages: Vec<Uuid> = rows.iter().map(|row| row.message_id).collect();
+    for statement in [LOCK_MESSAGES, LESS_NEEDED_POSTGRES, DROP_MESSAGES_POSTGRES] {
+        sqlx::query(statement)
+            .bind(&messages)
+            .execute(&mut *connection)
+            .await?;
     }
+
+    Ok(rows)
+}
+
+async fn drop_on_sqlite(
+    connection: &mut SqliteConnection,
+    ids: &[Uuid],
+    older_than: Timestamp,
+) -> Result<Vec<Dropped>, sqlx::Error> {
+    let ids: Vec<_> = ids.iter().map(|id| id.simple()).collect();
+    let rows: Vec<Dropped> = sqlx::query_as(DROP_SQLITE)
+        .bind(Json(ids))
+        .bind(older_than)
+        .fetch_all(&mut *connection)
+        .await?;
+
+    let ids: Vec<_> = rows.iter().map(|row| row.id.0.simple()).collect();
+    sqlx::query(DROP_ATTEMPTS_SQLITE)
+        .bind(Json(ids))
+        .execute(&mut *connection)
+        .await?;
+
+    let messages: Vec<_> = rows.iter().map(|row| row.message_id.simple()).collect();
+    let messages = Json(json!(messages));
+    for statement in [LESS_NEEDED_SQLITE, DROP_MESSAGES_SQLITE] {
+        sqlx::query(statement)
+            .bind(&messages)
+            .execute(&mut *connection)
+            .await?;
+    }
+
+    Ok(rows)
 }

@@ -10,9 +10,10 @@ use super::Row;
 use super::statement::Statement;
 use crate::Error;
 use crate::contract::{Deal, DealStatus};
-use crate::db::{Db, Pool};
+use crate::db::Db;
 use crate::ids::{DealId, SellerId};
 use crate::money::{Currency, MinorUnits};
+use crate::on_db;
 use crate::position::{Epoch, Position, Sequence};
 
 /// The columns of [`Row`].
@@ -156,37 +157,31 @@ pub async fn find(db: &Db, scope: Scope, id: DealId) -> Result<Option<Deal>, Err
         .id(id.0)
         .text(" AND ");
     within(&mut sql, scope);
-    let row = match db.read() {
-        Pool::Postgres(pool) => {
-            sql.for_postgres()
-                .build_query_as::<Row>()
-                .fetch_optional(pool)
-                .await
-        }
-        Pool::Sqlite(pool) => {
-            sql.for_sqlite()
-                .build_query_as::<Row>()
-                .fetch_optional(pool)
-                .await
-        }
-    };
-    Ok(row.map_err(|error| db.error(error))?.map(Deal::from))
+    let row = on_db!(db.read(), postgres(pool) => {
+        sql.for_postgres()
+            .build_query_as::<Row>()
+            .fetch_optional(pool)
+            .await
+    }, sqlite(pool) => {
+        sql.for_sqlite()
+            .build_query_as::<Row>()
+            .fetch_optional(pool)
+            .await
+    });
+    Ok(row?.map(Deal::from))
 }
 
 /// Reads one page. `projection` names the tables' row of table `projection`.
 pub async fn page(db: &Db, projection: &'static str, request: &PageRequest) -> Result<Page, Error> {
     let statement = statement(projection, request);
-    let rows = match db.read() {
-        Pool::Postgres(pool) => {
-            let mut query = statement.for_postgres();
-            query.build_query_as::<PageRow>().fetch_all(pool).await
-        }
-        Pool::Sqlite(pool) => {
-            let mut query = statement.for_sqlite();
-            query.build_query_as::<PageRow>().fetch_all(pool).await
-        }
-    };
-    let rows = rows.map_err(|error| db.error(error))?;
+    let rows = on_db!(db.read(), postgres(pool) => {
+        let mut query = statement.for_postgres();
+        query.build_query_as::<PageRow>().fetch_all(pool).await
+    }, sqlite(pool) => {
+        let mut query = statement.for_sqlite();
+        query.build_query_as::<PageRow>().fetch_all(pool).await
+    });
+    let rows = rows?;
     let first = rows
         .first()
         .ok_or_else(|| Error::broken("read model", "its projection row is missing"))?;
@@ -226,19 +221,16 @@ pub async fn plan(
     request: &PageRequest,
 ) -> Result<String, Error> {
     let statement = statement(projection, request);
-    let lines: Result<Vec<String>, _> = match db.read() {
-        Pool::Postgres(pool) => {
-            let mut query = statement.after("EXPLAIN ").for_postgres();
-            query.build_query_scalar().fetch_all(pool).await
-        }
-        Pool::Sqlite(pool) => {
-            let mut query = statement.after("EXPLAIN QUERY PLAN ").for_sqlite();
-            let rows: Result<Vec<(i64, i64, i64, String)>, _> =
-                query.build_query_as().fetch_all(pool).await;
-            rows.map(|rows| rows.into_iter().map(|(.., line)| line).collect())
-        }
-    };
-    Ok(lines.map_err(|error| db.error(error))?.join("\n"))
+    let lines: Result<Vec<String>, _> = on_db!(db.read(), postgres(pool) => {
+        let mut query = statement.after("EXPLAIN ").for_postgres();
+        query.build_query_scalar().fetch_all(pool).await
+    }, sqlite(pool) => {
+        let mut query = statement.after("EXPLAIN QUERY PLAN ").for_sqlite();
+        let rows: Result<Vec<(i64, i64, i64, String)>, _> =
+            query.build_query_as().fetch_all(pool).await;
+        rows.map(|rows| rows.into_iter().map(|(.., line)| line).collect())
+    });
+    Ok(lines?.join("\n"))
 }
 
 fn cursor(order: DealOrder, sequence: Sequence, row: &Row) -> Cursor {

@@ -31,16 +31,13 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// Reads the place of the projection of this name.
     pub async fn read(db: &Db, name: &str) -> Result<Self, Error> {
-        let checkpoint =
-            on_db!(db.read(), pool => sqlx::query_as(READ).bind(name).fetch_one(pool).await);
-        checkpoint.map_err(|error| db.error(error))
+        on_db!(db.read(), pool => sqlx::query_as(READ).bind(name).fetch_one(pool).await)
     }
 }
 
 /// Tables at 0 take the log's epoch for theirs.
 pub(super) async fn adopt(db: &Db, name: &str, epoch: Epoch) -> Result<Checkpoint, Error> {
-    on_db!(db.write(), pool => sqlx::query(ADOPT).bind(name).bind(epoch).execute(pool).await.map(|_| ()))
-        .map_err(|error| db.error(error))?;
+    on_db!(db.write(), pool => sqlx::query(ADOPT).bind(name).bind(epoch).execute(pool).await.map(|_| ()))?;
     Checkpoint::read(db, name).await
 }
 
@@ -49,7 +46,6 @@ pub(super) async fn adopt(db: &Db, name: &str, epoch: Epoch) -> Result<Checkpoin
 /// # Errors
 /// [`Error::Conflict`] when it is not.
 pub(super) async fn advance(
-    db: &Db,
     tx: &mut Tx,
     name: &str,
     from: Checkpoint,
@@ -65,7 +61,7 @@ pub(super) async fn advance(
         .execute(connection)
         .await
         .map(|done| done.rows_affected()));
-    match moved.map_err(|error| db.error(error))? {
+    match moved? {
         0 => Err(Error::Conflict { what: "projection" }),
         _ => Ok(()),
     }

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::contract::wire::Headers;
 use crate::contract::{Event, Subject};
-use crate::db::{Db, Tx};
+use crate::db::Tx;
 use crate::event_log::Record;
 use crate::position::Sequence;
 use crate::{Error, on_tx};
@@ -127,17 +127,14 @@ fn judge<'a>(
 }
 
 /// The subjects that wait for a repair. Few, as a rule none.
-pub(super) async fn dead_subjects(db: &Db, tx: &mut Tx) -> Result<HashSet<String>, Error> {
+pub(super) async fn dead_subjects(tx: &mut Tx) -> Result<HashSet<String>, Error> {
     let subjects: Result<Vec<String>, _> =
         on_tx!(tx, connection => sqlx::query_scalar(DEAD_SUBJECTS).fetch_all(connection).await);
-    Ok(subjects
-        .map_err(|error| db.error(error))?
-        .into_iter()
-        .collect())
+    Ok(subjects?.into_iter().collect())
 }
 
 /// Keeps what is dead, and settles what a repair covers: the dead before it, not those after.
-pub(super) async fn keep_dead(db: &Db, tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Error> {
+pub(super) async fn keep_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Error> {
     for (record, reason) in &sorted.dead {
         let message = &record.message;
         let headers: Headers = message
@@ -153,8 +150,7 @@ pub(super) async fn keep_dead(db: &Db, tx: &mut Tx, sorted: &Sorted<'_>) -> Resu
             .bind(message.body.as_ref())
             .execute(connection)
             .await
-            .map(|_| ()))
-        .map_err(|error| db.error(error))?;
+            .map(|_| ()))?;
     }
     for repair in &sorted.repairs {
         on_tx!(tx, connection => sqlx::query(REPAIR)
@@ -162,8 +158,7 @@ pub(super) async fn keep_dead(db: &Db, tx: &mut Tx, sorted: &Sorted<'_>) -> Resu
             .bind(repair.sequence as i64)
             .execute(connection)
             .await
-            .map(|_| ()))
-        .map_err(|error| db.error(error))?;
+            .map(|_| ()))?;
     }
     Ok(())
 }

@@ -141,12 +141,12 @@ async fn revisions_are_those_of_the_deals_that_have_a_row(test: TestDb) {
     .await;
     let ids = [1, 2, 4].map(|number| deal(number).id);
     let mut tx = test.db.begin().await.expect("the database is up");
-    let revisions = deal_table::revisions(&test.db, &mut tx, &ids)
+    let revisions = deal_table::revisions(&mut tx, &ids)
         .await
         .expect("the table is there");
     assert_eq!(revisions, [(ids[0], 7), (ids[1], 9)].into());
     assert!(
-        deal_table::revisions(&test.db, &mut tx, &[])
+        deal_table::revisions(&mut tx, &[])
             .await
             .expect("the table is there")
             .is_empty()
@@ -155,7 +155,7 @@ async fn revisions_are_those_of_the_deals_that_have_a_row(test: TestDb) {
 
 async fn what_is_not_committed_is_not_there(test: TestDb) {
     let mut tx = test.db.begin().await.expect("the database is up");
-    deal_table::upsert(&test.db, &mut tx, &[at(&deal(1), 1, 1)])
+    deal_table::upsert(&mut tx, &[at(&deal(1), 1, 1)])
         .await
         .expect("it can be written");
     drop(tx);
@@ -179,10 +179,10 @@ fn at(deal: &Deal, revision: u64, sequence: u64) -> Write<'_> {
 
 async fn write(db: &Db, rows: &[Write<'_>]) {
     let mut tx = db.begin().await.expect("the database is up");
-    deal_table::upsert(db, &mut tx, rows)
+    deal_table::upsert(&mut tx, rows)
         .await
         .expect("the deals can be written");
-    db.commit(tx).await.expect("the deals can be committed");
+    tx.commit().await.expect("the deals can be committed");
 }
 
 async fn found(db: &Db, number: u128) -> Deal {

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use backbone::clock::Clock;
-use backbone::db::{Db, Pool, Tx};
+use backbone::db::{Db, PoolEngine};
 use backbone::position::Sequence;
 use backbone::telemetry::Metrics;
 use backbone::time::Timestamp;
-use backbone::{Error, on_db};
+use backbone::{Error, on_db, on_tx};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -115,46 +115,58 @@ pub(crate) async fn forget(
 
 /// Drops every block whose newest change is older than a time. Returns the horizon.
 async fn run_once(db: &Db, block: u64, older_than: Timestamp) -> Result<Sequence, Error> {
-    match db.read() {
-        Pool::Postgres(pool) => partitions(db, pool, older_than).await?,
-        Pool::Sqlite(_) => rows(db, block, older_than).await?,
+    match db.read().engine() {
+        PoolEngine::Postgres(pool) => drop_blocks(db, pool, older_than).await?,
+        PoolEngine::Sqlite(_) => delete_rows(db, block, older_than).await?,
     }
-    let horizon: Result<i64, _> =
-        on_db!(db.read(), pool => sqlx::query_scalar(HORIZON).fetch_one(pool).await);
-    Ok(horizon.map_err(|error| db.error(error))? as Sequence)
+
+    Ok(horizon(db).await? as Sequence)
 }
 
-async fn partitions(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<(), Error> {
-    let blocks: Result<Vec<(i64, i64)>, _> = sqlx::query_as(BLOCKS).fetch_all(pool).await;
-    for (first, last) in blocks.map_err(|error| db.error(error))? {
-        let horizon: Result<i64, _> = sqlx::query_scalar(HORIZON).fetch_one(pool).await;
-        if horizon.map_err(|error| db.error(error))? < last {
-            let newest: Result<Option<Timestamp>, _> = sqlx::query_scalar(NEWEST)
+async fn horizon(db: &Db) -> Result<i64, Error> {
+    on_db!(db.read(), pool => sqlx::query_scalar(HORIZON).fetch_one(pool).await)
+}
+
+async fn drop_blocks(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<(), Error> {
+    let driver = |error| db.read().error(error);
+
+    let blocks: Vec<(i64, i64)> = sqlx::query_as(BLOCKS)
+        .fetch_all(pool)
+        .await
+        .map_err(driver)?;
+
+    for (first, last) in blocks {
+        // A block below the horizon was given up before: only the steps that drop it are left.
+        if horizon(db).await? < last {
+            let newest: Option<Timestamp> = sqlx::query_scalar(NEWEST)
                 .bind(first)
                 .bind(last)
                 .fetch_optional(pool)
-                .await;
-            let newest = newest.map_err(|error| db.error(error))?;
+                .await
+                .map_err(driver)?;
             if newest.is_none_or(|newest| newest >= older_than) {
                 return Ok(());
             }
+
+            // Committed before anything is dropped, so that no reader finds a hole where it was not told of one.
             sqlx::query(MOVE_HORIZON)
                 .bind(last)
                 .execute(pool)
                 .await
-                .map_err(|error| db.error(error))?;
+                .map_err(driver)?;
         }
-        drop_partition(pool, first)
-            .await
-            .map_err(|error| db.error(error))?;
+
+        drop_partition(pool, first).await.map_err(driver)?;
     }
+
     Ok(())
 }
 
-/// The steps that are left of a partition's end: they may have been cut off between any two. A detachment waits for
-/// whoever reads the feed, and nobody waits for it (PostgreSQL, ALTER TABLE, DETACH PARTITION).
+/// Runs the steps that are left of a partition's end: a process may have died between any two of them. A detachment
+/// waits for whoever reads the feed, and nobody waits for it (PostgreSQL, ALTER TABLE, DETACH PARTITION).
 async fn drop_partition(pool: &PgPool, first: i64) -> Result<(), sqlx::Error> {
     let name = format!("feed_{first}");
+
     let pending: Option<bool> = sqlx::query_scalar(ATTACHED)
         .bind(&name)
         .fetch_optional(pool)
@@ -164,40 +176,35 @@ async fn drop_partition(pool: &PgPool, first: i64) -> Result<(), sqlx::Error> {
         let detach = format!("ALTER TABLE feed DETACH PARTITION {name} {how}");
         sqlx::raw_sql(AssertSqlSafe(detach)).execute(pool).await?;
     }
+
     let drop = format!("DROP TABLE IF EXISTS {name}");
     sqlx::raw_sql(AssertSqlSafe(drop)).execute(pool).await?;
     sqlx::query(FORGET_BLOCK).bind(first).execute(pool).await?;
+
     Ok(())
 }
 
-/// SQLite's readers keep the snapshot they began with, so what goes disturbs none of them.
-async fn rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), Error> {
+/// Deletes rows in portions. Readers of SQLite keep the snapshot that they began with, so this disturbs none of them.
+async fn delete_rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), Error> {
     loop {
         let mut tx = db.begin().await?;
-        let Tx::Sqlite(connection) = &mut tx else {
-            return Ok(());
-        };
-        let last: Result<Option<(i64, Timestamp)>, _> = sqlx::query_as(OLDEST_ROWS)
-            .bind(block as i64 - 1)
-            .fetch_optional(&mut **connection)
-            .await;
-        let last = last
-            .map_err(|error| db.error(error))?
-            .filter(|(_, at)| *at < older_than);
+
+        let oldest: Option<(i64, Timestamp)> = on_tx!(&mut tx, connection =>
+            sqlx::query_as(OLDEST_ROWS).bind(block as i64 - 1).fetch_optional(connection).await)?;
+        let last = oldest.filter(|(_, at)| *at < older_than);
         if let Some((sequence, _)) = last {
-            sqlx::query(MOVE_HORIZON)
-                .bind(sequence)
-                .execute(&mut **connection)
-                .await
-                .map_err(|error| db.error(error))?;
+            on_tx!(&mut tx, connection =>
+                sqlx::query(MOVE_HORIZON).bind(sequence).execute(connection).await.map(|_| ()))?;
         }
-        let gone = sqlx::query(DELETE_ROWS)
+
+        let deleted = on_tx!(&mut tx, connection => sqlx::query(DELETE_ROWS)
             .bind(ROWS)
-            .execute(&mut **connection)
-            .await;
-        let gone = gone.map_err(|error| db.error(error))?.rows_affected();
-        db.commit(tx).await?;
-        if last.is_none() && gone == 0 {
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected()))?;
+        tx.commit().await?;
+
+        if last.is_none() && deleted == 0 {
             return Ok(());
         }
     }

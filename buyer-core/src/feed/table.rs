@@ -2,13 +2,14 @@
 
 use backbone::db::{Db, Tx};
 use backbone::ids::SellerId;
+use backbone::on_tx;
 use backbone::position::Sequence;
 use backbone::time::Timestamp;
 use backbone::{Error, on_db};
 use serde_json::json;
 use serde_json::value::RawValue;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::{Change, ChangeBody, FeedPage};
 use crate::notification::OutgoingChange;
@@ -135,71 +136,74 @@ struct FeedRead {
 }
 
 /// Writes the changes of a batch. The blocks that they go to are there.
-pub(crate) async fn write(db: &Db, tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
+pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    match tx {
-        Tx::Postgres(tx) => sqlx::query(WRITE_POSTGRES)
-            .bind(rows.iter().map(|row| row.sequence as i64).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.index as i16).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.seller_id.0).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.body.get()).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|row| {
-                    json!({
-                        "sequence": row.sequence, "index": row.index, "seller": row.seller_id.0.simple(),
-                        "body": row.body.get(), "at": row.at.as_micros(),
-                    })
+    on_tx!(tx, postgres(tx) => sqlx::query(WRITE_POSTGRES)
+        .bind(rows.iter().map(|row| row.sequence as i64).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.index as i16).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.seller_id.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.body.get()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+        .execute(&mut *tx)
+        .await
+        .map(|_| ()), sqlite(tx) => {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                json!({
+                    "sequence": row.sequence, "index": row.index, "seller": row.seller_id.0.simple(),
+                    "body": row.body.get(), "at": row.at.as_micros(),
                 })
-                .collect();
-            sqlx::query(WRITE_SQLITE).bind(Json(rows)).execute(&mut **tx).await.map(|_| ())
-        }
-    }
-    .map_err(|error| db.error(error))
+            })
+            .collect();
+        sqlx::query(WRITE_SQLITE).bind(Json(rows)).execute(&mut *tx).await.map(|_| ())
+    })
 }
 
-/// Makes blocks until they hold every sequence up to this one. Returns up to where they go.
-///
-/// Only the holder of the projection's row comes here, so no two make the same. A table that is made apart and then
-/// attached leaves readers alone, other than one that is made as a partition.
-pub(crate) async fn extend(
-    db: &Db,
-    tx: &mut Tx,
+/// Creates blocks until they hold every sequence up to `up_to`. Returns the last sequence that they hold; SQLite keeps
+/// the feed in one table, which holds any.
+pub(crate) async fn extend(tx: &mut Tx, up_to: Sequence, block: u64) -> Result<Sequence, Error> {
+    on_tx!(
+        tx,
+        postgres(connection) => create_blocks(connection, up_to, block).await,
+        sqlite(_connection) => Ok(Sequence::MAX),
+    )
+}
+
+/// Only the holder of the projection's row comes here, so no two workers create the same block.
+async fn create_blocks(
+    connection: &mut PgConnection,
     up_to: Sequence,
     block: u64,
-) -> Result<Sequence, Error> {
-    let Tx::Postgres(tx) = tx else {
-        return Ok(Sequence::MAX);
-    };
-    let made: Result<i64, _> = sqlx::query_scalar(MADE).fetch_one(&mut **tx).await;
-    let mut made = made.map_err(|error| db.error(error))? as Sequence;
-    while made < up_to {
-        let (first, last) = (made + 1, made + block);
-        let make = format!(
+) -> Result<Sequence, sqlx::Error> {
+    let held: i64 = sqlx::query_scalar(MADE).fetch_one(&mut *connection).await?;
+    let mut held = held as Sequence;
+
+    while held < up_to {
+        let first = held + 1;
+        let last = held + block;
+
+        // Created apart and then attached: CREATE TABLE … PARTITION OF would lock readers of the feed out.
+        let create = format!(
             "CREATE TABLE feed_{first} (LIKE feed INCLUDING DEFAULTS);
              ALTER TABLE feed ATTACH PARTITION feed_{first} FOR VALUES FROM ({first}) TO ({});",
             last + 1
         );
-        sqlx::raw_sql(AssertSqlSafe(make))
-            .execute(&mut **tx)
-            .await
-            .map_err(|error| db.error(error))?;
+        sqlx::raw_sql(AssertSqlSafe(create))
+            .execute(&mut *connection)
+            .await?;
         sqlx::query(MAKE)
             .bind(first as i64)
             .bind(last as i64)
-            .execute(&mut **tx)
-            .await
-            .map_err(|error| db.error(error))?;
-        made = last;
+            .execute(&mut *connection)
+            .await?;
+
+        held = last;
     }
-    Ok(made)
+
+    Ok(held)
 }
 
 /// The changes of a range.
@@ -211,7 +215,7 @@ pub(crate) async fn after(db: &Db, range: FeedRange) -> Result<FeedPage, Error> 
         .bind(i64::from(range.limit))
         .fetch_all(pool)
         .await);
-    page(rows.map_err(|error| db.error(error))?, range.limit)
+    page(rows?, range.limit)
 }
 
 /// The changes of a range that are these sellers'.
@@ -221,34 +225,31 @@ pub(crate) async fn of_sellers(
     sellers: &[SellerId],
 ) -> Result<FeedPage, Error> {
     let (index, up_to) = (stored_index(range.after.1), stored_sequence(range.up_to));
-    let rows: Result<Vec<FeedRead>, _> = match db.read() {
-        backbone::db::Pool::Postgres(pool) => {
-            sqlx::query_as(OF_SELLERS_POSTGRES)
-                .bind(range.after.0 as i64)
-                .bind(index)
-                .bind(up_to)
-                .bind(i64::from(range.limit))
-                .bind(sellers.iter().map(|seller| seller.0).collect::<Vec<_>>())
-                .fetch_all(pool)
-                .await
-        }
-        backbone::db::Pool::Sqlite(pool) => {
-            sqlx::query_as(OF_SELLERS_SQLITE)
-                .bind(range.after.0 as i64)
-                .bind(index)
-                .bind(up_to)
-                .bind(i64::from(range.limit))
-                .bind(Json(
-                    sellers
-                        .iter()
-                        .map(|seller| seller.0.simple())
-                        .collect::<Vec<_>>(),
-                ))
-                .fetch_all(pool)
-                .await
-        }
-    };
-    page(rows.map_err(|error| db.error(error))?, range.limit)
+    let rows: Result<Vec<FeedRead>, _> = on_db!(db.read(), postgres(pool) => {
+        sqlx::query_as(OF_SELLERS_POSTGRES)
+            .bind(range.after.0 as i64)
+            .bind(index)
+            .bind(up_to)
+            .bind(i64::from(range.limit))
+            .bind(sellers.iter().map(|seller| seller.0).collect::<Vec<_>>())
+            .fetch_all(pool)
+            .await
+    }, sqlite(pool) => {
+        sqlx::query_as(OF_SELLERS_SQLITE)
+            .bind(range.after.0 as i64)
+            .bind(index)
+            .bind(up_to)
+            .bind(i64::from(range.limit))
+            .bind(Json(
+                sellers
+                    .iter()
+                    .map(|seller| seller.0.simple())
+                    .collect::<Vec<_>>(),
+            ))
+            .fetch_all(pool)
+            .await
+    });
+    page(rows?, range.limit)
 }
 
 fn page(rows: Vec<FeedRead>, limit: u32) -> Result<FeedPage, Error> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use backbone::Error;
-use backbone::db::{Db, Tx};
+use backbone::db::Tx;
 use backbone::ids::WebhookId;
+use backbone::on_tx;
 use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -61,54 +62,50 @@ impl CountDeltas {
     }
 
     /// Writes them. Locks what is not locked yet, in order.
-    pub async fn write(&self, db: &Db, tx: &mut Tx) -> Result<(), Error> {
-        match tx {
-            _ if self.0.is_empty() => return Ok(()),
-            Tx::Postgres(tx) => {
-                let column = |state: DeliveryState| -> Vec<i64> {
-                    self.0
-                        .values()
-                        .map(|counts| counts[state as usize])
-                        .collect()
-                };
-                sqlx::query(WRITE_POSTGRES)
-                    .bind(self.0.keys().map(|webhook| webhook.0).collect::<Vec<_>>())
-                    .bind(column(DeliveryState::Pending))
-                    .bind(column(DeliveryState::Delivered))
-                    .bind(column(DeliveryState::Dead))
-                    .bind(column(DeliveryState::Discarded))
-                    .execute(&mut **tx)
-                    .await
-                    .map(|_| ())
-            }
-            Tx::Sqlite(tx) => {
-                let rows: Vec<_> = self
-                    .0
-                    .iter()
-                    .map(|(webhook, [pending, delivered, dead, discarded])| {
-                        json!([webhook.0.simple(), pending, delivered, dead, discarded])
-                    })
-                    .collect();
-                sqlx::query(WRITE_SQLITE)
-                    .bind(Json(rows))
-                    .execute(&mut **tx)
-                    .await
-                    .map(|_| ())
-            }
+    pub async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
+        if self.0.is_empty() {
+            return Ok(());
         }
-        .map_err(|error| db.error(error))
+        on_tx!(tx, postgres(tx) => {
+            let column = |state: DeliveryState| -> Vec<i64> {
+                self.0
+                    .values()
+                    .map(|counts| counts[state as usize])
+                    .collect()
+            };
+            sqlx::query(WRITE_POSTGRES)
+                .bind(self.0.keys().map(|webhook| webhook.0).collect::<Vec<_>>())
+                .bind(column(DeliveryState::Pending))
+                .bind(column(DeliveryState::Delivered))
+                .bind(column(DeliveryState::Dead))
+                .bind(column(DeliveryState::Discarded))
+                .execute(&mut *tx)
+                .await
+                .map(|_| ())
+        }, sqlite(tx) => {
+            let rows: Vec<_> = self
+                .0
+                .iter()
+                .map(|(webhook, [pending, delivered, dead, discarded])| {
+                    json!([webhook.0.simple(), pending, delivered, dead, discarded])
+                })
+                .collect();
+            sqlx::query(WRITE_SQLITE)
+                .bind(Json(rows))
+                .execute(&mut *tx)
+                .await
+                .map(|_| ())
+        })
     }
 }
 
-/// Locks the counts of these endpoints, in the order of their ids, and with them their deliveries. A transaction that
-/// writes is alone in SQLite.
-pub async fn lock(db: &Db, tx: &mut Tx, webhooks: &[WebhookId]) -> Result<(), Error> {
-    let Tx::Postgres(tx) = tx else { return Ok(()) };
+/// Locks the counts of these endpoints, in the order of their ids, and with them their deliveries. In SQLite a
+/// transaction that writes is alone anyway.
+pub async fn lock(tx: &mut Tx, webhooks: &[WebhookId]) -> Result<(), Error> {
     let ids: Vec<Uuid> = webhooks.iter().map(|webhook| webhook.0).collect();
-    sqlx::query(LOCK)
-        .bind(ids)
-        .execute(&mut **tx)
-        .await
-        .map(|_| ())
-        .map_err(|error| db.error(error))
+    on_tx!(
+        tx,
+        postgres(connection) => sqlx::query(LOCK).bind(ids).execute(connection).await.map(|_| ()),
+        sqlite(_connection) => Ok(()),
+    )
 }

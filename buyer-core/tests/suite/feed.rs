@@ -2,37 +2,38 @@
 
 use std::time::Duration;
 
+use backbone::ids::SellerId;
 use backbone::position::{Position, Sequence};
 use backbone::testkit::wait_until;
-use buyer_core::feed::FeedRange;
+use buyer_core::feed::{FeedPage, FeedRange};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
 
-use crate::market::{ANN, BLOCK, BOB, HOUR, Market, sequences};
+use buyer_core::on_both_backends;
+use buyer_core::testkit::{ANN, BLOCK, BOB, BUYER, HOUR, Market};
 
-on_both_backends!(
-    what_is_too_old_goes_in_blocks,
+on_both_backends!(Market; what_is_too_old_goes_in_blocks,
     a_seller_is_found_among_many_changes_of_others
 );
 
 async fn what_is_too_old_goes_in_blocks(market: Market) {
-    let first = market.changes(ANN, 35).await;
+    let first = changes(&market, ANN, 35).await;
     assert_eq!(
         market.side.forget_old_changes().await.unwrap(),
         0,
         "all of it is young"
     );
     market.clock.advance(HOUR * 2);
-    let second = market.changes(ANN, 7).await;
+    let second = changes(&market, ANN, 7).await;
     let all: Vec<Sequence> = (2..=second).collect();
-    assert_eq!(sequences(&market.after(0).await), all);
+    assert_eq!(sequences(&after(&market, 0).await), all);
 
     let horizon = market.side.forget_old_changes().await.unwrap();
     assert!(
         (first - BLOCK..=first).contains(&horizon),
         "whole blocks, as many as may: {horizon}"
     );
-    let page = market.after(0).await;
+    let page = after(&market, 0).await;
     assert_eq!(page.horizon, horizon, "a reader from before it is told");
     let kept: Vec<Sequence> = (horizon + 1..=second).collect();
     assert_eq!(sequences(&page), kept, "and the rest is there");
@@ -43,11 +44,11 @@ async fn what_is_too_old_goes_in_blocks(market: Market) {
     );
 
     market.clock.advance(HOUR * 2);
-    let third = market.changes(ANN, 30).await;
+    let third = changes(&market, ANN, 30).await;
     let horizon = market.side.forget_old_changes().await.unwrap();
     assert!((second - BLOCK..=second).contains(&horizon), "{horizon}");
     assert_eq!(
-        sequences(&market.after(horizon).await),
+        sequences(&after(&market, horizon).await),
         (horizon + 1..=third).collect::<Vec<_>>()
     );
 }
@@ -55,8 +56,8 @@ async fn what_is_too_old_goes_in_blocks(market: Market) {
 async fn a_seller_is_found_among_many_changes_of_others(market: Market) {
     let mut of_bob = Vec::new();
     for _ in 0..4 {
-        market.changes(ANN, 25).await;
-        of_bob.push(market.changes(BOB, 1).await);
+        changes(&market, ANN, 25).await;
+        of_bob.push(changes(&market, BOB, 1).await);
     }
     let ask = async |after, limit, sellers: &[_]| {
         let range = FeedRange {
@@ -84,7 +85,7 @@ async fn a_seller_is_found_among_many_changes_of_others(market: Market) {
 #[tokio::test]
 async fn a_reader_keeps_what_it_began_with() {
     let market = Market::production().await;
-    market.changes(ANN, 35).await;
+    changes(&market, ANN, 35).await;
     market.clock.advance(HOUR * 2);
     let mut reader = connect(&market).await;
     reader
@@ -96,7 +97,7 @@ async fn a_reader_keeps_what_it_began_with() {
     let mut forgetting = JoinSet::new();
     let side = market.side.clone();
     forgetting.spawn(async move { side.forget_old_changes().await });
-    let committed = async || market.after(0).await.horizon > 0;
+    let committed = async || after(&market, 0).await.horizon > 0;
     wait_until(
         Duration::from_secs(10),
         "the horizon is committed first",
@@ -120,7 +121,7 @@ async fn a_reader_keeps_what_it_began_with() {
 #[tokio::test]
 async fn what_was_cut_off_halfway_is_finished() {
     let market = Market::production().await;
-    market.changes(ANN, 35).await;
+    changes(&market, ANN, 35).await;
     market.clock.advance(HOUR * 2);
     let (mut reader, mut cut_off) = (connect(&market).await, connect(&market).await);
     cut_off
@@ -147,7 +148,7 @@ async fn what_was_cut_off_halfway_is_finished() {
     let horizon = market.side.forget_old_changes().await.unwrap();
     assert_eq!(horizon, 30);
     assert_eq!(
-        sequences(&market.after(horizon).await),
+        sequences(&after(&market, horizon).await),
         (31..=36).collect::<Vec<_>>()
     );
     let tables = "SELECT count(*) FROM pg_class WHERE relname ~ '^feed_[0-9]+$'";
@@ -173,4 +174,27 @@ async fn count(connection: &mut PgConnection) -> i64 {
         .fetch_one(connection)
         .await
         .unwrap()
+}
+
+/// Lets a seller grant and revoke by turns, one change each, and the projection take them in.
+async fn changes(market: &Market, seller: SellerId, count: u64) -> Sequence {
+    for _ in 0..count {
+        market.turn_access(seller, BUYER).await;
+    }
+    market.project().await
+}
+
+/// The feed after an event.
+async fn after(market: &Market, sequence: Sequence) -> FeedPage {
+    let range = FeedRange {
+        after: (sequence, Position::END),
+        up_to: u64::MAX,
+        limit: 1_000,
+    };
+    market.side.feed(range).await.unwrap()
+}
+
+/// Returns the sequences of a page's changes.
+fn sequences(page: &FeedPage) -> Vec<Sequence> {
+    page.changes.iter().map(|change| change.sequence).collect()
 }

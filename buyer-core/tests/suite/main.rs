@@ -4,8 +4,4 @@
     reason = "clippy spares tests, and their helpers are tests as well"
 )]
 
-#[macro_use]
-mod market;
-
 mod feed;
-mod trade;

@@ -445,7 +445,7 @@ impl Dispatcher {
 #[cfg(test)]
 mod tests {
     use backbone::clock::Clock;
-    use backbone::db::{Db, Pool};
+    use backbone::db::{Db, PoolEngine};
     use backbone::health::Health;
     use backbone::live_bus::LiveBus;
     use backbone::telemetry::Metrics;
@@ -481,7 +481,7 @@ mod tests {
         let db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
         let side = BuyerSide::new(db.clone(), clock, Retention::in_rows(LEASE));
         side.migrate().await.unwrap();
-        let Pool::Sqlite(pool) = db.write() else {
+        let PoolEngine::Sqlite(pool) = db.write().engine() else {
             panic!("it is on SQLite")
         };
         for statement in FILL {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use backbone::Error;
-use backbone::db::{Db, Tx};
+use backbone::db::Tx;
 use backbone::ids::{DealId, WebhookId};
+use backbone::on_tx;
 use backbone::time::Timestamp;
 use serde_json::json;
 use sqlx::types::Json;
@@ -80,126 +81,117 @@ const LANES_SQLITE: &str = "
     RETURNING webhook_id";
 
 /// Those of the deliveries whose leases hold, locked.
-pub(super) async fn held(db: &Db, tx: &mut Tx, ended: &[Ended]) -> Result<Vec<Held>, Error> {
-    match tx {
-        Tx::Postgres(tx) => {
-            sqlx::query_as(HELD_POSTGRES)
-                .bind(
-                    ended
-                        .iter()
-                        .map(|ended| ended.delivery.0)
-                        .collect::<Vec<_>>(),
-                )
-                .bind(ended.iter().map(|ended| ended.lease).collect::<Vec<_>>())
-                .fetch_all(&mut **tx)
-                .await
-        }
-        Tx::Sqlite(tx) => {
-            let leases: Vec<_> = ended
-                .iter()
-                .map(|ended| json!([ended.delivery.0.simple(), ended.lease.simple()]))
-                .collect();
-            sqlx::query_as(HELD_SQLITE)
-                .bind(Json(leases))
-                .fetch_all(&mut **tx)
-                .await
-        }
-    }
-    .map_err(|error| db.error(error))
+pub(super) async fn held(tx: &mut Tx, ended: &[Ended]) -> Result<Vec<Held>, Error> {
+    on_tx!(tx, postgres(tx) => {
+        sqlx::query_as(HELD_POSTGRES)
+            .bind(
+                ended
+                    .iter()
+                    .map(|ended| ended.delivery.0)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(ended.iter().map(|ended| ended.lease).collect::<Vec<_>>())
+            .fetch_all(&mut *tx)
+            .await
+    }, sqlite(tx) => {
+        let leases: Vec<_> = ended
+            .iter()
+            .map(|ended| json!([ended.delivery.0.simple(), ended.lease.simple()]))
+            .collect();
+        sqlx::query_as(HELD_SQLITE)
+            .bind(Json(leases))
+            .fetch_all(&mut *tx)
+            .await
+    })
 }
 
 /// Where deliveries stand now. Their leases are over.
 pub(super) async fn deliveries(
-    db: &Db,
     tx: &mut Tx,
     rows: &[Settlement],
     now: Timestamp,
 ) -> Result<(), Error> {
-    match tx {
-        _ if rows.is_empty() => return Ok(()),
-        Tx::Postgres(tx) => sqlx::query(DELIVERIES_POSTGRES)
-            .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
-            .bind(
-                rows.iter()
-                    .map(|row| row.state.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(rows.iter().map(|row| row.tries).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.attempts).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.due_at).collect::<Vec<_>>())
-            .bind(now)
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|row| {
-                    let due_at = row.due_at.map(Timestamp::as_micros);
-                    json!([
-                        row.id.0.simple(),
-                        row.state.as_str(),
-                        row.tries,
-                        row.attempts,
-                        due_at
-                    ])
-                })
-                .collect();
-            sqlx::query(DELIVERIES_SQLITE)
-                .bind(Json(rows))
-                .bind(now)
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
+    if rows.is_empty() {
+        return Ok(());
     }
-    .map_err(|error| db.error(error))
+    on_tx!(tx, postgres(tx) => sqlx::query(DELIVERIES_POSTGRES)
+        .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.state.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows.iter().map(|row| row.tries).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.attempts).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.due_at).collect::<Vec<_>>())
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .map(|_| ()), sqlite(tx) => {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let due_at = row.due_at.map(Timestamp::as_micros);
+                json!([
+                    row.id.0.simple(),
+                    row.state.as_str(),
+                    row.tries,
+                    row.attempts,
+                    due_at
+                ])
+            })
+            .collect();
+        sqlx::query(DELIVERIES_SQLITE)
+            .bind(Json(rows))
+            .bind(now)
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    })
 }
 
 /// Keeps attempts.
-pub(super) async fn attempts(db: &Db, tx: &mut Tx, rows: &[Made<'_>]) -> Result<(), Error> {
-    match tx {
-        _ if rows.is_empty() => return Ok(()),
-        Tx::Postgres(tx) => sqlx::query(ATTEMPTS_POSTGRES)
-            .bind(rows.iter().map(|row| row.delivery.0).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.number).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
-            .bind(rows.iter().map(Made::duration_ms).collect::<Vec<_>>())
-            .bind(
-                rows.iter()
-                    .map(|row| row.outcome.status.map(i32::from))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(rows.iter().map(Made::error).collect::<Vec<_>>())
-            .bind(rows.iter().map(Made::response_body).collect::<Vec<_>>())
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|row| {
-                    let (delivery, at) = (row.delivery.0.simple(), row.at.as_micros());
-                    let (status, body) = (row.outcome.status, row.response_body());
-                    json!([
-                        delivery,
-                        row.number,
-                        at,
-                        row.duration_ms(),
-                        status,
-                        row.error(),
-                        body
-                    ])
-                })
-                .collect();
-            sqlx::query(ATTEMPTS_SQLITE)
-                .bind(Json(rows))
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
+pub(super) async fn attempts(tx: &mut Tx, rows: &[Made<'_>]) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
     }
-    .map_err(|error| db.error(error))
+    on_tx!(tx, postgres(tx) => sqlx::query(ATTEMPTS_POSTGRES)
+        .bind(rows.iter().map(|row| row.delivery.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.number).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+        .bind(rows.iter().map(Made::duration_ms).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.outcome.status.map(i32::from))
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows.iter().map(Made::error).collect::<Vec<_>>())
+        .bind(rows.iter().map(Made::response_body).collect::<Vec<_>>())
+        .execute(&mut *tx)
+        .await
+        .map(|_| ()), sqlite(tx) => {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let (delivery, at) = (row.delivery.0.simple(), row.at.as_micros());
+                let (status, body) = (row.outcome.status, row.response_body());
+                json!([
+                    delivery,
+                    row.number,
+                    at,
+                    row.duration_ms(),
+                    status,
+                    row.error(),
+                    body
+                ])
+            })
+            .collect();
+        sqlx::query(ATTEMPTS_SQLITE)
+            .bind(Json(rows))
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    })
 }
 
 impl Made<'_> {
@@ -219,74 +211,68 @@ impl Made<'_> {
 
 /// How endpoints do now.
 pub(super) async fn endpoints(
-    db: &Db,
     tx: &mut Tx,
     rows: &BTreeMap<WebhookId, Endpoint>,
 ) -> Result<(), Error> {
-    match tx {
-        _ if rows.is_empty() => return Ok(()),
-        Tx::Postgres(tx) => sqlx::query(ENDPOINTS_POSTGRES)
-            .bind(rows.keys().map(|webhook| webhook.0).collect::<Vec<_>>())
-            .bind(rows.values().map(|row| row.failures).collect::<Vec<_>>())
-            .bind(
-                rows.values()
-                    .map(|row| row.failing_since)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(rows.values().map(|row| row.held_until).collect::<Vec<_>>())
-            .bind(rows.values().map(|row| row.disabled).collect::<Vec<_>>())
-            .execute(&mut **tx)
-            .await
-            .map(|_| ()),
-        Tx::Sqlite(tx) => {
-            let micros = |at: Option<Timestamp>| at.map(Timestamp::as_micros);
-            let rows: Vec<_> = rows
-                .iter()
-                .map(|(webhook, row)| {
-                    let (since, until) = (micros(row.failing_since), micros(row.held_until));
-                    json!([webhook.0.simple(), row.failures, since, until, row.disabled])
-                })
-                .collect();
-            sqlx::query(ENDPOINTS_SQLITE)
-                .bind(Json(rows))
-                .execute(&mut **tx)
-                .await
-                .map(|_| ())
-        }
+    if rows.is_empty() {
+        return Ok(());
     }
-    .map_err(|error| db.error(error))
+    on_tx!(tx, postgres(tx) => sqlx::query(ENDPOINTS_POSTGRES)
+        .bind(rows.keys().map(|webhook| webhook.0).collect::<Vec<_>>())
+        .bind(rows.values().map(|row| row.failures).collect::<Vec<_>>())
+        .bind(
+            rows.values()
+                .map(|row| row.failing_since)
+                .collect::<Vec<_>>(),
+        )
+        .bind(rows.values().map(|row| row.held_until).collect::<Vec<_>>())
+        .bind(rows.values().map(|row| row.disabled).collect::<Vec<_>>())
+        .execute(&mut *tx)
+        .await
+        .map(|_| ()), sqlite(tx) => {
+        let micros = |at: Option<Timestamp>| at.map(Timestamp::as_micros);
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(webhook, row)| {
+                let (since, until) = (micros(row.failing_since), micros(row.held_until));
+                json!([webhook.0.simple(), row.failures, since, until, row.disabled])
+            })
+            .collect();
+        sqlx::query(ENDPOINTS_SQLITE)
+            .bind(Json(rows))
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    })
 }
 
 /// Makes the next of each lane due. Returns the endpoints where there was one, each as often.
 pub(super) async fn next_of_lanes(
-    db: &Db,
     tx: &mut Tx,
     lanes: &[(WebhookId, DealId)],
     now: Timestamp,
 ) -> Result<Vec<WebhookId>, Error> {
-    match tx {
-        _ if lanes.is_empty() => return Ok(Vec::new()),
-        Tx::Postgres(tx) => {
-            let webhooks: Vec<Uuid> = lanes.iter().map(|(webhook, _)| webhook.0).collect();
-            let deals: Vec<Uuid> = lanes.iter().map(|(_, deal)| deal.0).collect();
-            sqlx::query_scalar(LANES_POSTGRES)
-                .bind(webhooks)
-                .bind(deals)
-                .bind(now)
-                .fetch_all(&mut **tx)
-                .await
-        }
-        Tx::Sqlite(tx) => {
-            let lanes: Vec<_> = lanes
-                .iter()
-                .map(|(webhook, deal)| json!([webhook.0.simple(), deal.0.simple()]))
-                .collect();
-            sqlx::query_scalar(LANES_SQLITE)
-                .bind(Json(lanes))
-                .bind(now)
-                .fetch_all(&mut **tx)
-                .await
-        }
+    if lanes.is_empty() {
+        return Ok(Vec::new());
     }
-    .map_err(|error| db.error(error))
+    on_tx!(tx, postgres(tx) => {
+        let webhooks: Vec<Uuid> = lanes.iter().map(|(webhook, _)| webhook.0).collect();
+        let deals: Vec<Uuid> = lanes.iter().map(|(_, deal)| deal.0).collect();
+        sqlx::query_scalar(LANES_POSTGRES)
+            .bind(webhooks)
+            .bind(deals)
+            .bind(now)
+            .fetch_all(&mut *tx)
+            .await
+    }, sqlite(tx) => {
+        let lanes: Vec<_> = lanes
+            .iter()
+            .map(|(webhook, deal)| json!([webhook.0.simple(), deal.0.simple()]))
+            .collect();
+        sqlx::query_scalar(LANES_SQLITE)
+            .bind(Json(lanes))
+            .bind(now)
+            .fetch_all(&mut *tx)
+            .await
+    })
 }

@@ -12,11 +12,11 @@ use webhooks::{Changes, DeliveryState, Refusal};
 
 use super::kit::registration;
 use crate::market::{ANN, BOB, Market};
-use crate::trade::Lot;
+use crate::on_both_backends;
 use backbone::testkit::{Receiver, Reply};
+use buyer_core::testkit::Lot;
 
-on_both_backends!(
-    the_sums_hold_after_every_step,
+on_both_backends!(Market; the_sums_hold_after_every_step,
     the_sums_hold_while_all_happens_at_once
 );
 

@@ -14,10 +14,10 @@ use webhooks::{Changes, DeliveryState, WebhookState};
 
 use super::kit::{Moody, ids, registration, states};
 use crate::market::{ANN, BUYER, Market};
+use crate::on_both_backends;
 use backbone::testkit::{Receiver, Reply, Request};
 
-on_both_backends!(
-    what_was_sent_is_kept_with_its_answer,
+on_both_backends!(Market; what_was_sent_is_kept_with_its_answer,
     a_failing_delivery_holds_back_its_deal_alone,
     a_dead_delivery_lets_the_next_go,
     an_endpoint_that_asks_for_time_gets_it,

@@ -10,9 +10,9 @@ use webhooks::{
 
 use super::kit::{NOWHERE, registration, states};
 use crate::market::{ANN, BOB, BUYER, Market};
+use crate::on_both_backends;
 
-on_both_backends!(
-    what_is_registered_is_listed_as_it_was_given,
+on_both_backends!(Market; what_is_registered_is_listed_as_it_was_given,
     every_violation_is_told_with_its_field,
     a_buyer_has_twenty_at_most,
     what_is_not_given_stays,

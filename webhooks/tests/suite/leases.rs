@@ -12,10 +12,10 @@ use webhooks::{DeliveryState, WebhookState};
 
 use super::kit::{Moody, ids, states};
 use crate::market::{ANN, BUYER, Market};
+use crate::on_both_backends;
 use backbone::testkit::{Receiver, Reply, Request};
 
-on_both_backends!(
-    dispatchers_beside_each_other_call_each_delivery_once,
+on_both_backends!(Market; dispatchers_beside_each_other_call_each_delivery_once,
     what_a_dispatcher_holds_no_other_claims,
     who_lost_a_lease_records_nothing,
     a_lease_is_kept_while_the_call_goes_on,

@@ -4,18 +4,14 @@
     reason = "clippy spares tests, and their helpers are tests as well"
 )]
 
-// The same market as in the tests of the buyer side, whose changes webhooks deliver.
-#[macro_use]
-#[path = "../../../buyer-core/tests/suite/market.rs"]
-mod market;
-#[path = "../../../buyer-core/tests/suite/trade.rs"]
-mod trade;
+use buyer_core::on_both_backends;
 
 mod accounting;
 mod calls;
 mod endpoints;
 mod kit;
 mod leases;
+mod market;
 mod name_server;
 mod owed;
 mod replays;

@@ -11,9 +11,9 @@ use webhooks::{Changes, DeliveryState, Registration, WebhookEvent};
 
 use super::kit::{NOWHERE, registration};
 use crate::market::{ANN, BOB, BUYER, Market};
+use crate::on_both_backends;
 
-on_both_backends!(
-    access_holds_at_the_change_s_place_whether_in_one_batch_or_many,
+on_both_backends!(Market; access_holds_at_the_change_s_place_whether_in_one_batch_or_many,
     nothing_is_owed_from_before_the_registration,
     only_what_was_asked_for_is_owed,
     twenty_endpoints_of_some_buyers_share_a_message,

@@ -9,9 +9,9 @@ use webhooks::{Changes, Delivery, DeliveryState, Refusal};
 
 use super::kit::{Moody, states};
 use crate::market::{ANN, BUYER, Market};
+use crate::on_both_backends;
 
-on_both_backends!(
-    a_replay_re_opens_the_same_delivery,
+on_both_backends!(Market; a_replay_re_opens_the_same_delivery,
     a_replay_stands_outside_the_order,
     many_are_replayed_by_state_and_time,
     pages_go_from_the_newest_to_the_oldest,

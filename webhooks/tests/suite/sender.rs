@@ -24,7 +24,7 @@ use webhooks::resolver::Resolver;
 use webhooks::sender::{Call, Limits, Sender};
 use webhooks::signature::Secret;
 
-use crate::market::install_tls_provider;
+use crate::kit::install_tls_provider;
 use crate::name_server::{NameServer, Says};
 use backbone::testkit::{Receiver, Reply, Request};
 

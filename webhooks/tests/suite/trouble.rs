@@ -21,12 +21,12 @@ use webhooks::sender::Sender;
 use webhooks::{DeliveryState, Dispatcher, Webhooks};
 
 use super::kit::{Moody, egress, states};
-use crate::market::install_tls_provider;
+use crate::kit::install_tls_provider;
 use crate::market::{ANN, Market};
+use crate::on_both_backends;
 use backbone::testkit::{Receiver, Reply};
 
-on_both_backends!(
-    what_is_owed_is_sent_at_once,
+on_both_backends!(Market; what_is_owed_is_sent_at_once,
     what_the_bus_did_not_tell_is_found,
     retries_come_by_themselves,
     who_is_told_to_stop_ends_what_is_under_way,

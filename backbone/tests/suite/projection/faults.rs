@@ -65,7 +65,7 @@ async fn a_transaction_that_slept_too_long_may_be_tried_again() {
     .await;
     let late = on_tx!(&mut tx, connection =>
         sqlx::query("SELECT 1").execute(connection).await.map(|_| ()));
-    let late = test.db.error(late.expect_err("the transaction is gone"));
+    let late = late.expect_err("the transaction is gone");
     assert!(late.is_unavailable(), "{late}");
 }
 

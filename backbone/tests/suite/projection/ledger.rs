@@ -29,7 +29,6 @@ const LINES: &str = "SELECT sequence, revision FROM ledger ORDER BY sequence";
 
 /// A projection that keeps every event; revision 0 stands for a dead one.
 pub(super) struct Ledger {
-    db: Db,
     commits: Commits,
 }
 
@@ -39,7 +38,7 @@ pub(super) struct Commits(Arc<Mutex<Vec<(Sequence, Sequence)>>>);
 
 impl Commits {
     pub(super) fn all(&self) -> Vec<(Sequence, Sequence)> {
-        self.0.lock().expect("nobody panicked").clone()
+        self.0.lock().clone()
     }
 }
 
@@ -56,7 +55,7 @@ impl Projection for Ledger {
         for subject in subjects {
             let found: Result<Option<i64>, _> = on_tx!(tx, connection =>
                 sqlx::query_scalar(REVISION).bind(subject.to_string()).fetch_one(connection).await);
-            if let Some(revision) = found.map_err(|error| self.db.error(error))? {
+            if let Some(revision) = found? {
                 revisions.insert(*subject, revision as u64);
             }
         }
@@ -84,8 +83,7 @@ impl Projection for Ledger {
                 .bind(revision as i64)
                 .execute(connection)
                 .await
-                .map(|_| ()))
-            .map_err(|error| self.db.error(error))?;
+                .map(|_| ()))?;
         }
         let sequence = |entry: &Entry<'_>| match *entry {
             Entry::Event { sequence, .. } | Entry::Dead { sequence, .. } => sequence,
@@ -102,11 +100,7 @@ impl Projection for Ledger {
             (from.position + 1, to.position),
             "the batch lies between the places"
         );
-        self.commits
-            .0
-            .lock()
-            .expect("nobody panicked")
-            .push((from.position, to.position));
+        self.commits.0.lock().push((from.position, to.position));
     }
 }
 
@@ -131,7 +125,6 @@ pub(super) async fn make_table(db: &Db) {
 /// A worker that does not run by itself.
 pub(super) fn worker(log: &EventLog, db: &Db) -> Worker<Ledger> {
     let ledger = Ledger {
-        db: db.clone(),
         commits: Commits::default(),
     };
     Worker::new(
@@ -147,7 +140,6 @@ pub(super) fn worker(log: &EventLog, db: &Db) -> Worker<Ledger> {
 pub(super) fn start(log: &EventLog, db: &Db) -> Running {
     let (commits, health, metrics) = (Commits::default(), Health::default(), Metrics::new());
     let ledger = Ledger {
-        db: db.clone(),
         commits: commits.clone(),
     };
     let worker = Worker::new(

@@ -10,18 +10,19 @@ use backbone::money::MinorUnits;
 use backbone::position::Sequence;
 use backbone::telemetry::TraceContext;
 
-use crate::market::Market;
+use super::Market;
 
 /// A deal by its seller and id.
-pub(crate) type Lot = (SellerId, DealId);
+pub type Lot = (SellerId, DealId);
 
 impl Market {
-    pub(crate) async fn grant(&self, seller: SellerId, buyer: BuyerId) -> Sequence {
+    /// Appends a grant.
+    pub async fn grant(&self, seller: SellerId, buyer: BuyerId) -> Sequence {
         self.set_access(seller, buyer, true).await
     }
 
     /// Grants what is not granted, and revokes what is.
-    pub(crate) async fn turn_access(&self, seller: SellerId, buyer: BuyerId) -> Sequence {
+    pub async fn turn_access(&self, seller: SellerId, buyer: BuyerId) -> Sequence {
         let last = self.last(&Subject::Access { seller, buyer }).await;
         let granted = matches!(last, Some((_, Fact::Access(fact))) if fact.granted);
         self.set_access(seller, buyer, !granted).await
@@ -47,19 +48,19 @@ impl Market {
     }
 
     /// A new deal of a seller.
-    pub(crate) async fn create(&self, seller: SellerId) -> Lot {
+    pub async fn create(&self, seller: SellerId) -> Lot {
         let lot = (seller, DealId(backbone::random::random_id()));
         self.change(lot).await;
         lot
     }
 
     /// The next version of a deal; the first makes it.
-    pub(crate) async fn change(&self, lot: Lot) -> Sequence {
+    pub async fn change(&self, lot: Lot) -> Sequence {
         self.rename(lot, "a deal").await
     }
 
     /// The next version of a deal, by this name.
-    pub(crate) async fn rename(&self, (seller_id, id): Lot, name: &str) -> Sequence {
+    pub async fn rename(&self, (seller_id, id): Lot, name: &str) -> Sequence {
         let now = self.clock.now();
         self.append(
             Subject::Deal {
@@ -76,13 +77,14 @@ impl Market {
                     Some(Fact::Deal(fact)) => fact.deal.created_at,
                     _ => now,
                 };
-                let price = MinorUnits::new(100 + revision as i64).unwrap();
+                let price =
+                    MinorUnits::new(100 + revision as i64).expect("the test's market works");
                 let deal = Deal {
                     id,
                     seller_id,
                     name: name.to_owned(),
                     total_price: price,
-                    currency: "GBP".parse().unwrap(),
+                    currency: "GBP".parse().expect("the test's market works"),
                     status: DealStatus::Available,
                     discount: None,
                     items: vec![Item {
@@ -109,18 +111,29 @@ impl Market {
     }
 
     /// Lets the projection take in all that was appended, in as few batches as the log gives it.
-    pub(crate) async fn project(&self) -> Sequence {
-        let head = self.log.head().await.unwrap();
-        let (mut checkpoint, mut tail) = self.worker.open().await.unwrap();
+    pub async fn project(&self) -> Sequence {
+        let head = self.log.head().await.expect("the test's market works");
+        let (mut checkpoint, mut tail) = self.worker.open().await.expect("the test's market works");
         while checkpoint.position < head {
-            checkpoint = self.worker.run_once(checkpoint, &mut tail).await.unwrap();
+            checkpoint = self
+                .worker
+                .run_once(checkpoint, &mut tail)
+                .await
+                .expect("the test's market works");
         }
         head
     }
 
     async fn last(&self, subject: &Subject) -> Option<(Sequence, Fact)> {
-        let record = self.log.last(subject).await.unwrap()?;
-        Some((record.sequence, record.event.unwrap().fact))
+        let record = self
+            .log
+            .last(subject)
+            .await
+            .expect("the test's market works")?;
+        Some((
+            record.sequence,
+            record.event.expect("the test's market works").fact,
+        ))
     }
 
     async fn append(

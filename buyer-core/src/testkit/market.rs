@@ -10,38 +10,27 @@ use backbone::health::Health;
 use backbone::ids::{BuyerId, SellerId};
 use backbone::lifecycle::Lifecycle;
 use backbone::live_bus::LiveBus;
-use backbone::position::{Position, Sequence};
 use backbone::projection::Worker;
 use backbone::telemetry::Metrics;
 use backbone::testkit::{Services, wait_until};
-use buyer_core::feed::{FeedPage, FeedRange, Retention};
-use buyer_core::{BuyerProjection, BuyerSide};
+
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// Runs each of these functions, which take a [`Market`], as a test on either backend.
-macro_rules! on_both_backends {
-    ($($test:ident),+ $(,)?) => {
-        mod embedded {
-            $(#[tokio::test] async fn $test() {
-                super::$test(crate::market::Market::embedded().await).await;
-            })+
-        }
-        mod production {
-            $(#[tokio::test] async fn $test() {
-                super::$test(crate::market::Market::production().await).await;
-            })+
-        }
-    };
-}
+use crate::feed::Retention;
+use crate::{BuyerProjection, BuyerSide};
 
-pub(crate) const HOUR: Duration = Duration::from_hours(1);
+/// How long the markets keep their feeds.
+pub const HOUR: Duration = Duration::from_hours(1);
 /// Sequences in a block of these markets' feeds.
-pub(crate) const BLOCK: u64 = 10;
+pub const BLOCK: u64 = 10;
 
-pub(crate) const ANN: SellerId = SellerId(Uuid::from_u128(0xa11));
-pub(crate) const BOB: SellerId = SellerId(Uuid::from_u128(0xb0b));
-pub(crate) const BUYER: BuyerId = BuyerId(Uuid::from_u128(0xb));
+/// A seller.
+pub const ANN: SellerId = SellerId(Uuid::from_u128(0xa11));
+/// Another seller.
+pub const BOB: SellerId = SellerId(Uuid::from_u128(0xb0b));
+/// A buyer.
+pub const BUYER: BuyerId = BuyerId(Uuid::from_u128(0xb));
 
 /// What must live as long as the market.
 #[expect(dead_code, reason = "they are held, not used")]
@@ -51,30 +40,41 @@ enum Kept {
 }
 
 /// One market with its buyer side, which keeps its feed for an hour of a clock that moves by hand.
-pub(crate) struct Market {
-    pub(crate) side: BuyerSide,
-    pub(crate) clock: Clock,
-    /// Of the buyer database, if it is on a server.
-    pub(crate) database_url: Option<String>,
-    pub(crate) db: Db,
-    pub(crate) bus: LiveBus,
-    pub(crate) log: EventLog,
-    pub(crate) worker: Worker<BuyerProjection>,
+pub struct Market {
+    /// The buyer side.
+    pub side: BuyerSide,
+    /// The clock, which stands until a test moves it.
+    pub clock: Clock,
+    /// URL of the buyer database, if it is on a server.
+    pub database_url: Option<String>,
+    /// The buyer database.
+    pub db: Db,
+    /// The live bus.
+    pub bus: LiveBus,
+    /// The log.
+    pub log: EventLog,
+    /// A worker of the buyer projection.
+    pub worker: Worker<BuyerProjection>,
     _kept: Kept,
 }
 
 impl Market {
-    pub(crate) async fn embedded() -> Self {
-        let (folder, lifecycle) = (tempfile::tempdir().unwrap(), Lifecycle::new());
+    /// Opens a market on SQLite.
+    pub async fn embedded() -> Self {
+        let (folder, lifecycle) = (
+            tempfile::tempdir().expect("the test kit's servers and folders are there"),
+            Lifecycle::new(),
+        );
         let (file, clock) = (folder.path().join("log.db"), clock());
         let log = EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new())
             .await
-            .unwrap();
+            .expect("the test kit's servers and folders are there");
         let db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
         Self::open(log, db, clock, None, Kept::Embedded(folder, lifecycle)).await
     }
 
-    pub(crate) async fn production() -> Self {
+    /// Opens a market on JetStream and PostgreSQL.
+    pub async fn production() -> Self {
         let (services, clock) = (Services::shared_or_private().await, clock());
         let market = services.market().await;
         let log = EventLog::jetstream(
@@ -83,11 +83,12 @@ impl Market {
             clock.clone(),
             &Metrics::new(),
         );
-        let log = log.unwrap();
+        let log = log.expect("the test kit's servers and folders are there");
         let opened = async || log.epoch().await.is_ok();
         wait_until(Duration::from_secs(10), "the log to be open", opened).await;
         let url = market.buyer_database_url.clone();
-        let db = Db::postgres("buyer database", &url).unwrap();
+        let db = Db::postgres("buyer database", &url)
+            .expect("the test kit's servers and folders are there");
         Self::open(
             log,
             db,
@@ -113,7 +114,9 @@ impl Market {
                 block: BLOCK,
             },
         );
-        side.migrate().await.unwrap();
+        side.migrate()
+            .await
+            .expect("the test kit's servers and folders are there");
         let bus = LiveBus::local(16, &Metrics::new());
         let worker = worker(&side, &log, &bus);
         Self {
@@ -129,26 +132,8 @@ impl Market {
     }
 
     /// Another worker of the same projection.
-    pub(crate) fn another_worker(&self) -> Worker<BuyerProjection> {
+    pub fn another_worker(&self) -> Worker<BuyerProjection> {
         worker(&self.side, &self.log, &self.bus)
-    }
-
-    /// Lets a seller grant and revoke by turns, one change each, and the projection take them in.
-    pub(crate) async fn changes(&self, seller: SellerId, count: u64) -> Sequence {
-        for _ in 0..count {
-            self.turn_access(seller, BUYER).await;
-        }
-        self.project().await
-    }
-
-    /// The feed after an event.
-    pub(crate) async fn after(&self, sequence: Sequence) -> FeedPage {
-        let range = FeedRange {
-            after: (sequence, Position::END),
-            up_to: u64::MAX,
-            limit: 1_000,
-        };
-        self.side.feed(range).await.unwrap()
     }
 }
 
@@ -159,15 +144,4 @@ fn worker(side: &BuyerSide, log: &EventLog, bus: &LiveBus) -> Worker<BuyerProjec
 
 fn clock() -> Clock {
     Clock::fixed(1_700_000_000_123_456)
-}
-
-/// The places of a page's changes.
-pub(crate) fn sequences(page: &FeedPage) -> Vec<Sequence> {
-    page.changes.iter().map(|change| change.sequence).collect()
-}
-
-/// The provider of TLS that the binary installs, for whoever dials.
-pub(crate) fn install_tls_provider() {
-    // Another test of this process may have done it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
