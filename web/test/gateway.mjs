@@ -37,6 +37,10 @@ export async function startGateway(binary) {
     socketUrl: `ws://${address}/graphql`,
     start,
     end,
+    /** Deletes the market of a gateway that has ended: the next start begins another one. */
+    forget() {
+      rmSync(folder, { recursive: true });
+    },
     /** Creates a deal of this name over HTTP; its position. */
     async create(name) {
       return (await execute(`http://${address}`, SELLER, creation(name))).createDeal.position;
