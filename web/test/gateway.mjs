@@ -32,6 +32,8 @@ export async function startGateway(binary) {
   }
 
   await start();
+  // A test that fails leaves no server behind.
+  globalThis.process.once('exit', () => process.kill('SIGKILL'));
   return {
     url: `http://${address}/graphql`,
     socketUrl: `ws://${address}/graphql`,

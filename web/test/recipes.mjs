@@ -91,6 +91,7 @@ const caughtUp = 'query($position: Position) { dealsForBuyer(first: 1, minPositi
 await execute(origin, BUYER, { query: caughtUp, variables: { position } });
 
 const clients = recipes.map(run);
+// What a recipe has shown so far tells best why a run has failed.
 process.once('exit', (code) => {
   if (code !== 0) for (const { name, all } of clients) console.error(name, all.items.slice(-8));
 });
@@ -129,4 +130,5 @@ expected.push('CREATED recipe 5, version 1');
 await allShow();
 console.log(`ok    recipes: ${clients.map(({ name }) => name).join(', ')} query again when their position is of no use`);
 
+await gateway.stop();
 process.exit(0);
