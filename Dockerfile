@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 FROM rust:1-slim-bookworm AS builder
-# SQLite and ring are compiled from C.
+# SQLite, ring and mimalloc are compiled from C.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
@@ -12,7 +12,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/dealwire /usr/local/bin/dealwire
 
 FROM debian:bookworm-slim
-# Root certificates: webhooks are called over TLS.
+# Webhooks are called over TLS, which needs root certificates.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
@@ -20,9 +20,10 @@ RUN apt-get update \
     && install -d -o dealwire -m 0700 /data
 COPY --from=builder /usr/local/bin/dealwire /usr/local/bin/dealwire
 USER dealwire
-# The demo market's keys are public, so a server that others can reach starts without it.
-ENV DEALWIRE_LISTEN=0.0.0.0:8080 DEALWIRE_DATA_DIR=/data DEALWIRE_NO_DEMO=true
+ENV DEALWIRE_LISTEN=0.0.0.0:8080 DEALWIRE_DATA_DIR=/data
 VOLUME /data
 EXPOSE 8080
 ENTRYPOINT ["dealwire"]
-CMD ["serve"]
+# Without the demo market, whose keys are public. A flag of the default command rather than a variable of the image, so
+# that `dealwire serve --demo` and `dealwire seed --demo` need not contradict it.
+CMD ["serve", "--no-demo"]

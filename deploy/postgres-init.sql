@@ -1,3 +1,3 @@
--- Run once, when the volume is empty. `dealwire migrate` makes the tables.
+-- PostgreSQL runs this once, when its volume is empty. `dealwire migrate` creates the tables.
 CREATE DATABASE seller;
 CREATE DATABASE buyer;

@@ -32,11 +32,17 @@ export async function startGateway(binary) {
   }
 
   await start();
+  // A test that fails leaves no server behind.
+  globalThis.process.once('exit', () => process.kill('SIGKILL'));
   return {
     url: `http://${address}/graphql`,
     socketUrl: `ws://${address}/graphql`,
     start,
     end,
+    /** Deletes the market of a gateway that has ended: the next start begins another one. */
+    forget() {
+      rmSync(folder, { recursive: true });
+    },
     /** Creates a deal of this name over HTTP; its position. */
     async create(name) {
       return (await execute(`http://${address}`, SELLER, creation(name))).createDeal.position;

@@ -1,4 +1,4 @@
-// The receivers of the README, as they stand there, against a running dealwire that may call this machine: each
+// The receivers of docs/webhooks.md, as they stand there, against a running dealwire that may call this machine: each
 // verifies what it is sent, and refuses what somebody else sends.
 // node test/webhooks.mjs http://127.0.0.1:8080 ../target/debug/examples/webhook_receiver
 
@@ -14,11 +14,11 @@ import { BUYER, SELLER, creation, execute, freePort, limitTime } from './gateway
 limitTime();
 const origin = new URL(process.argv[2]).origin;
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-const ofRust = readme.match(/```rust\n(.*?)```/s)[1].trim();
-const ofNode = [...readme.matchAll(/```js\n(.*?)```/gs)].map((found) => found[1]).find((code) => code.includes('createServer'));
+const page = readFileSync(new URL('../../docs/webhooks.md', import.meta.url), 'utf8');
+const ofRust = page.match(/```rust\n(.*?)```/s)[1].trim();
+const ofNode = [...page.matchAll(/```js\n(.*?)```/gs)].map((found) => found[1]).find((code) => code.includes('createServer'));
 const source = readFileSync(new URL('../../gateway/examples/webhook_receiver.rs', import.meta.url), 'utf8');
-assert.ok(source.includes(ofRust), 'the example that is built is the one of the README');
+assert.ok(source.includes(ofRust), 'gateway/examples/webhook_receiver.rs is the receiver of docs/webhooks.md');
 const folder = new URL('../node_modules/.cache/', import.meta.url);
 mkdirSync(folder, { recursive: true });
 const script = new URL('receiver.mjs', folder);
@@ -67,6 +67,6 @@ for (const [what, command] of [
   await graphql(BUYER, 'mutation($id: ID!) { deleteWebhook(id: $id) { id } }', { id: webhook.id });
   receiver.kill();
   if (receiver.exitCode === null && receiver.signalCode === null) await once(receiver, 'exit');
-  console.log(`ok    the receiver in ${what} of the README verifies what it is sent and refuses what is forged`);
+  console.log(`ok    the receiver in ${what} of docs/webhooks.md verifies what it is sent and refuses what is forged`);
 }
 process.exit(0);
