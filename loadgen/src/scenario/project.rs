@@ -77,6 +77,14 @@ impl Project {
         let events = last.events - first.events;
         let seconds = (last.at - first.at).as_secs_f64();
 
+        // Without progress there is no duration to divide by.
+        if events == 0 {
+            return println!(
+                "{} projection: no new events; it had caught up before the measurement began",
+                self.projection
+            );
+        }
+
         println!(
             "{} projection: {events} events in {seconds:.2} s: {:.0} events/s, \
              {:.1} µs of CPU per event",
