@@ -1,8 +1,8 @@
 import { defineConfig } from 'vite';
 
 /**
- * GraphiQL's style sheet has Monaco's styles in it already, and fonts for seven scripts as data. Monaco's own copy and
- * the fonts for other scripts than Latin would be half a megabyte; the browser's fonts show those scripts as well.
+ * Drops styles that the page does not need, half a megabyte in all. GraphiQL's style sheet already contains Monaco's
+ * styles, and embeds fonts for seven scripts; the browser's own fonts serve for all scripts but Latin.
  */
 const leanStyles = {
   name: 'lean-styles',
@@ -21,11 +21,11 @@ export default defineConfig({
   build: {
     outDir: 'dist/graphiql',
     target: 'es2022',
-    // The editor is that large, and is loaded once.
+    // The editor alone is larger than the default limit, and is loaded once.
     chunkSizeWarningLimit: 2048,
-    // The licences of what is bundled ask to come along with it.
+    // The licences of bundled packages require that their text is distributed along with the code.
     license: { fileName: 'licenses.md' },
-    // Libraries mark their files for servers ("use client"), which says nothing in a page.
+    // Libraries mark files with "use client" for server-side rendering, which has no meaning in a page.
     rolldownOptions: { checks: { moduleLevelDirective: false } },
   },
 });

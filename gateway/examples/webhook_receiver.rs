@@ -1,4 +1,4 @@
-//! The receiver of webhooks that the README shows, as it stands there; `web/test/webhooks.mjs` runs it.
+//! The webhook receiver of docs/webhooks.md, as it stands there; `web/test/webhooks.mjs` runs it.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -1,41 +1,48 @@
-//! Accounts beyond the demo's: made by an administrator, under ids that follow from their names, so that another run
-//! finds them and the grants between them. Keys alone are new each time, since a key is shown only once.
+//! Accounts beyond the demo market's, created by an administrator.
+//!
+//! The id of an account is derived from its name, so another run finds the account and its grants
+//! instead of adding more. Only API keys are new in every run, since Dealwire shows a key only
+//! once.
 
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{Http, address, in_shares};
-use crate::{Failed, Target};
+use crate::client::{Http, address, run_over_connections};
+use crate::{BoxError, Target};
 
-/// Connections to one gateway that a key may hold.
-const MOST: usize = 1_000;
-/// Connections that are opened with one key: the gateway may still hold those of the run before.
-const PER_KEY: usize = MOST / 2;
-/// Connections that accounts are made over.
-const MAKERS: usize = 16;
+/// Number of connections to one gateway that a key may hold.
+const CONNECTIONS_PER_KEY: usize = 1_000;
+/// Number of sockets opened with one key. Half the limit, because the gateway may still count those
+/// of the run before.
+const SOCKETS_PER_KEY: usize = CONNECTIONS_PER_KEY / 2;
+/// Number of connections that accounts are created over.
+const SETUP_CONNECTIONS: usize = 16;
 
 const VIEWER: &str = "{ viewer { id } }";
 const CREATE_SELLER: &str =
-    "mutation($name: String!, $id: ID) { made: createSeller(name: $name, id: $id) { id } }";
+    "mutation($name: String!, $id: ID) { account: createSeller(name: $name, id: $id) { id } }";
 const CREATE_BUYER: &str =
-    "mutation($name: String!, $id: ID) { made: createBuyer(name: $name, id: $id) { id } }";
+    "mutation($name: String!, $id: ID) { account: createBuyer(name: $name, id: $id) { id } }";
 const ISSUE_KEY: &str =
     "mutation($account: ID!) { issueApiKey(accountId: $account, label: \"loadgen\") { key } }";
-const GRANT: &str = "mutation($buyer: ID!, $seller: ID!) { grantAccess(buyerId: $buyer, sellerId: $seller) { granted } }";
+const GRANT: &str = "mutation($buyer: ID!, $seller: ID!) {
+  grantAccess(buyerId: $buyer, sellerId: $seller) { granted } }";
 
-/// Keys of buyers that sockets are spread over.
-pub(crate) struct Keys(Vec<String>);
+/// API keys of the buyers that a scenario's sockets are spread over.
+pub(crate) struct BuyerKeys(Vec<String>);
 
-impl Keys {
-    /// The key of a socket, by its number: the first [`PER_KEY`] sockets have the first.
-    pub(crate) fn of(&self, socket: usize) -> &str {
-        &self.0[(socket / PER_KEY).min(self.0.len() - 1)]
+impl BuyerKeys {
+    /// Returns the key for a socket, by the socket's number: each key serves [`SOCKETS_PER_KEY`]
+    /// consecutive numbers.
+    pub(crate) fn for_socket(&self, number: usize) -> &str {
+        let last = self.0.len() - 1;
+        &self.0[(number / SOCKETS_PER_KEY).min(last)]
     }
 }
 
-/// An administrator.
+/// Administrator of the market under test.
 pub(crate) struct Admin<'a> {
     target: &'a Target,
     key: &'a str,
@@ -43,12 +50,16 @@ pub(crate) struct Admin<'a> {
 }
 
 impl Target {
+    /// Returns the administrator.
+    ///
     /// # Errors
-    /// There is no administrator's key.
-    pub(crate) fn admin(&self) -> Result<Admin<'_>, Failed> {
+    /// No administrator's key was given.
+    pub(crate) fn admin(&self) -> Result<Admin<'_>, BoxError> {
         let key = self.admin_key.as_deref().ok_or(
-            "this needs more accounts than those of --seller-key and --buyer-key, and --admin-key (DEALWIRE_ADMIN_KEY) to make them",
+            "this scenario needs more accounts than those of --seller-key and --buyer-key; \
+             pass --admin-key (or set DEALWIRE_ADMIN_KEY) to have them created",
         )?;
+
         Ok(Admin {
             target: self,
             key,
@@ -56,126 +67,146 @@ impl Target {
         })
     }
 
-    /// Keys for so many sockets, of buyers who see the deals of the seller.
+    /// Returns keys for a number of sockets, of buyers with access to the target's seller.
     ///
     /// # Errors
-    /// One key cannot hold them, and nobody can make more.
-    pub(crate) async fn buyers(&self, sockets: usize) -> Result<Keys, Failed> {
-        if self.admin_key.is_none() && sockets <= MOST {
-            return Ok(Keys(vec![self.buyer_key.clone()]));
+    /// The target's buyer cannot hold that many connections and there is no administrator to create
+    /// more buyers.
+    pub(crate) async fn buyer_keys(&self, sockets: usize) -> Result<BuyerKeys, BoxError> {
+        // Small scenarios work on any market, without an administrator's key.
+        if self.admin_key.is_none() && sockets <= CONNECTIONS_PER_KEY {
+            return Ok(BuyerKeys(vec![self.buyer_key.clone()]));
         }
-        let (admin, seller) = (self.admin()?, self.seller().await?);
-        admin.buyers_of(sockets, |_| seller).await
+
+        let admin = self.admin()?;
+        let seller = self.seller().await?;
+        admin.buyer_keys(sockets, |_| seller).await
     }
 
-    /// Whose deals are made.
-    pub(crate) async fn seller(&self) -> Result<Uuid, Failed> {
+    /// Returns the id of the seller that creates and updates deals.
+    pub(crate) async fn seller(&self) -> Result<Uuid, BoxError> {
         let mut http = Http::open(address(&self.url)?).await?;
-        let viewer = http
-            .ask(&self.request(&self.seller_key, VIEWER, &json!({})))
-            .await?;
-        Ok(text(&viewer["viewer"]["id"])?.parse()?)
+        let request = self.graphql_request(&self.seller_key, VIEWER, &json!({}));
+        let data = http.execute(&request).await?;
+
+        Ok(as_text(&data["viewer"]["id"])?.parse()?)
     }
 }
 
 impl Admin<'_> {
-    /// So many sellers.
-    pub(crate) async fn sellers(&self, count: usize) -> Result<Vec<Uuid>, Failed> {
-        let make = async |http: &mut Http, number: usize| {
-            self.account(http, CREATE_SELLER, &format!("loadgen seller {number}"))
-                .await
+    /// Creates numbered sellers.
+    pub(crate) async fn create_sellers(&self, count: usize) -> Result<Vec<Uuid>, BoxError> {
+        let create = async |http: &mut Http, number: usize| {
+            let name = format!("loadgen seller {number}");
+            self.create_account(http, CREATE_SELLER, &name).await
         };
-        in_shares(self.address, MAKERS, count, make).await
+        run_over_connections(self.address, SETUP_CONNECTIONS, count, create).await
     }
 
-    /// A seller of that name.
-    pub(crate) async fn seller(&self, name: &str) -> Result<Uuid, Failed> {
-        self.account(&mut Http::open(self.address).await?, CREATE_SELLER, name)
-            .await
+    /// Creates a seller with the given name.
+    pub(crate) async fn create_seller(&self, name: &str) -> Result<Uuid, BoxError> {
+        let mut http = Http::open(self.address).await?;
+        self.create_account(&mut http, CREATE_SELLER, name).await
     }
 
-    /// Keys of so many buyers, who are called that and a number, and see the deals of one seller.
-    pub(crate) async fn buyers(
+    /// Creates buyers, named by a prefix and a number, with access to one seller. Returns their
+    /// keys.
+    pub(crate) async fn create_buyers(
         &self,
-        name: &str,
+        prefix: &str,
         count: usize,
         seller: Uuid,
-    ) -> Result<Vec<String>, Failed> {
-        let make = async |http: &mut Http, number: usize| {
-            self.buyer(http, &format!("{name} {number}"), vec![seller])
+    ) -> Result<Vec<String>, BoxError> {
+        let create = async |http: &mut Http, number: usize| {
+            self.create_buyer(http, &format!("{prefix} {number}"), &[seller])
                 .await
         };
-        in_shares(self.address, MAKERS, count, make).await
+        run_over_connections(self.address, SETUP_CONNECTIONS, count, create).await
     }
 
-    /// Keys for so many sockets, of buyers who see the deals of the sellers that their sockets want.
-    pub(crate) async fn buyers_of(
+    /// Creates enough buyers for a number of sockets. Each gets access to the sellers that its
+    /// sockets subscribe to; `seller_of` returns the seller for a socket's number.
+    pub(crate) async fn buyer_keys(
         &self,
         sockets: usize,
-        wanted: impl Fn(usize) -> Uuid,
-    ) -> Result<Keys, Failed> {
-        let make = async |http: &mut Http, number: usize| {
-            let mut sellers: Vec<Uuid> = (number * PER_KEY..sockets.min((number + 1) * PER_KEY))
-                .map(&wanted)
-                .collect();
+        seller_of: impl Fn(usize) -> Uuid,
+    ) -> Result<BuyerKeys, BoxError> {
+        let create = async |http: &mut Http, number: usize| {
+            let first = number * SOCKETS_PER_KEY;
+            let end = sockets.min(first + SOCKETS_PER_KEY);
+
+            // Consecutive sockets share a seller, so removing neighbours that are equal leaves each
+            // seller once.
+            let mut sellers: Vec<Uuid> = (first..end).map(&seller_of).collect();
             sellers.dedup();
-            self.buyer(http, &format!("loadgen buyer {number}"), sellers)
+
+            self.create_buyer(http, &format!("loadgen buyer {number}"), &sellers)
                 .await
         };
-        Ok(Keys(
-            in_shares(self.address, MAKERS, sockets.div_ceil(PER_KEY).max(1), make).await?,
-        ))
+
+        let count = sockets.div_ceil(SOCKETS_PER_KEY).max(1);
+        let keys = run_over_connections(self.address, SETUP_CONNECTIONS, count, create).await?;
+        Ok(BuyerKeys(keys))
     }
 
-    /// A key of an account.
-    pub(crate) async fn key(&self, account: Uuid) -> Result<String, Failed> {
-        self.issue_key(&mut Http::open(self.address).await?, account)
-            .await
+    /// Issues a key for an account.
+    pub(crate) async fn issue_key(&self, account: Uuid) -> Result<String, BoxError> {
+        let mut http = Http::open(self.address).await?;
+        self.issue_key_over(&mut http, account).await
     }
 
-    /// A key of a buyer who sees the deals of those sellers.
-    async fn buyer(
+    /// Creates a buyer with access to the given sellers, and returns a key.
+    async fn create_buyer(
         &self,
         http: &mut Http,
         name: &str,
-        sellers: Vec<Uuid>,
-    ) -> Result<String, Failed> {
-        let buyer = self.account(http, CREATE_BUYER, name).await?;
+        sellers: &[Uuid],
+    ) -> Result<String, BoxError> {
+        let buyer = self.create_account(http, CREATE_BUYER, name).await?;
+
+        // Grants are idempotent, so those of an earlier run do no harm.
         for seller in sellers {
-            self.ask(http, GRANT, &json!({ "buyer": buyer, "seller": seller }))
-                .await?;
+            let variables = json!({ "buyer": buyer, "seller": seller });
+            self.execute(http, GRANT, &variables).await?;
         }
-        self.issue_key(http, buyer).await
+
+        self.issue_key_over(http, buyer).await
     }
 
-    async fn issue_key(&self, http: &mut Http, account: Uuid) -> Result<String, Failed> {
-        let issued = self
-            .ask(http, ISSUE_KEY, &json!({ "account": account }))
-            .await?;
-        text(&issued["issueApiKey"]["key"]).map(str::to_owned)
+    async fn issue_key_over(&self, http: &mut Http, account: Uuid) -> Result<String, BoxError> {
+        let variables = json!({ "account": account });
+        let data = self.execute(http, ISSUE_KEY, &variables).await?;
+        as_text(&data["issueApiKey"]["key"]).map(str::to_owned)
     }
 
-    async fn account(&self, http: &mut Http, mutation: &str, name: &str) -> Result<Uuid, Failed> {
+    /// Creates an account, or finds the one that an earlier run has created under the same name.
+    async fn create_account(
+        &self,
+        http: &mut Http,
+        mutation: &str,
+        name: &str,
+    ) -> Result<Uuid, BoxError> {
+        // A name-based id (RFC 9562, section 5.5) is the same in every run; the server answers a
+        // repeated creation with the existing account.
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-        let made = self
-            .ask(http, mutation, &json!({ "name": name, "id": id }))
-            .await?;
-        Ok(text(&made["made"]["id"])?.parse()?)
+        let variables = json!({ "name": name, "id": id });
+        let data = self.execute(http, mutation, &variables).await?;
+        Ok(as_text(&data["account"]["id"])?.parse()?)
     }
 
-    async fn ask(
+    async fn execute(
         &self,
         http: &mut Http,
         mutation: &str,
         variables: &Value,
-    ) -> Result<Value, Failed> {
-        http.ask(&self.target.request(self.key, mutation, variables))
-            .await
+    ) -> Result<Value, BoxError> {
+        let request = self.target.graphql_request(self.key, mutation, variables);
+        http.execute(&request).await
     }
 }
 
-fn text(value: &Value) -> Result<&str, Failed> {
+fn as_text(value: &Value) -> Result<&str, BoxError> {
     value
         .as_str()
-        .ok_or_else(|| "an answer without what was asked for".into())
+        .ok_or_else(|| "the server's answer lacks a field that was selected".into())
 }

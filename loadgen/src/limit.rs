@@ -1,5 +1,6 @@
-//! The barest servers that could do the job: what they cost is what the machine, its kernel and its stores cost, and
-//! nothing can be had for less. Each is a process of its own, started for a run and ended with it.
+//! Limits: the barest servers that could do Dealwire's job. A limit costs what the machine, its
+//! kernel and its stores cost, so nothing can do the same for less. Each is a process of its own,
+//! started for one run and killed after it.
 
 mod broadcast;
 mod page;
@@ -13,40 +14,51 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use url::Url;
 
-use crate::Failed;
+use crate::BoxError;
 use crate::process::Process;
 
-/// A bare server.
+/// Kind of limit, with its settings.
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum Limit {
-    /// Parses JSON and publishes stored bytes, one acknowledged JetStream publish a request
+    /// Parses JSON and publishes stored bytes: one acknowledged JetStream publish per request
     Publish {
+        /// URL of the NATS server
         #[arg(long)]
         nats: String,
-        /// The stream whose newest message is published again and again
+        /// Name of the stream whose newest message is published again and again
         #[arg(long)]
         like: String,
     },
     /// Reads 20 rows by an index with sqlx and writes them as JSON
     Page {
+        /// URL of the PostgreSQL database
         #[arg(long)]
         database: String,
-        /// Rows in its table
+        /// Number of rows in the table
         #[arg(long)]
         rows: usize,
-        /// Read and write the items too
+        /// Reads and writes the items too
         #[arg(long)]
         items: bool,
     },
-    /// Takes websockets, and writes each line that its control connection brings to all of them from one task
+    /// Accepts websockets and writes each line from its control connection to all of them, from one
+    /// task
     Broadcast,
 }
 
+/// Limit that is running; dropping it kills the process.
+pub(crate) struct RunningLimit {
+    pub(crate) url: Url,
+    pub(crate) process: Process,
+    _child: Child,
+}
+
 impl Limit {
-    /// Serves until killed; tells its port on standard output.
-    pub(crate) async fn serve(self) -> Result<(), Failed> {
+    /// Serves until killed, and prints its port on standard output once it is ready.
+    pub(crate) async fn serve(self) -> Result<(), BoxError> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
+
         match self {
             Self::Publish { nats, like } => publish::serve(listener, port, &nats, &like).await,
             Self::Page {
@@ -58,25 +70,38 @@ impl Limit {
         }
     }
 
-    /// Starts it as a process and waits until it serves.
-    pub(crate) async fn start(&self) -> Result<Running, Failed> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("limit").args(self.arguments());
-        let mut child = command
+    /// Starts the limit as a process and waits until it is ready.
+    ///
+    /// # Errors
+    /// The process cannot be started or ends before it is ready; it has then written the reason to
+    /// standard error.
+    pub(crate) async fn start(&self) -> Result<RunningLimit, BoxError> {
+        // A process of its own lets /proc charge it for its CPU time alone, as it does with
+        // Dealwire.
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("limit")
+            .args(self.arguments())
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let out = child.stdout.take().ok_or("no standard output")?;
-        let line = BufReader::new(out).lines().next_line().await?;
+
+        let stdout = child
+            .stdout
+            .take()
+            .expect("standard output is piped and has not been taken");
+        // The line with the port comes after the server listens and its tables are filled, so no
+        // request can come too early and no set-up is measured.
+        let line = BufReader::new(stdout).lines().next_line().await?;
         let port: u16 = line
-            .ok_or_else(|| format!("{self:?} did not start"))?
+            .ok_or_else(|| format!("the limit {self:?} ended before it was ready"))?
             .trim()
             .parse()?;
-        let process = Process::of(child.id().ok_or("the limit has ended")?);
-        Ok(Running {
+        let pid = child.id().ok_or("the limit ended right after its start")?;
+
+        Ok(RunningLimit {
             url: Url::parse(&format!("http://127.0.0.1:{port}/"))?,
-            process,
+            process: Process::from_pid(pid),
             _child: child,
         })
     }
@@ -91,9 +116,10 @@ impl Limit {
                 rows,
                 items,
             } => {
-                let mut arguments =
-                    vec!["page".to_owned(), "--database".to_owned(), database.clone()];
-                arguments.extend(["--rows".to_owned(), rows.to_string()]);
+                let rows = rows.to_string();
+                let mut arguments: Vec<String> = ["page", "--database", database, "--rows", &rows]
+                    .map(str::to_owned)
+                    .into();
                 arguments.extend(items.then(|| "--items".to_owned()));
                 arguments
             }
@@ -102,13 +128,7 @@ impl Limit {
     }
 }
 
-/// A bare server that runs.
-pub(crate) struct Running {
-    pub(crate) url: Url,
-    pub(crate) process: Process,
-    _child: Child,
-}
-
-fn ready(port: u16) {
+/// Reports the port to the parent process, which waits for this line.
+fn announce_port(port: u16) {
     println!("{port}");
 }

@@ -1,25 +1,26 @@
-//! `loadgen`: load on a running Dealwire over its public interfaces, and the same load on the barest server that could
-//! do the job, in one run, so that a figure says what Dealwire costs and not what the machine was doing.
+//! `loadgen` puts load on a running Dealwire through its public interfaces, and the same load on
+//! the barest server that could do the same job. Both are measured in one run, so that a figure
+//! shows what Dealwire costs rather than how busy the machine was.
 //!
-//! A black box: it shares no code with what it measures.
+//! The tool is a black box: it shares no code with the server that it measures.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a tool that prints what it measured"
+    reason = "a command-line tool reports its measurements on standard output"
 )]
 #![expect(
     clippy::disallowed_methods,
-    reason = "the doors for tasks and chance are the market's, and none of ours"
+    reason = "loadgen shares no code with the server, so it spawns and randomises by itself"
 )]
 
 mod accounts;
 mod client;
 mod compare;
 mod limit;
-mod market;
 mod metrics;
 mod process;
 mod report;
+mod requests;
 mod scenario;
 
 use std::process::ExitCode;
@@ -27,10 +28,10 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
-/// What went wrong, for the terminal.
-type Failed = Box<dyn std::error::Error + Send + Sync>;
+/// Error of any kind, with a message for the terminal.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Load, limits and verification of a running Dealwire
+/// Measures a running Dealwire under load and checks what it delivers
 #[derive(Parser)]
 #[command(name = "loadgen", version)]
 struct Cli {
@@ -42,50 +43,55 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Creates or updates deals; the limit parses JSON and does one acknowledged JetStream publish of the same bytes
+    /// Creates or updates deals; the limit parses JSON and makes one acknowledged JetStream publish
+    /// of the same bytes
     Mutate(scenario::mutate::Mutate),
-    /// The first 20 of many deals; the limit reads such a page with sqlx and writes it as JSON
+    /// Queries the first 20 of many deals; the limit reads such a page with sqlx and writes it as
+    /// JSON
     Query(scenario::query::Query),
-    /// Sockets that each see every change; the limit writes the same bytes to each from one task
+    /// Pushes every change to many sockets; the limit writes the same bytes to each socket from one
+    /// task
     Fanout(scenario::fanout::Fanout),
-    /// Many changes at once to many sockets; the limit writes the same lines to each, one write a line
+    /// Pushes many changes at once to many sockets; the limit makes one write per change and socket
     Burst(scenario::burst::Burst),
-    /// Changes to sockets that read, alone and beside others that subscribe and read nothing
+    /// Pushes changes to sockets that read, alone and beside sockets that subscribe but never read
     Stalled(scenario::stalled::Stalled),
-    /// One seller's changes to the few who want them, alone and among many who want other sellers'
+    /// Pushes one seller's changes to its few subscribers, alone and among many subscribers to
+    /// other sellers
     Interest(scenario::interest::Interest),
-    /// Sockets that hold a subscription while nothing happens; the limit holds bare websockets
+    /// Holds subscriptions while nothing happens; the limit holds bare websockets
     Idle(scenario::idle::Idle),
-    /// Sockets that come back from a position far behind
+    /// Resumes subscriptions from a position far behind
     Resume(scenario::resume::Resume),
-    /// Changes to endpoints that buyers registered, called by a dispatcher: steady, drained, beside others that hang or
-    /// are dead
+    /// Delivers changes to webhook endpoints: steadily, from a backlog, and beside endpoints that
+    /// hang or are dead
     Webhooks(scenario::webhooks::Webhooks),
-    /// How fast a projection follows the log, watched in its metrics until it has caught up
+    /// Watches a projection's metrics until it has caught up with the log, and reports its speed
     Project(scenario::project::Project),
-    /// A bare server to compare with; started by the other commands
+    /// Serves as the limit; the other commands start it
     #[command(subcommand, hide = true)]
     Limit(limit::Limit),
 }
 
-/// What is measured, and how.
+/// Server to measure, and the keys and stores that the measurement needs.
 #[derive(Args, Clone)]
 struct Target {
-    /// The gateway
+    /// URL of the gateway
     #[arg(long, default_value = "http://127.0.0.1:8080", global = true)]
     url: Url,
-    /// Key of the seller whose deals are made
+    /// API key of the seller that creates and updates deals
     #[arg(long, default_value = "some-secret-api-key", global = true)]
     seller_key: String,
-    /// Key of a buyer with access to that seller
+    /// API key of a buyer with access to that seller
     #[arg(
         long,
         default_value = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc",
         global = true
     )]
     buyer_key: String,
-    /// Key of an administrator, who makes the buyers and sellers that a scenario needs beyond those two: a key holds
-    /// 1,000 connections to a gateway
+    /// API key of an administrator, used to create the accounts that a scenario needs beyond that
+    /// seller and buyer. A gateway accepts at most 1,000 connections per key, so larger scenarios
+    /// need more buyers
     #[arg(
         long,
         env = "DEALWIRE_ADMIN_KEY",
@@ -93,48 +99,59 @@ struct Target {
         global = true
     )]
     admin_key: Option<String>,
-    /// Where the metrics are: at the gateway's /metrics unless told otherwise
+    /// URL of the metrics [default: /metrics of the gateway]
     #[arg(long, global = true)]
     metrics: Option<Url>,
-    /// NATS server of the publish limit, which gets a stream of its own; without it there is no such limit
+    /// URL of the NATS server for the limit of `mutate`, which creates a stream of its own there;
+    /// without it that limit is not measured
     #[arg(long, env = "DEALWIRE_NATS_URL", global = true)]
     nats: Option<String>,
-    /// PostgreSQL of the page limit, which gets a table of its own; without it there is no such limit
+    /// URL of the PostgreSQL database for the limit of `query`, which creates a table of its own
+    /// there; without it that limit is not measured
     #[arg(long, env = "DEALWIRE_BUYER_DATABASE_URL", global = true)]
     database: Option<String>,
-    /// Alternate this many runs with as many of the limit, and tell medians with their spread
+    /// Number of runs, alternated with as many runs of the limit; medians and their spread are
+    /// reported
     #[arg(long, default_value_t = 1, global = true)]
     compare: u32,
 }
 
 fn main() -> ExitCode {
+    // rustls, which the NATS client uses for TLS, needs one provider for the whole process. The
+    // call fails only where one is installed already, which serves as well.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    let Cli { command, target } = Cli::parse();
+    let cli = Cli::parse();
+
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let outcome = runtime.map_err(Failed::from).and_then(|runtime| {
-        runtime.block_on(async {
-            match command {
-                Command::Mutate(scenario) => scenario.run(&target).await,
-                Command::Query(scenario) => scenario.run(&target).await,
-                Command::Fanout(scenario) => scenario.run(&target).await,
-                Command::Burst(scenario) => scenario.run(&target).await,
-                Command::Stalled(scenario) => scenario.run(&target).await,
-                Command::Interest(scenario) => scenario.run(&target).await,
-                Command::Idle(scenario) => scenario.run(&target).await,
-                Command::Resume(scenario) => scenario.run(&target).await,
-                Command::Webhooks(scenario) => scenario.run(&target).await,
-                Command::Project(scenario) => scenario.run(&target).await,
-                Command::Limit(limit) => limit.serve().await,
-            }
-        })
-    });
+    let outcome = runtime
+        .map_err(BoxError::from)
+        .and_then(|runtime| runtime.block_on(cli.command.run(&cli.target)));
+
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            eprintln!("loadgen: {failed}");
+        Err(error) => {
+            eprintln!("loadgen: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+impl Command {
+    async fn run(self, target: &Target) -> Result<(), BoxError> {
+        match self {
+            Self::Mutate(scenario) => scenario.run(target).await,
+            Self::Query(scenario) => scenario.run(target).await,
+            Self::Fanout(scenario) => scenario.run(target).await,
+            Self::Burst(scenario) => scenario.run(target).await,
+            Self::Stalled(scenario) => scenario.run(target).await,
+            Self::Interest(scenario) => scenario.run(target).await,
+            Self::Idle(scenario) => scenario.run(target).await,
+            Self::Resume(scenario) => scenario.run(target).await,
+            Self::Webhooks(scenario) => scenario.run(target).await,
+            Self::Project(scenario) => scenario.run(target).await,
+            Self::Limit(limit) => limit.serve().await,
         }
     }
 }

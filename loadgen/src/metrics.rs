@@ -1,36 +1,37 @@
-//! What a Dealwire process counts, as its /metrics tells.
+//! Metrics of a Dealwire process, in the Prometheus text format.
 
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use url::Url;
 
-use crate::client::{Http, PATIENCE, address, get};
-use crate::{Failed, Target};
+use crate::client::{Http, RESPONSE_TIMEOUT, address, get};
+use crate::{BoxError, Target};
 
-/// Between looks at a number that is to come down.
-const LOOK: Duration = Duration::from_millis(100);
+/// Time between two reads while waiting for a metric to fall.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The metrics of one process, over a connection that is kept.
+/// Metrics of one process, over a connection that is kept open.
 pub(crate) struct Metrics {
     http: Http,
     request: Vec<u8>,
 }
 
 impl Metrics {
-    pub(crate) async fn open(url: &Url) -> Result<Self, Failed> {
+    pub(crate) async fn open(url: &Url) -> Result<Self, BoxError> {
         Ok(Self {
             http: Http::open(address(url)?).await?,
             request: get(url),
         })
     }
 
-    /// Their values now, read at once. A name is all that stands before the value, labels included; what has not been
-    /// counted yet is not told, and is 0.
+    /// Reads the current values of several metrics in one request. A name includes the labels,
+    /// exactly as exposed. Counters are exposed only once they have counted something, so an absent
+    /// metric reads as 0.
     pub(crate) async fn read<const N: usize>(
         &mut self,
         names: [&str; N],
-    ) -> Result<[u64; N], Failed> {
+    ) -> Result<[u64; N], BoxError> {
         let text = std::str::from_utf8(self.http.call(&self.request).await?)?;
         Ok(names.map(|name| value(text, name).unwrap_or(0)))
     }
@@ -38,6 +39,8 @@ impl Metrics {
 
 fn value(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
+        // The space ends the name, so that `open` does not match `open_total`, and a name without
+        // labels does not match a series with labels.
         line.strip_prefix(name)?
             .strip_prefix(' ')?
             .trim()
@@ -47,40 +50,56 @@ fn value(text: &str, name: &str) -> Option<u64> {
 }
 
 impl Target {
-    /// Where the metrics are: at the gateway unless told otherwise.
-    pub(crate) fn metrics(&self) -> Url {
-        let of_gateway = || {
+    /// Returns the URL of the metrics: the one given, or else `/metrics` of the gateway.
+    pub(crate) fn metrics_url(&self) -> Url {
+        let at_gateway = || {
             self.url
                 .join("metrics")
-                .expect("a path can be joined to a URL with a host")
+                .expect("a relative path can be joined to a URL with a host")
         };
-        self.metrics.clone().unwrap_or_else(of_gateway)
+        self.metrics.clone().unwrap_or_else(at_gateway)
     }
 
-    /// As [`Metrics::read`], once.
-    pub(crate) async fn counted<const N: usize>(
+    /// Reads metrics once, as [`Metrics::read`] does, over a connection of its own.
+    pub(crate) async fn read_metrics<const N: usize>(
         &self,
         names: [&str; N],
-    ) -> Result<[u64; N], Failed> {
-        Metrics::open(&self.metrics()).await?.read(names).await
+    ) -> Result<[u64; N], BoxError> {
+        Metrics::open(&self.metrics_url()).await?.read(names).await
     }
 
-    /// Sockets that the gateway holds.
-    pub(crate) async fn sockets_open(&self) -> Result<u64, Failed> {
-        let [open] = self.counted(["dealwire_sockets_open"]).await?;
+    /// Returns the number of sockets that the gateway holds open.
+    pub(crate) async fn open_sockets(&self) -> Result<u64, BoxError> {
+        let [open] = self.read_metrics(["dealwire_sockets_open"]).await?;
         Ok(open)
     }
 
-    /// Waits until the gateway holds no more sockets than that: closing those of one run is no cost of the next.
-    pub(crate) async fn let_go(&self, open: u64) -> Result<(), Failed> {
-        let begun = Instant::now();
-        while self.sockets_open().await? > open {
-            if begun.elapsed() > PATIENCE {
-                return Err("the gateway still holds sockets that have long been closed".into());
+    /// Waits until the gateway holds at most `count` sockets. Without this wait, closing the
+    /// sockets of one run would be charged to the next.
+    ///
+    /// # Errors
+    /// The gateway still holds more after [`RESPONSE_TIMEOUT`].
+    pub(crate) async fn wait_for_open_sockets(&self, count: u64) -> Result<(), BoxError> {
+        let started = Instant::now();
+
+        loop {
+            let open = self.open_sockets().await?;
+            if open <= count {
+                return Ok(());
             }
-            sleep(LOOK).await;
+            if started.elapsed() > RESPONSE_TIMEOUT {
+                let seconds = RESPONSE_TIMEOUT.as_secs();
+                return Err(format!(
+                    "the gateway still holds {open} sockets \
+                     {seconds} s after all but {count} were closed"
+                )
+                .into());
+            }
+
+            // No metric tells when the last socket is gone, so this has to poll. Ten reads per
+            // second cost the gateway far less than a run does, and they end before the run begins.
+            sleep(POLL_INTERVAL).await;
         }
-        Ok(())
     }
 }
 
@@ -89,8 +108,10 @@ mod tests {
     use super::value;
 
     #[test]
-    fn a_value_is_found_by_its_whole_name() {
-        let text = "# TYPE closed counter\nclosed_total{code=\"1012\"} 3\nclosed_total{code=\"4290\"} 17\nopen 4\n";
+    fn metric_value_is_found_by_its_whole_name() {
+        let text = "# TYPE closed counter\nclosed_total{code=\"1012\"} 3\n\
+                    closed_total{code=\"4290\"} 17\nopen 4\n";
+
         assert_eq!(value(text, "closed_total{code=\"4290\"}"), Some(17));
         assert_eq!(value(text, "open"), Some(4));
         assert_eq!(value(text, "closed_total"), None);

@@ -1,14 +1,14 @@
-/** Stands where a key belongs until somebody pastes one; it is never sent. */
+/** Placeholder for an API key, which the user replaces with a real one. It is never sent. */
 export const PLACEHOLDER = 'your key';
 
 const json = (value) => JSON.stringify(value, null, 2);
 const keyHeader = (key) => json({ 'x-api-key': key ?? PLACEHOLDER });
 
-/** The headers of a tab that somebody opens. */
+/** Returns the headers of a new tab. */
 export const headersOfNewTab = (config) => keyHeader(config.buyerKey);
 
-const CREATE = `# A seller creates a deal. Prices are in whole pence.
-# The position says where the change stands in the log.
+const CREATE = `# Creates a deal as a seller. Prices are in whole pence.
+# The position is the place of the change in the log.
 mutation Create($input: CreateDealInput!) {
   createDeal(input: $input) {
     position
@@ -25,8 +25,9 @@ mutation Create($input: CreateDealInput!) {
 `;
 
 const UPDATE = `# Fields left out of the input stay as they are.
-# Run it twice: the change is made once, for both runs
-# have one idempotencyKey. Another change needs another.
+# Run it twice: the change is made only once, because
+# both requests have the same idempotencyKey. A different
+# change needs a different key.
 mutation Update(
   $input: UpdateDealInput!
   $idempotencyKey: String
@@ -48,10 +49,10 @@ mutation Update(
 }
 `;
 
-const QUERY = `# The first page of what a buyer may see. For the next,
-# put endCursor into the variable "after".
-# Who subscribes after the first page's position
-# misses no change.
+const QUERY = `# Returns the first page of the deals a buyer may see.
+# For the next page, set the variable "after" to
+# endCursor. A subscription that starts after the first
+# page's position misses no change.
 query Query(
   $filter: DealFilter
   $orderBy: DealOrder!
@@ -80,7 +81,7 @@ query Query(
 `;
 
 const SUBSCRIBE = `# Run this, then Create or Update in a second window:
-# the change is pushed here at once.
+# the change appears here immediately.
 # Leaving this tab ends the subscription.
 subscription Subscribe {
   dealChanged {
@@ -99,9 +100,9 @@ subscription Subscribe {
 }
 `;
 
-const RESUME = `# Put the last position that you saw into the variable
-# "after", and run: what you missed comes first.
-# After a broken connection this page resumes by itself.
+const RESUME = `# Set the variable "after" to the last position you saw
+# and run: the changes that you missed come first.
+# After a lost connection this page resumes by itself.
 subscription Resume($after: Position) {
   dealChanged(after: $after) {
     position
@@ -117,7 +118,7 @@ subscription Resume($after: Position) {
 }
 `;
 
-/** The tabs of a first visit. `config` is what config.json says; without the demo market it names no keys. */
+/** Returns the tabs of a first visit. `config` is the content of config.json; only a demo market has keys in it. */
 export function examples(config) {
   const seller = keyHeader(config.sellerKey);
   const buyer = keyHeader(config.buyerKey);
@@ -143,7 +144,7 @@ export function examples(config) {
       query: UPDATE,
       variables: json({
         input: { id: config.dealId ?? 'id of a deal', name: 'A better name' },
-        // New with every first visit: the market remembers the keys of earlier ones.
+        // Random, because the market remembers the keys of earlier visits and would not make the change again.
         idempotencyKey: `update ${Math.random().toString(36).slice(2, 10)}`,
       }),
       headers: seller,

@@ -2,30 +2,36 @@ import { Kind, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { PLACEHOLDER } from './examples.js';
 
-// The server has refused this client for good: the same again would be refused again.
+// Close codes after which another attempt would be refused for the same reason: bad request, unauthorized, forbidden,
+// unknown subprotocol and too many initialisation requests.
 const FATAL_CLOSE_CODES = new Set([4400, 4401, 4403, 4406, 4429]);
 
 /**
- * Queries and mutations go over HTTP, subscriptions over a socket each, with the headers of the tab they are in.
- * `live` is told what becomes of the subscriptions. GraphiQL asks for the schema before it has a headers editor:
- * `firstHeaders` are what will be in it.
+ * Creates GraphiQL's fetcher. Queries and mutations go over HTTP; each subscription has a websocket of its own, with the
+ * headers of its tab. `changeList` receives the state and the changes of the subscription. GraphiQL requests the schema
+ * before its headers editor exists: `initialHeaders` are the headers that the editor will contain.
  */
-export function createFetcher(live, firstHeaders) {
+export function createFetcher(changeList, initialHeaders) {
   let first = true;
+
   return (params, options) => {
-    const headers = lowerCased(options?.headers ?? (first ? parsed(firstHeaders) : undefined));
+    const given = options?.headers ?? (first ? parseOrUndefined(initialHeaders) : undefined);
     first = false;
+    const headers = requestHeaders(given);
+
+    // For a moment after a change of tabs, GraphiQL still passes the operation name of the previous tab.
     const operation = operationOf(params);
-    // For a moment after a change of the tab GraphiQL still names the operation of the one before.
-    const request = { ...params, operationName: operation ? operation.name?.value : params.operationName };
+    const operationName = operation ? operation.name?.value : params.operationName;
+    const request = { ...params, operationName };
+
     if (operation?.operation === 'subscription') {
-      return { subscribe: (observer) => subscribe(request, operation, headers, observer, live) };
+      return { subscribe: (observer) => subscribe(request, operation, headers, observer, changeList) };
     }
     return post(request, headers);
   };
 }
 
-function parsed(headers) {
+function parseOrUndefined(headers) {
   try {
     return JSON.parse(headers);
   } catch {
@@ -33,12 +39,12 @@ function parsed(headers) {
   }
 }
 
-/** Header names know no case, but the members of `connectionParams` do. */
-function lowerCased(headers) {
+/** Header names are case-insensitive, but the members of `connectionParams` are not: all become lower case. */
+function requestHeaders(headers) {
   return Object.fromEntries(
     Object.entries(headers ?? {})
       .map(([name, value]) => [name.toLowerCase(), value])
-      // Without a key the schema loads all the same; with one that is not known it does not.
+      // The schema loads without a key, but not with an unknown one.
       .filter(([, value]) => value !== PLACEHOLDER),
   );
 }
@@ -48,7 +54,7 @@ function operationOf({ query, operationName }) {
     const operations = parse(query).definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION);
     return operations.length === 1 ? operations[0] : operations.find(({ name }) => name?.value === operationName);
   } catch {
-    // The server says better what is wrong with a document that is none.
+    // The server explains a syntax error better than this page could.
     return undefined;
   }
 }
@@ -63,6 +69,7 @@ async function post({ query, variables, operationName }, headers) {
     },
     body: JSON.stringify({ query, variables, operationName }),
   });
+
   const text = await response.text();
   try {
     return JSON.parse(text);
@@ -71,42 +78,45 @@ async function post({ query, variables, operationName }, headers) {
   }
 }
 
-function subscribe({ query, variables, operationName }, operation, headers, observer, live) {
-  // graphql-ws sends this very object again on each retry, so what is stored in it is what a retry asks for.
+function subscribe({ query, variables, operationName }, operation, headers, observer, changeList) {
+  // graphql-ws sends this very object again on each retry, so a position stored in it is where the retry resumes.
   const payload = { query, variables: { ...variables }, operationName };
-  const resumes = operation.variableDefinitions?.some(({ variable }) => variable.name.value === 'after');
+  const resumable = operation.variableDefinitions?.some(({ variable }) => variable.name.value === 'after');
   let done = false;
-  let newest;
+  let lastResult;
 
   const end = () => {
     done = true;
-    live.state('ended');
+    changeList.setState('ended');
     observer.complete();
   };
 
-  live.begin();
+  changeList.begin();
   const client = createClient({
     url: `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/graphql`,
     connectionParams: headers,
     retryAttempts: Infinity,
-    // A refused connection is an event without a code. An Error is a fault of the page or of the protocol.
+    // A connection that cannot be established is reported as an event without a code. An Error is a fault of the page
+    // or of the protocol.
     shouldRetry: (reason) => !(reason instanceof Error) && !FATAL_CLOSE_CODES.has(reason.code),
     retryWait: (retries) => {
-      const most = Math.min(30_000, 500 * 2 ** retries);
-      return new Promise((resolve) => setTimeout(resolve, most / 2 + (Math.random() * most) / 2));
+      // Exponential backoff up to 30 s. The random half keeps many pages from coming back at once after a restart.
+      const longest = Math.min(30_000, 500 * 2 ** retries);
+      return new Promise((resolve) => setTimeout(resolve, longest / 2 + (Math.random() * longest) / 2));
     },
     on: {
       connected: (_socket, _payload, wasRetry) => {
         if (done) return;
-        live.state('live');
-        // The error of the lost connection would look as if it still were lost.
-        if (wasRetry) observer.next(newest ?? { extensions: { connection: 'open again, waiting for changes' } });
+        changeList.setState('live');
+
+        // Without a new result, the error of the lost connection would stay on display.
+        if (wasRetry) observer.next(lastResult ?? { extensions: { connection: 'Connected again; waiting for changes' } });
       },
-      // Later, as the client has not yet decided here whether it goes on.
+      // Deferred, because at this point the client has not decided yet whether to retry.
       closed: (event) => setTimeout(() => {
         if (done) return;
-        live.state('connecting again');
-        observer.next(closed(event, true));
+        changeList.setState('reconnecting');
+        observer.next(closeError(event, true));
       }),
     },
   });
@@ -114,16 +124,18 @@ function subscribe({ query, variables, operationName }, operation, headers, obse
   const dispose = client.subscribe(payload, {
     next(result) {
       if (done) return;
-      newest = result;
+      lastResult = result;
+
       const change = Object.values(result.data ?? {})[0];
-      if (resumes && change?.position) payload.variables.after = change.position;
-      if (change) live.change(change);
+      if (resumable && change?.position) payload.variables.after = change.position;
+      if (change) changeList.add(change);
       observer.next(result);
     },
     error(reason) {
       if (done) return;
+
       if (Array.isArray(reason)) observer.next({ errors: reason });
-      else if (reason?.code !== undefined) observer.next(closed(reason, false));
+      else if (reason?.code !== undefined) observer.next(closeError(reason, false));
       else observer.next({ errors: [{ message: String(reason?.message ?? reason) }] });
       end();
     },
@@ -136,18 +148,19 @@ function subscribe({ query, variables, operationName }, operation, headers, obse
     unsubscribe() {
       if (done) return;
       done = true;
-      live.state('stopped');
+      changeList.setState('stopped');
       dispose();
     },
   };
 }
 
-function closed({ code, reason }, retrying) {
-  const why = reason ? `${code} ${reason}` : `${code}`;
+function closeError({ code, reason }, retrying) {
+  const cause = reason ? `${code} ${reason}` : `${code}`;
+
   return {
     errors: [
       {
-        message: `The connection was closed: ${why}${retrying ? '. Connecting again' : ''}`,
+        message: `The connection was closed: ${cause}${retrying ? '. Reconnecting' : ''}`,
         extensions: { closeCode: code, closeReason: reason, retrying },
       },
     ],

@@ -3,12 +3,13 @@ import { createRoot } from 'react-dom/client';
 import 'graphiql/style.css';
 import './page.css';
 import './workers.js';
+import { ChangeList, createChangeList } from './changes.jsx';
 import { examples, headersOfNewTab } from './examples.js';
 import { createFetcher } from './fetcher.js';
-import { createLive, Live } from './live.jsx';
 import { forgetHeaders, storedTab } from './storage.js';
 
-async function settings() {
+/** Loads the page's configuration. Without one the page still works, with placeholders for keys. */
+async function loadConfig() {
   try {
     const response = await fetch(`${import.meta.env.BASE_URL}config.json`);
     return response.ok ? await response.json() : {};
@@ -17,21 +18,21 @@ async function settings() {
   }
 }
 
-const config = await settings();
+const config = await loadConfig();
 const demo = config.demo === true;
 if (!demo) forgetHeaders();
 
 const tabs = examples(config);
 const defaultHeaders = headersOfNewTab(config);
-const open = storedTab() ?? tabs[0];
-const live = createLive();
-const openHeaders = open.headers ?? (demo ? '' : defaultHeaders);
-const fetcher = createFetcher(live, openHeaders);
+const initialTab = storedTab() ?? tabs[0];
+const initialHeaders = initialTab.headers ?? (demo ? '' : defaultHeaders);
+const changeList = createChangeList();
+const fetcher = createFetcher(changeList, initialHeaders);
 
 let openTab;
 const clearOnTabChange = ({ tabs, activeTabIndex }) => {
   const { id } = tabs[activeTabIndex];
-  if (openTab !== undefined && openTab !== id) live.clear();
+  if (openTab !== undefined && openTab !== id) changeList.clear();
   openTab = id;
 };
 
@@ -40,18 +41,18 @@ createRoot(document.getElementById('graphiql')).render(
     fetcher={fetcher}
     defaultTabs={tabs}
     defaultHeaders={defaultHeaders}
-    initialQuery={open.query ?? ''}
-    initialVariables={open.variables ?? ''}
-    initialHeaders={openHeaders}
+    initialQuery={initialTab.query ?? ''}
+    initialVariables={initialTab.variables ?? ''}
+    initialHeaders={initialHeaders}
     defaultEditorToolsVisibility
     shouldPersistHeaders={demo}
-    // The history keeps the headers of what was run.
+    // The history stores headers, and with them API keys, so only a demo market has one.
     plugins={demo ? [HISTORY_PLUGIN] : []}
     onTabChange={clearOnTabChange}
   >
     <GraphiQL.Logo>Dealwire</GraphiQL.Logo>
     <GraphiQL.Footer>
-      <Live live={live} />
+      <ChangeList changeList={changeList} />
     </GraphiQL.Footer>
   </GraphiQL>,
 );

@@ -1,6 +1,6 @@
 const PREFIX = 'graphiql:';
 
-/** The tab that was open last. GraphiQL fills its editors from it only when it is told so. */
+/** Returns the tab that was open last. GraphiQL fills its editors from it only if it is passed explicitly. */
 export function storedTab() {
   try {
     const { tabs, activeTabIndex } = JSON.parse(localStorage.getItem(`${PREFIX}tabState`));
@@ -10,7 +10,10 @@ export function storedTab() {
   }
 }
 
-/** Keys of a demo market stay in the browser, others must not: not even those typed in while it was a demo. */
+/**
+ * Removes stored headers, and with them API keys. Only the public keys of a demo market may stay in the browser; this
+ * also removes keys that were typed in while the market was a demo.
+ */
 export function forgetHeaders() {
   for (const name of ['headers', 'queries', 'favorites', 'shouldPersistHeaders']) {
     localStorage.removeItem(PREFIX + name);

@@ -15,15 +15,15 @@ function files(directory) {
     .sort();
 }
 
-test('dist is what the sources build', async () => {
+test('dist is the build of the committed sources', async () => {
   const fresh = mkdtempSync(join(tmpdir(), 'dealwire-web-'));
   try {
     await build({ root, logLevel: 'error', build: { outDir: fresh, emptyOutDir: true } });
     const committed = join(root, 'dist/graphiql');
-    assert.deepEqual(files(committed), files(fresh), 'other files: run npm run build');
+    assert.deepEqual(files(committed), files(fresh), 'dist contains other files than a fresh build; run npm run build and commit the result');
     for (const file of files(fresh)) {
       const same = readFileSync(join(committed, file)).equals(readFileSync(join(fresh, file)));
-      assert.ok(same, `${file} differs: run npm run build`);
+      assert.ok(same, `${file} differs from a fresh build; run npm run build and commit the result`);
     }
   } finally {
     rmSync(fresh, { recursive: true });

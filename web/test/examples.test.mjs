@@ -9,7 +9,7 @@ const demo = { demo: true, sellerKey: 'the seller', buyerKey: 'the buyer', dealI
 const operation = ({ query }) => getOperationAST(parse(query));
 const key = ({ headers }) => JSON.parse(headers)['x-api-key'];
 
-test('the tabs have their titles and keys', () => {
+test('tabs have their titles and keys', () => {
   const titles = examples(demo).map((example) => operation(example).name.value);
   assert.deepEqual(titles, ['Create', 'Update', 'Query', 'Subscribe', 'Resume']);
   const keys = [demo.sellerKey, demo.sellerKey, demo.buyerKey, demo.buyerKey, demo.buyerKey];
@@ -28,7 +28,7 @@ for (const [market, config] of Object.entries({ demo, other: { demo: false } }))
   }
 }
 
-test('the lines fit into the editor of a 1400 pixel window', () => {
+test('lines of the examples fit into the editor of a 1400 pixel window', () => {
   for (const { query } of examples(demo)) {
     for (const line of query.split('\n')) assert.ok(line.length <= 57, line);
   }

@@ -1,4 +1,5 @@
-// The real binary with the demo market in a folder of its own, on a port that it keeps when it is started again.
+// Starts the real binary with the demo market, in a data directory of its own and on a port that it keeps across
+// restarts. Also contains what the tests of several clients share.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -11,8 +12,11 @@ import { join } from 'node:path';
 export const SELLER = 'some-secret-api-key';
 export const BUYER = '90d57fe0-0fa1-4dae-a51c-917cc82bcddc';
 
-/** What takes longer than this hangs. */
-const PATIENCE = 60_000;
+/** Subscription to every change, after a position if one is given. */
+export const CHANGES = 'subscription($after: Position) { dealChanged(after: $after) { position deal { name } } }';
+
+/** Longest time that a whole test may take, in milliseconds. */
+const TIME_LIMIT = 60_000;
 
 export async function startGateway(binary) {
   const port = await freePort();
@@ -23,7 +27,7 @@ export async function startGateway(binary) {
   async function start() {
     const settings = ['--listen', address, '--data-dir', folder, '--drain-seconds', '1', '--log', 'warn'];
     process = spawn(binary, ['serve', ...settings], { stdio: ['ignore', 'ignore', 'inherit'] });
-    while (!(await isReady(address))) assert.equal(process.exitCode, null, 'the gateway has ended');
+    while (!(await isReady(address))) assert.equal(process.exitCode, null, 'the gateway ended before it was ready');
   }
 
   async function end(signal) {
@@ -39,11 +43,11 @@ export async function startGateway(binary) {
     socketUrl: `ws://${address}/graphql`,
     start,
     end,
-    /** Deletes the market of a gateway that has ended: the next start begins another one. */
+    /** Deletes the market of a gateway that has ended, so that the next start begins another one. */
     forget() {
       rmSync(folder, { recursive: true });
     },
-    /** Creates a deal of this name over HTTP; its position. */
+    /** Creates a deal with the given name over HTTP and returns the position of the change. */
     async create(name) {
       return (await execute(`http://${address}`, SELLER, creation(name))).createDeal.position;
     },
@@ -54,36 +58,38 @@ export async function startGateway(binary) {
   };
 }
 
-/** Executes a request over HTTP; its data. */
+/** Executes a GraphQL request over HTTP and returns its data; errors fail the test. */
 export async function execute(origin, key, request) {
   const response = await fetch(`${origin}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-api-key': key },
     body: JSON.stringify(request),
   });
+
   const { data, errors } = await response.json();
   assert.equal(errors, undefined, JSON.stringify(errors));
   return data;
 }
 
-/** The mutation that creates a deal of this name. */
+/** Returns the request that creates a deal with the given name. */
 export function creation(name) {
   const query = 'mutation($input: CreateDealInput!) { createDeal(input: $input) { position } }';
-  return { query, variables: { input: { name, totalPrice: 100, currency: 'GBP', items: [{ name: 'item', price: 100 }] } } };
+  const input = { name, totalPrice: 100, currency: 'GBP', items: [{ name: 'item', price: 100 }] };
+  return { query, variables: { input } };
 }
 
-export const CHANGES = 'subscription($after: Position) { dealChanged(after: $after) { position deal { name } } }';
-
-/** A list that can be waited for. */
+/** Creates a list whose length can be awaited. */
 export function list() {
   const items = [];
   let wake = () => {};
+
   return {
     items,
     push(item) {
       items.push(item);
       wake();
     },
+    /** Waits until the list has at least `count` items, and returns all of them. */
     async of(count) {
       while (items.length < count) await new Promise((resolve) => (wake = resolve));
       return items;
@@ -91,18 +97,19 @@ export function list() {
   };
 }
 
-/** Ends the whole test, rather than hang. */
+/** Fails the whole test after a minute: a change that never arrives would otherwise make it wait forever. */
 export function limitTime() {
   setTimeout(() => {
-    console.error('FAIL  nothing came in time');
+    console.error(`FAIL  the test did not finish within ${TIME_LIMIT / 1000} s`);
     globalThis.process.exit(1);
-  }, PATIENCE).unref();
+  }, TIME_LIMIT).unref();
 }
 
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();
+
   server.close();
   await once(server, 'close');
   return port;

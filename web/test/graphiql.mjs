@@ -1,4 +1,4 @@
-// Runs the page in a browser against a running dealwire with the demo market.
+// Runs the GraphiQL page in a browser against a running dealwire with the demo market.
 // node test/graphiql.mjs http://127.0.0.1:8080 [--screenshot FILE]
 
 import assert from 'node:assert/strict';
@@ -15,42 +15,43 @@ const { values: options, positionals } = parseArgs({
 const origin = new URL(positionals[0] ?? 'http://127.0.0.1:8080').origin;
 const host = new URL(origin).host;
 const TITLES = ['Create', 'Update', 'Query', 'Subscribe', 'Resume'];
-const PATIENCE = 20_000;
+/** Longest wait for the page to show something, in milliseconds. */
+const TIMEOUT = 20_000;
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  // No name resolves: what slips past the interception below does not get out either.
+  // No host name resolves, so a request that escapes the interception below cannot leave this machine either.
   args: ['--no-sandbox', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost'],
 });
-const strangers = [];
-const complaints = [];
-let shown;
+const foreignRequests = [];
+const consoleMessages = [];
+let currentPage;
 
 async function open(prepare = async () => {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 } });
-  context.setDefaultTimeout(PATIENCE);
+  context.setDefaultTimeout(TIMEOUT);
   await context.addInitScript(() => {
     document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
       console.error(`CSP violation of ${violatedDirective}: ${blockedURI}`);
     });
   });
-  const foreign = (url) => !['data:', 'blob:'].includes(url.protocol) && url.host !== host;
-  await context.route(foreign, (route) => {
-    strangers.push(route.request().url());
+  const isForeign = (url) => !['data:', 'blob:'].includes(url.protocol) && url.host !== host;
+  await context.route(isForeign, (route) => {
+    foreignRequests.push(route.request().url());
     return route.abort();
   });
   const page = await context.newPage();
   page.on('websocket', (socket) => {
-    if (foreign(new URL(socket.url()))) strangers.push(socket.url());
+    if (isForeign(new URL(socket.url()))) foreignRequests.push(socket.url());
   });
   page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    if (['error', 'warning'].includes(message.type())) consoleMessages.push(message.text());
   });
-  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('pageerror', (error) => consoleMessages.push(String(error)));
   await prepare(page);
   const introspection = page.waitForRequest((request) => request.postData()?.includes('IntrospectionQuery'));
   const response = await page.goto(`${origin}/graphiql`);
-  shown = page;
+  currentPage = page;
   await page.locator('.graphiql-editor-tool .view-line').first().waitFor();
   return { page, response, introspection: await introspection };
 }
@@ -64,28 +65,28 @@ const openTab = async (page, title) => {
 const run = (page) => page.getByRole('button', { name: /^Execute query/ }).click();
 const stop = (page) => page.getByRole('button', { name: /^Stop query/ }).click();
 
-/** Waits until the result pane shows all the texts, as somebody in front of it would read them. */
-const shows = (page, ...texts) => showsWithin(PATIENCE, page, ...texts);
+/** Waits until the result pane visibly contains all the texts. */
+const shows = (page, ...texts) => showsWithin(TIMEOUT, page, ...texts);
 
 async function showsWithin(timeout, page, ...texts) {
   try {
     await page.waitForFunction((wanted) => {
       const pane = document.querySelector('.result-window .view-lines');
       const text = pane?.innerText.replaceAll('\u00a0', ' ') ?? '';
-      return wanted.every((one) => text.includes(one));
+      return wanted.every((part) => text.includes(part));
     }, texts, { timeout });
   } catch {
     assert.fail(`the result pane does not show ${texts.join(', ')}:\n${await page.locator('.result-window').innerText()}`);
   }
 }
 
-const state = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
+const stateShows = (page, text) => page.getByRole('status').filter({ hasText: text }).waitFor();
 const changes = async (page) => {
-  const lines = await page.locator('.live li').evaluateAll((items) => items.map(({ title }) => title));
+  const lines = await page.locator('.changes li').evaluateAll((items) => items.map(({ title }) => title));
   return lines.map((line) => JSON.parse(line).deal.name);
 };
 
-// Typed text would be mixed with the brackets and quotes that the editor adds by itself.
+// The model is set directly, because the editor would add brackets and quotes of its own to typed text.
 async function setVariables(page, variables) {
   await page.evaluate((text) => {
     const models = globalThis.__MONACO.editor.getModels();
@@ -114,15 +115,15 @@ async function createDeal(config, name = newName()) {
   return { name, position };
 }
 
-async function check(what, how) {
+async function check(title, test) {
   try {
-    const result = await how();
-    console.log(`ok    ${what}`);
+    const result = await test();
+    console.log(`ok    ${title}`);
     return result;
   } catch (error) {
     const file = join(mkdtempSync(join(tmpdir(), 'dealwire-graphiql-')), 'failure.png');
-    await shown?.screenshot({ path: file }).catch(() => {});
-    console.log(`FAIL  ${what}\n${error.stack}\n${complaints.join('\n')}\nscreenshot: ${file}`);
+    await currentPage?.screenshot({ path: file }).catch(() => {});
+    console.log(`FAIL  ${title}\n${error.stack}\n${consoleMessages.join('\n')}\nscreenshot: ${file}`);
     await browser.close();
     process.exit(1);
   }
@@ -130,13 +131,13 @@ async function check(what, how) {
 
 const { page, config } = await check('the page opens under a strict content security policy', async () => {
   const config = await (await fetch(`${origin}/graphiql/config.json`)).json();
-  assert.equal(config.demo, true, 'this needs the demo market');
+  assert.equal(config.demo, true, 'the test needs a server with the demo market');
   const { page, response, introspection } = await open();
   const policy = response.headers()['content-security-policy'] ?? '';
   assert.match(policy, /default-src 'self'/);
   assert.doesNotMatch(policy, /unsafe-eval|script-src/);
   assert.equal(await page.title(), 'Dealwire GraphiQL');
-  assert.equal(introspection.headers()['x-api-key'], config.sellerKey, 'the schema is asked for with the key of the tab');
+  assert.equal(introspection.headers()['x-api-key'], config.sellerKey, 'the schema is requested with the key of the open tab');
   return { page, config };
 });
 
@@ -152,10 +153,11 @@ await check('the schema explorer shows the schema', async () => {
   await page.getByRole('button', { name: 'Hide Documentation Explorer' }).click();
 });
 
-await check('no editor of any tab marks a mistake', async () => {
+await check('no tab has an error marked in an editor', async () => {
   for (const title of TITLES) {
     await openTab(page, title);
-    // The checks run in workers. Once they have marked a mistake and taken the mark away again, they have seen the rest.
+    // Validation runs in workers, which do not report success. A mistake is added and removed again: once its marker has
+    // come and gone, the workers have validated the rest of the document.
     const marks = await page.evaluate(async (mistake) => {
       const { editor } = globalThis.__MONACO;
       const model = editor.getModels().find(({ uri }) => uri.path.endsWith('operation.graphql'));
@@ -196,27 +198,27 @@ await check('Query shows deals', async () => {
   await shows(page, '"nodes": [', '"finalPrice": ', '"hasNextPage": ');
 });
 
-await check('Subscribe shows a deal that is created meanwhile', async () => {
+await check('Subscribe shows a deal that is created afterwards', async () => {
   await openTab(page, 'Subscribe');
   await run(page);
-  await state(page, 'live');
-  // Nothing tells when the server has taken up a subscription, so the first deal may come too early for it.
-  for (let more = 4; ; more -= 1) {
+  await stateShows(page, 'live');
+  // The protocol does not acknowledge subscriptions, so the first deals may be created before this one has begun.
+  for (let remaining = 4; ; remaining -= 1) {
     const { name } = await createDeal(config);
     try {
-      await showsWithin(more ? 2000 : PATIENCE, page, '"position": "', '"type": "CREATED"', name);
+      await showsWithin(remaining ? 2000 : TIMEOUT, page, '"position": "', '"type": "CREATED"', name);
       break;
     } catch (error) {
-      if (!more) throw error;
+      if (!remaining) throw error;
     }
   }
   if (options.screenshot) await page.screenshot({ path: options.screenshot });
   await stop(page);
-  await state(page, 'stopped');
+  await stateShows(page, 'stopped');
 });
 
 const POSITION = '{ dealsForBuyer(first: 1) { position } }';
-const now = async () => (await graphql(config.buyerKey, POSITION)).dealsForBuyer.position;
+const currentPosition = async () => (await graphql(config.buyerKey, POSITION)).dealsForBuyer.position;
 
 await check('Resume shows what was missed since a position, in order', async () => {
   const first = await createDeal(config);
@@ -229,7 +231,7 @@ await check('Resume shows what was missed since a position, in order', async () 
   await stop(page);
 });
 
-await check('the tabs, their variables and the demo keys are there after a reload', async () => {
+await check('tabs, variables and demo keys survive a reload', async () => {
   await page.waitForFunction(() => {
     const { tabs } = JSON.parse(localStorage.getItem('graphiql:tabState'));
     return tabs.every(({ headers }) => headers) && /"after":"/.test(tabs.at(-1).variables);
@@ -241,16 +243,16 @@ await check('the tabs, their variables and the demo keys are there after a reloa
 
 await page.context().close();
 
-await check('a broken connection resumes after the last position; nothing is missed and nothing comes twice', async () => {
+await check('a lost connection resumes after the last position: each change once, in order', async () => {
   let socket;
   let reachable = true;
-  const { page } = await open((page) => page.routeWebSocket(/\/graphql$/, (one) => {
-    if (!reachable) return one.close({ code: 1013, reason: 'Try again later' });
-    one.connectToServer();
-    socket = one;
+  const { page } = await open((page) => page.routeWebSocket(/\/graphql$/, (route) => {
+    if (!reachable) return route.close({ code: 1013, reason: 'Try again later' });
+    route.connectToServer();
+    socket = route;
   }));
   await openTab(page, 'Resume');
-  await setVariables(page, { after: await now() });
+  await setVariables(page, { after: await currentPosition() });
   await run(page);
   const deals = [await createDeal(config)];
   await shows(page, deals[0].name);
@@ -260,27 +262,27 @@ await check('a broken connection resumes after the last position; nothing is mis
   deals.push(await createDeal(config), await createDeal(config));
   reachable = true;
   await shows(page, deals[2].name);
-  await state(page, 'live, 3 changes');
+  await stateShows(page, 'live, 3 changes');
   assert.deepEqual(await changes(page), deals.map(({ name }) => name));
   await page.context().close();
 });
 
-await check('a refused client is told why and does not try again', async () => {
+await check('a refused subscription shows the reason and is not retried', async () => {
   let connections = 0;
-  const { page } = await open((page) => page.routeWebSocket(/\/graphql$/, (one) => {
+  const { page } = await open((page) => page.routeWebSocket(/\/graphql$/, (route) => {
     connections += 1;
-    return one.close({ code: 4403, reason: 'Forbidden' });
+    return route.close({ code: 4403, reason: 'Forbidden' });
   }));
   await openTab(page, 'Subscribe');
   await run(page);
   await shows(page, '4403 Forbidden', '"retrying": false');
-  await state(page, 'ended');
+  await stateShows(page, 'ended');
   assert.equal(connections, 1);
   await page.getByRole('button', { name: /^Execute query/ }).waitFor();
   await page.context().close();
 });
 
-await check('without the demo market there are no keys, and none is kept', async () => {
+await check('without the demo market the page has no keys and stores none', async () => {
   const { page, introspection } = await open((page) => page.route('**/graphiql/config.json', (route) => (
     route.fulfill({ json: { demo: false } })
   )));
@@ -297,11 +299,11 @@ await check('without the demo market there are no keys, and none is kept', async
   await page.context().close();
 });
 
-await check('nothing was asked of another host', () => assert.deepEqual(strangers, []));
-await check('no error, warning or policy violation was on the console', () => {
-  // The browser itself notes the answer of the market to the client without a key.
+await check('no request went to another host', () => assert.deepEqual(foreignRequests, []));
+await check('no error, warning or policy violation appeared on the console', () => {
+  // The browser itself reports the 401 answer to the request without a key.
   const expected = /^Failed to load resource: the server responded with a status of 401/;
-  assert.deepEqual(complaints.filter((complaint) => !expected.test(complaint)), []);
+  assert.deepEqual(consoleMessages.filter((message) => !expected.test(message)), []);
 });
 
 await check('a missing config.json does not break the page', async () => {

@@ -34,22 +34,22 @@ async function rename(name) {
 
 const client = spawn(process.execPath, [fileURLToPath(file)], { stdio: ['ignore', 'pipe', 'inherit'], signal: PATIENCE });
 const printed = createInterface({ input: client.stdout })[Symbol.asyncIterator]();
-// "From now on" begins at some time after the start: knock until the door opens.
+// "From now on" begins at some time after the start, so rename the deal until the first change arrives.
 const first = printed.next();
 let open = false;
 first.then(() => (open = true));
-const knocks = [];
+const renames = [];
 while (!open) {
-  knocks.push(await rename(`knock ${knocks.length}`));
+  renames.push(await rename(`rename ${renames.length}`));
 }
 let line = (await first).value;
-const last = await rename('the last knock');
-const before = knocks.indexOf(line);
+const last = await rename('the last rename');
+const before = renames.indexOf(line);
 assert.notEqual(before, -1, line);
-for (const expected of [...knocks.slice(before + 1), last]) {
+for (const expected of [...renames.slice(before + 1), last]) {
   line = (await printed.next()).value;
   assert.equal(line, expected);
 }
 client.kill();
-console.log(`ok    the example of the README prints every change, in order (${knocks.length} knocks)`);
+console.log(`ok    the example of the README prints every change, in order (${renames.length} renames)`);
 process.exit(0);

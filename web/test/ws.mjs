@@ -1,5 +1,5 @@
-// The stock graphql-ws client against the real gateway: every kind of operation over one socket, and a subscription that
-// goes on by its variables when the gateway was killed, or was told to end.
+// Runs the stock graphql-ws client against the real gateway: every kind of operation over one socket, and a subscription
+// that resumes by its variables after the gateway was killed or shut down.
 // node test/ws.mjs ../target/debug/dealwire
 
 import assert from 'node:assert/strict';
@@ -12,22 +12,23 @@ const gateway = await startGateway(process.argv[2]);
 const begin = await gateway.create('begin');
 await gateway.create('missed');
 
-let comeBack;
+// The client reconnects when this promise resolves, so that changes can be made while it is away.
+let reconnect;
 const sockets = [];
-const closes = list();
+const closeCodes = list();
 const client = createClient({
   url: gateway.socketUrl,
   webSocketImpl: WebSocket,
   connectionParams: { 'x-api-key': SELLER },
-  // A refused connection is no close event, and by default only those are tried again.
+  // By default only close events are retried, and a refused connection is none.
   shouldRetry: () => true,
   retryAttempts: Infinity,
-  retryWait: () => comeBack,
-  on: { connected: (socket) => sockets.push(socket), closed: ({ code }) => closes.push(code) },
+  retryWait: () => reconnect,
+  on: { connected: (socket) => sockets.push(socket), closed: ({ code }) => closeCodes.push(code) },
 });
 
-/** The one result of a query or mutation, or the errors of a document that was refused. */
-const ask = (request) => new Promise((resolve) => {
+/** Executes a query or mutation. Returns its result, or the errors of a document that was rejected. */
+const execute = (request) => new Promise((resolve) => {
   let result;
   client.subscribe(request, {
     next: (value) => (result = value),
@@ -36,55 +37,61 @@ const ask = (request) => new Promise((resolve) => {
   });
 });
 
-let over = false;
+let finished = false;
 const names = list();
 const payload = { query: CHANGES, variables: { after: begin } };
 const expected = ['missed'];
 client.subscribe(payload, {
   next({ data, errors }) {
     assert.equal(errors, undefined);
-    // The client sends this payload again when it comes back. It is told here, where nothing lies between what the
-    // client was given and what it says that it has.
+    // The client sends this very payload again when it reconnects. The position is stored here, at the moment the
+    // change is delivered, so that no change can fall between what was received and what is requested next.
     payload.variables.after = data.dealChanged.position;
     names.push(data.dealChanged.deal.name);
   },
   error: (error) => assert.fail(JSON.stringify(error)),
-  complete: () => assert.ok(over, 'the subscription has ended'),
+  complete: () => assert.ok(finished, 'the subscription must not end before the test'),
 });
 
-/** What else a socket serves beside the subscription. */
-async function everyKind(name) {
-  assert.deepEqual(await ask({ query: '{ viewer { role } }' }), { data: { viewer: { role: 'SELLER' } } });
-  const made = await ask(creation(name));
-  assert.equal(typeof made.data.createDeal.position, 'string', JSON.stringify(made));
+/** Checks that the socket serves queries, mutations and rejected documents beside the subscription. */
+async function checkEveryKind(name) {
+  assert.deepEqual(await execute({ query: '{ viewer { role } }' }), { data: { viewer: { role: 'SELLER' } } });
+
+  const created = await execute(creation(name));
+  assert.equal(typeof created.data.createDeal.position, 'string', JSON.stringify(created));
   expected.push(name);
-  const { errors } = await ask({ query: '{ nothing }' });
+
+  const { errors } = await execute({ query: '{ nothing }' });
   assert.deepEqual(errors.map(({ extensions }) => extensions.code), ['GRAPHQL_VALIDATION_FAILED']);
+
   assert.deepEqual(await names.of(expected.length), expected);
 }
 
-await everyKind('by the first socket');
-assert.equal(sockets.length, 1, 'one socket serves all');
-console.log('ok    graphql-ws: a query, a mutation, a refused document and a subscription over one socket');
+await checkEveryKind('by the first socket');
+assert.equal(sockets.length, 1, 'all operations share one socket');
+console.log('ok    graphql-ws: a query, a mutation, a rejected document and a subscription over one socket');
 
 for (const [signal, code] of [['SIGKILL', 1006], ['SIGTERM', 1012]]) {
-  let open;
-  comeBack = new Promise((resolve) => (open = resolve));
-  const closed = closes.items.length;
+  let allowReconnect;
+  reconnect = new Promise((resolve) => (allowReconnect = resolve));
+  const closed = closeCodes.items.length;
   await gateway.end(signal);
-  assert.equal((await closes.of(closed + 1))[closed], code);
+  assert.equal((await closeCodes.of(closed + 1))[closed], code);
+
   await gateway.start();
   for (const number of [1, 2, 3]) {
     expected.push(`${signal} ${number}`);
     await gateway.create(`${signal} ${number}`);
   }
-  const before = sockets.length;
-  open();
+
+  const socketsBefore = sockets.length;
+  allowReconnect();
   assert.deepEqual(await names.of(expected.length), expected);
-  await everyKind(`after ${signal}`);
-  assert.equal(sockets.length, before + 1, 'it has come back once');
+  await checkEveryKind(`after ${signal}`);
+  assert.equal(sockets.length, socketsBefore + 1, 'the client reconnects once');
   console.log(`ok    graphql-ws resumes by variables after ${signal}: each change once, in order`);
 }
-over = true;
+
+finished = true;
 await client.dispose();
 await gateway.stop();

@@ -1,6 +1,7 @@
-//! The same bytes to every websocket, one after the other, from one task.
+//! Limit of pushes: the same bytes to every websocket, one after the other, from one task.
 //!
-//! The first connection is plain: every line that comes over it goes out as a text to every websocket.
+//! The first connection is the control connection, plain TCP: each line that arrives on it goes out
+//! to every websocket as a text message.
 
 use futures_util::SinkExt;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -12,20 +13,30 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::ready;
-use crate::Failed;
+use super::announce_port;
+use crate::BoxError;
 
-pub(super) async fn serve(listener: TcpListener, port: u16) -> Result<(), Failed> {
-    ready(port);
+/// Size of a websocket's read buffer, in bytes. Clients only send a handshake; the library's
+/// default of 128 KiB would make the idle limit look worse than a bare socket needs to be.
+const READ_BUFFER: usize = 4 << 10;
+
+pub(super) async fn serve(listener: TcpListener, port: u16) -> Result<(), BoxError> {
+    announce_port(port);
     let (control, _) = listener.accept().await?;
+
+    // Unbounded, because it holds at most the sockets that the test itself opens.
     let (opened, sockets) = mpsc::unbounded_channel();
     tokio::spawn(broadcast(control, sockets));
+
     loop {
         let (stream, _) = listener.accept().await?;
         let opened = opened.clone();
+
         tokio::spawn(async move {
             if let Some(socket) = accept(stream).await {
-                let _ended = opened.send(socket);
+                // The receiver is gone once the control connection has closed: the run is over
+                // then.
+                let _over = opened.send(socket);
             }
         });
     }
@@ -33,16 +44,21 @@ pub(super) async fn serve(listener: TcpListener, port: u16) -> Result<(), Failed
 
 async fn accept(stream: TcpStream) -> Option<WebSocketStream<TcpStream>> {
     stream.set_nodelay(true).ok()?;
-    let config = WebSocketConfig::default().read_buffer_size(4 << 10);
-    #[expect(clippy::result_large_err, reason = "the library's signature")]
-    let subprotocol = |_: &Request, mut response: Response| {
-        let spoken = HeaderValue::from_static("graphql-transport-ws");
-        response
-            .headers_mut()
-            .insert("sec-websocket-protocol", spoken);
+
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    #[expect(
+        clippy::result_large_err,
+        reason = "the library prescribes the callback's signature"
+    )]
+    let select_subprotocol = |_: &Request, mut response: Response| {
+        response.headers_mut().insert(
+            "sec-websocket-protocol",
+            HeaderValue::from_static("graphql-transport-ws"),
+        );
         Ok(response)
     };
-    accept_hdr_async_with_config(stream, subprotocol, Some(config))
+
+    accept_hdr_async_with_config(stream, select_subprotocol, Some(config))
         .await
         .ok()
 }
@@ -53,13 +69,17 @@ async fn broadcast(
 ) {
     let mut lines = BufReader::new(control).lines();
     let mut sockets = Vec::new();
+
     while let Ok(Some(line)) = lines.next_line().await {
+        // All sockets are opened before the first line is sent, so looking between lines is enough.
         while let Ok(socket) = opened.try_recv() {
             sockets.push(socket);
         }
+
         let text = Utf8Bytes::from(line);
         for socket in &mut sockets {
-            let _gone = socket.send(Message::Text(text.clone())).await;
+            // A lost socket shows up as missing changes at the client, which reports it.
+            let _lost = socket.send(Message::Text(text.clone())).await;
         }
     }
 }

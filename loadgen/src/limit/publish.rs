@@ -1,9 +1,11 @@
-//! One acknowledged JetStream publish a request, of the bytes that Dealwire stored last.
+//! Limit of mutations: one acknowledged JetStream publish per request, of the bytes that Dealwire
+//! stored last.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::{self, Context, stream};
 use axum::body::Bytes;
 use axum::extract::State;
@@ -13,16 +15,19 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::ready;
-use crate::Failed;
+use super::announce_port;
+use crate::BoxError;
 
+/// Stream that the limit publishes to; never the market's own.
 const STREAM: &str = "LOADGEN";
 
+/// State of the server.
 struct Publisher {
     context: Context,
     headers: HeaderMap,
     payload: Bytes,
-    count: AtomicU64,
+    published: AtomicU64,
+    /// Random identity of this process, part of every message id.
     run: u128,
 }
 
@@ -31,60 +36,88 @@ pub(super) async fn serve(
     port: u16,
     nats: &str,
     like: &str,
-) -> Result<(), Failed> {
+) -> Result<(), BoxError> {
     let context = jetstream::new(async_nats::connect(nats).await?);
-    let model = context.get_stream(like).await?;
-    let model = model
-        .get_raw_message(model.cached_info().state.last_sequence)
-        .await?;
+    let model = newest_message(&context, like).await?;
+
     let config = stream::Config {
         name: STREAM.to_owned(),
         subjects: vec!["loadgen.>".to_owned()],
+        // Files, as the market's stream: a stream in memory would be no fair comparison for a
+        // durable log.
         storage: stream::StorageType::File,
         ..stream::Config::default()
     };
     context.get_or_create_stream(config).await?;
-    // What only Dealwire's subject would fit.
-    let mut headers = HeaderMap::new();
-    for (name, values) in model.headers.iter() {
-        let name: &str = name.as_ref();
-        if !name.starts_with("Nats-") {
-            values
-                .iter()
-                .for_each(|value| headers.insert(name, value.as_str()));
-        }
-    }
-    let run = uuid::Uuid::new_v4().as_u128();
+
     let publisher = Publisher {
         context,
-        headers,
+        headers: portable_headers(&model.headers),
         payload: model.payload,
-        count: AtomicU64::new(0),
-        run,
+        published: AtomicU64::new(0),
+        run: uuid::Uuid::new_v4().as_u128(),
     };
     let router = Router::new()
         .route("/graphql", post(publish))
         .with_state(Arc::new(publisher));
-    ready(port);
+
+    announce_port(port);
     Ok(axum::serve(listener, router).await?)
+}
+
+async fn newest_message(context: &Context, stream: &str) -> Result<StreamMessage, BoxError> {
+    let stream = context.get_stream(stream).await?;
+    let newest = stream.cached_info().state.last_sequence;
+    Ok(stream.get_raw_message(newest).await?)
+}
+
+/// Copies the headers that can be published again: those that NATS interprets (`Nats-…`) state
+/// expectations about the market's stream and would be refused in another one.
+fn portable_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut portable = HeaderMap::new();
+
+    for (name, values) in headers.iter() {
+        let name: &str = name.as_ref();
+        if !name.starts_with("Nats-") {
+            values
+                .iter()
+                .for_each(|value| portable.insert(name, value.as_str()));
+        }
+    }
+
+    portable
 }
 
 async fn publish(
     State(publisher): State<Arc<Publisher>>,
     Json(request): Json<Value>,
 ) -> Result<Json<Value>, StatusCode> {
+    // Any server of such requests has to parse them, so the limit does too.
     if !request["query"].is_string() {
         return Err(StatusCode::BAD_REQUEST);
     }
-    let number = publisher.count.fetch_add(1, Ordering::Relaxed);
+
+    // Relaxed is enough: the number must be unique, and orders nothing else.
+    let number = publisher.published.fetch_add(1, Ordering::Relaxed);
+
+    // A message id makes JetStream look for duplicates, which Dealwire's publishes pay for too. It
+    // must never repeat, not even across runs, or JetStream would drop the message and the limit
+    // would look faster than it is.
     let mut headers = publisher.headers.clone();
     headers.insert("Nats-Msg-Id", format!("{:x}-{number}", publisher.run));
-    let subject = format!("loadgen.{number}");
+
     let sent = publisher
         .context
-        .publish_with_headers(subject, headers, publisher.payload.clone())
+        .publish_with_headers(
+            format!("loadgen.{number}"),
+            headers,
+            publisher.payload.clone(),
+        )
         .await;
-    let acknowledged = sent.map_err(|_| StatusCode::BAD_GATEWAY)?.await;
-    let sequence = acknowledged.map_err(|_| StatusCode::BAD_GATEWAY)?.sequence;
+    let acknowledgement = sent.map_err(|_| StatusCode::BAD_GATEWAY)?.await;
+    let sequence = acknowledgement
+        .map_err(|_| StatusCode::BAD_GATEWAY)?
+        .sequence;
+
     Ok(Json(json!({ "data": { "sequence": sequence } })))
 }

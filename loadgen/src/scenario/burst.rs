@@ -1,72 +1,102 @@
-//! Many changes at once to many sockets: what waits for a socket can go out in one write.
+//! Burst: many changes at once to many sockets. Changes that wait for the same socket can go out in
+//! one write.
+
+use std::time::Instant;
 
 use clap::Args;
 
-use super::audience::{Audience, Lines, Marker, Order, compare_with_broadcast};
-use crate::client::{Http, address, in_shares};
+use super::subscribers::{
+    BroadcastControl, ExpectedOrder, Marker, Subscribers, compare_with_broadcast,
+};
+use crate::client::{Http, address, run_over_connections};
 use crate::report::Run;
-use crate::{Failed, Target};
+use crate::{BoxError, Target};
+
+/// Metrics of a gateway that show how many frames one write carried.
+const FRAMES_AND_WRITES: [&str; 2] = [
+    "dealwire_socket_frames_total",
+    "dealwire_socket_writes_total",
+];
 
 #[derive(Args, Clone)]
 pub(crate) struct Burst {
-    /// Subscribed sockets
+    /// Number of subscribed sockets
     #[arg(long, default_value_t = 1_000)]
     sockets: usize,
-    /// Changes
+    /// Number of changes
     #[arg(long, default_value_t = 1_000)]
     changes: u64,
-    /// Connections that make them, each as fast as it can
+    /// Number of connections that make the changes, each as fast as it can
     #[arg(long, default_value_t = 32)]
     connections: usize,
 }
 
 impl Burst {
-    pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
+    pub(crate) async fn run(self, target: &Target) -> Result<(), BoxError> {
         let Self {
             sockets,
             changes,
             connections,
         } = self;
-        let ours = async |audience: Audience| self.dealwire(target, audience).await;
-        let bare = async |audience: Audience, mut lines: Lines| {
-            let make = async |begun| {
-                lines
-                    .write((1..=changes).map(|number| Marker::write(number, begun)))
-                    .await
+
+        let dealwire =
+            async |subscribers: Subscribers| self.measure_dealwire(target, subscribers).await;
+        let limit = async |subscribers: Subscribers, mut control: BroadcastControl| {
+            // The limit receives all lines at once: no number of connections could make a denser
+            // burst.
+            let produce = async |started| {
+                let markers = (1..=changes).map(|number| Marker::text(number, started));
+                control.broadcast(markers).await
             };
-            audience.watch(changes, Order::ByNumber, make).await
+            subscribers
+                .measure(changes, ExpectedOrder::Sequential, produce)
+                .await
         };
-        let what = format!(
-            "{changes} changes as fast as {connections} connections can to {sockets} sockets"
+
+        let title = format!(
+            "{changes} changes as fast as {connections} connections can, to {sockets} sockets"
         );
-        compare_with_broadcast(target, &what, sockets, ours, bare).await
+        compare_with_broadcast(target, &title, sockets, dealwire, limit).await
     }
 
-    async fn dealwire(&self, target: &Target, audience: Audience) -> Result<Run, Failed> {
-        const WRITTEN: [&str; 2] = [
-            "dealwire_socket_frames_total",
-            "dealwire_socket_writes_total",
-        ];
-        let (at, before) = (address(&target.url)?, target.counted(WRITTEN).await?);
-        let make = async |begun| {
-            let send = async |http: &mut Http, number: u64| {
-                http.ask(&target.create(&Marker::write(number, begun), None))
-                    .await
-                    .map(|_| ())
-            };
-            let others = self.changes.saturating_sub(1) as usize;
-            let numbered = async |http: &mut Http, index: usize| send(http, index as u64 + 1).await;
-            in_shares(at, self.connections, others, numbered).await?;
-            // The last: whoever sees it has been sent all.
-            send(&mut Http::open(at).await?, self.changes).await
-        };
-        let mut run = audience
-            .watch(self.changes, Order::AsTheFirst, make)
+    async fn measure_dealwire(
+        &self,
+        target: &Target,
+        subscribers: Subscribers,
+    ) -> Result<Run, BoxError> {
+        let [frames_before, writes_before] = target.read_metrics(FRAMES_AND_WRITES).await?;
+
+        let mut run = subscribers
+            .measure(
+                self.changes,
+                ExpectedOrder::AsFirstSubscriber,
+                async |started| self.produce(target, started).await,
+            )
             .await?;
-        let after = target.counted(WRITTEN).await?;
-        let [frames, writes] = [0, 1].map(|which| (after[which] - before[which]) as f64);
+
+        let [frames, writes] = target.read_metrics(FRAMES_AND_WRITES).await?;
+        let frames = (frames - frames_before) as f64;
+        let writes = (writes - writes_before) as f64;
         run.figures
-            .push(("frames a write", frames / writes.max(1.0)));
+            .push(("frames per write", frames / writes.max(1.0)));
         Ok(run)
+    }
+
+    async fn produce(&self, target: &Target, started: Instant) -> Result<(), BoxError> {
+        let address = address(&target.url)?;
+        let create = async |http: &mut Http, number: u64| {
+            let request = target.create_request(&Marker::text(number, started), None);
+            http.execute(&request).await.map(|_| ())
+        };
+
+        let others = self.changes.saturating_sub(1) as usize;
+        let create_other =
+            async |http: &mut Http, index: usize| create(http, index as u64 + 1).await;
+        run_over_connections(address, self.connections, others, create_other).await?;
+
+        // The connections race, so only a change made after all others are acknowledged is certain
+        // to be the last in the log. A subscriber that sees it has been sent everything, and can
+        // stop reading.
+        create(&mut Http::open(address).await?, self.changes).await
     }
 }

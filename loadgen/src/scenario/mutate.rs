@@ -1,75 +1,80 @@
-//! Mutations as fast as a number of connections can ask for them.
+//! Mutations: creates or updates of deals.
 
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use uuid::Uuid;
 
-use super::{Pace, hammer_in_turns};
+use super::request_load::RequestLoad;
 use crate::limit::Limit;
-use crate::{Failed, Target, report};
+use crate::{BoxError, Target, report};
 
-/// Deals that updates go round, each connection over its own.
+/// Number of deals that are updated in rotation.
 const DEALS: usize = 1_024;
 
 #[derive(Args)]
 pub(crate) struct Mutate {
-    /// What is done
+    /// Kind of mutation
     #[arg(value_enum)]
     kind: Kind,
     #[command(flatten)]
-    pace: Pace,
-    /// The stream that Dealwire keeps its log in
+    load: RequestLoad,
+    /// Name of the JetStream stream in which Dealwire keeps its log
     #[arg(long, default_value = "MARKET")]
     stream: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Kind {
     Create,
     Update,
 }
 
 impl Mutate {
-    pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
-        let deals = target.deals(DEALS).await?;
-        let deals = Arc::new(deals);
-        let connections = self.pace.connections;
-        let requests = || {
-            let (target, deals, update) = (
-                target.clone(),
-                Arc::clone(&deals),
-                self.kind == Kind::Update,
-            );
-            let run = uuid::Uuid::new_v4().simple().to_string();
-            move |connection: usize, number: u64| {
-                let name = format!("{run} {connection} {number}");
-                if update {
-                    let own = (deals.len() / connections).max(1);
-                    target.rename(
-                        deals[(connection * own + number as usize % own) % deals.len()],
-                        &name,
-                    )
-                } else {
-                    target.create(&name, None)
+    pub(crate) async fn run(self, target: &Target) -> Result<(), BoxError> {
+        let deals = Arc::new(target.ensure_deals(DEALS).await?);
+        let requests = || self.requests(target.clone(), Arc::clone(&deals));
+
+        let limit = target.nats.clone().map(|nats| {
+            let like = self.stream.clone();
+            ("publish", Limit::Publish { nats, like })
+        });
+        let (dealwire, limit) = self.load.compare(target, limit, requests).await?;
+
+        let kind = match self.kind {
+            Kind::Create => "creates",
+            Kind::Update => "updates",
+        };
+        let title = format!("{kind}, {}", self.load);
+        report::print(&title, &dealwire, limit.as_ref());
+        Ok(())
+    }
+
+    fn requests(
+        &self,
+        target: Target,
+        deals: Arc<Vec<Uuid>>,
+    ) -> impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static {
+        let kind = self.kind;
+
+        // Each connection rotates over deals of its own: two connections that update one deal would
+        // measure conflicts.
+        let per_connection = (deals.len() / self.load.connections).max(1);
+
+        // An update to the name that a deal already has changes nothing and is answered without a
+        // write. Names that differ from run to run make every request a change.
+        let run = Uuid::new_v4().simple().to_string();
+
+        move |connection, number| {
+            let name = format!("{run} {connection} {number}");
+
+            match kind {
+                Kind::Create => target.create_request(&name, None),
+                Kind::Update => {
+                    let index = connection * per_connection + number as usize % per_connection;
+                    target.rename_request(deals[index % deals.len()], &name)
                 }
             }
-        };
-        let limit = target.nats.clone().map(|nats| {
-            (
-                "publish",
-                Limit::Publish {
-                    nats,
-                    like: self.stream.clone(),
-                },
-            )
-        });
-        let (ours, bare) = hammer_in_turns(target, limit, self.pace, requests).await?;
-        let kind = if self.kind == Kind::Update {
-            "updates"
-        } else {
-            "creates"
-        };
-        report::print(&format!("{kind}, {}", self.pace), &ours, bare.as_ref());
-        Ok(())
+        }
     }
 }

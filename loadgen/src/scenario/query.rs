@@ -1,43 +1,51 @@
-//! The first page of many deals, as fast as a number of connections can ask for it.
+//! Queries for the first page of many deals.
 
 use clap::Args;
 
-use super::{Pace, hammer_in_turns};
+use super::request_load::RequestLoad;
 use crate::limit::Limit;
-use crate::{Failed, Target, report};
+use crate::{BoxError, Target, report};
 
 #[derive(Args)]
 pub(crate) struct Query {
-    /// Select the items too
+    /// Selects the items too
     #[arg(long)]
     items: bool,
-    /// Deals that there are
+    /// Number of deals in the market
     #[arg(long, default_value_t = 20_000)]
     deals: usize,
     #[command(flatten)]
-    pace: Pace,
+    load: RequestLoad,
 }
 
 impl Query {
-    pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
-        target.deals(self.deals).await?;
-        let page = || {
-            let page = target.page(self.items);
+    pub(crate) async fn run(self, target: &Target) -> Result<(), BoxError> {
+        // A page must come from a table of realistic size: with a handful of deals, any plan of the
+        // database is fast.
+        target.ensure_deals(self.deals).await?;
+
+        let requests = || {
+            let page = target.page_request(self.items);
+
+            // Every request is the same, so that latencies differ only by what the server does.
             move |_, _| page.clone()
         };
-        let limit = |database| Limit::Page {
-            database,
-            rows: self.deals,
-            items: self.items,
-        };
-        let limit = target
-            .database
-            .clone()
-            .map(|database| ("page", limit(database)));
-        let (ours, bare) = hammer_in_turns(target, limit, self.pace, page).await?;
-        let what = if self.items { "with items" } else { "flat" };
-        let what = format!("first 20 of {} deals, {what}, {}", self.deals, self.pace);
-        report::print(&what, &ours, bare.as_ref());
+        let limit = target.database.clone().map(|database| {
+            let limit = Limit::Page {
+                database,
+                rows: self.deals,
+                items: self.items,
+            };
+            ("page", limit)
+        });
+        let (dealwire, limit) = self.load.compare(target, limit, requests).await?;
+
+        let selection = if self.items { "with items" } else { "flat" };
+        let title = format!(
+            "first 20 of {} deals, {selection}, {}",
+            self.deals, self.load
+        );
+        report::print(&title, &dealwire, limit.as_ref());
         Ok(())
     }
 }

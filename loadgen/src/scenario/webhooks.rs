@@ -1,81 +1,86 @@
-//! Deliveries of webhooks: buyers register endpoints that lead to a receiver of ours, a seller makes changes, and what
-//! comes is held against what was made and against what Dealwire says of it.
+//! Webhook deliveries: buyers register endpoints that lead to a receiver inside loadgen, a seller
+//! makes changes, and the calls that arrive are compared with what was changed and with what
+//! Dealwire reports about it.
 //!
-//! The server must take `http://127.0.0.1`: `DEALWIRE_WEBHOOK_ALLOW_HTTP=true`,
-//! `DEALWIRE_WEBHOOK_ALLOW_NET=127.0.0.0/8`.
+//! The server must be allowed to call plain HTTP on this machine:
+//! `DEALWIRE_WEBHOOK_ALLOW_HTTP=true` and `DEALWIRE_WEBHOOK_ALLOW_NET=127.0.0.0/8`.
 
-mod changes;
+mod audit;
 mod dead;
 mod drain;
 mod endpoints;
 mod hanging;
 mod receiver;
 mod steady;
-mod tally;
+mod workload;
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use url::Url;
 
-use self::changes::{Changes, Made};
+use self::audit::audit;
 use self::endpoints::{Counts, Endpoints};
-use self::receiver::Manner;
-use self::tally::tally;
+use self::receiver::Behaviour;
+use self::workload::{Produced, Workload};
 use super::Server;
 use crate::compare::Meter;
 use crate::process::Process;
-use crate::report::Run;
-use crate::{Failed, Target};
+use crate::report::{Run, micros_per_operation};
+use crate::{BoxError, Target};
 
 #[derive(Args)]
 pub(crate) struct Webhooks {
     #[command(subcommand)]
     mode: Mode,
-    /// A URL of the process that calls, whose CPU and memory are told; the gateway's unless told otherwise
+    /// URL served by the dispatcher's process, whose CPU time and memory are reported [default: the
+    /// gateway's]
     #[arg(long, global = true)]
     dispatcher: Option<Url>,
-    /// A URL of the process of the buyer projection, whose CPU is told; the gateway's unless told otherwise
+    /// URL served by the buyer projection's process, whose CPU time is reported [default: the
+    /// gateway's]
     #[arg(long, global = true)]
     projection: Option<Url>,
 }
 
 #[derive(Subcommand)]
 enum Mode {
-    /// Changes at a rate, or as fast as they can be made, each to every endpoint
+    /// Delivers changes, made at a rate or as fast as possible, to every endpoint
     Steady(steady::Steady),
-    /// What paused endpoints have collected, once they are called again
+    /// Delivers the backlog of paused endpoints once they are called again
     Drain(drain::Drain),
-    /// Endpoints that answer, beside others that do not, and the same with all answering
+    /// Delivers to endpoints that answer, beside others that hang, and again with all answering
     Hanging(hanging::Hanging),
-    /// An endpoint that answers, beside dead ones with many deliveries pending, and before there were any
+    /// Delivers to one endpoint that answers, before and beside dead endpoints with many pending
+    /// deliveries
     Dead(dead::Dead),
 }
 
-/// What is measured: the market, and the processes that do the work.
+/// Market under test, and the processes that do the work.
 struct Bench<'a> {
     target: &'a Target,
     dispatcher: Process,
     projection: Process,
 }
 
-/// What the projection's process uses from here on.
-struct Projection {
+/// Measurement in progress of the projection's CPU time.
+struct ProjectionMeter {
     process: Process,
-    before: Duration,
+    cpu_before: Duration,
 }
 
 impl Webhooks {
-    pub(crate) async fn run(self, target: &Target) -> Result<(), Failed> {
+    pub(crate) async fn run(self, target: &Target) -> Result<(), BoxError> {
         let process = |url: &Option<Url>| {
-            Ok::<_, Failed>(Server::at(url.as_ref().unwrap_or(&target.url))?.process)
+            let url = url.as_ref().unwrap_or(&target.url);
+            Ok::<_, BoxError>(Server::at(url)?.process)
         };
-        let (dispatcher, projection) = (process(&self.dispatcher)?, process(&self.projection)?);
         let bench = Bench {
             target,
-            dispatcher,
-            projection,
+            dispatcher: process(&self.dispatcher)?,
+            projection: process(&self.projection)?,
         };
+
         match self.mode {
             Mode::Steady(mode) => mode.run(&bench).await,
             Mode::Drain(mode) => mode.run(&bench).await,
@@ -86,85 +91,106 @@ impl Webhooks {
 }
 
 impl Bench<'_> {
-    /// Measures changes from when they are made until the endpoints that answer have been called for all of them. The
-    /// latencies are those of the first `measured` endpoints. The endpoints are deleted then.
-    async fn watch(
+    /// Measures from the first change until the answering endpoints have been called for every
+    /// change, and deletes the endpoints. The latencies are those of the first `measured`
+    /// endpoints.
+    async fn measure(
         &self,
         endpoints: &Endpoints<'_>,
-        changes: Changes,
+        workload: Workload,
         measured: usize,
-    ) -> Result<Run, Failed> {
-        let (projection, meter) = (self.projection()?, Meter::start(self.dispatcher)?);
-        let made = changes
-            .make(self.target, endpoints.receiver.begun())
+    ) -> Result<Run, BoxError> {
+        let projection = ProjectionMeter::start(self.projection)?;
+        let meter = Meter::start(self.dispatcher)?;
+
+        // Endpoints are registered before the meters start, and calls may arrive while changes are
+        // still being made: what is measured is the whole path, not the dispatcher on its own.
+        let produced = workload
+            .produce(self.target, endpoints.receiver.started())
             .await?;
+
         let (counts, mut run) = self
-            .take_all(endpoints, meter, made, measured, None)
+            .collect(endpoints, meter, produced, measured, None)
             .await?;
         run.figures.push(("p95 ms", run.quantile(0.95)));
-        projection.tell(self, &mut run)?;
-        if !matches!(changes, Changes::Paced { .. }) {
-            let making = Duration::from_micros(made.last - made.first).as_secs_f64();
+        projection.report(self, &mut run)?;
+
+        // At a fixed rate these figures would only repeat the rate.
+        if !matches!(workload, Workload::Paced { .. }) {
             let calls = endpoints.receiver.calls();
-            let meanwhile = calls
-                .iter()
-                .flatten()
-                .filter(|call| call.arrived <= made.last)
-                .count();
-            run.figures
-                .push(("changes/s", made.changes as f64 / making));
-            run.figures.push((
-                "deliveries/s while changes were made",
-                meanwhile as f64 / making,
-            ));
+            let arrivals = calls.iter().flatten().map(|call| call.arrived_micros);
+            run.figures.extend(produced.throughput(arrivals));
         }
-        run.faults
-            .extend(endpoints.end(made.changes, run.count, &counts).await?);
+
+        let faults = endpoints
+            .delete_and_check(produced.changes, run.count, &counts)
+            .await?;
+        run.faults.extend(faults);
         Ok(run)
     }
 
-    /// Waits until all that was made has come and is accounted for. `from`: when deliveries could begin, if that was
-    /// not when the first change was made, in microseconds since the run began; latencies then count from there.
-    async fn take_all(
+    /// Waits until every change has arrived and is accounted for, and stops the meter.
+    ///
+    /// `deliverable_from` is the time, in microseconds since the start of the run, from which
+    /// deliveries were possible, if that was later than the first change. Latencies and duration
+    /// then count from there.
+    async fn collect(
         &self,
         endpoints: &Endpoints<'_>,
         meter: Meter,
-        made: Made,
+        produced: Produced,
         measured: usize,
-        from: Option<u64>,
-    ) -> Result<(Vec<Counts>, Run), Failed> {
-        endpoints
-            .called(made.changes * endpoints.answering() as u64)
-            .await;
-        let settled = |manner, counts: Counts| {
-            counts.owed >= made.changes && (manner != Manner::Answers || counts.pending == 0)
-        };
-        let counts = endpoints.settled(settled).await?;
-        let tally = tally(&endpoints.receiver.calls(), made.changes, measured, from);
-        let mut run = meter.stop(tally.deliveries, tally.latencies, tally.faults)?;
-        run.wall = Duration::from_micros(tally.last.saturating_sub(from.unwrap_or(made.first)));
-        run.faults
-            .push(("calls that are no deliveries", endpoints.receiver.strange()));
-        Ok((counts, run))
-    }
+        deliverable_from: Option<u64>,
+    ) -> Result<(Vec<Counts>, Run), BoxError> {
+        let expected = produced.changes * endpoints.answering() as u64;
+        endpoints.wait_for_calls(expected).await;
 
-    fn projection(&self) -> Result<Projection, Failed> {
-        Ok(Projection {
-            process: self.projection,
-            before: self.projection.cpu()?,
-        })
+        // The dispatcher records an answer after the call, so its counts lag behind the receiver's
+        // for a moment. They are compared only once nothing is pending; endpoints that do not
+        // answer keep their deliveries pending forever.
+        let complete = |behaviour, counts: Counts| {
+            counts.owed >= produced.changes
+                && (behaviour != Behaviour::Answers || counts.pending == 0)
+        };
+
+        // Asking for counts costs the gateway CPU time, so it begins only when the calls are over;
+        // the wait above looks at the receiver alone.
+        let counts = endpoints.wait_for_counts(complete).await?;
+
+        let audit = audit(
+            &endpoints.receiver.calls(),
+            produced.changes,
+            measured,
+            deliverable_from,
+        );
+        let mut run = meter.stop(audit.deliveries, audit.latencies, audit.faults)?;
+
+        // The run ended with the last delivery, not with the wait above.
+        let begin = deliverable_from.unwrap_or(produced.first_micros);
+        run.wall = Duration::from_micros(audit.last_micros.saturating_sub(begin));
+        run.faults.push((
+            "calls that are no deliveries",
+            endpoints.receiver.unrecognised(),
+        ));
+        Ok((counts, run))
     }
 }
 
-impl Projection {
-    /// Tells what it has used for each delivery, where it is another process than the dispatcher's.
-    fn tell(self, bench: &Bench<'_>, run: &mut Run) -> Result<(), Failed> {
+impl ProjectionMeter {
+    fn start(process: Process) -> Result<Self, BoxError> {
+        Ok(Self {
+            process,
+            cpu_before: process.cpu_time()?,
+        })
+    }
+
+    /// Adds the CPU time per delivery to a run's figures. Where the projection runs in the
+    /// dispatcher's process, that process's CPU time already includes it.
+    fn report(self, bench: &Bench<'_>, run: &mut Run) -> Result<(), BoxError> {
         if self.process != bench.dispatcher {
-            let used = self.process.cpu()? - self.before;
-            run.figures.push((
-                "projection µs/op",
-                used.as_secs_f64() * 1e6 / run.count.max(1) as f64,
-            ));
+            let cpu = self.process.cpu_time()? - self.cpu_before;
+            run.figures
+                .push(("projection µs/op", micros_per_operation(cpu, run.count)));
         }
         Ok(())
     }

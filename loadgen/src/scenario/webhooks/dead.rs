@@ -1,96 +1,135 @@
-//! What deliveries that wait for dead endpoints cost an endpoint that answers.
+//! Dead endpoints: what deliveries that wait for them cost an endpoint that answers.
 //!
-//! The dead ones belong to buyers of another seller, so that a change that is measured is owed to the one that answers
-//! alone. Their deliveries cannot be taken away between runs, so all runs without them come first.
+//! The dead endpoints belong to buyers of another seller, so that the measured changes are
+//! delivered only to the endpoint that answers. Their deliveries cannot be taken away between runs,
+//! so all runs without them come first.
 
 use clap::Args;
 
 use super::Bench;
-use super::changes::Changes;
 use super::endpoints::{Endpoints, Owners};
-use super::receiver::Manner;
+use super::receiver::Behaviour;
+use super::workload::{Produced, Workload};
 use crate::compare::alternate;
 use crate::report::Runs;
-use crate::{Failed, Target, report};
+use crate::{BoxError, Target, report};
 
 #[derive(Args)]
 pub(crate) struct Dead {
-    /// Deliveries that are pending, over all dead endpoints
+    /// Number of deliveries that are pending, over all dead endpoints
     #[arg(long, default_value_t = 200_000)]
     pending: u64,
-    /// Endpoints that refuse connections; the more, the fewer changes it takes
+    /// Number of endpoints that refuse connections; with more of them, fewer changes make up the
+    /// pending deliveries
     #[arg(long, default_value_t = 20)]
     endpoints: usize,
-    /// Changes a second for the one that answers; it is also given as many as 32 connections can make
+    /// Changes per second for the endpoint that answers; it is also measured with as many as 32
+    /// connections can make
     #[arg(long, default_value_t = 100.0)]
     rate: f64,
-    /// How long changes are made in a run
+    /// Time for which changes are made in a run, in seconds
     #[arg(long, default_value_t = 10)]
     seconds: u64,
 }
 
+/// Market of the dead endpoints: a seller, and buyers who own the endpoints.
+struct DeadMarket {
+    /// Target whose seller makes the changes for the dead endpoints.
+    target: Target,
+    owners: Owners,
+}
+
 impl Dead {
-    pub(super) async fn run(self, bench: &Bench<'_>) -> Result<(), Failed> {
-        let Self {
-            pending,
-            endpoints,
-            rate,
-            seconds,
-        } = self;
-        let paces = [Changes::Paced { rate, seconds }, Changes::For { seconds }];
-        let admin = bench.target.admin()?;
-        let owners = Owners::of(bench.target, 1).await?;
-        let seller = admin.seller("loadgen seller to the dead").await?;
-        let dead_owners =
-            Owners::named(&admin, "loadgen dead endpoints", endpoints, seller).await?;
-        let seller = Target {
-            seller_key: admin.key(seller).await?,
-            ..bench.target.clone()
-        };
+    pub(super) async fn run(self, bench: &Bench<'_>) -> Result<(), BoxError> {
+        let rate = self.rate;
+        let seconds = self.seconds;
+        let workloads = [
+            Workload::Paced { rate, seconds },
+            Workload::Timed { seconds },
+        ];
+        let owners = Owners::of_target(bench.target, 1).await?;
+        let market = self.dead_market(bench.target).await?;
 
-        let alone = self.measure(bench, &owners, "alone", paces).await?;
-        let dead = Endpoints::register(
-            bench.target,
-            &dead_owners,
-            &vec![Manner::Refuses; endpoints],
-        )
-        .await?;
-        let backlog = Changes::Count(pending.div_ceil(endpoints.max(1) as u64));
-        let made = backlog.make(&seller, dead.receiver.begun()).await?;
-        dead.settled(|_, counts| counts.owed >= made.changes)
-            .await?;
-        let mut beside = self
-            .measure(bench, &owners, "beside the dead", paces)
-            .await?;
+        // The order is fixed: deliveries to dead endpoints stay pending long after the runs, so
+        // nothing can be measured alone after them. That is also why alone and beside do not
+        // alternate.
+        let alone = measure(bench, &owners, "alone", workloads).await?;
+        let (dead, backlog) = self.make_backlog(&market).await?;
+        let mut beside = measure(bench, &owners, "beside the dead", workloads).await?;
+
         let counts = dead.counts().await?;
-        let left: u64 = counts.iter().map(|counts| counts.pending).sum();
+        let pending: u64 = counts.iter().map(|counts| counts.pending).sum();
 
-        let last = beside[1].runs.last_mut().ok_or("nothing was run")?;
-        last.faults
-            .extend(dead.end(made.changes, 0, &counts).await?);
-        for ((alone, beside), changes) in alone.iter().zip(&beside).zip(paces) {
-            let what = format!(
-                "webhooks: {changes} to 1 endpoint, alone and beside {endpoints} dead ones, to whom {left} are pending"
+        // The dead endpoints stay registered until all runs beside them are over. Their faults
+        // belong to no run in particular and are reported with the last.
+        let faults = dead.delete_and_check(backlog.changes, 0, &counts).await?;
+        let last = beside[1]
+            .runs
+            .last_mut()
+            .expect("every workload runs at least once");
+        last.faults.extend(faults);
+
+        for ((alone, beside), workload) in alone.iter().zip(&beside).zip(workloads) {
+            let title = format!(
+                "webhooks: {workload} to 1 endpoint, \
+                 alone and beside {} dead ones with {pending} pending deliveries",
+                self.endpoints
             );
-            report::print_beside(&what, alone, beside);
+            report::print_beside(&title, alone, beside);
         }
         Ok(())
     }
 
-    /// The endpoint that answers, at both paces in turns.
-    async fn measure(
-        &self,
-        bench: &Bench<'_>,
-        owners: &Owners,
-        name: &str,
-        paces: [Changes; 2],
-    ) -> Result<[Runs; 2], Failed> {
-        let deliver = async |changes: Changes| {
-            let one = Endpoints::register(bench.target, owners, &[Manner::Answers]).await?;
-            bench.watch(&one, changes, 1).await
+    async fn dead_market(&self, target: &Target) -> Result<DeadMarket, BoxError> {
+        let admin = target.admin()?;
+        let seller = admin
+            .create_seller("loadgen seller of dead endpoints")
+            .await?;
+        let owners =
+            Owners::create(&admin, "loadgen dead endpoints", self.endpoints, seller).await?;
+
+        let target = Target {
+            seller_key: admin.issue_key(seller).await?,
+            ..target.clone()
         };
-        let [paced, fast] = paces.map(|changes| (name, async move || deliver(changes).await));
-        let (paced, fast) = alternate(bench.target.compare, paced, fast).await?;
-        Ok([paced, fast])
+        Ok(DeadMarket { target, owners })
     }
+
+    /// Registers the dead endpoints, and makes changes until their deliveries are pending.
+    async fn make_backlog<'a>(
+        &self,
+        market: &'a DeadMarket,
+    ) -> Result<(Endpoints<'a>, Produced), BoxError> {
+        let behaviours = vec![Behaviour::Refuses; self.endpoints];
+        let dead = Endpoints::register(&market.target, &market.owners, &behaviours).await?;
+
+        let per_endpoint = self.pending.div_ceil(self.endpoints.max(1) as u64);
+        let produced = Workload::Count(per_endpoint)
+            .produce(&market.target, dead.receiver.started())
+            .await?;
+
+        // The projection writes the deliveries after the changes are acknowledged. A run that began
+        // before it is done would also measure the projection's backlog.
+        dead.wait_for_counts(|_, counts| counts.owed >= produced.changes)
+            .await?;
+        Ok((dead, produced))
+    }
+}
+
+/// Measures the endpoint that answers with both workloads, in turns.
+async fn measure(
+    bench: &Bench<'_>,
+    owners: &Owners,
+    name: &str,
+    workloads: [Workload; 2],
+) -> Result<[Runs; 2], BoxError> {
+    let measure_once = async |workload: Workload| {
+        let endpoint = Endpoints::register(bench.target, owners, &[Behaviour::Answers]).await?;
+        bench.measure(&endpoint, workload, 1).await
+    };
+
+    let [paced, fast] =
+        workloads.map(|workload| (name, async move || measure_once(workload).await));
+    let (paced, fast) = alternate(bench.target.compare, paced, fast).await?;
+    Ok([paced, fast])
 }

@@ -1,68 +1,86 @@
-//! A backlog that paused endpoints have collected, from when they are called again until the last of it has come.
+//! Backlog of paused endpoints: measured from when they are called again until the last delivery
+//! has arrived.
 
 use clap::Args;
 
-use super::Bench;
-use super::changes::Changes;
 use super::endpoints::{Endpoints, Owners};
-use super::receiver::Manner;
+use super::receiver::Behaviour;
+use super::workload::Workload;
+use super::{Bench, ProjectionMeter};
 use crate::compare::{Meter, repeat};
 use crate::report::Run;
-use crate::{Failed, report};
+use crate::{BoxError, report};
 
 #[derive(Args)]
 pub(crate) struct Drain {
-    /// Deliveries that are collected, over all endpoints
+    /// Number of deliveries that are collected, over all endpoints
     #[arg(long, default_value_t = 20_000)]
     backlog: u64,
-    /// Endpoints that collect them
+    /// Number of endpoints that collect them
     #[arg(long, default_value_t = 10)]
     endpoints: usize,
 }
 
 impl Drain {
-    pub(super) async fn run(self, bench: &Bench<'_>) -> Result<(), Failed> {
-        let owners = Owners::of(bench.target, self.endpoints).await?;
-        let runs = repeat(bench.target.compare, async || {
-            self.drain(bench, &owners).await
-        })
-        .await?;
-        let what = format!(
-            "webhooks: {} deliveries collected at {} paused endpoint(s), then called; latency is from then on",
+    pub(super) async fn run(self, bench: &Bench<'_>) -> Result<(), BoxError> {
+        let owners = Owners::of_target(bench.target, self.endpoints).await?;
+        let measure = async || self.measure(bench, &owners).await;
+        let runs = repeat(bench.target.compare, measure).await?;
+
+        let title = format!(
+            "webhooks: {} deliveries collected at {} paused endpoint(s), then called; \
+             latency is from then on",
             self.backlog, self.endpoints
         );
-        report::print(&what, &runs, None);
+        report::print(&title, &runs, None);
         Ok(())
     }
 
-    async fn drain(&self, bench: &Bench<'_>, owners: &Owners) -> Result<Run, Failed> {
-        let manners = vec![Manner::Answers; self.endpoints];
-        let endpoints = Endpoints::register(bench.target, owners, &manners).await?;
-        endpoints.pause(true).await?;
-        let (begun, projection) = (endpoints.receiver.begun(), bench.projection()?);
-        let changes = Changes::Count(self.backlog.div_ceil(self.endpoints.max(1) as u64));
-        let made = changes.make(bench.target, begun).await?;
-        let collected = endpoints
-            .settled(|_, counts| counts.pending >= made.changes)
+    async fn measure(&self, bench: &Bench<'_>, owners: &Owners) -> Result<Run, BoxError> {
+        let behaviours = vec![Behaviour::Answers; self.endpoints];
+        let endpoints = Endpoints::register(bench.target, owners, &behaviours).await?;
+        endpoints.set_paused(true).await?;
+
+        // The projection does its part while the backlog is collected, the dispatcher after that:
+        // each meter starts with the work that it measures.
+        let started = endpoints.receiver.started();
+        let projection = ProjectionMeter::start(bench.projection)?;
+        let per_endpoint = self.backlog.div_ceil(self.endpoints.max(1) as u64);
+        let produced = Workload::Count(per_endpoint)
+            .produce(bench.target, started)
             .await?;
-        let early = endpoints.receiver.answered();
+        let collected = endpoints
+            .wait_for_counts(|_, counts| counts.pending >= produced.changes)
+            .await?;
+        // A call that was under way when its endpoint was paused may still arrive; there was none
+        // before the first change, so every call so far is a fault.
+        let premature = endpoints.receiver.answered();
 
         let meter = Meter::start(bench.dispatcher)?;
-        let from = begun.elapsed().as_micros() as u64;
-        endpoints.pause(false).await?;
+        let resumed_micros = started.elapsed().as_micros() as u64;
+        endpoints.set_paused(false).await?;
         let (counts, mut run) = bench
-            .take_all(&endpoints, meter, made, self.endpoints, Some(from))
+            .collect(
+                &endpoints,
+                meter,
+                produced,
+                self.endpoints,
+                Some(resumed_micros),
+            )
             .await?;
-        projection.tell(bench, &mut run)?;
-        let short: u64 = collected
+
+        projection.report(bench, &mut run)?;
+        let uncollected: u64 = collected
             .iter()
-            .map(|counts| made.changes.saturating_sub(counts.pending))
+            .map(|counts| produced.changes.saturating_sub(counts.pending))
             .sum();
         run.faults
-            .push(("deliveries that were not collected", short));
-        run.faults.push(("calls to paused endpoints", early));
-        run.faults
-            .extend(endpoints.end(made.changes, run.count, &counts).await?);
+            .push(("deliveries that were not collected", uncollected));
+        run.faults.push(("calls to paused endpoints", premature));
+        let faults = endpoints
+            .delete_and_check(produced.changes, run.count, &counts)
+            .await?;
+        run.faults.extend(faults);
         Ok(run)
     }
 }

@@ -1,247 +1,219 @@
-//! Endpoints that buyers have registered for a run, and what is owed to them.
+//! Webhook endpoints that buyers have registered for a run.
+
+mod counts;
+mod owners;
+
+pub(super) use counts::Counts;
+pub(super) use owners::Owners;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use uuid::Uuid;
 
-use super::receiver::{Manner, Receiver};
-use crate::client::{Http, PATIENCE, address, in_shares};
-use crate::{Failed, Target};
+use super::receiver::{Behaviour, Receiver};
+use crate::client::{Http, RESPONSE_TIMEOUT, address, run_over_connections};
+use crate::{BoxError, Target};
 
-/// Endpoints that a buyer may have.
-const PER_BUYER: usize = 20;
-/// Connections that endpoints are managed over.
+/// Number of connections that endpoints are managed over.
 const CONNECTIONS: usize = 16;
-/// Between looks at what is owed.
-const LOOK: Duration = Duration::from_millis(100);
-/// By which those of ours are known that an earlier run has left.
-const OURS: &str = "loadgen";
+/// Time between two reads of the counts.
+const COUNTS_INTERVAL: Duration = Duration::from_millis(100);
+/// Time between two looks at the receiver, which cost next to nothing.
+const CALLS_INTERVAL: Duration = Duration::from_millis(10);
+/// Description of every endpoint of loadgen, by which those of an earlier run are recognised.
+const DESCRIPTION: &str = "loadgen";
 
 const LIST: &str = "{ webhooks { id description } }";
-const REGISTER: &str = "mutation($url: String!, $ours: String!) {
-  registerWebhook(input: { url: $url, events: [DEAL_CREATED], description: $ours }) { webhook { id } } }";
+const REGISTER: &str = "mutation($url: String!, $description: String!) {
+  registerWebhook(input: { url: $url, events: [DEAL_CREATED], description: $description }) {
+    webhook { id } } }";
 const PAUSE: &str = "mutation($id: ID!, $paused: Boolean!) {
   updateWebhook(input: { id: $id, paused: $paused }) { webhook { id } } }";
 const DELETE: &str = "mutation($id: ID!) { deleteWebhook(id: $id) { id } }";
-const COUNTS: &str = "query($id: ID!) { node(id: $id) { ... on Webhook { counts { owed delivered pending dead discarded } } } }";
+const COUNTS: &str = "query($id: ID!) { node(id: $id) { ... on Webhook {
+  counts { owed delivered pending dead discarded } } } }";
 
-/// Buyers who own endpoints.
-pub(super) struct Owners(Vec<String>);
-
-/// The endpoints of a run.
+/// Endpoints of a run, and the receiver that they lead to.
 pub(super) struct Endpoints<'a> {
     target: &'a Target,
-    at: SocketAddr,
+    address: SocketAddr,
     pub(super) receiver: Receiver,
-    all: Vec<Endpoint>,
+    endpoints: Vec<Endpoint>,
 }
 
 struct Endpoint {
     id: String,
+    /// API key of the buyer who owns the endpoint.
     key: String,
-    manner: Manner,
-}
-
-/// What an endpoint is owed, and what became of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(super) struct Counts {
-    pub(super) owed: u64,
-    pub(super) delivered: u64,
-    pub(super) pending: u64,
-    pub(super) dead: u64,
-    pub(super) discarded: u64,
-}
-
-impl Counts {
-    pub(super) fn add_up(&self) -> bool {
-        self.owed == self.delivered + self.pending + self.dead + self.discarded
-    }
-}
-
-impl Owners {
-    /// Enough of them for so many endpoints, who see the deals of the target's seller: an administrator makes them, or
-    /// the target's buyer does for few.
-    pub(super) async fn of(target: &Target, endpoints: usize) -> Result<Self, Failed> {
-        if target.admin_key.is_none() && endpoints <= PER_BUYER {
-            return Ok(Self(vec![target.buyer_key.clone()]));
-        }
-        let (admin, seller) = (target.admin()?, target.seller().await?);
-        Self::named(&admin, "loadgen endpoints", endpoints, seller).await
-    }
-
-    /// As many of such a name, who see the deals of a seller.
-    pub(super) async fn named(
-        admin: &crate::accounts::Admin<'_>,
-        name: &str,
-        endpoints: usize,
-        seller: Uuid,
-    ) -> Result<Self, Failed> {
-        Ok(Self(
-            admin
-                .buyers(name, endpoints.div_ceil(PER_BUYER), seller)
-                .await?,
-        ))
-    }
+    behaviour: Behaviour,
 }
 
 impl<'a> Endpoints<'a> {
-    /// Registers an endpoint of each of these manners. What an earlier run has left to the same owners goes first.
+    /// Registers one endpoint for each of the behaviours. Endpoints of an earlier run, which may
+    /// have been interrupted, are deleted first: they would receive the changes of this one too.
     pub(super) async fn register(
         target: &'a Target,
         owners: &Owners,
-        manners: &[Manner],
-    ) -> Result<Self, Failed> {
-        let (at, receiver) = (address(&target.url)?, Receiver::start(manners).await?);
-        let sweep =
-            async |http: &mut Http, owner: usize| sweep(target, http, &owners.0[owner]).await;
-        in_shares(at, CONNECTIONS, owners.0.len(), sweep).await?;
+        behaviours: &[Behaviour],
+    ) -> Result<Self, BoxError> {
+        let address = address(&target.url)?;
+        let receiver = Receiver::start(behaviours).await?;
+
+        let clean = async |http: &mut Http, owner: usize| {
+            delete_leftovers(target, http, owners.key(owner)).await
+        };
+        run_over_connections(address, CONNECTIONS, owners.len(), clean).await?;
+
         let register = async |http: &mut Http, number: usize| {
-            let key = &owners.0[number / PER_BUYER];
-            let variables = json!({ "url": receiver.url(number), "ours": OURS });
-            let data = http.ask(&target.request(key, REGISTER, &variables)).await?;
+            let key = owners.key_for_endpoint(number);
+            let variables = json!({ "url": receiver.url(number), "description": DESCRIPTION });
+            let request = target.graphql_request(key, REGISTER, &variables);
+            let data = http.execute(&request).await?;
+
             let id = data["registerWebhook"]["webhook"]["id"]
                 .as_str()
-                .ok_or("an endpoint without an id")?;
+                .ok_or("the server registered a webhook but returned no id")?;
             Ok(Endpoint {
                 id: id.to_owned(),
-                key: key.clone(),
-                manner: manners[number],
+                key: key.to_owned(),
+                behaviour: behaviours[number],
             })
         };
-        let all = in_shares(at, CONNECTIONS, manners.len(), register).await?;
+        let endpoints =
+            run_over_connections(address, CONNECTIONS, behaviours.len(), register).await?;
+
         Ok(Self {
             target,
-            at,
+            address,
             receiver,
-            all,
+            endpoints,
         })
     }
 
-    /// Those that answer.
+    /// Returns the number of endpoints that answer.
     pub(super) fn answering(&self) -> usize {
-        self.all
+        self.endpoints
             .iter()
-            .filter(|endpoint| endpoint.manner == Manner::Answers)
+            .filter(|endpoint| endpoint.behaviour == Behaviour::Answers)
             .count()
     }
 
-    /// Pauses all at about one moment, or lets them be called again.
-    pub(super) async fn pause(&self, paused: bool) -> Result<(), Failed> {
-        self.each(PAUSE, json!({ "paused": paused }))
+    /// Pauses or resumes all endpoints at about the same moment.
+    pub(super) async fn set_paused(&self, paused: bool) -> Result<(), BoxError> {
+        self.execute_for_each(PAUSE, json!({ "paused": paused }))
             .await
             .map(|_| ())
     }
 
-    /// Waits until the endpoints that answer have been called so often, or nothing has come for too long.
-    pub(super) async fn called(&self, times: u64) {
-        let (mut came, mut moved) = (self.receiver.answered(), Instant::now());
-        while came < times && moved.elapsed() < PATIENCE {
-            sleep(LOOK / 10).await;
+    /// Waits until the answering endpoints have been called the given number of times in total, or
+    /// until no call has come for [`RESPONSE_TIMEOUT`].
+    pub(super) async fn wait_for_calls(&self, times: u64) {
+        let mut answered = self.receiver.answered();
+        let mut last_progress = Instant::now();
+
+        while answered < times && last_progress.elapsed() < RESPONSE_TIMEOUT {
+            sleep(CALLS_INTERVAL).await;
+
+            // The timeout counts from the last progress: how long a whole run takes depends on the
+            // machine.
             let now = self.receiver.answered();
-            if now > came {
-                (came, moved) = (now, Instant::now());
+            if now > answered {
+                answered = now;
+                last_progress = Instant::now();
             }
         }
     }
 
-    /// Waits until each has counts as they should be, or none has moved for too long: how they stand then.
-    pub(super) async fn settled(
+    /// Waits until the counts of every endpoint are complete, or until none has changed for
+    /// [`RESPONSE_TIMEOUT`]. Returns the counts at that time; the caller reports what is wrong with
+    /// them.
+    pub(super) async fn wait_for_counts(
         &self,
-        settled: impl Fn(Manner, Counts) -> bool,
-    ) -> Result<Vec<Counts>, Failed> {
-        let (mut counts, mut moved) = (self.counts().await?, Instant::now());
-        let every = |counts: &[Counts]| {
-            self.all
+        complete: impl Fn(Behaviour, Counts) -> bool,
+    ) -> Result<Vec<Counts>, BoxError> {
+        let all_complete = |counts: &[Counts]| {
+            self.endpoints
                 .iter()
                 .zip(counts)
-                .all(|(endpoint, counts)| settled(endpoint.manner, *counts))
+                .all(|(endpoint, counts)| complete(endpoint.behaviour, *counts))
         };
-        while !every(&counts) && moved.elapsed() < PATIENCE {
-            sleep(LOOK).await;
+        let mut counts = self.counts().await?;
+        let mut last_progress = Instant::now();
+
+        while !all_complete(&counts) && last_progress.elapsed() < RESPONSE_TIMEOUT {
+            sleep(COUNTS_INTERVAL).await;
+
             let now = self.counts().await?;
             if now != counts {
-                (counts, moved) = (now, Instant::now());
+                counts = now;
+                last_progress = Instant::now();
             }
         }
+
         Ok(counts)
     }
 
-    /// How each stands; those that were deleted too.
-    pub(super) async fn counts(&self) -> Result<Vec<Counts>, Failed> {
-        let mut answers = self.each(COUNTS, json!({})).await?;
+    /// Returns the current counts of each endpoint. Deleted endpoints still have counts.
+    pub(super) async fn counts(&self) -> Result<Vec<Counts>, BoxError> {
+        let mut answers = self.execute_for_each(COUNTS, json!({})).await?;
+
         answers
             .iter_mut()
             .map(|data| Ok(serde_json::from_value(data["node"]["counts"].take())?))
             .collect()
     }
 
-    /// Deletes all, and holds what was counted before and is counted then against what was made and what came: what is
-    /// wrong with it, by name.
-    pub(super) async fn end(
+    /// Deletes the endpoints, and checks the counts from before and after against the number of
+    /// changes and of deliveries that arrived. Returns the number of faults by name.
+    pub(super) async fn delete_and_check(
         &self,
         changes: u64,
         deliveries: u64,
-        counts: &[Counts],
-    ) -> Result<Vec<(&'static str, u64)>, Failed> {
-        self.each(DELETE, json!({})).await?;
-        let deleted = self.counts().await?;
-        let wrong = |is: &dyn Fn(&Counts) -> bool| {
-            counts
-                .iter()
-                .chain(&deleted)
-                .filter(|counts| is(counts))
-                .count() as u64
-        };
-        let delivered: u64 = counts.iter().map(|counts| counts.delivered).sum();
-        Ok(vec![
-            (
-                "counts that do not add up",
-                wrong(&|counts| !counts.add_up()),
-            ),
-            (
-                "counts of another number owed than was made",
-                wrong(&|counts| counts.owed != changes),
-            ),
-            (
-                "deliveries counted as delivered that did not come, or the reverse",
-                delivered.abs_diff(deliveries),
-            ),
-            (
-                "deliveries pending at deleted endpoints",
-                deleted.iter().map(|counts| counts.pending).sum(),
-            ),
-        ])
+        before: &[Counts],
+    ) -> Result<Vec<(&'static str, u64)>, BoxError> {
+        self.execute_for_each(DELETE, json!({})).await?;
+        let after = self.counts().await?;
+        Ok(counts::faults(changes, deliveries, before, &after))
     }
 
-    /// Asks something of each, as its owner.
-    async fn each(&self, query: &str, variables: Value) -> Result<Vec<Value>, Failed> {
-        let ask = async |http: &mut Http, number: usize| {
-            let (Endpoint { id, key, .. }, mut variables) = (&self.all[number], variables.clone());
-            variables["id"] = json!(id);
-            http.ask(&self.target.request(key, query, &variables)).await
+    /// Executes a GraphQL document for each endpoint, as its owner. The variable `id` is added to
+    /// the others.
+    async fn execute_for_each(
+        &self,
+        document: &str,
+        variables: Value,
+    ) -> Result<Vec<Value>, BoxError> {
+        let execute = async |http: &mut Http, number: usize| {
+            let endpoint = &self.endpoints[number];
+            let mut variables = variables.clone();
+            variables["id"] = json!(endpoint.id);
+
+            let request = self
+                .target
+                .graphql_request(&endpoint.key, document, &variables);
+            http.execute(&request).await
         };
-        in_shares(
-            self.at,
-            CONNECTIONS.min(self.all.len()),
-            self.all.len(),
-            ask,
-        )
-        .await
+
+        let count = self.endpoints.len();
+        run_over_connections(self.address, CONNECTIONS.min(count), count, execute).await
     }
 }
 
-/// Deletes what an earlier run has left.
-async fn sweep(target: &Target, http: &mut Http, key: &str) -> Result<(), Failed> {
-    let left = http.ask(&target.request(key, LIST, &json!({}))).await?;
-    for webhook in left["webhooks"].as_array().into_iter().flatten() {
-        if webhook["description"] == OURS {
-            http.ask(&target.request(key, DELETE, &json!({ "id": webhook["id"] })))
-                .await?;
+/// Deletes the endpoints that an earlier run has left to a buyer.
+async fn delete_leftovers(target: &Target, http: &mut Http, key: &str) -> Result<(), BoxError> {
+    let request = target.graphql_request(key, LIST, &json!({}));
+    let data = http.execute(&request).await?;
+
+    for webhook in data["webhooks"].as_array().into_iter().flatten() {
+        // The buyer may be somebody's own, with endpoints that are none of our business.
+        if webhook["description"] == DESCRIPTION {
+            let variables = json!({ "id": webhook["id"] });
+            let request = target.graphql_request(key, DELETE, &variables);
+            http.execute(&request).await?;
         }
     }
+
     Ok(())
 }

@@ -1,12 +1,16 @@
-//! Where endpoints lead: a server that answers calls, or leaves them without an answer, and notes which came when.
+//! Receiver of webhook calls: a server that answers calls, or leaves them without an answer, and
+//! logs their arrival.
 //!
-//! HTTP/1.1 with connections that are kept, and no more of it than a sender of webhooks uses, so that it costs little
-//! beside what it measures. It verifies no signature.
+//! HTTP/1.1 with persistent connections, and no more of it than a sender of webhooks uses, so that
+//! the receiver takes little CPU time from the server under test. It verifies no signatures.
+
+mod call_log;
+
+pub(super) use call_log::Call;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,202 +18,171 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::Failed;
+use self::call_log::CallLog;
+use crate::BoxError;
 use crate::client::{header, read_head};
-use crate::scenario::audience::Marker;
+use crate::scenario::subscribers::Marker;
 
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
-/// What becomes of a call to an endpoint.
+/// Capacity that a connection's buffer starts with, in bytes: more than a call for a deal with two
+/// items.
+const BUFFER: usize = 4 << 10;
+
+/// Behaviour of an endpoint when it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// It is answered with 204 at once.
+pub(super) enum Behaviour {
+    /// Answers with 204 at once.
     Answers,
-    /// It is read, and never answered.
+    /// Reads the call and never answers.
     Hangs,
-    /// Nobody listens there.
+    /// Refuses the connection, since no server listens on its port.
     Refuses,
 }
 
-/// A call that came.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
-    /// Its `webhook-id`.
-    pub(super) id: Uuid,
-    /// The number in its marker.
-    pub(super) number: u64,
-    /// When the change was sent, in microseconds since the run began.
-    pub(super) made: u64,
-    /// When the call was there, in the same.
-    pub(super) arrived: u64,
-}
-
-/// A server with an endpoint at each of the paths `/0`, `/1` and so on. It ends when dropped, and its connections too.
+/// Server with one endpoint at each of the paths `/0`, `/1` and so on. Dropping it closes all
+/// connections.
 pub(super) struct Receiver {
-    noted: Arc<Noted>,
+    log: Arc<CallLog>,
     address: SocketAddr,
-    /// Bound, so that nobody else listens there, and not listened at.
-    closed: (TcpSocket, SocketAddr),
+    refusing: RefusingPort,
     _server: JoinSet<()>,
 }
 
-/// What came.
-struct Noted {
-    begun: Instant,
-    endpoints: Vec<(Manner, Mutex<Vec<Call>>)>,
-    answered: AtomicU64,
-    /// Calls that are no deliveries.
-    strange: AtomicU64,
+/// Port on which every connection is refused. The socket is bound, so that no other program can
+/// take the port, and does not listen.
+struct RefusingPort {
+    address: SocketAddr,
+    _socket: TcpSocket,
 }
 
 impl Receiver {
-    /// Serves an endpoint of each of these manners; the run begins here.
-    pub(super) async fn start(manners: &[Manner]) -> Result<Self, Failed> {
+    /// Starts a server with one endpoint for each of the behaviours. The run starts here.
+    pub(super) async fn start(behaviours: &[Behaviour]) -> Result<Self, BoxError> {
+        // Port 0 lets the system choose a free port, so several runs can share a machine.
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let closed = TcpSocket::new_v4()?;
-        closed.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        let noted = Arc::new(Noted {
-            begun: Instant::now(),
-            endpoints: manners
-                .iter()
-                .map(|manner| (*manner, Mutex::default()))
-                .collect(),
-            answered: AtomicU64::new(0),
-            strange: AtomicU64::new(0),
-        });
-        let (address, closed_at) = (listener.local_addr()?, closed.local_addr()?);
+        let address = listener.local_addr()?;
+        let log = Arc::new(CallLog::start(behaviours));
+
         let mut server = JoinSet::new();
-        server.spawn(serve(listener, Arc::clone(&noted)));
+        server.spawn(serve(listener, Arc::clone(&log)));
+
         Ok(Self {
-            noted,
+            log,
             address,
-            closed: (closed, closed_at),
+            refusing: RefusingPort::bind()?,
             _server: server,
         })
     }
 
-    pub(super) fn begun(&self) -> Instant {
-        self.noted.begun
+    /// Returns the start of the run.
+    pub(super) fn started(&self) -> Instant {
+        self.log.started()
     }
 
-    /// Where an endpoint is called.
+    /// Returns the URL of an endpoint.
     pub(super) fn url(&self, number: usize) -> String {
-        let refuses = self.noted.endpoints[number].0 == Manner::Refuses;
-        let address = if refuses { self.closed.1 } else { self.address };
+        let address = match self.log.behaviour(number) {
+            Behaviour::Refuses => self.refusing.address,
+            Behaviour::Answers | Behaviour::Hangs => self.address,
+        };
         format!("http://{address}/{number}")
     }
 
-    /// Calls that were answered so far, doubled ones too.
+    /// Returns the number of deliveries answered so far, repeated ones included.
     pub(super) fn answered(&self) -> u64 {
-        self.noted.answered.load(Ordering::Relaxed)
+        self.log.answered()
     }
 
-    /// Calls so far that are no deliveries of changes with a marker.
-    pub(super) fn strange(&self) -> u64 {
-        self.noted.strange.load(Ordering::Relaxed)
+    /// Returns the number of calls so far that were not the delivery of a change with a marker.
+    pub(super) fn unrecognised(&self) -> u64 {
+        self.log.unrecognised()
     }
 
-    /// What came to each endpoint that answers, in order.
+    /// Returns the calls to each answering endpoint, in the order of their arrival.
     pub(super) fn calls(&self) -> Vec<Vec<Call>> {
-        let answering = self
-            .noted
-            .endpoints
-            .iter()
-            .filter(|(manner, _)| *manner == Manner::Answers);
-        answering
-            .map(|(_, calls)| calls.lock().unwrap_or_else(PoisonError::into_inner).clone())
-            .collect()
+        self.log.calls_to_answering()
     }
 }
 
-async fn serve(listener: TcpListener, noted: Arc<Noted>) {
+impl RefusingPort {
+    fn bind() -> Result<Self, BoxError> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+
+        Ok(Self {
+            address: socket.local_addr()?,
+            _socket: socket,
+        })
+    }
+}
+
+async fn serve(listener: TcpListener, log: Arc<CallLog>) {
+    // The set owns the connections, so that all of them are closed with the server. Joining those
+    // that have ended keeps it from growing.
     let mut connections = JoinSet::new();
+
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                connections.spawn(converse(stream, Arc::clone(&noted)));
+                connections.spawn(serve_connection(stream, Arc::clone(&log)));
             },
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-/// Takes call after call, until the caller closes the connection or speaks what this does not.
-async fn converse(mut stream: TcpStream, noted: Arc<Noted>) -> Result<(), Failed> {
+/// Serves one call after the other, until the caller closes the connection or sends what this
+/// server does not understand.
+async fn serve_connection(mut stream: TcpStream, log: Arc<CallLog>) -> Result<(), BoxError> {
     stream.set_nodelay(true)?;
-    let (mut buffer, mut place) = (Vec::with_capacity(4 << 10), 0);
+    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut hint = 0;
+
     loop {
         let body_at = read_head(&mut stream, &mut buffer).await?;
         let head = std::str::from_utf8(&buffer[..body_at])?;
+        let endpoint = endpoint_number(head)?;
+
+        // A call with an unusual id is answered and counted as unrecognised, as its sender could do
+        // nothing about an error.
+        let id: Option<Uuid> = header(head, "webhook-id").and_then(|id| id.parse().ok());
         let length: usize = header(head, "content-length").unwrap_or("0").parse()?;
-        let (endpoint, id) = (
-            path(head)?,
-            header(head, "webhook-id").and_then(|id| id.parse().ok()),
-        );
-        while buffer.len() < body_at + length {
+
+        let end = body_at + length;
+        while buffer.len() < end {
             if stream.read_buf(&mut buffer).await? == 0 {
                 return Ok(());
             }
         }
-        let manner = noted.note(
-            endpoint,
-            id,
-            Marker::read(&buffer[body_at..body_at + length], &mut place),
-        )?;
-        if manner == Manner::Hangs {
-            return Ok(closed(&mut stream).await?);
+        let marker = Marker::find(&buffer[body_at..end], &mut hint);
+
+        // The call is logged before it is answered: the answer is what lets the dispatcher count it
+        // as delivered, and the two numbers are compared.
+        if log.record(endpoint, id, marker)? == Behaviour::Hangs {
+            return Ok(wait_until_closed(&mut stream).await?);
         }
+
         stream.write_all(ANSWER).await?;
-        buffer.drain(..body_at + length);
+
+        // The next call may have arrived with this one: what follows the body stays in the buffer.
+        buffer.drain(..end);
     }
 }
 
-/// Which endpoint is called.
-fn path(head: &str) -> Result<usize, Failed> {
-    let target = head
+/// Returns the number of the endpoint that a request calls.
+fn endpoint_number(head: &str) -> Result<usize, BoxError> {
+    let number = head
         .split(' ')
         .nth(1)
         .and_then(|path| path.strip_prefix('/'));
-    Ok(target.ok_or("a request without a path")?.parse()?)
+    Ok(number.ok_or("a webhook call has no path")?.parse()?)
 }
 
-async fn closed(stream: &mut TcpStream) -> io::Result<()> {
+async fn wait_until_closed(stream: &mut TcpStream) -> io::Result<()> {
     let mut ignored = [0; 256];
     while stream.read(&mut ignored).await? > 0 {}
     Ok(())
-}
-
-impl Noted {
-    fn note(
-        &self,
-        endpoint: usize,
-        id: Option<Uuid>,
-        marker: Option<(u64, u64)>,
-    ) -> Result<Manner, Failed> {
-        let arrived = self.begun.elapsed().as_micros() as u64;
-        let (manner, calls) = self
-            .endpoints
-            .get(endpoint)
-            .ok_or("there is no such endpoint")?;
-        match (id, marker) {
-            (Some(id), Some((number, made))) => {
-                let call = Call {
-                    id,
-                    number,
-                    made,
-                    arrived,
-                };
-                calls
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(call);
-                self.answered
-                    .fetch_add(u64::from(*manner == Manner::Answers), Ordering::Relaxed);
-            }
-            _ => _ = self.strange.fetch_add(1, Ordering::Relaxed),
-        }
-        Ok(*manner)
-    }
 }
 
 #[cfg(test)]
@@ -219,64 +192,83 @@ mod tests {
     use tokio::task::yield_now;
     use uuid::Uuid;
 
-    use super::{ANSWER, Manner, Marker, Receiver};
+    use super::{ANSWER, Behaviour, Marker, Receiver};
 
-    /// A call to an endpoint, with a name in its body.
-    fn call(endpoint: usize, id: Uuid, name: &str) -> Vec<u8> {
+    const ID: Uuid = Uuid::from_u128(7);
+
+    /// Returns a call to an endpoint, with a name in its body.
+    fn call(endpoint: usize, name: &str) -> Vec<u8> {
         let body = format!(r#"{{"name":"{name}"}}"#);
         let length = body.len();
-        format!("POST /{endpoint} HTTP/1.1\r\nWebhook-Id: {id}\r\nContent-Length: {length}\r\n\r\n{body}")
-            .into()
+        format!(
+            "POST /{endpoint} HTTP/1.1\r\nWebhook-Id: {ID}\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+        .into()
+    }
+
+    async fn connected() -> (Receiver, TcpStream) {
+        let behaviours = [Behaviour::Answers, Behaviour::Hangs, Behaviour::Refuses];
+        let receiver = Receiver::start(&behaviours)
+            .await
+            .expect("there are free ports");
+        let stream = TcpStream::connect(receiver.address)
+            .await
+            .expect("the receiver listens");
+        (receiver, stream)
     }
 
     #[tokio::test]
-    async fn calls_are_noted_and_answered_after_their_endpoints_manner() {
-        let manners = [Manner::Answers, Manner::Hangs, Manner::Refuses];
-        let receiver = Receiver::start(&manners).await.expect("there are ports");
-        let mut stream = TcpStream::connect(receiver.address)
-            .await
-            .expect("it listens");
-        let (id, name) = (Uuid::from_u128(7), Marker::write(3, receiver.begun()));
+    async fn receiver_answers_and_logs_deliveries() {
+        let (receiver, mut stream) = connected().await;
+        let name = Marker::text(3, receiver.started());
         let mut answer = [0; ANSWER.len()];
-        for call in [call(0, id, "no marker"), call(0, id, &name)] {
-            let (one, other) = call.split_at(call.len() - 4);
-            for part in [one, other] {
+
+        for call in [call(0, "no marker"), call(0, &name)] {
+            let (first, rest) = call.split_at(call.len() - 4);
+            for part in [first, rest] {
                 stream
                     .write_all(part)
                     .await
                     .expect("the connection is kept");
             }
-            stream.read_exact(&mut answer).await.expect("it answers");
+            stream
+                .read_exact(&mut answer)
+                .await
+                .expect("the receiver answers");
             assert_eq!(answer, ANSWER);
         }
-        let [calls] = receiver.calls().try_into().expect("one of them answers");
-        let [came] = calls[..] else {
-            panic!("one of them is a delivery: {calls:?}")
+
+        let [calls] = receiver
+            .calls()
+            .try_into()
+            .expect("one endpoint of the three answers");
+        let [arrived] = calls[..] else {
+            panic!("one of the two calls is a delivery: {calls:?}")
         };
-        assert_eq!((came.id, came.number), (id, 3));
-        assert!(came.made <= came.arrived);
-        assert_eq!((receiver.answered(), receiver.strange()), (1, 1));
+        assert_eq!((arrived.id, arrived.number), (ID, 3));
+        assert!(arrived.made_micros <= arrived.arrived_micros);
+        assert_eq!((receiver.answered(), receiver.unrecognised()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn receiver_never_answers_calls_to_hanging_and_refusing_endpoints() {
+        let (receiver, mut stream) = connected().await;
+        let name = Marker::text(3, receiver.started());
 
         stream
-            .write_all(&call(1, id, &name))
+            .write_all(&call(1, &name))
             .await
             .expect("the connection is kept");
-        while receiver.noted.endpoints[1]
-            .1
-            .lock()
-            .expect("nobody panicked")
-            .is_empty()
-        {
+        while receiver.log.calls_to(1).is_empty() {
             yield_now().await;
         }
-        TcpStream::connect(receiver.closed.1)
+        TcpStream::connect(receiver.refusing.address)
             .await
-            .expect_err("nobody listens");
+            .expect_err("no server listens");
+
         drop(receiver);
-        assert_eq!(
-            stream.read(&mut answer).await.unwrap_or(0),
-            0,
-            "it is never answered"
-        );
+        let read = stream.read(&mut [0; ANSWER.len()]).await.unwrap_or(0);
+        assert_eq!(read, 0, "the call is never answered");
     }
 }
