@@ -8,6 +8,7 @@ mod accounts;
 mod architecture;
 mod chaos;
 mod deals;
+mod docs;
 mod drain;
 mod errors;
 mod events;
