@@ -13,6 +13,7 @@ mod drain;
 mod errors;
 mod events;
 mod faults;
+mod house;
 mod live;
 mod pages;
 mod rest;
