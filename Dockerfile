@@ -8,7 +8,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p gateway \
+    cargo build --release --locked --bin dealwire \
     && cp target/release/dealwire /usr/local/bin/dealwire
 
 FROM debian:bookworm-slim

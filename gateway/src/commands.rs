@@ -11,6 +11,7 @@ mod check_config;
 mod operator;
 mod seed;
 mod serve;
+mod settings_reference;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,6 +23,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::backends::{Backends, DataDir, DataDirError};
 use crate::settings::{Config, Mode, Settings};
+
+pub use settings_reference::settings_reference;
 
 /// The live side of a trading platform: a GraphQL gateway with subscriptions that lose nothing
 #[derive(Parser, Debug)]
@@ -41,6 +44,9 @@ enum Command {
     Migrate,
     /// Print the GraphQL schema
     Schema,
+    /// Print docs/settings.md, the reference of all settings
+    #[command(hide = true)]
+    SettingsReference,
     /// Check the settings and what they point at, and tell what they promise
     CheckConfig,
     /// Make an example market with random keys and print them; with --demo, the demo market and its public keys
@@ -66,6 +72,10 @@ pub fn install_tls_provider() {
 pub fn run(cli: Cli) -> ExitCode {
     if let Some(Command::Schema) = cli.command {
         print!("{}", crate::graphql::sdl());
+        return ExitCode::SUCCESS;
+    }
+    if let Some(Command::SettingsReference) = cli.command {
+        print!("{}", settings_reference());
         return ExitCode::SUCCESS;
     }
     let to_serve = matches!(
@@ -102,7 +112,7 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn execute(command: Command, config: Config) -> Result<(), Failed> {
     match command {
         Command::Serve => serve::serve(config).await,
-        Command::Schema => Ok(()),
+        Command::Schema | Command::SettingsReference => Ok(()),
         Command::CheckConfig => check_config::check(config).await,
         Command::Migrate => {
             let stores = Stores::open(config).await?;

@@ -189,11 +189,27 @@ pub(super) fn folder(name: &str) -> TempDir {
         .expect("a temporary folder can be made")
 }
 
+/// Makes a test that needs servers fail in a run that promises to start none.
+///
+/// # Panics
+/// When `DEALWIRE_TEST_SERVERS` is `none`, or nextest runs its profile `quick`.
+pub(super) fn require_servers_allowed() {
+    let quick = environment("NEXTEST_PROFILE").is_some_and(|profile| profile == "quick");
+    let none = environment("DEALWIRE_TEST_SERVERS").is_some_and(|servers| servers == "none");
+
+    assert!(
+        !quick && !none,
+        "this test needs servers, and a quick run starts none: name the test in the filter of profile.quick in \
+         .config/nextest.toml and in scripts/test, or run it with `cargo t NAME`"
+    );
+}
+
 /// Finds a program in `folders`, then on the search path, then where Debian keeps daemons.
 ///
 /// # Panics
-/// When it is nowhere, with what to do.
+/// When it is nowhere, with what to do; when the run is one without servers.
 pub(super) fn find(program: &str, folders: Vec<PathBuf>) -> PathBuf {
+    require_servers_allowed();
     let path = environment("PATH").unwrap_or_default();
     let places = folders
         .into_iter()

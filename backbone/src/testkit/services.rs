@@ -9,7 +9,7 @@ use super::nats::NatsServer;
 use super::port::random;
 use super::postgres::{PostgresServer, binaries, create_database, drop_database};
 use super::redis::RedisServer;
-use super::server::{environment, find};
+use super::server::{environment, find, require_servers_allowed};
 
 const NATS: &str = "DEALWIRE_TEST_NATS_URL";
 const REDIS: &str = "DEALWIRE_TEST_REDIS_URL";
@@ -33,8 +33,9 @@ impl Services {
     /// starts its own instead.
     ///
     /// # Panics
-    /// When only some of the three are set, or a server does not start.
+    /// When only some of the three are set, a server does not start, or the run is one without servers.
     pub async fn shared_or_private() -> Self {
+        require_servers_allowed();
         match [NATS, REDIS, POSTGRES].map(environment) {
             [Some(nats_url), Some(redis_url), Some(postgres_admin_url)] => Self {
                 nats_url,

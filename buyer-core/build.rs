@@ -1,0 +1,8 @@
+//! Rebuilds the crate when a migration file appears or disappears.
+//!
+//! `sqlx::migrate!` embeds whole folders, and the compiler watches only the files that were there at the last build.
+
+fn main() {
+    println!("cargo::rerun-if-changed=../migrations/postgres/buyer");
+    println!("cargo::rerun-if-changed=../migrations/sqlite/buyer");
+}
