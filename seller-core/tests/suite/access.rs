@@ -1,21 +1,21 @@
-//! Access: grants and revocations, the pages of them, and pairs whose events cannot be applied.
+//! Access: grants and revocations, pages of grants, and pairs with dead events.
 
 use backbone::contract::{AccessCause, AccessFact, Fact, Subject};
 use backbone::ids::BuyerId;
-use seller_core::{AccessPage, AccessWindow, AccessWritten, Granted, MutationContext, Refusal};
+use seller_core::{AccessPage, AccessWindow, AccessWritten, Grant, MutationContext, Refusal};
 
 use crate::market::{ANN, BOB, Market, buyer, keyed};
 
 on_both_backends!(
-    access_comes_goes_and_comes_again,
-    what_is_granted_already_is_no_event,
-    pages_show_the_grants_that_hold_in_order,
-    a_dead_event_closes_the_pair_until_it_is_repaired,
-    a_pair_that_begins_with_a_dead_event_is_closed,
-    a_bad_key_is_refused,
+    access_is_granted_revoked_and_granted_again,
+    access_that_is_already_as_requested_makes_no_event,
+    page_shows_the_grants_that_hold_in_order,
+    dead_event_ends_access_until_a_repair,
+    dead_first_event_leaves_a_pair_without_access,
+    invalid_idempotency_key_is_refused,
 );
 
-async fn access_comes_goes_and_comes_again(market: Market) {
+async fn access_is_granted_revoked_and_granted_again(market: Market) {
     let granted = market
         .side
         .grant_access(ANN, buyer(1), MutationContext::default())
@@ -25,19 +25,19 @@ async fn access_comes_goes_and_comes_again(market: Market) {
     let head = market.log.head().await.unwrap();
     let AccessWritten {
         seller,
-        buyer: of,
+        buyer: granted_to,
         position,
         ..
     } = granted;
     assert_eq!(
-        (seller, of, granted.granted, granted.since),
+        (seller, granted_to, granted.granted, granted.since),
         (ANN, buyer(1), true, since)
     );
     assert_eq!(position.sequence, head);
     market.catch_up().await;
     assert_eq!(
         market.granted().await,
-        [Granted {
+        [Grant {
             buyer: buyer(1),
             since
         }]
@@ -52,7 +52,7 @@ async fn access_comes_goes_and_comes_again(market: Market) {
     assert_eq!(
         (revoked.granted, revoked.since),
         (false, since),
-        "the grant that held last"
+        "time of the grant that held last"
     );
     market.catch_up().await;
     assert_eq!(market.granted().await, []);
@@ -66,7 +66,7 @@ async fn access_comes_goes_and_comes_again(market: Market) {
     market.catch_up().await;
     assert_eq!(
         market.granted().await,
-        [Granted {
+        [Grant {
             buyer: buyer(1),
             since: again.since
         }]
@@ -77,7 +77,7 @@ async fn access_comes_goes_and_comes_again(market: Market) {
     assert_eq!((fact.cause, fact.revision), (AccessCause::Granted, 3));
 }
 
-async fn what_is_granted_already_is_no_event(market: Market) {
+async fn access_that_is_already_as_requested_makes_no_event(market: Market) {
     let never = market
         .side
         .revoke_access(ANN, buyer(1), MutationContext::default())
@@ -118,7 +118,7 @@ async fn what_is_granted_already_is_no_event(market: Market) {
     assert_eq!(market.log.head().await.unwrap(), revoked.position.sequence);
 }
 
-async fn pages_show_the_grants_that_hold_in_order(market: Market) {
+async fn page_shows_the_grants_that_hold_in_order(market: Market) {
     for number in [5, 3, 1, 4, 2] {
         market
             .side
@@ -162,7 +162,7 @@ async fn pages_show_the_grants_that_hold_in_order(market: Market) {
     assert_eq!(page(0, None).await, (vec![], true));
 }
 
-/// A fact that does not follow the last one when `revision` is not the next.
+/// Returns a fact that grants access at a revision, which is dead unless the revision is the next.
 fn forced(market: &Market, like: &AccessFact, cause: AccessCause, revision: u64) -> Fact {
     Fact::Access(AccessFact {
         cause,
@@ -173,7 +173,7 @@ fn forced(market: &Market, like: &AccessFact, cause: AccessCause, revision: u64)
     })
 }
 
-async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
+async fn dead_event_ends_access_until_a_repair(market: Market) {
     let subject = Subject::Access {
         seller: ANN,
         buyer: buyer(1),
@@ -191,17 +191,19 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
         .grant_access(ANN, buyer(2), MutationContext::default())
         .await
         .unwrap();
-    let others = [Granted {
+    let others = [Grant {
         buyer: buyer(2),
         since: market.clock.now(),
     }];
-    // In one batch with the grant that it ends.
+
+    // Dead in the batch of the grant that it ends.
     market
         .force(subject, forced(&market, &first, AccessCause::Granted, 7))
         .await;
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
-    // Events that would have followed do not open it, in a batch of their own either.
+
+    // Later events of the pair do not grant access again, even in a batch of their own.
     market
         .force(subject, forced(&market, &first, AccessCause::Granted, 2))
         .await;
@@ -212,7 +214,8 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
         .await;
     market.catch_up().await;
     assert_eq!(market.granted().await.len(), 2);
-    // What follows the repair is applied: the tables are at its revision.
+
+    // Events after the repair are applied: the tables are at its revision.
     market
         .side
         .revoke_access(ANN, buyer(1), MutationContext::default())
@@ -227,6 +230,7 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
         .unwrap();
     market.catch_up().await;
     assert_eq!(market.granted().await.len(), 2);
+
     // Dead in a later batch than the grant.
     market
         .force(subject, forced(&market, &first, AccessCause::Granted, 99))
@@ -235,7 +239,7 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
     assert_eq!(market.granted().await, others);
 }
 
-async fn a_pair_that_begins_with_a_dead_event_is_closed(market: Market) {
+async fn dead_first_event_leaves_a_pair_without_access(market: Market) {
     let granted = market
         .side
         .grant_access(ANN, buyer(2), MutationContext::default())
@@ -254,7 +258,7 @@ async fn a_pair_that_begins_with_a_dead_event_is_closed(market: Market) {
     market.catch_up().await;
     assert_eq!(
         market.granted().await,
-        [Granted {
+        [Grant {
             buyer: buyer(2),
             since: granted.since
         }]
@@ -266,14 +270,14 @@ async fn a_pair_that_begins_with_a_dead_event_is_closed(market: Market) {
     market.catch_up().await;
     assert_eq!(
         market.granted().await[0],
-        Granted {
+        Grant {
             buyer: buyer(1),
             since: market.clock.now()
         }
     );
 }
 
-async fn a_bad_key_is_refused(market: Market) {
+async fn invalid_idempotency_key_is_refused(market: Market) {
     let head = market.log.head().await.unwrap();
     let refused = market.side.grant_access(ANN, buyer(1), keyed("\0")).await;
     let Err(Refusal::Invalid(errors)) = refused else {
