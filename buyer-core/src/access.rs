@@ -1,5 +1,6 @@
-//! Access as intervals of the log: a buyer may see a seller's change that lies at or after a grant and before the
-//! revocation that ended it. Live subscribers and readers of old changes are judged by this same rule.
+//! Access as intervals of the log: a buyer may see a seller's change that lies at or after a grant
+//! and before the revocation that ended it. Live subscribers and readers of old changes are judged
+//! by this same rule.
 
 pub(crate) mod state;
 
@@ -8,7 +9,8 @@ use std::collections::HashMap;
 use backbone::ids::SellerId;
 use backbone::position::Sequence;
 
-/// One grant, and its revocation if there was one: the buyer sees `granted_at <= sequence < revoked_at`.
+/// One grant, and its revocation if there was one: the buyer sees `granted_at <= sequence <
+/// revoked_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
     /// Seller who grants.
@@ -58,8 +60,8 @@ impl Intervals {
 
     /// Returns the sellers of whom the buyer may see a change after a sequence.
     pub fn sellers_after(&self, sequence: Sequence) -> impl Iterator<Item = SellerId> + '_ {
-        // An interval that has ended counts until the reader is past its end: what is known of access may be ahead of
-        // the changes that are being read.
+        // An interval that has ended counts until the reader is past its end: what is known of
+        // access may be ahead of the changes that are being read.
         let reaches = move |intervals: &[(Sequence, Sequence)]| {
             intervals.iter().any(|(_, to)| *to > sequence)
         };
@@ -74,7 +76,8 @@ impl Intervals {
     pub fn apply(&mut self, seller: SellerId, granted: bool, at: Sequence) {
         let intervals = self.0.entry(seller).or_default();
 
-        // The intervals may come from a snapshot ahead of the feed, which holds this change already.
+        // The intervals may come from a snapshot ahead of the feed, which holds this change
+        // already.
         let known = intervals
             .iter()
             .any(|(from, to)| *from >= at || (*to != OPEN && *to >= at));

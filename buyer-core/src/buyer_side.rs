@@ -1,4 +1,5 @@
-//! The handle of the buyer side: its database, what it answers, and the workers that keep its tables.
+//! The handle of the buyer side: its database, what it answers, and the workers that keep its
+//! tables.
 
 use backbone::Error;
 use backbone::accounts::Accounts;
@@ -74,7 +75,8 @@ impl BuyerSide {
         self.db.describe().await
     }
 
-    /// Creates a worker that keeps the tables up to date with the log and notifies gateways over the live bus.
+    /// Creates a worker that keeps the tables up to date with the log and notifies gateways over
+    /// the live bus.
     pub fn worker(
         &self,
         log: EventLog,
@@ -97,7 +99,8 @@ impl BuyerSide {
         deal_table::find(&self.db, visible_to(buyer), id).await
     }
 
-    /// Reads a page of the deals of every seller that grants the buyer access now, with the position that it shows.
+    /// Reads a page of the deals of every seller that grants the buyer access now, with the
+    /// position that it shows.
     pub async fn deals(
         &self,
         buyer: BuyerId,
@@ -115,7 +118,8 @@ impl BuyerSide {
         deal_table::page(&self.db, store::PROJECTION, &request).await
     }
 
-    /// Reads the grants to the buyer that hold, in the order of their sellers' ids: at most `limit`, after one seller.
+    /// Reads the grants to the buyer that hold, in the order of their sellers' ids: at most
+    /// `limit`, after one seller.
     pub async fn grants(
         &self,
         buyer: BuyerId,
@@ -125,7 +129,8 @@ impl BuyerSide {
         store::grants(&self.db, buyer, limit, after).await
     }
 
-    /// Reads every interval of the buyer's access, past ones included, with the checkpoint that they are of.
+    /// Reads every interval of the buyer's access, past ones included, with the checkpoint that
+    /// they are of.
     pub async fn intervals(&self, buyer: BuyerId) -> Result<(Vec<Interval>, Checkpoint), Error> {
         store::intervals(&self.db, buyer).await
     }
@@ -135,13 +140,14 @@ impl BuyerSide {
         feed::table::after(&self.db, range).await
     }
 
-    /// Reads the changes of a range that belong to some sellers, oldest first. The cost does not depend on the number of
-    /// other sellers' changes between them.
+    /// Reads the changes of a range that belong to some sellers, oldest first. The cost does not
+    /// depend on the number of other sellers' changes between them.
     pub async fn feed_of(&self, range: FeedRange, sellers: &[SellerId]) -> Result<FeedPage, Error> {
         feed::table::of_sellers(&self.db, range, sellers).await
     }
 
-    /// Publishes the checkpoint on the live bus every [`notification::HEARTBEAT`] until it is stopped.
+    /// Publishes the checkpoint on the live bus every [`notification::HEARTBEAT`] until it is
+    /// stopped.
     pub async fn run_heartbeat(&self, bus: LiveBus, stop: CancellationToken) {
         notification::heartbeat(&self.db, &bus, stop).await;
     }
@@ -151,13 +157,17 @@ impl BuyerSide {
         feed::retention::run(&self.db, &self.clock, self.retention, &metrics, stop).await;
     }
 
-    /// Drops the changes that the feed no longer keeps. Returns the horizon: the sequence up to which they are gone.
+    /// Drops the changes that the feed no longer keeps. Returns the horizon: the sequence up to
+    /// which they are gone.
     pub async fn drop_old_changes(&self) -> Result<Sequence, Error> {
         feed::retention::drop_old(&self.db, &self.clock, self.retention).await
     }
 }
 
+/// Returns the scope of the deals that a buyer may see.
 fn visible_to(buyer: BuyerId) -> Scope {
+    // Part of the page's statement, so that access and deals come from one snapshot: a deal is
+    // never shown for access that was revoked between two reads.
     Scope::Sellers {
         before: "SELECT seller_id FROM access WHERE revoked_at IS NULL AND buyer_id = ",
         of: buyer.0,

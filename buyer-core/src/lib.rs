@@ -1,9 +1,9 @@
-//! The read side: buyers' access, the deals that they may see, the feed of changes that subscribers read, and the outbox
-//! of webhook deliveries.
+//! The read side: buyers' access, the deals that they may see, the feed of changes that subscribers
+//! read, and the outbox of webhook deliveries.
 //!
-//! One projection writes all of it from the log, each batch in one transaction, and notifies gateways after the commit.
-//! HTTP and GraphQL belong to the gateway, calls of webhooks to the `webhooks` crate, and the rules of a deal to the
-//! seller side.
+//! One projection writes all of it from the log, each batch in one transaction, and notifies
+//! gateways after the commit. HTTP and GraphQL belong to the gateway, calls of webhooks to the
+//! `webhooks` crate, and the rules of a deal to the seller side.
 
 pub mod access;
 pub mod feed;

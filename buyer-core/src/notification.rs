@@ -1,7 +1,7 @@
 //! Notifications over the live bus: one for each committed batch, and a heartbeat.
 //!
-//! The bus may lose, delay or repeat messages. They save a gateway from reading the feed's table, and a dispatcher of
-//! webhooks from looking for due deliveries; they never replace either.
+//! The bus may lose, delay or repeat messages. They save a gateway from reading the feed's table,
+//! and a dispatcher of webhooks from looking for due deliveries; they never replace either.
 
 use std::time::Duration;
 
@@ -18,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 use crate::feed::{Change, EncodedChange};
 use crate::store::PROJECTION;
 
-/// Interval at which the checkpoint is published. A gateway that hears nothing for four of them reads the tables.
+/// Interval at which the checkpoint is published. A gateway that hears nothing for four of them
+/// reads the tables.
 pub const HEARTBEAT: Duration = Duration::from_millis(250);
 
-/// Most bytes of changes in a message; a larger batch is published without them, and gateways read them from the feed.
+/// Most bytes of changes in a message; a larger batch is published without them, and gateways read
+/// them from the feed.
 const MAX_CHANGES_BYTES: usize = 1 << 20;
 
 /// Bytes that a change takes in a message beside its body, rounded up.
@@ -42,8 +44,8 @@ pub struct Notification {
     pub prev: Sequence,
     /// Sequence of the checkpoint after the batch; equal to `prev` in a heartbeat.
     pub last: Sequence,
-    /// Every change after `prev` up to `last`; `None` when they are too large for a message and must be read from the
-    /// feed.
+    /// Every change after `prev` up to `last`; `None` when they are too large for a message and
+    /// must be read from the feed.
     pub changes: Option<Vec<Change>>,
 }
 
@@ -60,15 +62,17 @@ struct DueWebhooks {
     webhooks: Option<Vec<WebhookId>>,
 }
 
-/// Returns the endpoints that have due deliveries according to a message. An empty list stands for more endpoints than a
-/// message names.
+/// Returns the endpoints that have due deliveries according to a message. An empty list stands for
+/// more endpoints than a message names.
 pub fn webhooks_of(message: &[u8]) -> Option<Vec<WebhookId>> {
+    // Other fields are skipped without being built: a dispatcher needs none of the changes.
     serde_json::from_slice::<DueWebhooks>(message)
         .ok()?
         .webhooks
 }
 
-/// A message as it is written: [`Notification`] with changes that are JSON already, and the endpoints for dispatchers.
+/// A message as it is written: [`Notification`] with changes that are JSON already, and the
+/// endpoints for dispatchers.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OutgoingNotification<'a> {
@@ -81,7 +85,8 @@ struct OutgoingNotification<'a> {
     webhooks: Option<&'a [WebhookId]>,
 }
 
-/// Encodes the message of a batch that moved the checkpoint from `prev` to `to` and left `webhooks` with due deliveries.
+/// Encodes the message of a batch that moved the checkpoint from `prev` to `to` and left `webhooks`
+/// with due deliveries.
 pub(crate) fn encode(
     prev: Sequence,
     to: Checkpoint,
@@ -95,6 +100,8 @@ pub(crate) fn encode(
         .sum();
     let changes = (size <= MAX_CHANGES_BYTES).then_some(changes);
 
+    // An empty list is not the same as none: it tells dispatchers to look for due deliveries of any
+    // endpoint.
     let webhooks = match webhooks.len() {
         0 => None,
         1..=MAX_ENDPOINTS => Some(webhooks),
@@ -115,12 +122,14 @@ pub(crate) fn encode(
         .into()
 }
 
-/// Encodes a message without a batch, which announces the checkpoint and endpoints with due deliveries.
+/// Encodes a message without a batch, which announces the checkpoint and endpoints with due
+/// deliveries.
 pub fn wake(checkpoint: Checkpoint, webhooks: &[WebhookId]) -> Bytes {
     encode(checkpoint.position, checkpoint, &[], webhooks)
 }
 
-/// Publishes the checkpoint every [`HEARTBEAT`] until it is stopped. Standbys do so too: they read the same row.
+/// Publishes the checkpoint every [`HEARTBEAT`] until it is stopped. Standbys do so too: they read
+/// the same row.
 pub(crate) async fn heartbeat(db: &Db, bus: &LiveBus, stop: CancellationToken) {
     let mut beat = interval(HEARTBEAT);
 
@@ -133,7 +142,8 @@ pub(crate) async fn heartbeat(db: &Db, bus: &LiveBus, stop: CancellationToken) {
             _ = beat.tick() => {}
         }
 
-        // An outage of the database or of the bus is reported by the health of those that own them, not at every beat.
+        // An outage of the database or of the bus is reported by the health of those that own them,
+        // not at every beat.
         let Ok(checkpoint) = Checkpoint::read(db, PROJECTION).await else {
             continue;
         };

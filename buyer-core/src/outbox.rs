@@ -1,9 +1,9 @@
-//! The outbox of webhooks: in the projection's transaction, a delivery for every change and every endpoint that must be
-//! called for it.
+//! The outbox of webhooks: in the projection's transaction, a delivery for every change and every
+//! endpoint that must be called for it.
 //!
-//! Which endpoints those are is decided from rows that are read after the transaction has moved the checkpoint, so no
-//! endpoint that is registered meanwhile is missed or served twice. The body of a change is stored once for all its
-//! deliveries.
+//! Which endpoints those are is decided from rows that are read after the transaction has moved the
+//! checkpoint, so no endpoint that is registered meanwhile is missed or served twice. The body of a
+//! change is stored once for all its deliveries.
 
 pub mod body;
 pub mod counts;
@@ -28,8 +28,8 @@ use counts::CountDeltas;
 use matching::Match;
 use rows::{Message, NewDelivery};
 
-/// Writes the messages and deliveries of a batch, whose changes of access are written already. Returns the endpoints
-/// that have a delivery.
+/// Writes the messages and deliveries of a batch, whose changes of access are written already.
+/// Returns the endpoints that have a delivery.
 pub(crate) async fn write(
     tx: &mut Tx,
     epoch: Epoch,
@@ -51,15 +51,16 @@ pub(crate) async fn write(
 
     rows::write_messages(tx, epoch, &messages).await?;
 
-    // The counts are the locks of their endpoints' deliveries: from here to the commit dispatchers can record no outcome
-    // for them, so all that needs no lock comes before.
+    // The counts are the locks of their endpoints' deliveries: from here to the commit dispatchers
+    // can record no outcome for them, so all that needs no lock comes before.
     deltas.write(tx).await?;
     rows::write_deliveries(tx, now, &deliveries).await?;
 
     Ok(deltas.webhooks())
 }
 
-/// Writes a test delivery for an endpoint, at a checkpoint that the caller has locked. Returns the delivery's id.
+/// Writes a test delivery for an endpoint, at a checkpoint that the caller has locked. Returns the
+/// delivery's id.
 pub async fn write_test(
     tx: &mut Tx,
     checkpoint: Checkpoint,
@@ -86,6 +87,8 @@ pub async fn write_test(
         first: true,
     };
 
+    // The count is locked first, and the checkpoint was before it: the order in which the
+    // projection takes them.
     let mut deltas = CountDeltas::default();
     deltas.add(webhook, DeliveryState::Pending, 1);
     deltas.write(tx).await?;
@@ -110,7 +113,8 @@ fn build_rows(
         let index = of_change[0].change;
         let change = &changes[index];
 
-        // One microsecond a change makes ids follow the order of the log, in which an endpoint's deliveries are listed.
+        // One microsecond a change makes ids follow the order of the log, in which an endpoint's
+        // deliveries are listed.
         let row_id = || random::row_id(now.as_micros().saturating_add(index as i64));
         let position = Position {
             epoch,

@@ -1,5 +1,5 @@
-//! The projection of the buyer side: each batch of events into deals, access, feed and outbox, in the transaction that
-//! moves the checkpoint.
+//! The projection of the buyer side: each batch of events into deals, access, feed and outbox, in
+//! the transaction that moves the checkpoint.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,12 +40,13 @@ impl BuyerProjection {
         }
     }
 
-    /// Creates the feed's blocks up to one block beyond `last`. Returns the last sequence that the blocks hold.
+    /// Creates the feed's blocks up to one block beyond `last`. Returns the last sequence that the
+    /// blocks hold.
     async fn extend_blocks(&self, tx: &mut Tx, last: Sequence) -> Result<Sequence, Error> {
         let wanted = last + self.block;
 
-        // Relaxed is enough: only this worker's batches, one after the other, read and write the value. It is a memo of
-        // what the table says and saves asking it in every batch.
+        // Relaxed is enough: only this worker's batches, one after the other, read and write the
+        // value. It is a memo of what the table says and saves asking it in every batch.
         let end = self.blocks_end.load(Ordering::Relaxed);
         if end >= wanted {
             return Ok(end);
@@ -79,6 +80,8 @@ impl Projection for BuyerProjection {
                 _ => None,
             })
             .collect();
+        // The tables know a deal by its id alone; the map leads back to the subject, which includes
+        // its seller.
         let ids: Vec<DealId> = deals.keys().copied().collect();
         let mut revisions: HashMap<Subject, u64> = deal_table::revisions(tx, &ids)
             .await?
@@ -99,21 +102,28 @@ impl Projection for BuyerProjection {
         epoch: Epoch,
         entries: &[Entry<'_>],
     ) -> Result<Written, Error> {
+        // Access must be known before the batch is folded: whether an event is a change depends on
+        // what held before.
         let subjects: Vec<Subject> = entries.iter().filter_map(subject).collect();
         let newest = store::newest_grants(tx, &pairs(&subjects)).await?;
 
+        // Decided in memory first and written in a few statements after: the cost of a batch is in
+        // its round trips.
         let batch = Batch::fold(newest, entries, &self.clock);
 
         let deals: Vec<Write<'_>> = batch.deals.into_values().collect();
         deal_table::upsert(tx, &deals).await?;
         store::write_access(tx, &batch.access.rows()).await?;
 
+        // Blocks come before the changes that go into them; PostgreSQL rejects a row that no
+        // partition holds.
         let last = entries.last().map_or(0, Entry::sequence);
         let blocks_end = self.extend_blocks(tx, last).await?;
         feed::table::write(tx, &batch.feed).await?;
 
-        // After access, which decides the endpoints that get a delivery; and last of all, because it locks the counts of
-        // those endpoints, and until the commit their dispatchers can record no outcome.
+        // After access, which decides the endpoints that get a delivery; and last of all, because
+        // it locks the counts of those endpoints, and until the commit their dispatchers can record
+        // no outcome.
         let changes: Vec<DealChange<'_>> = entries.iter().filter_map(deal_change).collect();
         let webhooks = outbox::write(tx, epoch, self.clock.now(), &changes).await?;
 
@@ -131,10 +141,11 @@ impl Projection for BuyerProjection {
         let changes: Vec<EncodedChange<'_>> = written.feed.iter().map(FeedRow::encoded).collect();
         let message = notification::encode(from.position, to, &changes, &written.webhooks);
 
-        // Nothing is retried: a gateway notices a lost message by the `prev` of the next one, by the heartbeat, or by
-        // its own reading of the tables.
+        // Nothing is retried: a gateway notices a lost message by the `prev` of the next one, by
+        // the heartbeat, or by its own reading of the tables.
         if let Err(error) = self.bus.publish(message).await {
-            tracing::debug!(%error, position = to.position, "the notification of a batch could not be published");
+            let position = to.position;
+            tracing::debug!(%error, position, "the notification of a batch could not be published");
         }
     }
 }
@@ -162,13 +173,15 @@ impl<'a> Batch<'a> {
                     sequence,
                     subject: Some(Subject::Access { seller, buyer }),
                 } => {
-                    // The time of an event that cannot be read is unknown, so the change has the time of its reading.
+                    // The time of an event that cannot be read is unknown, so the change has the
+                    // time of its reading.
                     if batch.access.close((seller, buyer), sequence) {
                         let body = access_change(buyer, false);
                         let row = FeedRow::new(sequence, seller, clock.now(), &body);
                         batch.feed.push(row);
                     }
                 }
+                // A deal with a dead event stays at its last good state, which is no change.
                 Entry::Dead { .. } => {}
             }
         }
@@ -176,7 +189,8 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    /// Applies an event. No event has more than one change as yet; the index of a change leaves room for more.
+    /// Applies an event. No event has more than one change as yet; the index of a change leaves
+    /// room for more.
     fn apply(&mut self, sequence: Sequence, event: &'a Event) {
         match (&event.fact, event.subject) {
             (Fact::Deal(fact), _) => {
@@ -197,8 +211,10 @@ impl<'a> Batch<'a> {
                 self.feed.push(row);
             }
             (Fact::Access(fact), Subject::Access { seller, buyer }) => {
+                let changed = self.access.apply((seller, buyer), sequence, fact);
+
                 // A repair that confirms the access as it is shows subscribers nothing new.
-                if self.access.apply((seller, buyer), sequence, fact) {
+                if changed {
                     let body = access_change(buyer, fact.granted);
                     let row = FeedRow::new(sequence, seller, event.time, &body);
                     self.feed.push(row);
@@ -209,7 +225,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Returns the change that endpoints are called for: the one that the feed has of a deal's event, with the same index.
+/// Returns the change that endpoints are called for: the one that the feed has of a deal's event,
+/// with the same index.
 fn deal_change<'a>(entry: &Entry<'a>) -> Option<DealChange<'a>> {
     let Entry::Event { sequence, event } = *entry else {
         return None;

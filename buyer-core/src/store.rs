@@ -1,5 +1,5 @@
-//! Statements on table `access`, and the checkpoint that snapshot reads carry. Statements on the feed are with the feed;
-//! those on deals are shared with the seller side.
+//! Statements on table `access`, and the checkpoint that snapshot reads carry. Statements on the
+//! feed are with the feed; those on deals are shared with the seller side.
 
 use std::collections::HashMap;
 
@@ -43,7 +43,7 @@ pub struct Grant {
 pub struct AccessPage {
     /// Grants in the order of their sellers' ids.
     pub grants: Vec<Grant>,
-    /// Whether more grants follow the last one of the page.
+    /// True when more grants follow the last one of the page.
     pub has_next: bool,
 }
 
@@ -113,6 +113,8 @@ pub(crate) async fn newest_grants(
         sqlx::query_as(NEWEST_GRANTS_SQLITE).bind(Json(pairs)).fetch_all(&mut *tx).await
     });
 
+    // Sequences and revisions are counted from 1 and far from the end of either type, so the casts
+    // lose nothing.
     let newest = rows?.into_iter().map(|row| {
         let access = AccessRow {
             granted_at: row.granted_at as Sequence,
@@ -133,6 +135,8 @@ pub(crate) async fn write_access(tx: &mut Tx, rows: &[(Pair, AccessRow)]) -> Res
     }
 
     on_tx!(tx, postgres(tx) => {
+        // One array a column keeps the statement's text, and so its plan, the same for every number
+        // of rows.
         let sellers: Vec<Uuid> = rows.iter().map(|(pair, _)| pair.0.0).collect();
         let buyers: Vec<Uuid> = rows.iter().map(|(pair, _)| pair.1.0).collect();
         let granted_at: Vec<i64> = rows.iter().map(|(_, row)| row.granted_at as i64).collect();
@@ -200,8 +204,8 @@ pub(crate) async fn grants(
     limit: u32,
     after: Option<SellerId>,
 ) -> Result<AccessPage, Error> {
-    // The nil UUID sorts before every seller's id, so the first page needs no statement of its own. One row more than
-    // the page holds tells whether there is a next page.
+    // The nil UUID sorts before every seller's id, so the first page needs no statement of its own.
+    // One row more than the page holds tells whether there is a next page.
     let rows: Result<Vec<Grant>, _> = on_db!(db.read(), pool => sqlx::query_as(GRANTS)
         .bind(buyer)
         .bind(after.unwrap_or(SellerId(Uuid::nil())))

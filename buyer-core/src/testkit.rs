@@ -1,5 +1,5 @@
-//! Markets for tests of the buyer side and of what builds on it: each has a log, a buyer database and a projection that
-//! runs when the test calls it.
+//! Markets for tests of the buyer side and of what builds on it: each has a log, a buyer database
+//! and a projection that runs when the test calls it.
 
 mod market;
 mod trade;
@@ -7,7 +7,8 @@ mod trade;
 pub use market::{ANN, BLOCK, BOB, BUYER, HOUR, Market};
 pub use trade::DealRef;
 
-/// Turns functions into tests that run on either backend. Each function takes a market of the type that comes first.
+/// Turns functions into tests that run on either backend. Each function takes a market of the type
+/// that comes first.
 #[macro_export]
 macro_rules! on_both_backends {
     ($market:ident; $($test:ident),+ $(,)?) => {

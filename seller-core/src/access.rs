@@ -1,5 +1,5 @@
-//! The rules of access: a seller grants it to a buyer, or revokes it. A mutation that would leave access as it is makes
-//! no event.
+//! The rules of access: a seller grants it to a buyer, or revokes it. A mutation that would leave
+//! access as it is makes no event.
 
 use backbone::contract::{AccessCause, AccessFact, Applied, Recent};
 use backbone::time::Timestamp;

@@ -1,5 +1,6 @@
-//! Rules for single values, independent of the request that carries them. Each check takes a raw value and the path of
-//! its field, and appends what is wrong to the violations found so far, so that a caller hears of all of them at once.
+//! Rules for single values, independent of the request that carries them. Each check takes a raw
+//! value and the path of its field, and appends what is wrong to the violations found so far, so
+//! that a caller hears of all of them at once.
 
 use backbone::FieldError;
 use backbone::money::{BasisPoints, Currency, Discount, MinorUnits};
@@ -9,19 +10,21 @@ use crate::input::NewDiscount;
 /// Most characters of a text that a caller gives.
 const MAX_CHARACTERS: usize = 200;
 
-/// Returns the text without leading and trailing white space, which must be 1 to 200 characters without control
-/// characters.
+/// Returns the text without leading and trailing white space, which must be 1 to 200 characters
+/// without control characters.
 ///
-/// The rule holds for names of deals, items and accounts and for labels of keys. Violations are appended to `errors`;
-/// the returned text is meaningless when there are any.
+/// The rule holds for names of deals, items and accounts and for labels of keys. Violations are
+/// appended to `errors`; the returned text is meaningless when there are any.
 pub fn text(value: &str, path: &str, errors: &mut Vec<FieldError>) -> String {
+    // Counted after trimming: a name of spaces alone is empty.
     let value = value.trim();
     characters(value, path, errors);
 
     value.to_owned()
 }
 
-/// Checks an idempotency key by the rule of [`text`], but without trimming: keys are compared as they are.
+/// Checks an idempotency key by the rule of [`text`], but without trimming: keys are compared as
+/// they are.
 pub(crate) fn key(value: &str, errors: &mut Vec<FieldError>) {
     characters(value, "idempotencyKey", errors);
 }
@@ -34,13 +37,15 @@ fn characters(value: &str, path: &str, errors: &mut Vec<FieldError>) {
         ));
     }
 
-    // PostgreSQL's text cannot hold a NUL: one that reached the log would stop the projection for good.
+    // PostgreSQL's text cannot hold a NUL: one that reached the log would stop the projection for
+    // good.
     if value.contains(char::is_control) {
         errors.push(FieldError::new(path, "must have no control characters"));
     }
 }
 
-/// Checks an amount: 0 to 2^53 − 1 minor units, the integers that JSON readers keep exact (RFC 8259, section 6).
+/// Checks an amount: 0 to 2^53 − 1 minor units, the integers that JSON readers keep exact (RFC
+/// 8259, section 6).
 pub(crate) fn price(value: i64, path: &str, errors: &mut Vec<FieldError>) -> Option<MinorUnits> {
     let price = MinorUnits::new(value);
     if price.is_none() {

@@ -1,4 +1,5 @@
-//! The rules of a deal: pure functions from a deal and a request to the next deal, or to every violation at once.
+//! The rules of a deal: pure functions from a deal and a request to the next deal, or to every
+//! violation at once.
 
 mod items;
 #[cfg(test)]
@@ -56,11 +57,13 @@ pub(crate) fn create(
         .discount
         .and_then(|discount| check::discount(discount, &mut errors));
 
-    // A price that is invalid itself is reported once, not a second time as too low for the discount.
+    // A price that is invalid itself is reported once, not a second time as too low for the
+    // discount.
     if let Some(total_price) = total_price {
         check::fits(discount, total_price, Blamed::Discount, &mut errors);
     }
 
+    // No old items: every id is the caller's or a new one.
     let items = items::assign_ids(&input.items, &[], identity.event, &mut errors);
 
     match (total_price, currency) {
@@ -84,8 +87,8 @@ pub(crate) fn create(
 /// Returns the next version of a deal, or `None` when the update changes nothing.
 ///
 /// # Errors
-/// [`Refusal::VersionConflict`] before anything else: the violations of a request made for another version may be
-/// none for the current one. Then [`Refusal::Invalid`].
+/// [`Refusal::VersionConflict`] before anything else: the violations of a request made for another
+/// version may be none for the current one. Then [`Refusal::Invalid`].
 pub(crate) fn update(
     deal: &Deal,
     input: &DealUpdate,
@@ -95,7 +98,8 @@ pub(crate) fn update(
     let mut errors = Vec::new();
 
     match input.expected_version {
-        // No deal ever has such a version: a mistake of the caller, which no fresh read would resolve.
+        // No deal ever has such a version: a mistake of the caller, which no fresh read would
+        // resolve.
         Some(expected) if expected < 1 => {
             errors.push(FieldError::new("expectedVersion", "must be 1 or more"));
         }
@@ -112,6 +116,8 @@ pub(crate) fn update(
         return Err(Refusal::Invalid(errors));
     }
 
+    // A request may set fields to what they are. An event without a change would move the version,
+    // and with it every other caller's expected version, for nothing.
     let fields = differences(deal, &next);
     if fields.is_empty() {
         return Ok(None);
@@ -127,6 +133,8 @@ pub(crate) fn update(
             ..next
         },
         fields,
+        // Subscribers filter by these fields, and must also hear of a deal that leaves their
+        // filter.
         previous: Previous {
             status: deal.status,
             total_price: deal.total_price,
@@ -134,16 +142,16 @@ pub(crate) fn update(
     }))
 }
 
-/// Returns the deal with the requested values in place of its own. The result is meaningless when violations were added
-/// to `errors`.
+/// Returns the deal with the requested values in place of its own. The result is meaningless when
+/// violations were added to `errors`.
 fn merged(deal: &Deal, input: &DealUpdate, event: EventId, errors: &mut Vec<FieldError>) -> Deal {
     let name = input
         .name
         .as_ref()
         .map(|name| check::text(name, "name", errors));
 
-    // Prices of a deal are compared across its versions, so its currency is fixed; callers who send the whole deal
-    // back may repeat it.
+    // Prices of a deal are compared across its versions, so its currency is fixed; callers who send
+    // the whole deal back may repeat it.
     let currency = deal.currency.code();
     if input.currency.as_ref().is_some_and(|new| new != currency) {
         errors.push(FieldError::new(
@@ -180,8 +188,8 @@ fn merged(deal: &Deal, input: &DealUpdate, event: EventId, errors: &mut Vec<Fiel
     }
 }
 
-/// Returns the price and the discount after an update. Each must be valid by itself, and the two must fit each other
-/// whichever of them is new.
+/// Returns the price and the discount after an update. Each must be valid by itself, and the two
+/// must fit each other whichever of them is new.
 fn merged_price(
     deal: &Deal,
     input: &DealUpdate,
@@ -212,8 +220,8 @@ fn merged_price(
     (total_price, discount)
 }
 
-/// Returns whether a deal may go from one status to another. SOLD is final, and a withdrawn deal can only be offered
-/// again.
+/// Returns whether a deal may go from one status to another. SOLD is final, and a withdrawn deal
+/// can only be offered again.
 fn may_become(from: DealStatus, to: DealStatus) -> bool {
     from == to
         || match from {
@@ -242,6 +250,7 @@ pub(crate) fn created(deal: Deal, applied: Applied) -> DealFact {
         revision: 1,
         deal,
         changed: DealField::ALL.to_vec(),
+        // There was no state before that a filter could have matched.
         previous: None,
         recent: Recent::first(applied),
     }

@@ -1,8 +1,8 @@
-//! Ids of what mutations create: derived from the caller's idempotency key where there is one, so that a repeat finds
-//! what the first call created; random where there is none.
+//! Ids of what mutations create: derived from the caller's idempotency key where there is one, so
+//! that a repeat finds what the first call created; random where there is none.
 //!
-//! Derived ids stay in the log for ever. With another namespace or another order of the parts, repeats of older calls
-//! would no longer be recognised.
+//! Derived ids stay in the log for ever. With another namespace or another order of the parts,
+//! repeats of older calls would no longer be recognised.
 
 use std::fmt::Display;
 
@@ -22,8 +22,8 @@ pub(crate) const UPDATE_DEAL: &str = "updateDeal";
 pub(crate) const GRANT_ACCESS: &str = "grantAccess";
 pub(crate) const REVOKE_ACCESS: &str = "revokeAccess";
 
-/// Returns the id of a mutation's event. It is chosen once, before the first attempt, so that every attempt appends the
-/// same event.
+/// Returns the id of a mutation's event. It is chosen once, before the first attempt, so that every
+/// attempt appends the same event.
 pub(crate) fn event(
     seller: SellerId,
     mutation: &str,
@@ -31,7 +31,8 @@ pub(crate) fn event(
     key: Option<&str>,
 ) -> EventId {
     EventId(match key {
-        // The key comes last because it alone may contain the separator: no two keys can give the same text.
+        // The key comes last because it alone may contain the separator: no two keys can give the
+        // same text.
         Some(key) => derived(&format!("event|SELLER|{seller}|{mutation}|{target}|{key}")),
         None => random::random_id(),
     })
@@ -47,14 +48,15 @@ pub(crate) fn fixed_creation(seller: SellerId, deal: DealId) -> EventId {
 pub(crate) fn deal(seller: SellerId, key: Option<&str>, now: Timestamp) -> DealId {
     DealId(match key {
         Some(key) => derived(&format!("deal|{seller}|{key}")),
+        // Ordered by time, so that rows of new deals are inserted at the end of the index.
         None => random::row_id(now.as_micros()),
     })
 }
 
 /// Returns a new id for the item at `index` of a mutation's list.
 ///
-/// `taken` tells which ids the deal has already. The derivation is public, so a caller can predict an id and give it to
-/// another item; the next one in the series is used then.
+/// `taken` tells which ids the deal has already. The derivation is public, so a caller can predict
+/// an id and give it to another item; the next one in the series is used then.
 pub(crate) fn item(event: EventId, index: usize, taken: impl Fn(ItemId) -> bool) -> ItemId {
     (0_u32..)
         .map(|attempt| ItemId(derived(&format!("item|{event}|{index}|{attempt}"))))
@@ -62,9 +64,11 @@ pub(crate) fn item(event: EventId, index: usize, taken: impl Fn(ItemId) -> bool)
         .expect("a deal has fewer items than the series has ids")
 }
 
-/// Returns the fingerprint by which a repeat of a request is compared with the first. The request must be trimmed and
-/// must not contain its idempotency key.
+/// Returns the fingerprint by which a repeat of a request is compared with the first. The request
+/// must be trimmed and must not contain its idempotency key.
 pub(crate) fn request(request: &impl Serialize) -> Fingerprint {
+    // JSON in the order of the fields' declaration, which is why inputs may not move or rename
+    // them.
     let json = serde_json::to_vec(request)
         .expect("requests have string keys and no serializer that can fail");
 

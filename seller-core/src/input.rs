@@ -1,8 +1,9 @@
-//! Inputs of mutations, as the raw numbers and texts that callers send. The types admit any value; the rules of the
-//! deal decide which are valid.
+//! Inputs of mutations, as the raw numbers and texts that callers send. The types admit any value;
+//! the rules of the deal decide which are valid.
 //!
-//! A repeated request is recognised by the fingerprint of its input's serialised form, for as long as the log lives.
-//! Therefore a new field must be skipped while it is not given, and no field may be renamed or moved.
+//! A repeated request is recognised by the fingerprint of its input's serialised form, for as long
+//! as the log lives. Therefore a new field must be skipped while it is not given, and no field may
+//! be renamed or moved.
 
 use backbone::contract::DealStatus;
 use backbone::ids::{DealId, ItemId};
@@ -12,7 +13,8 @@ use serde::{Serialize, Serializer};
 /// Details of a mutation beside its input.
 #[derive(Clone, Debug, Default)]
 pub struct MutationContext {
-    /// The caller's idempotency key: 1 … 200 characters, none of them a control character, kept exactly as it is.
+    /// The caller's idempotency key: 1 … 200 characters, none of them a control character, kept
+    /// exactly as it is.
     pub key: Option<String>,
     /// Trace that the mutation's event continues.
     pub trace: Option<TraceContext>,
@@ -22,7 +24,8 @@ pub struct MutationContext {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewDeal {
-    /// Fixed id, for example data only: it takes the place of the idempotency key. `None` lets this crate choose one.
+    /// Fixed id, for example data only: it takes the place of the idempotency key. `None` lets this
+    /// crate choose one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<DealId>,
     /// Name, 1 … 200 characters.
@@ -78,7 +81,8 @@ pub struct DealUpdate {
     /// New total price, 0 … 2^53 − 1 minor units of the deal's currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_price: Option<i64>,
-    /// Currency of the deal, which cannot change: accepted from callers who send the whole deal back.
+    /// Currency of the deal, which cannot change: accepted from callers who send the whole deal
+    /// back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
     /// New status, which must be one that the deal may go to.
@@ -108,6 +112,8 @@ impl DealUpdate {
     /// Returns an update of this deal that changes nothing, as a start for others.
     pub fn of(id: DealId) -> Self {
         Self {
+            // Absent fields are skipped in the serialised form, so this update's fingerprint covers
+            // the id alone.
             id,
             expected_version: None,
             name: None,
@@ -119,7 +125,8 @@ impl DealUpdate {
         }
     }
 
-    /// Returns the update without white space around its texts, so that a repeat that differs only there is the same.
+    /// Returns the update without white space around its texts, so that a repeat that differs only
+    /// there is the same.
     pub(crate) fn trimmed(self) -> Self {
         Self {
             name: self.name.map(trim),
@@ -130,7 +137,8 @@ impl DealUpdate {
 }
 
 impl NewDeal {
-    /// Returns the creation without white space around its texts, so that a repeat that differs only there is the same.
+    /// Returns the creation without white space around its texts, so that a repeat that differs
+    /// only there is the same.
     pub(crate) fn trimmed(self) -> Self {
         Self {
             name: trim(self.name),
@@ -168,7 +176,8 @@ impl<T> Patch<T> {
 impl<T: Serialize> Serialize for Patch<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            // A kept field never gets here: its struct skips it (see `is_keep`), so null means removal alone.
+            // A kept field never gets here: its struct skips it (see `is_keep`), so null means
+            // removal alone.
             Self::Keep | Self::Remove => serializer.serialize_none(),
             Self::Set(value) => serializer.serialize_some(value),
         }

@@ -1,10 +1,11 @@
-//! The write side: the mutations that sellers make to their deals and to buyers' access, and the seller's own view of
-//! both.
+//! The write side: the mutations that sellers make to their deals and to buyers' access, and the
+//! seller's own view of both.
 //!
-//! Reading order: the rules of a deal (`deal.rs`) and of access (`access.rs`), both pure; the mutations that append
-//! what the rules decide to the log (`mutation.rs`); the projection that follows the log (`projection.rs`), and the
-//! tables that it keeps (`store.rs`). The crate depends on no HTTP, no GraphQL, no driver of a server, and not on the
-//! buyer side: the two sides meet in the log.
+//! Reading order: the rules of a deal (`deal.rs`) and of access (`access.rs`), both pure; the
+//! mutations that append what the rules decide to the log (`mutation.rs`); the projection that
+//! follows the log (`projection.rs`), and the tables that it keeps (`store.rs`). The crate depends
+//! on no HTTP, no GraphQL, no driver of a server, and not on the buyer side: the two sides meet in
+//! the log.
 
 mod access;
 mod check;

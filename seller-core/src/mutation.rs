@@ -1,4 +1,5 @@
-//! The seller's mutations: each gets its ids, then goes through the write path with the rules as its decision.
+//! The seller's mutations: each gets its ids, then goes through the write path with the rules as
+//! its decision.
 
 use backbone::FieldError;
 use backbone::contract::{AccessFact, Deal, DealFact, Fact, Fingerprint, Subject};
@@ -31,17 +32,19 @@ pub struct AccessWritten {
     pub buyer: BuyerId,
     /// Time of the grant that holds, or that held last.
     pub since: Timestamp,
-    /// Whether the buyer has access now.
+    /// True when the buyer has access now.
     pub granted: bool,
     /// Position just after the event that produced this state.
     pub position: Position,
 }
 
 impl SellerSide {
-    /// Creates a deal. With an idempotency key, a repeat returns the deal that the first call created.
+    /// Creates a deal. With an idempotency key, a repeat returns the deal that the first call
+    /// created.
     ///
     /// # Errors
-    /// Every [`Refusal`] except `NotFound` and `VersionConflict`; `AlreadyExists` only for a fixed id.
+    /// Every [`Refusal`] except `NotFound` and `VersionConflict`; `AlreadyExists` only for a fixed
+    /// id.
     pub async fn create_deal(
         &self,
         seller: SellerId,
@@ -50,6 +53,9 @@ impl SellerSide {
     ) -> Result<DealWritten, Refusal> {
         let mut errors = Vec::new();
         let key = valid_key(&context, &mut errors);
+
+        // Trimmed before anything derives from it: a repeat that differs only in surrounding space
+        // is the same request.
         let now = self.clock.now();
         let input = input.trimmed();
 
@@ -57,7 +63,8 @@ impl SellerSide {
         let key = if input.id.is_some() { None } else { key };
         let identity = creation_identity(seller, &input, key, now);
 
-        // No event of the log bears on whether a creation is valid, so it is decided before the log is read.
+        // No event of the log bears on whether a creation is valid, so it is decided before the log
+        // is read.
         let created = deal::create(&input, identity, now).map_err(Refusal::Invalid);
         let deal = with_violations(&errors, created)?;
 
@@ -70,10 +77,12 @@ impl SellerSide {
             key: key.map(fingerprint),
             request: identity::request(&input),
             trace: context.trace,
-            // A new id should have no events yet, so the first append is tried without reading. A fixed id is given
-            // to find the deal that may exist.
+            // A new id should have no events yet, so the first append is tried without reading. A
+            // fixed id is given to find the deal that may exist.
             begins: input.id.is_none(),
         };
+        // A repeat does not get here: the write path recognises the event's id among the deal's
+        // mutations and returns the deal. What exists under the id came from another creation.
         let decide = |last: Option<&Fact>, _| match last {
             None => Ok(Decision::Append(Fact::Deal(deal::created(
                 deal.clone(),
@@ -147,7 +156,8 @@ impl SellerSide {
     /// Revokes a buyer's access to the seller's deals.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] when the seller never granted this buyer access; otherwise those of a grant.
+    /// [`Refusal::NotFound`] when the seller never granted this buyer access; otherwise those of a
+    /// grant.
     pub async fn revoke_access(
         &self,
         seller: SellerId,
@@ -177,6 +187,8 @@ impl SellerSide {
             }))
         };
 
+        // What is returned is the fact in the log, not the one decided here: for a repeat they
+        // differ.
         let Written { fact, position } = self.write_path.write(mutation, decide).await?;
         let AccessFact { since, granted, .. } = *access_fact(&fact)?;
 
@@ -223,6 +235,9 @@ fn access_mutation(
 ) -> Result<Mutation, Refusal> {
     let mut errors = Vec::new();
     let key = valid_key(context, &mut errors);
+
+    // Access has no other input that could be invalid, so the violations of the key are all there
+    // are.
     with_violations(&errors, Ok(()))?;
 
     Ok(Mutation {
@@ -268,6 +283,9 @@ fn valid_key<'a>(context: &'a MutationContext, errors: &mut Vec<FieldError>) -> 
     let key = context.key.as_deref()?;
     check::key(key, errors);
 
+    // An invalid key must not become part of an id, though the request goes on so that all
+    // violations are found.
+
     errors.is_empty().then_some(key)
 }
 
@@ -275,9 +293,11 @@ fn fingerprint(key: &str) -> Fingerprint {
     Fingerprint::of(key.as_bytes())
 }
 
-/// Adds violations that were found outside the rules to what the rules decided, so that the caller hears of all at once.
+/// Adds violations that were found outside the rules to what the rules decided, so that the caller
+/// hears of all at once.
 ///
-/// Other refusals give way to the violations: a request that must be corrected first need not learn of them.
+/// Other refusals give way to the violations: a request that must be corrected first need not learn
+/// of them.
 fn with_violations<T>(errors: &[FieldError], decided: Result<T, Refusal>) -> Result<T, Refusal> {
     if errors.is_empty() {
         return decided;

@@ -1,6 +1,7 @@
 //! The seller tables as a projection of the log: deals and access as their last events left them.
 //!
-//! The tables hold only current states, so of several events of one subject in a batch the last one is written.
+//! The tables hold only current states, so of several events of one subject in a batch the last one
+//! is written.
 
 use std::collections::HashMap;
 
@@ -39,6 +40,8 @@ impl Projection for SellerProjection {
             }
         }
 
+        // The tables know a deal by its id alone; the map leads back to the subject, which includes
+        // its seller.
         let ids: Vec<DealId> = deals.keys().copied().collect();
         let mut revisions: HashMap<Subject, u64> = deal_table::revisions(tx, &ids)
             .await?
@@ -59,6 +62,8 @@ impl Projection for SellerProjection {
         let deals: Vec<Write<'_>> = states.deals.into_values().collect();
         deal_table::upsert(tx, &deals).await?;
 
+        // A pair whose revision the batch knows is written whole; of the others the row, which may
+        // not even exist, keeps the revision that it has.
         let mut rows = Vec::new();
         let mut closed = Vec::new();
         for (pair, row) in states.access {
@@ -72,7 +77,8 @@ impl Projection for SellerProjection {
     }
 
     async fn committed(&self, _: Checkpoint, _: Checkpoint, (): ()) {
-        // No one is notified of the seller tables: a read that must show a position polls the checkpoint.
+        // No one is notified of the seller tables: a read that must show a position polls the
+        // checkpoint.
     }
 }
 
@@ -93,8 +99,9 @@ impl<'a> LastStates<'a> {
         for entry in entries {
             match *entry {
                 Entry::Event { sequence, event } => states.apply(sequence, event),
-                // It is unknown what the event granted or revoked, so access ends: no one may see more than what is
-                // known to be granted. A deal with a dead event stays at its last good state instead.
+                // It is unknown what the event granted or revoked, so access ends: no one may see
+                // more than what is known to be granted. A deal with a dead event stays at its last
+                // good state instead.
                 Entry::Dead {
                     subject: Some(Subject::Access { seller, buyer }),
                     ..
@@ -124,11 +131,14 @@ impl<'a> LastStates<'a> {
                 };
                 self.access.insert((seller, buyer), Some(row));
             }
+            // The event that opens the log has no row.
             _ => {}
         }
     }
 
     fn close(&mut self, pair: Pair) {
+        // The row of an earlier event of the batch keeps its revision, as if that event had been in
+        // a batch before.
         let row = self.access.entry(pair).or_default();
         *row = row.map(|row| AccessRow {
             granted: false,

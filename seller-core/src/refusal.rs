@@ -1,4 +1,5 @@
-//! Reasons for which a mutation did not happen, as data that callers map to the codes of their protocol.
+//! Reasons for which a mutation did not happen, as data that callers map to the codes of their
+//! protocol.
 
 use backbone::FieldError;
 use backbone::write_path::WriteError;
@@ -33,7 +34,8 @@ pub enum Refusal {
     /// The log cannot be reached or rejects writes. Nothing was written; retry later.
     #[error("the event log is unavailable; nothing was written: {0}")]
     Unavailable(String),
-    /// The mutation may or may not have happened: repeating it with the same idempotency key tells which.
+    /// The mutation may or may not have happened: repeating it with the same idempotency key tells
+    /// which.
     #[error("the outcome of the change is unknown: {0}")]
     UnknownOutcome(String),
     /// The log holds something that this binary's writers never append.

@@ -1,4 +1,5 @@
-//! The handle of the seller side: its database, what it answers, and the worker that keeps its tables.
+//! The handle of the seller side: its database, what it answers, and the worker that keeps its
+//! tables.
 
 use backbone::Error;
 use backbone::accounts::Accounts;
@@ -18,7 +19,8 @@ use crate::store::{self, AccessPage, AccessWindow};
 
 /// The seller side of one market: mutations of deals and access, and the seller's view of both.
 ///
-/// Mutations of one subject take turns in lanes that all clones share; a process creates one handle and clones it.
+/// Mutations of one subject take turns in lanes that all clones share; a process creates one handle
+/// and clones it.
 #[derive(Clone)]
 pub struct SellerSide {
     log: EventLog,
@@ -31,6 +33,8 @@ pub struct SellerSide {
 impl SellerSide {
     /// Creates the handle. Neither the log nor the database needs to be reachable yet.
     pub fn new(log: EventLog, db: Db, clock: Clock) -> Self {
+        // Clones share this write path, and with it the lanes: with lanes of their own they would
+        // only race each other.
         Self {
             accounts: Accounts::new(db.clone(), clock.clone()),
             write_path: WritePath::new(log.clone(), clock.clone()),
@@ -68,10 +72,12 @@ impl SellerSide {
         let log = self.log.clone();
         let db = self.db.clone();
 
+        // Any number of processes may run one: the checkpoint lets a single worker advance.
         Worker::new(SellerProjection, log, db, health, metrics)
     }
 
-    /// Reads one of the seller's deals from the tables; `None` when there is none or it is another seller's.
+    /// Reads one of the seller's deals from the tables; `None` when there is none or it is another
+    /// seller's.
     pub async fn deal(&self, seller: SellerId, id: DealId) -> Result<Option<Deal>, Error> {
         deal_table::find(&self.db, Scope::Seller(seller), id).await
     }
@@ -103,12 +109,14 @@ impl SellerSide {
         store::grants(&self.db, seller, window).await
     }
 
-    /// Reads the checkpoint of the tables: a read that must show a position waits until the checkpoint has reached it.
+    /// Reads the checkpoint of the tables: a read that must show a position waits until the
+    /// checkpoint has reached it.
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         Checkpoint::read(&self.db, SellerProjection::NAME).await
     }
 
-    /// Reads whether the example market `name` is complete; `None` when it was never begun in this database.
+    /// Reads whether the example market `name` is complete; `None` when it was never begun in this
+    /// database.
     pub async fn seeding(&self, name: &str) -> Result<Option<bool>, Error> {
         store::seeding(&self.db, name).await
     }

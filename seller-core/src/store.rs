@@ -1,5 +1,5 @@
-//! Statements on the seller database beyond those shared with the buyer side: table `access`, and table `seeding`,
-//! which records how far the example markets are filled in.
+//! Statements on the seller database beyond those shared with the buyer side: table `access`, and
+//! table `seeding`, which records how far the example markets are filled in.
 
 use backbone::db::{Db, Tx};
 use backbone::ids::{BuyerId, SellerId};
@@ -46,7 +46,7 @@ pub struct AccessWindow {
 pub struct AccessPage {
     /// Grants in the order of their buyers' ids.
     pub grants: Vec<Grant>,
-    /// Whether more grants follow the last one of the page.
+    /// True when more grants follow the last one of the page.
     pub has_next: bool,
 }
 
@@ -93,6 +93,8 @@ pub(crate) async fn upsert_access(tx: &mut Tx, rows: &[(Pair, AccessRow)]) -> Re
     on_tx!(tx, postgres(tx) => {
         let (sellers, buyers) = columns(rows.iter().map(|(pair, _)| pair));
         let granted: Vec<bool> = rows.iter().map(|(_, row)| row.granted).collect();
+        // One array a column keeps the statement's text, and so its plan, the same for every number
+        // of rows.
         let since: Vec<Timestamp> = rows.iter().map(|(_, row)| row.since).collect();
         let revisions: Vec<i64> = rows.iter().map(|(_, row)| row.revision as i64).collect();
 
@@ -194,7 +196,8 @@ fn columns<'a>(pairs: impl IntoIterator<Item = &'a Pair>) -> (Vec<Uuid>, Vec<Uui
         .unzip()
 }
 
-/// Returns pairs as the JSON array that SQLite's statements read, with ids in the form that `unhex` takes.
+/// Returns pairs as the JSON array that SQLite's statements read, with ids in the form that `unhex`
+/// takes.
 fn json_rows(pairs: &[Pair]) -> Json<Vec<Value>> {
     let rows = pairs
         .iter()

@@ -1,4 +1,5 @@
-//! The state of access while a batch is applied: folds the access events of a batch into the rows to write.
+//! The state of access while a batch is applied: folds the access events of a batch into the rows
+//! to write.
 
 use std::collections::HashMap;
 
@@ -35,7 +36,8 @@ impl AccessState {
         }
     }
 
-    /// Applies an event. Returns whether it granted access that did not hold, or revoked access that did.
+    /// Applies an event. Returns whether it granted access that did not hold, or revoked access
+    /// that did.
     pub(crate) fn apply(&mut self, pair: Pair, at: Sequence, fact: &AccessFact) -> bool {
         let last = self.newest.get(&pair).copied();
         let had_access = last.is_some_and(|row| row.revoked_at.is_none());
@@ -73,8 +75,8 @@ impl AccessState {
 
     /// Ends a pair's access at a dead event. Returns whether access held before.
     pub(crate) fn close(&mut self, pair: Pair, at: Sequence) -> bool {
-        // It is unknown what the event granted or revoked. Until a repair tells, the buyer sees no more than what is
-        // known to be granted.
+        // It is unknown what the event granted or revoked. Until a repair tells, the buyer sees no
+        // more than what is known to be granted.
         match self.newest.get(&pair).copied() {
             Some(row) if row.revoked_at.is_none() => {
                 let closed = AccessRow {
@@ -89,6 +91,8 @@ impl AccessState {
     }
 
     fn put(&mut self, pair: Pair, row: AccessRow) {
+        // By pair and start: a pair may end one interval and begin another within a batch, and both
+        // are written.
         self.newest.insert(pair, row);
         self.changed.insert((pair, row.granted_at), row);
     }
@@ -101,7 +105,8 @@ impl AccessState {
             .map(|((pair, _), row)| (pair, row))
             .collect();
 
-        // A unique index allows a pair one open interval, so the end of the old one is written before the new one.
+        // A unique index allows a pair one open interval, so the end of the old one is written
+        // before the new one.
         rows.sort_by_key(|(pair, row)| (*pair, row.granted_at));
         rows
     }

@@ -1,5 +1,5 @@
-//! Blocks of the feed on PostgreSQL: partitions that hold a range of sequences each, so that old changes are dropped
-//! at once. SQLite keeps the feed in one table.
+//! Blocks of the feed on PostgreSQL: partitions that hold a range of sequences each, so that old
+//! changes are dropped at once. SQLite keeps the feed in one table.
 
 use backbone::Error;
 use backbone::db::Tx;
@@ -26,8 +26,8 @@ async fn create(
     up_to: Sequence,
     block: u64,
 ) -> Result<Sequence, sqlx::Error> {
-    // No lock is needed: the transaction has moved the projection's checkpoint, and a second worker that tries to move
-    // it waits until this one ends.
+    // No lock is needed: the transaction has moved the projection's checkpoint, and a second worker
+    // that tries to move it waits until this one ends.
     let last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *connection).await?;
     let mut held_up_to = last as Sequence;
 
@@ -35,8 +35,9 @@ async fn create(
         let first = held_up_to + 1;
         let last = held_up_to + block;
 
-        // CREATE TABLE … PARTITION OF takes an ACCESS EXCLUSIVE lock on the feed and would stop its readers. Attaching
-        // a table takes SHARE UPDATE EXCLUSIVE, which lets them go on (PostgreSQL, ALTER TABLE, ATTACH PARTITION).
+        // CREATE TABLE … PARTITION OF takes an ACCESS EXCLUSIVE lock on the feed and would stop its
+        // readers. Attaching a table takes SHARE UPDATE EXCLUSIVE, which lets them go on
+        // (PostgreSQL, ALTER TABLE, ATTACH PARTITION).
         let create = format!(
             "CREATE TABLE feed_{first} (LIKE feed INCLUDING DEFAULTS);
              ALTER TABLE feed ATTACH PARTITION feed_{first} FOR VALUES FROM ({first}) TO ({});",

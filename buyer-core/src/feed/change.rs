@@ -49,7 +49,7 @@ impl Change {
 pub enum ChangeBody {
     /// A deal was created or changed.
     Deal {
-        /// Whether the change is the deal's creation.
+        /// True for the deal's creation.
         created: bool,
         /// The deal after the change, behind an `Arc` because every subscriber gets it.
         deal: Arc<Deal>,
@@ -63,15 +63,15 @@ pub enum ChangeBody {
     Access {
         /// Buyer whose access changed.
         buyer: BuyerId,
-        /// Whether the buyer has access after the change.
+        /// True when the buyer has access after the change.
         granted: bool,
     },
 }
 
 /// The fields of every kind of [`ChangeBody`], as it is read.
 ///
-/// Every gateway reads every change. Serde would read an internally tagged enum twice, first into a tree of values;
-/// this struct is read once.
+/// Every gateway reads every change. Serde would read an internally tagged enum twice, first into a
+/// tree of values; this struct is read once.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ChangeBodyFields {
@@ -95,6 +95,8 @@ impl TryFrom<ChangeBodyFields> for ChangeBody {
     type Error = &'static str;
 
     fn try_from(fields: ChangeBodyFields) -> Result<Self, Self::Error> {
+        // A body that lacks a field is an error rather than a default: it comes from a broken
+        // writer, and a subscriber must not be shown half a change.
         match fields.kind {
             Kind::Deal => {
                 let (Some(created), Some(deal), Some(changed)) =
@@ -121,7 +123,8 @@ impl TryFrom<ChangeBodyFields> for ChangeBody {
     }
 }
 
-/// A [`Change`] whose body is JSON already, for writing the same JSON to the table and to the live bus.
+/// A [`Change`] whose body is JSON already, for writing the same JSON to the table and to the live
+/// bus.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EncodedChange<'a> {

@@ -1,8 +1,9 @@
-//! How long the feed keeps changes: whole blocks are dropped once their newest change is older than that.
+//! Retention of the feed: whole blocks are dropped once their newest change is old enough.
 //!
-//! The horizon is committed before anything is dropped, and every read checks it in its own snapshot: a reader that
-//! comes from before the horizon learns that changes are missing, and none finds a gap unannounced. Any number of
-//! processes may run the retention at once: each step either has its effect once or finds it done.
+//! The horizon is committed before anything is dropped, and every read checks it in its own
+//! snapshot: a reader that comes from before the horizon learns that changes are missing, and none
+//! finds a gap unannounced. Any number of processes may run the retention at once: each step either
+//! has its effect once or finds it done.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 /// Pause between two runs.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Most rows that one transaction deletes on SQLite, whose only writer the projection must wait for.
+/// Most rows that one transaction deletes on SQLite, whose only writer the projection must wait
+/// for.
 const ROWS: i64 = 2_000;
 
 const HORIZON: &str = include_str!("retention/horizon.sql");
@@ -31,7 +33,7 @@ const DELETE_BLOCK: &str = include_str!("retention/delete_block.postgres.sql");
 const OLDEST_ROWS: &str = include_str!("retention/oldest_rows.sqlite.sql");
 const DELETE_ROWS: &str = include_str!("retention/delete_rows.sqlite.sql");
 
-/// How long the feed keeps changes, and in which portions it drops them.
+/// The time for which the feed keeps changes, and the portions in which it drops them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Least time for which a change is kept.
@@ -43,8 +45,8 @@ pub struct Retention {
 impl Retention {
     /// Returns the retention of a feed in partitions (PostgreSQL).
     pub fn in_partitions(keep: Duration) -> Self {
-        // About a million sequences: at 3,000 events a second a new partition every six minutes, and each is small
-        // enough to vacuum.
+        // About a million sequences: at 3,000 events a second a new partition every six minutes,
+        // and each is small enough to vacuum.
         Self {
             keep,
             block: 1 << 20,
@@ -53,6 +55,8 @@ impl Retention {
 
     /// Returns the retention of a feed in the rows of one table (SQLite).
     pub fn in_rows(keep: Duration) -> Self {
+        // One table has no partitions to drop, so a block is only the step in which the horizon
+        // moves: small, so that little more is kept than asked for.
         Self {
             keep,
             block: 1 << 12,
@@ -78,7 +82,8 @@ pub(crate) async fn run(
             Ok(reached) => {
                 horizon.set(reached as i64);
             }
-            // Old changes do no harm until the next run, and another process may have been at the same block.
+            // Old changes do no harm until the next run, and another process may have been at the
+            // same block.
             Err(error) => tracing::debug!(%error, "old changes of the feed were not dropped"),
         }
 
@@ -119,8 +124,8 @@ async fn drop_blocks(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<()
         .map_err(driver)?;
 
     for (first, last) in blocks {
-        // The horizon passed a block before its partition was dropped, so of a block below it only steps that an
-        // earlier run did not reach are left.
+        // The horizon passed a block before its partition was dropped, so of a block below it only
+        // steps that an earlier run did not reach are left.
         if horizon(db).await? < last {
             let newest: Option<Timestamp> = sqlx::query_scalar(NEWEST_CHANGE)
                 .bind(first)
@@ -128,11 +133,14 @@ async fn drop_blocks(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<()
                 .fetch_optional(pool)
                 .await
                 .map_err(driver)?;
+            // Blocks are in the order of time, so behind one that must stay all others stay. No
+            // change at all means that nothing tells the block's age, and it stays too.
             if newest.is_none_or(|newest| newest >= older_than) {
                 return Ok(());
             }
 
-            // Committed before anything is dropped: a reader between the two would find a gap that nothing announces.
+            // Committed before anything is dropped: a reader between the two would find a gap that
+            // nothing announces.
             sqlx::query(MOVE_HORIZON)
                 .bind(last)
                 .execute(pool)
@@ -146,13 +154,14 @@ async fn drop_blocks(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<()
     Ok(())
 }
 
-/// Runs the steps that are left of dropping a partition. A process may have died between any two of them.
+/// Runs the steps that are left of dropping a partition. A process may have died between any two of
+/// them.
 async fn drop_partition(pool: &PgPool, first: i64) -> Result<(), sqlx::Error> {
     let name = format!("feed_{first}");
 
-    // A plain DROP TABLE would lock readers of the whole feed out. CONCURRENTLY waits for transactions that read it
-    // while new ones go on, and cannot be part of a transaction; one that was interrupted must be finished with FINALIZE
-    // (PostgreSQL, ALTER TABLE, DETACH PARTITION).
+    // A plain DROP TABLE would lock readers of the whole feed out. CONCURRENTLY waits for
+    // transactions that read it while new ones go on, and cannot be part of a transaction; one that
+    // was interrupted must be finished with FINALIZE (PostgreSQL, ALTER TABLE, DETACH PARTITION).
     let pending: Option<bool> = sqlx::query_scalar(ATTACHED_PARTITION)
         .bind(&name)
         .fetch_optional(pool)
@@ -191,9 +200,12 @@ async fn delete_rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), E
             .await
             .map(|done| done.rows_affected()))?;
 
-        // One transaction a portion, so that the projection writes in between.
+        // Horizon and rows in one commit: no reader sees the one without the other. One transaction
+        // a portion, so that the projection writes in between.
         tx.commit().await?;
 
+        // Rows below the horizon may be left of an earlier run, so only a round that finds nothing
+        // is the last.
         if last.is_none() && deleted == 0 {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! Statements on the feed's table: a batch into it, ranges out of it. How long it keeps changes is decided in
-//! [`super::retention`].
+//! Statements on the feed's table: a batch into it, ranges out of it. How long it keeps changes is
+//! decided in [`super::retention`].
 
 use backbone::db::{Db, Tx};
 use backbone::ids::SellerId;
@@ -33,16 +33,18 @@ pub struct FeedRange {
     pub limit: u32,
 }
 
-/// Changes of a range, with the checkpoint and the horizon that the tables had in the same snapshot.
+/// Changes of a range, with the checkpoint and the horizon that the tables had in the same
+/// snapshot.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
     /// Changes, oldest first.
     pub changes: Vec<Change>,
     /// Checkpoint of the tables.
     pub checkpoint: Checkpoint,
-    /// Sequence up to which, inclusively, the feed no longer keeps changes. A range that starts before it has a gap.
+    /// Sequence up to which, inclusively, the feed no longer keeps changes. A range that starts
+    /// before it has a gap.
     pub horizon: Sequence,
-    /// Whether the page is full, so that more changes may follow within the range.
+    /// True when the page is full, so that more changes may follow within the range.
     pub more: bool,
 }
 
@@ -107,6 +109,8 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
         let sequences: Vec<i64> = rows.iter().map(|row| row.sequence as i64).collect();
         let indexes: Vec<i16> = rows.iter().map(|row| row.index as i16).collect();
         let sellers: Vec<Uuid> = rows.iter().map(|row| row.seller_id.0).collect();
+        // Bodies are text rather than `jsonb`: they are passed on as they are and never queried
+        // into.
         let bodies: Vec<&str> = rows.iter().map(|row| row.body.get()).collect();
         let times: Vec<Timestamp> = rows.iter().map(|row| row.at).collect();
 
@@ -206,6 +210,7 @@ fn page(rows: Vec<ReadRow>, limit: u32) -> Result<FeedPage, Error> {
     }
 
     let (checkpoint, horizon) = snapshot.ok_or_else(missing_checkpoint)?;
+    // A full page may also be the exact end of the range; the next read then finds nothing.
     let more = changes.len() == limit as usize;
 
     Ok(FeedPage {
@@ -218,7 +223,8 @@ fn page(rows: Vec<ReadRow>, limit: u32) -> Result<FeedPage, Error> {
 
 /// Returns an index as the table stores it.
 fn stored_index(index: u16) -> i16 {
-    // The column is signed. `Position::END` becomes its greatest value, which still sorts after every stored index.
+    // The column is signed. `Position::END` becomes its greatest value, which still sorts after
+    // every stored index.
     i16::try_from(index).unwrap_or(i16::MAX)
 }
 

@@ -1,5 +1,5 @@
-//! Counts of an endpoint's deliveries by state. Their row is also the lock of those deliveries: whoever adds one or
-//! changes its state locks the row first.
+//! Counts of an endpoint's deliveries by state. Their row is also the lock of those deliveries:
+//! whoever adds one or changes its state locks the row first.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,8 @@ impl CountDeltas {
         self.0.keys().copied().collect()
     }
 
-    /// Writes the changes. Counts that the transaction has not locked yet are locked, in the order of their ids.
+    /// Writes the changes. Counts that the transaction has not locked yet are locked, in the order
+    /// of their ids.
     pub async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
         if self.0.is_empty() {
             return Ok(());
@@ -57,6 +58,7 @@ impl CountDeltas {
                     .map(|counts| counts[state as usize])
                     .collect()
             };
+            // The map is ordered, so keys and columns come in one order, that of the ids.
             let webhooks: Vec<Uuid> = self.0.keys().map(|webhook| webhook.0).collect();
 
             sqlx::query(WRITE_POSTGRES)
@@ -90,8 +92,8 @@ impl CountDeltas {
 pub async fn lock(tx: &mut Tx, webhooks: &[WebhookId]) -> Result<(), Error> {
     let ids: Vec<Uuid> = webhooks.iter().map(|webhook| webhook.0).collect();
 
-    // In the order of their ids, which all transactions follow, so that no two wait for each other. SQLite needs no
-    // lock: its one writer is alone.
+    // In the order of their ids, which all transactions follow, so that no two wait for each other.
+    // SQLite needs no lock: its one writer is alone.
     on_tx!(
         tx,
         postgres(connection) => sqlx::query(LOCK).bind(ids).execute(connection).await.map(|_| ()),

@@ -1,4 +1,5 @@
-//! Kinds of webhook events and states of deliveries, with the names that the tables and the public contract use.
+//! Kinds of webhook events and states of deliveries, with the names that the tables and the public
+//! contract use.
 
 use serde::{Deserialize, Serialize};
 

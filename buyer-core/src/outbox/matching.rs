@@ -1,5 +1,5 @@
-//! Which endpoints must be called for which changes: those of buyers who may see the change, if the endpoint wants its
-//! event and its seller.
+//! The match of changes and endpoints: an endpoint is called for a change that its buyer may see,
+//! if the endpoint wants the event and the seller of the change.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,7 +27,7 @@ pub(crate) struct DealChange<'a> {
     pub(crate) sequence: Sequence,
     /// Number of the change within its event, from 0.
     pub(crate) index: u16,
-    /// Whether the change is the deal's creation.
+    /// True for the deal's creation.
     pub(crate) created: bool,
     /// Time of the event.
     pub(crate) at: Timestamp,
@@ -64,12 +64,14 @@ impl EndpointAccess {
     fn covers(&self, change: &DealChange<'_>) -> bool {
         let at = change.sequence as i64;
 
+        // The same rule as for live subscribers: see `access::Interval`.
         let visible = at >= self.granted_at && self.revoked_at.is_none_or(|end| at < end);
         let wants_seller = self
             .seller_ids
             .as_ref()
             .is_none_or(|wanted| wanted.0.contains(&self.seller_id));
 
+        // An endpoint gets what comes after its registration, not the history before it.
         visible
             && wants_seller
             && at > self.from_position
@@ -85,13 +87,15 @@ pub(super) struct Match {
     pub(super) webhook: WebhookId,
 }
 
-/// Reads the endpoints whose buyers have access to one of the changes' sellers somewhere in their range of the log, once
-/// for each interval.
+/// Reads the endpoints whose buyers have access to one of the changes' sellers somewhere in their
+/// range of the log, once for each interval.
 pub(super) async fn endpoint_access(
     tx: &mut Tx,
     changes: &[DealChange<'_>],
 ) -> Result<Vec<EndpointAccess>, Error> {
     let sellers: HashSet<SellerId> = changes.iter().map(|change| change.deal.seller_id).collect();
+    // The range of the batch leaves out intervals that ended before it or begin after it: most of a
+    // long history.
     let first = changes.first().map_or(0, |change| change.sequence as i64);
     let last = changes.last().map_or(0, |change| change.sequence as i64);
 

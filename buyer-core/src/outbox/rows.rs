@@ -35,7 +35,7 @@ pub(super) struct NewDelivery {
     pub(super) deal: Option<DealId>,
     pub(super) sequence: Sequence,
     pub(super) index: u16,
-    /// Whether no earlier delivery of the batch is for the same endpoint and deal.
+    /// True when no earlier delivery of the batch is for the same endpoint and deal.
     pub(super) first: bool,
 }
 
@@ -70,6 +70,7 @@ pub(super) async fn write_messages(
         let rows: Vec<Value> = messages
             .iter()
             .map(|row| {
+                // As text within the JSON array; the statement casts it back to bytes.
                 let body = std::str::from_utf8(&row.body).expect("a body is JSON");
                 json!([row.id.simple(), row.event.as_str(), row.trace, body, row.deliveries])
             })
@@ -98,6 +99,7 @@ pub(super) async fn write_deliveries(
         let ids: Vec<Uuid> = deliveries.iter().map(|row| row.id.0).collect();
         let webhooks: Vec<Uuid> = deliveries.iter().map(|row| row.webhook.0).collect();
         let messages: Vec<Uuid> = deliveries.iter().map(|row| row.message).collect();
+        // A test delivery has no deal, and so no order among others to keep.
         let deals: Vec<Option<Uuid>> =
             deliveries.iter().map(|row| row.deal.map(|deal| deal.0)).collect();
         let sequences: Vec<i64> = deliveries.iter().map(|row| row.sequence as i64).collect();

@@ -1,4 +1,5 @@
-//! A market of its own for each test: embedded on SQLite, or with the backends of production, JetStream and PostgreSQL.
+//! A market of its own for each test: embedded on SQLite, or with the backends of production,
+//! JetStream and PostgreSQL.
 
 use std::time::Duration;
 

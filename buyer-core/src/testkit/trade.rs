@@ -1,4 +1,5 @@
-//! Events of a test's market, appended one by one as the seller side would append them, and projected on demand.
+//! Events of a test's market, appended one by one as the seller side would append them, and
+//! projected on demand.
 
 use backbone::contract::{
     AccessCause, AccessFact, Applied, Deal, DealCause, DealFact, DealField, DealStatus, Event,
@@ -111,7 +112,8 @@ impl Market {
         .await
     }
 
-    /// Runs the projection up to the head of the log, in as few batches as the log's tail allows. Returns the head.
+    /// Runs the projection up to the head of the log, in as few batches as the log's tail allows.
+    /// Returns the head.
     pub async fn project(&self) -> Sequence {
         let head = self
             .log

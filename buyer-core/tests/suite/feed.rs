@@ -93,8 +93,9 @@ async fn changes_of_a_seller_are_found_among_many_of_others(market: Market) {
 #[tokio::test]
 async fn reader_keeps_the_snapshot_that_it_began_with() {
     // Goal: a transaction that reads the feed is not disturbed while old changes are dropped.
-    // Method: drop them while a repeatable-read transaction is open on another connection.
-    // Proven: the horizon is committed first, the drop waits for the reader, and both end with exact counts.
+    // Method: drop them while a repeatable-read transaction is open on another connection. Proven:
+    // the horizon is committed first, the drop waits for the reader, and both end with exact
+    // counts.
     let market = Market::production().await;
     changes(&market, ANN, 35).await;
     market.clock.advance(HOUR * 2);
@@ -132,8 +133,8 @@ async fn reader_keeps_the_snapshot_that_it_began_with() {
 
 #[tokio::test]
 async fn dropping_that_was_cut_off_is_finished_later() {
-    // Goal: a process may die between any two steps of dropping a block.
-    // Method: bring one partition to `detached but not dropped` and another to `detachment pending`, then run.
+    // Goal: a process may die between any two steps of dropping a block. Method: bring one
+    // partition to `detached but not dropped` and another to `detachment pending`, then run.
     // Proven: the run finishes both, and no table is left without its block.
     let market = Market::production().await;
     changes(&market, ANN, 35).await;
@@ -146,7 +147,8 @@ async fn dropping_that_was_cut_off_is_finished_later() {
         .await
         .unwrap();
 
-    // One partition is detached but not dropped; the detachment of another times out while it waits for a reader.
+    // One partition is detached but not dropped; the detachment of another times out while it waits
+    // for a reader.
     cut_off
         .execute("ALTER TABLE feed DETACH PARTITION feed_1 CONCURRENTLY")
         .await

@@ -1,4 +1,5 @@
-//! The items of a deal: a new list replaces the old one, and items that stayed the same keep their ids.
+//! The items of a deal: a new list replaces the old one, and items that stayed the same keep their
+//! ids.
 
 use std::collections::HashSet;
 
@@ -14,9 +15,10 @@ const MAX_ITEMS: usize = 100;
 
 /// Returns the requested items, each with its id.
 ///
-/// An item's id is the one that the request gives; else that of the first item of `old` with the same name and price
-/// whose id no other item of the request has; else a new one, which derives from `event` and is therefore the same in
-/// every attempt of a mutation. The result is meaningless when violations were added to `errors`.
+/// An item's id is the one that the request gives; else that of the first item of `old` with the
+/// same name and price whose id no other item of the request has; else a new one, which derives
+/// from `event` and is therefore the same in every attempt of a mutation. The result is meaningless
+/// when violations were added to `errors`.
 pub(super) fn assign_ids(
     requested: &[NewItem],
     old: &[Item],
@@ -30,11 +32,12 @@ pub(super) fn assign_ids(
         ));
     }
 
-    // The matching below is quadratic, so a list that is too long is one violation and only its beginning is checked.
+    // The matching below is quadratic, so a list that is too long is one violation and only its
+    // beginning is checked.
     let requested = &requested[..requested.len().min(MAX_ITEMS)];
 
-    // Ids that the request gives anywhere are taken before the first item is matched: a later item that names its id
-    // must not lose it to an earlier one that only looks the same.
+    // Ids that the request gives anywhere are taken before the first item is matched: a later item
+    // that names its id must not lose it to an earlier one that only looks the same.
     let mut taken = given_ids(requested, errors);
     let mut items = Vec::with_capacity(requested.len());
 

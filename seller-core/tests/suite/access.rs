@@ -16,11 +16,7 @@ on_both_backends!(
 );
 
 async fn access_is_granted_revoked_and_granted_again(market: Market) {
-    let granted = market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    let granted = market.grant(buyer(1)).await;
     let since = market.clock.now();
     let head = market.log.head().await.unwrap();
     let AccessWritten {
@@ -44,11 +40,7 @@ async fn access_is_granted_revoked_and_granted_again(market: Market) {
     );
 
     market.clock.advance(std::time::Duration::from_secs(1));
-    let revoked = market
-        .side
-        .revoke_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    let revoked = market.revoke(buyer(1)).await;
     assert_eq!(
         (revoked.granted, revoked.since),
         (false, since),
@@ -57,11 +49,7 @@ async fn access_is_granted_revoked_and_granted_again(market: Market) {
     market.catch_up().await;
     assert_eq!(market.granted().await, []);
 
-    let again = market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    let again = market.grant(buyer(1)).await;
     assert_eq!((again.granted, again.since), (true, market.clock.now()));
     market.catch_up().await;
     assert_eq!(
@@ -83,59 +71,25 @@ async fn access_that_is_already_as_requested_makes_no_event(market: Market) {
         .revoke_access(ANN, buyer(1), MutationContext::default())
         .await;
     assert_eq!(never, Err(Refusal::NotFound));
-    let granted = market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
-    market
-        .side
-        .grant_access(ANN, buyer(2), MutationContext::default())
-        .await
-        .unwrap();
+    let granted = market.grant(buyer(1)).await;
+    market.grant(buyer(2)).await;
     market.clock.advance(std::time::Duration::from_secs(1));
-    assert_eq!(
-        market
-            .side
-            .grant_access(ANN, buyer(1), MutationContext::default())
-            .await
-            .unwrap(),
-        granted
-    );
-    let revoked = market
-        .side
-        .revoke_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        market
-            .side
-            .revoke_access(ANN, buyer(1), MutationContext::default())
-            .await
-            .unwrap(),
-        revoked
-    );
+    assert_eq!(market.grant(buyer(1)).await, granted);
+    let revoked = market.revoke(buyer(1)).await;
+    assert_eq!(market.revoke(buyer(1)).await, revoked);
     assert_eq!(market.log.head().await.unwrap(), revoked.position.sequence);
 }
 
 async fn page_shows_the_grants_that_hold_in_order(market: Market) {
     for number in [5, 3, 1, 4, 2] {
-        market
-            .side
-            .grant_access(ANN, buyer(number), MutationContext::default())
-            .await
-            .unwrap();
+        market.grant(buyer(number)).await;
     }
     market
         .side
         .grant_access(BOB, buyer(6), MutationContext::default())
         .await
         .unwrap();
-    market
-        .side
-        .revoke_access(ANN, buyer(3), MutationContext::default())
-        .await
-        .unwrap();
+    market.revoke(buyer(3)).await;
     market.catch_up().await;
     let page = async |limit, after: Option<BuyerId>| {
         let AccessPage { grants, has_next } = market
@@ -178,19 +132,11 @@ async fn dead_event_ends_access_until_a_repair(market: Market) {
         seller: ANN,
         buyer: buyer(1),
     };
-    let granted = market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    let granted = market.grant(buyer(1)).await;
     let Fact::Access(first) = market.fact(granted.position).await else {
         panic!("no access event")
     };
-    market
-        .side
-        .grant_access(ANN, buyer(2), MutationContext::default())
-        .await
-        .unwrap();
+    market.grant(buyer(2)).await;
     let others = [Grant {
         buyer: buyer(2),
         since: market.clock.now(),
@@ -216,18 +162,10 @@ async fn dead_event_ends_access_until_a_repair(market: Market) {
     assert_eq!(market.granted().await.len(), 2);
 
     // Events after the repair are applied: the tables are at its revision.
-    market
-        .side
-        .revoke_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    market.revoke(buyer(1)).await;
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
-    market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    market.grant(buyer(1)).await;
     market.catch_up().await;
     assert_eq!(market.granted().await.len(), 2);
 
@@ -240,11 +178,7 @@ async fn dead_event_ends_access_until_a_repair(market: Market) {
 }
 
 async fn dead_first_event_leaves_a_pair_without_access(market: Market) {
-    let granted = market
-        .side
-        .grant_access(ANN, buyer(2), MutationContext::default())
-        .await
-        .unwrap();
+    let granted = market.grant(buyer(2)).await;
     let Fact::Access(like) = market.fact(granted.position).await else {
         panic!("no access event")
     };

@@ -1,4 +1,5 @@
-//! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and PostgreSQL.
+//! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and
+//! PostgreSQL.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use backbone::projection::{Checkpoint, Worker};
 use backbone::telemetry::Metrics;
 use backbone::testkit::{Services, wait_until};
 use seller_core::{
-    AccessWindow, DealUpdate, Grant, MutationContext, NewDeal, NewItem, SellerProjection,
-    SellerSide,
+    AccessWindow, AccessWritten, DealUpdate, Grant, MutationContext, NewDeal, NewItem,
+    SellerProjection, SellerSide,
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -106,7 +107,8 @@ impl Market {
         }
     }
 
-    /// Returns a seller side as another process has it: with the same log and database, but lanes of its own.
+    /// Returns a seller side as another process has it: with the same log and database, but lanes
+    /// of its own.
     pub(crate) fn another_process(&self) -> SellerSide {
         SellerSide::new(self.log.clone(), self.db.clone(), self.clock.clone())
     }
@@ -162,6 +164,22 @@ impl Market {
             .await
             .unwrap()
             .deal
+    }
+
+    /// Grants a buyer access to Ann's deals.
+    pub(crate) async fn grant(&self, buyer: BuyerId) -> AccessWritten {
+        self.side
+            .grant_access(ANN, buyer, MutationContext::default())
+            .await
+            .unwrap()
+    }
+
+    /// Revokes a buyer's access to Ann's deals.
+    pub(crate) async fn revoke(&self, buyer: BuyerId) -> AccessWritten {
+        self.side
+            .revoke_access(ANN, buyer, MutationContext::default())
+            .await
+            .unwrap()
     }
 
     /// Returns Ann's deals, most recently changed first.

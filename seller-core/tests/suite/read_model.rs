@@ -14,39 +14,7 @@ on_both_backends!(
 );
 
 async fn tables_show_the_deals_that_were_written(market: Market) {
-    let max = (1 << 53) - 1;
-    let inputs = [
-        timber(),
-        NewDeal {
-            discount: Some(NewDiscount::Percentage(12.34)),
-            total_price: max,
-            ..timber()
-        },
-        NewDeal {
-            name: "Hölzer, \"beste\" \\ 木材 🌲".to_owned(),
-            discount: Some(NewDiscount::Flat(1)),
-            status: DealStatus::Withdrawn,
-            items: (0..100)
-                .map(|price| NewItem {
-                    id: None,
-                    name: "fir 🌲".to_owned(),
-                    price,
-                })
-                .collect(),
-            ..timber()
-        },
-    ];
-    let mut written = Vec::new();
-    for input in inputs {
-        written.push(
-            market
-                .side
-                .create_deal(ANN, input, MutationContext::default())
-                .await
-                .unwrap()
-                .deal,
-        );
-    }
+    let written = deals_of_every_shape(&market).await;
     for deal in &written {
         assert_eq!(
             market.side.deal(ANN, deal.id).await.unwrap(),
@@ -54,6 +22,7 @@ async fn tables_show_the_deals_that_were_written(market: Market) {
             "the projection has not run yet"
         );
     }
+
     market.catch_up().await;
     for deal in &written {
         assert_eq!(
@@ -70,25 +39,53 @@ async fn tables_show_the_deals_that_were_written(market: Market) {
         items: Some(timber().items),
         ..renamed(&written[2], "Wood")
     };
-    market
-        .side
-        .update_deal(ANN, removed, MutationContext::default())
-        .await
-        .unwrap();
+    let update = |input| {
+        market
+            .side
+            .update_deal(ANN, input, MutationContext::default())
+    };
+    update(removed).await.unwrap();
     market.clock.advance(std::time::Duration::from_secs(1));
-    let last = market
-        .side
-        .update_deal(
-            ANN,
-            renamed(&written[2], "Logs"),
-            MutationContext::default(),
-        )
-        .await
-        .unwrap()
-        .deal;
+    let last = update(renamed(&written[2], "Logs")).await.unwrap().deal;
+
     market.catch_up().await;
     assert_eq!((last.version, last.discount), (3, None));
     assert_eq!(market.side.deal(ANN, last.id).await.unwrap(), Some(last));
+}
+
+/// Creates deals with and without a discount, and at the bounds of prices, texts and items.
+async fn deals_of_every_shape(market: &Market) -> Vec<Deal> {
+    let max = (1 << 53) - 1;
+    let fir = |price| NewItem {
+        id: None,
+        name: "fir 🌲".to_owned(),
+        price,
+    };
+    let inputs = [
+        timber(),
+        NewDeal {
+            discount: Some(NewDiscount::Percentage(12.34)),
+            total_price: max,
+            ..timber()
+        },
+        NewDeal {
+            name: "Hölzer, \"beste\" \\ 木材 🌲".to_owned(),
+            discount: Some(NewDiscount::Flat(1)),
+            status: DealStatus::Withdrawn,
+            items: (0..100).map(fir).collect(),
+            ..timber()
+        },
+    ];
+
+    let mut written = Vec::new();
+    for input in inputs {
+        let created = market
+            .side
+            .create_deal(ANN, input, MutationContext::default());
+        written.push(created.await.unwrap().deal);
+    }
+
+    written
 }
 
 async fn page_shows_the_sellers_deals_and_its_position(market: Market) {

@@ -1,4 +1,4 @@
--- Reads the endpoints whose buyers have access to one of some sellers somewhere in a range of the log, once an interval.
+-- Reads endpoints with the access of their buyers to some sellers in a range of the log, once an interval.
 -- $1: sellers; $2: first sequence of the range; $3: its last.
 SELECT w.id, w.events, w.seller_ids, w.from_position, a.seller_id, a.granted_at, a.revoked_at
   FROM webhook w
