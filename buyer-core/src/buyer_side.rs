@@ -1,4 +1,5 @@
-//! The handle on the buyer side: its database, what it answers, and the workers that keep it.
+//! The handle of the buyer side: its database, what it answers, and the workers that keep its
+//! tables.
 
 use backbone::Error;
 use backbone::accounts::Accounts;
@@ -21,7 +22,7 @@ use crate::notification;
 use crate::projection::BuyerProjection;
 use crate::store::{self, AccessPage};
 
-/// The buyer database and what it answers.
+/// The buyer side of one market: deals that buyers may see, their access, and the feed of changes.
 #[derive(Clone)]
 pub struct BuyerSide {
     db: Db,
@@ -31,7 +32,7 @@ pub struct BuyerSide {
 }
 
 impl BuyerSide {
-    /// Over the buyer database.
+    /// Creates the handle. The database need not be reachable yet.
     pub fn new(db: Db, clock: Clock, retention: Retention) -> Self {
         Self {
             accounts: Accounts::new(db.clone(), clock.clone()),
@@ -41,36 +42,41 @@ impl BuyerSide {
         }
     }
 
-    /// Brings the tables up to this binary.
+    /// Migrates the buyer database to the schema of this binary.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while the database cannot be reached.
     pub async fn migrate(&self) -> Result<(), Error> {
         let migrations = Migrations {
             postgres: sqlx::migrate!("../migrations/postgres/buyer"),
             sqlite: sqlx::migrate!("../migrations/sqlite/buyer"),
         };
+
         self.db.migrate(&migrations).await
     }
 
-    /// Buyers and their keys.
+    /// Returns the accounts of buyers, with their keys.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
-    /// Returns the buyer database, for what is kept beside the buyer's tables (webhooks).
+    /// Returns the buyer database, for tables of other parts that it holds too (webhooks).
     pub fn db(&self) -> &Db {
         &self.db
     }
 
-    /// Returns the clock that the buyer side runs on.
+    /// Returns the clock of the buyer side.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Where the tables are, for operators.
+    /// Returns engine and version of the database, for operators.
     pub async fn describe(&self) -> Result<String, Error> {
         self.db.describe().await
     }
 
-    /// A worker that keeps the tables and tells gateways.
+    /// Creates a worker that keeps the tables up to date with the log and notifies gateways over
+    /// the live bus.
     pub fn worker(
         &self,
         log: EventLog,
@@ -79,20 +85,22 @@ impl BuyerSide {
         metrics: &Metrics,
     ) -> Worker<BuyerProjection> {
         let projection = BuyerProjection::new(bus, self.clock.clone(), self.retention.block);
+
         Worker::new(projection, log, self.db.clone(), health, metrics)
     }
 
-    /// Where the tables stand in the log.
+    /// Reads the checkpoint of the tables.
     pub async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         Checkpoint::read(&self.db, store::PROJECTION).await
     }
 
-    /// A deal of a seller that grants this buyer access now.
+    /// Reads a deal; `None` when there is none or its seller grants the buyer no access now.
     pub async fn deal(&self, buyer: BuyerId, id: DealId) -> Result<Option<Deal>, Error> {
         deal_table::find(&self.db, visible_to(buyer), id).await
     }
 
-    /// Deals of every seller that grants this buyer access now.
+    /// Reads a page of the deals of every seller that grants the buyer access now, with the
+    /// position that it shows.
     pub async fn deals(
         &self,
         buyer: BuyerId,
@@ -106,10 +114,12 @@ impl BuyerSide {
             order,
             window,
         };
+
         deal_table::page(&self.db, store::PROJECTION, &request).await
     }
 
-    /// Who grants this buyer access now, by seller id: at most `limit`, after one seller.
+    /// Reads the grants to the buyer that hold, in the order of their sellers' ids: at most
+    /// `limit`, after one seller.
     pub async fn grants(
         &self,
         buyer: BuyerId,
@@ -119,38 +129,45 @@ impl BuyerSide {
         store::grants(&self.db, buyer, limit, after).await
     }
 
-    /// Every interval of this buyer's access, past ones included, with the place that they show.
+    /// Reads every interval of the buyer's access, past ones included, with the checkpoint that
+    /// they are of.
     pub async fn intervals(&self, buyer: BuyerId) -> Result<(Vec<Interval>, Checkpoint), Error> {
         store::intervals(&self.db, buyer).await
     }
 
-    /// The changes of a range, oldest first.
+    /// Reads the changes of a range, oldest first.
     pub async fn feed(&self, range: FeedRange) -> Result<FeedPage, Error> {
         feed::table::after(&self.db, range).await
     }
 
-    /// The changes of a range that are these sellers', oldest first: however much lies between them.
+    /// Reads the changes of a range that belong to some sellers, oldest first. The cost does not
+    /// depend on the number of other sellers' changes between them.
     pub async fn feed_of(&self, range: FeedRange, sellers: &[SellerId]) -> Result<FeedPage, Error> {
         feed::table::of_sellers(&self.db, range, sellers).await
     }
 
-    /// Publishes the tables' checkpoint on the live bus every [`notification::HEARTBEAT`] until told to stop.
+    /// Publishes the checkpoint on the live bus every [`notification::HEARTBEAT`] until it is
+    /// stopped.
     pub async fn run_heartbeat(&self, bus: LiveBus, stop: CancellationToken) {
         notification::heartbeat(&self.db, &bus, stop).await;
     }
 
-    /// Drops old changes again and again until told to stop.
+    /// Drops old changes of the feed periodically until it is stopped.
     pub async fn run_retention(&self, metrics: Metrics, stop: CancellationToken) {
         feed::retention::run(&self.db, &self.clock, self.retention, &metrics, stop).await;
     }
 
-    /// Drops what the feed need not keep any longer. Returns the horizon: up to which event changes are gone.
-    pub async fn forget_old_changes(&self) -> Result<Sequence, Error> {
-        feed::retention::forget(&self.db, &self.clock, self.retention).await
+    /// Drops the changes that the feed no longer keeps. Returns the horizon: the sequence up to
+    /// which they are gone.
+    pub async fn drop_old_changes(&self) -> Result<Sequence, Error> {
+        feed::retention::drop_old(&self.db, &self.clock, self.retention).await
     }
 }
 
+/// Returns the scope of the deals that a buyer may see.
 fn visible_to(buyer: BuyerId) -> Scope {
+    // Part of the page's statement, so that access and deals come from one snapshot: a deal is
+    // never shown for access that was revoked between two reads.
     Scope::Sellers {
         before: "SELECT seller_id FROM access WHERE revoked_at IS NULL AND buyer_id = ",
         of: buyer.0,

@@ -1,9 +1,9 @@
-//! The read side: who may see what, the deals they see, the feed of changes that subscribers read, and the deliveries
-//! that webhooks are owed.
+//! The read side: buyers' access, the deals that they may see, the feed of changes that subscribers
+//! read, and the outbox of webhook deliveries.
 //!
-//! One projection makes all of it from the log, in one transaction a batch, and tells gateways after the commit. HTTP
-//! and GraphQL are the gateway's; calling webhooks is the `webhooks` crate's; what a deal may become is the seller
-//! side's.
+//! One projection writes all of it from the log, each batch in one transaction, and notifies
+//! gateways after the commit. HTTP and GraphQL belong to the gateway, calls of webhooks to the
+//! `webhooks` crate, and the rules of a deal to the seller side.
 
 pub mod access;
 pub mod feed;

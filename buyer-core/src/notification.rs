@@ -1,7 +1,7 @@
-//! What gateways and dispatchers of webhooks are told over the live bus: each committed batch, and a heartbeat.
+//! Notifications over the live bus: one for each committed batch, and a heartbeat.
 //!
-//! Messages may be lost, late or doubled: they save a gateway from reading the feed, and a dispatcher from looking for
-//! what is due, they never replace either.
+//! The bus may lose, delay or repeat messages. They save a gateway from reading the feed's table,
+//! and a dispatcher of webhooks from looking for due deliveries; they never replace either.
 
 use std::time::Duration;
 
@@ -12,133 +12,143 @@ use backbone::position::{Epoch, Sequence};
 use backbone::projection::Checkpoint;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::feed::Change;
+use crate::feed::{Change, EncodedChange};
 use crate::store::PROJECTION;
 
-/// How often the tables' place is told. A gateway that hears nothing for four beats reads for itself.
+/// Interval at which the checkpoint is published. A gateway that hears nothing for four of them
+/// reads the tables.
 pub const HEARTBEAT: Duration = Duration::from_millis(250);
-/// A message over this size carries positions only.
-const MAX_MESSAGE: usize = 1 << 20;
-/// More endpoints than these are not named.
-const MAX_NAMED: usize = 1_000;
 
-/// A message on the live bus.
+/// Most bytes of changes in a message; a larger batch is published without them, and gateways read
+/// them from the feed.
+const MAX_CHANGES_BYTES: usize = 1 << 20;
+
+/// Bytes that a change takes in a message beside its body, rounded up.
+const CHANGE_OVERHEAD: usize = 128;
+
+/// Most endpoints that a message names.
+const MAX_ENDPOINTS: usize = 1_000;
+
+/// A message on the live bus, as gateways read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
-    /// Of which log.
+    /// Identity of the log that the message describes.
     pub epoch: Epoch,
-    /// Of which build of the tables.
+    /// Generation of the tables.
     pub generation: i32,
-    /// Where the tables stood before.
+    /// Sequence of the checkpoint before the batch.
     pub prev: Sequence,
-    /// Where they stand now; equal to `prev` in a heartbeat.
+    /// Sequence of the checkpoint after the batch; equal to `prev` in a heartbeat.
     pub last: Sequence,
-    /// Every change after `prev` up to `last`; none when they would be too large, then they are read.
+    /// Every change after `prev` up to `last`; `None` when they are too large for a message and
+    /// must be read from the feed.
     pub changes: Option<Vec<Change>>,
 }
 
 impl Notification {
-    /// Reads a message; `None` when a newer version wrote it in a way not known here.
+    /// Decodes a message. Returns `None` for one that a newer version wrote in a form unknown here.
     pub fn decode(message: &[u8]) -> Option<Self> {
         serde_json::from_slice(message).ok()
     }
 }
 
-/// What a dispatcher reads of a message; gateways skip it.
+/// The part of a message that dispatchers read.
 #[derive(Deserialize)]
-struct Named {
+struct DueWebhooks {
     webhooks: Option<Vec<WebhookId>>,
 }
 
-/// The endpoints that a message says have something due. Empty: more of them than it could name, so look.
+/// Returns the endpoints that have due deliveries according to a message. An empty list stands for
+/// more endpoints than a message names.
 pub fn webhooks_of(message: &[u8]) -> Option<Vec<WebhookId>> {
-    serde_json::from_slice::<Named>(message).ok()?.webhooks
+    // Other fields are skipped without being built: a dispatcher needs none of the changes.
+    serde_json::from_slice::<DueWebhooks>(message)
+        .ok()?
+        .webhooks
 }
 
-/// [`Notification`] with changes that are JSON already, and the endpoints that have something due.
+/// A message as it is written: [`Notification`] with changes that are JSON already, and the
+/// endpoints for dispatchers.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outgoing<'a> {
+struct OutgoingNotification<'a> {
     epoch: Epoch,
     generation: i32,
     prev: Sequence,
     last: Sequence,
-    changes: Option<&'a [OutgoingChange<'a>]>,
+    changes: Option<&'a [EncodedChange<'a>]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhooks: Option<&'a [WebhookId]>,
 }
 
-/// A change whose body is JSON already.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OutgoingChange<'a> {
-    pub(crate) sequence: Sequence,
-    pub(crate) index: u16,
-    pub(crate) seller_id: backbone::ids::SellerId,
-    pub(crate) body: &'a RawValue,
-}
-
-/// Writes the message of a batch, after which these endpoints have something due.
+/// Encodes the message of a batch that moved the checkpoint from `prev` to `to` and left `webhooks`
+/// with due deliveries.
 pub(crate) fn encode(
     prev: Sequence,
     to: Checkpoint,
-    changes: &[OutgoingChange<'_>],
+    changes: &[EncodedChange<'_>],
     webhooks: &[WebhookId],
 ) -> Bytes {
+    // The limits keep one large batch from filling the buffers of every subscriber of the bus.
     let size: usize = changes
         .iter()
-        .map(|change| change.body.get().len() + 128)
+        .map(|change| change.body.get().len() + CHANGE_OVERHEAD)
         .sum();
-    let changes = (size <= MAX_MESSAGE).then_some(changes);
+    let changes = (size <= MAX_CHANGES_BYTES).then_some(changes);
+
+    // An empty list is not the same as none: it tells dispatchers to look for due deliveries of any
+    // endpoint.
     let webhooks = match webhooks.len() {
         0 => None,
-        1..=MAX_NAMED => Some(webhooks),
+        1..=MAX_ENDPOINTS => Some(webhooks),
         _ => Some(&[][..]),
     };
-    let Checkpoint {
-        epoch,
-        generation,
-        position: last,
-        ..
-    } = to;
-    let message = serde_json::to_vec(&Outgoing {
-        epoch,
-        generation,
+
+    let message = serde_json::to_vec(&OutgoingNotification {
+        epoch: to.epoch,
+        generation: to.generation,
         prev,
-        last,
+        last: to.position,
         changes,
         webhooks,
     });
+
     message
         .expect("a message has string keys and bodies that are JSON")
         .into()
 }
 
-/// Writes a message of no batch: where the tables stand, and which endpoints have something due.
+/// Encodes a message without a batch, which announces the checkpoint and endpoints with due
+/// deliveries.
 pub fn wake(checkpoint: Checkpoint, webhooks: &[WebhookId]) -> Bytes {
     encode(checkpoint.position, checkpoint, &[], webhooks)
 }
 
-/// Tells the tables' place until told to stop. Standbys do it too: they read the same row.
+/// Publishes the checkpoint every [`HEARTBEAT`] until it is stopped. Standbys do so too: they read
+/// the same row.
 pub(crate) async fn heartbeat(db: &Db, bus: &LiveBus, stop: CancellationToken) {
     let mut beat = interval(HEARTBEAT);
+
+    // After a stall, beats that were missed would all carry the same checkpoint.
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = beat.tick() => {}
         }
-        // While either is away there is nothing to say; their owners say so.
+
+        // An outage of the database or of the bus is reported by the health of those that own them,
+        // not at every beat.
         let Ok(checkpoint) = Checkpoint::read(db, PROJECTION).await else {
             continue;
         };
         if let Err(error) = bus.publish(wake(checkpoint, &[])).await {
-            tracing::debug!(%error, "a heartbeat was not sent");
+            tracing::debug!(%error, "the heartbeat could not be published");
         }
     }
 }

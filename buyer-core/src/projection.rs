@@ -1,6 +1,7 @@
-//! Events into the buyer's tables: deals, access, feed, what webhooks are owed, in the transaction that moves the place.
+//! The projection of the buyer side: each batch of events into deals, access, feed and outbox, in
+//! the transaction that moves the checkpoint.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use backbone::Error;
@@ -8,25 +9,25 @@ use backbone::clock::Clock;
 use backbone::contract::{DealCause, Event, Fact, Subject};
 use backbone::db::Tx;
 use backbone::deal_table::{self, Write};
-use backbone::ids::{BuyerId, DealId, SellerId, WebhookId};
+use backbone::ids::{BuyerId, DealId, WebhookId};
 use backbone::live_bus::LiveBus;
 use backbone::position::{Epoch, Sequence};
 use backbone::projection::{Checkpoint, Entry, Projection};
 
-use crate::access::Ledger;
-use crate::feed::{self, ChangeBody, FeedRow};
-use crate::notification::{self, OutgoingChange};
+use crate::access::state::{AccessRow, AccessState, Pair};
+use crate::feed::{self, ChangeBody, EncodedChange, FeedRow};
+use crate::notification;
 use crate::outbox::{self, DealChange};
 use crate::store;
 
-/// What the buyer side makes of the log.
+/// The projection that keeps the buyer tables.
 pub struct BuyerProjection {
     bus: LiveBus,
     clock: Clock,
-    /// Sequences in a block of the feed.
+    /// Number of sequences in a block of the feed.
     block: u64,
-    /// Up to where blocks were last seen to go.
-    blocks_made: AtomicU64,
+    /// Last sequence that the blocks of the feed were last seen to hold.
+    blocks_end: AtomicU64,
 }
 
 impl BuyerProjection {
@@ -35,24 +36,30 @@ impl BuyerProjection {
             bus,
             clock,
             block,
-            blocks_made: AtomicU64::new(0),
+            blocks_end: AtomicU64::new(0),
         }
     }
 
-    /// Blocks go ahead of the place by more than one, so that a batch hardly ever waits for one to be made.
-    async fn make_room(&self, tx: &mut Tx, last: Sequence) -> Result<Sequence, Error> {
+    /// Creates the feed's blocks up to one block beyond `last`. Returns the last sequence that the
+    /// blocks hold.
+    async fn extend_blocks(&self, tx: &mut Tx, last: Sequence) -> Result<Sequence, Error> {
         let wanted = last + self.block;
-        match self.blocks_made.load(Ordering::Relaxed) {
-            made if made >= wanted => Ok(made),
-            _ => feed::table::extend(tx, wanted, self.block).await,
+
+        // Relaxed is enough: only this worker's batches, one after the other, read and write the
+        // value. It is a memo of what the table says and saves asking it in every batch.
+        let end = self.blocks_end.load(Ordering::Relaxed);
+        if end >= wanted {
+            return Ok(end);
         }
+
+        feed::blocks::extend(tx, wanted, self.block).await
     }
 }
 
-/// What a batch has left behind.
+/// The outcome of a batch that is reported after its commit.
 pub struct Written {
     feed: Vec<FeedRow>,
-    blocks_made: Sequence,
+    blocks_end: Sequence,
     webhooks: Vec<WebhookId>,
 }
 
@@ -66,29 +73,27 @@ impl Projection for BuyerProjection {
         tx: &mut Tx,
         subjects: &[Subject],
     ) -> Result<HashMap<Subject, u64>, Error> {
-        let deals: HashMap<DealId, SellerId> = subjects
+        let deals: HashMap<DealId, Subject> = subjects
             .iter()
             .filter_map(|subject| match subject {
-                Subject::Deal { seller, deal } => Some((*deal, *seller)),
+                Subject::Deal { deal, .. } => Some((*deal, *subject)),
                 _ => None,
             })
             .collect();
+        // The tables know a deal by its id alone; the map leads back to the subject, which includes
+        // its seller.
         let ids: Vec<DealId> = deals.keys().copied().collect();
-        let of_deals = deal_table::revisions(tx, &ids).await?;
-        let of_deals = of_deals.into_iter().map(|(deal, revision)| {
-            (
-                Subject::Deal {
-                    seller: deals[&deal],
-                    deal,
-                },
-                revision,
-            )
-        });
-        let newest = store::newest_grants(tx, &pairs(subjects)).await?;
-        let of_pairs = newest
+        let mut revisions: HashMap<Subject, u64> = deal_table::revisions(tx, &ids)
+            .await?
             .into_iter()
-            .map(|((seller, buyer), grant)| (Subject::Access { seller, buyer }, grant.revision));
-        Ok(of_deals.chain(of_pairs).collect())
+            .map(|(deal, revision)| (deals[&deal], revision))
+            .collect();
+
+        for ((seller, buyer), row) in store::newest_grants(tx, &pairs(subjects)).await? {
+            revisions.insert(Subject::Access { seller, buyer }, row.revision);
+        }
+
+        Ok(revisions)
     }
 
     async fn apply(
@@ -97,89 +102,131 @@ impl Projection for BuyerProjection {
         epoch: Epoch,
         entries: &[Entry<'_>],
     ) -> Result<Written, Error> {
-        let named: Vec<Subject> = entries.iter().filter_map(subject).collect();
-        let mut ledger = Ledger::new(store::newest_grants(tx, &pairs(&named)).await?);
-        let mut deals: HashMap<DealId, Write<'_>> = HashMap::new();
-        let mut feed = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let change = match entry {
-                Entry::Event { sequence, event } => {
-                    if let Fact::Deal(fact) = &event.fact {
-                        let write = Write {
-                            deal: &fact.deal,
-                            revision: fact.revision,
-                            sequence: *sequence,
-                        };
-                        deals.insert(fact.deal.id, write);
-                    }
-                    change_of(&mut ledger, *sequence, event)
-                }
-                Entry::Dead {
-                    sequence,
-                    subject: Some(Subject::Access { seller, buyer }),
-                } => ledger.close((*seller, *buyer), *sequence).then(|| {
-                    FeedRow::new(*sequence, *seller, self.clock.now(), &access(*buyer, false))
-                }),
-                Entry::Dead { .. } => None,
-            };
-            feed.extend(change);
-        }
-        let deals: Vec<Write<'_>> = deals.into_values().collect();
+        // Access must be known before the batch is folded: whether an event is a change depends on
+        // what held before.
+        let subjects: Vec<Subject> = entries.iter().filter_map(subject).collect();
+        let newest = store::newest_grants(tx, &pairs(&subjects)).await?;
+
+        // Decided in memory first and written in a few statements after: the cost of a batch is in
+        // its round trips.
+        let batch = Batch::fold(newest, entries, &self.clock);
+
+        let deals: Vec<Write<'_>> = batch.deals.into_values().collect();
         deal_table::upsert(tx, &deals).await?;
-        store::write_grants(tx, &ledger.rows()).await?;
+        store::write_access(tx, &batch.access.rows()).await?;
+
+        // Blocks come before the changes that go into them; PostgreSQL rejects a row that no
+        // partition holds.
         let last = entries.last().map_or(0, Entry::sequence);
-        let blocks_made = self.make_room(tx, last).await?;
-        feed::table::write(tx, &feed).await?;
+        let blocks_end = self.extend_blocks(tx, last).await?;
+        feed::table::write(tx, &batch.feed).await?;
+
+        // After access, which decides the endpoints that get a delivery; and last of all, because
+        // it locks the counts of those endpoints, and until the commit their dispatchers can record
+        // no outcome.
         let changes: Vec<DealChange<'_>> = entries.iter().filter_map(deal_change).collect();
         let webhooks = outbox::write(tx, epoch, self.clock.now(), &changes).await?;
+
         Ok(Written {
-            feed,
-            blocks_made,
+            feed: batch.feed,
+            blocks_end,
             webhooks,
         })
     }
 
     async fn committed(&self, from: Checkpoint, to: Checkpoint, written: Written) {
-        let Written {
-            feed,
-            blocks_made,
-            webhooks,
-        } = written;
-        self.blocks_made.store(blocks_made, Ordering::Relaxed);
-        let changes: Vec<OutgoingChange<'_>> = feed.iter().map(FeedRow::outgoing).collect();
-        let message = notification::encode(from.position, to, &changes, &webhooks);
-        // A lost message is healed by the next one's `prev`, by the heartbeat or by the gateway's own look.
+        // Only now: a batch that was rolled back has created no blocks.
+        self.blocks_end.store(written.blocks_end, Ordering::Relaxed);
+
+        let changes: Vec<EncodedChange<'_>> = written.feed.iter().map(FeedRow::encoded).collect();
+        let message = notification::encode(from.position, to, &changes, &written.webhooks);
+
+        // Nothing is retried: a gateway notices a lost message by the `prev` of the next one, by
+        // the heartbeat, or by its own reading of the tables.
         if let Err(error) = self.bus.publish(message).await {
-            tracing::debug!(%error, position = to.position, "a batch was not announced");
+            let position = to.position;
+            tracing::debug!(%error, position, "the notification of a batch could not be published");
         }
     }
 }
 
-/// What subscribers see of an event. Every event makes at most one change as yet; the index leaves room.
-fn change_of(ledger: &mut Ledger, sequence: Sequence, event: &Event) -> Option<FeedRow> {
-    match (&event.fact, event.subject) {
-        (Fact::Deal(fact), _) => {
-            let body = ChangeBody::Deal {
-                created: fact.cause == DealCause::Created,
-                deal: fact.deal.clone().into(),
-                changed: fact.changed.clone(),
-                previous: fact.previous,
-            };
-            Some(FeedRow::new(
-                sequence,
-                fact.deal.seller_id,
-                event.time,
-                &body,
-            ))
+/// The effects of a batch, before they are written.
+struct Batch<'a> {
+    /// The last state of each deal.
+    deals: HashMap<DealId, Write<'a>>,
+    access: AccessState,
+    feed: Vec<FeedRow>,
+}
+
+impl<'a> Batch<'a> {
+    fn fold(newest: HashMap<Pair, AccessRow>, entries: &[Entry<'a>], clock: &Clock) -> Self {
+        let mut batch = Self {
+            deals: HashMap::new(),
+            access: AccessState::new(newest),
+            feed: Vec::with_capacity(entries.len()),
+        };
+
+        for entry in entries {
+            match *entry {
+                Entry::Event { sequence, event } => batch.apply(sequence, event),
+                Entry::Dead {
+                    sequence,
+                    subject: Some(Subject::Access { seller, buyer }),
+                } => {
+                    // The time of an event that cannot be read is unknown, so the change has the
+                    // time of its reading.
+                    if batch.access.close((seller, buyer), sequence) {
+                        let body = access_change(buyer, false);
+                        let row = FeedRow::new(sequence, seller, clock.now(), &body);
+                        batch.feed.push(row);
+                    }
+                }
+                // A deal with a dead event stays at its last good state, which is no change.
+                Entry::Dead { .. } => {}
+            }
         }
-        (Fact::Access(fact), Subject::Access { seller, buyer }) => ledger
-            .take((seller, buyer), sequence, fact)
-            .then(|| FeedRow::new(sequence, seller, event.time, &access(buyer, fact.granted))),
-        _ => None,
+
+        batch
+    }
+
+    /// Applies an event. No event has more than one change as yet; the index of a change leaves
+    /// room for more.
+    fn apply(&mut self, sequence: Sequence, event: &'a Event) {
+        match (&event.fact, event.subject) {
+            (Fact::Deal(fact), _) => {
+                let write = Write {
+                    deal: &fact.deal,
+                    revision: fact.revision,
+                    sequence,
+                };
+                self.deals.insert(fact.deal.id, write);
+
+                let body = ChangeBody::Deal {
+                    created: fact.cause == DealCause::Created,
+                    deal: fact.deal.clone().into(),
+                    changed: fact.changed.clone(),
+                    previous: fact.previous,
+                };
+                let row = FeedRow::new(sequence, fact.deal.seller_id, event.time, &body);
+                self.feed.push(row);
+            }
+            (Fact::Access(fact), Subject::Access { seller, buyer }) => {
+                let changed = self.access.apply((seller, buyer), sequence, fact);
+
+                // A repair that confirms the access as it is shows subscribers nothing new.
+                if changed {
+                    let body = access_change(buyer, fact.granted);
+                    let row = FeedRow::new(sequence, seller, event.time, &body);
+                    self.feed.push(row);
+                }
+            }
+            _ => {}
+        }
     }
 }
 
-/// What endpoints are told of an entry: what [`change_of`] makes of a deal's, with the same index.
+/// Returns the change that endpoints are called for: the one that the feed has of a deal's event,
+/// with the same index.
 fn deal_change<'a>(entry: &Entry<'a>) -> Option<DealChange<'a>> {
     let Entry::Event { sequence, event } = *entry else {
         return None;
@@ -187,19 +234,18 @@ fn deal_change<'a>(entry: &Entry<'a>) -> Option<DealChange<'a>> {
     let Fact::Deal(fact) = &event.fact else {
         return None;
     };
-    let created = fact.cause == DealCause::Created;
-    let (at, trace) = (event.time, event.trace);
+
     Some(DealChange {
         sequence,
         index: 0,
-        created,
-        at,
-        trace,
+        created: fact.cause == DealCause::Created,
+        at: event.time,
+        trace: event.trace,
         deal: &fact.deal,
     })
 }
 
-fn access(buyer: BuyerId, granted: bool) -> ChangeBody {
+fn access_change(buyer: BuyerId, granted: bool) -> ChangeBody {
     ChangeBody::Access { buyer, granted }
 }
 
@@ -210,11 +256,13 @@ fn subject(entry: &Entry<'_>) -> Option<Subject> {
     }
 }
 
-fn pairs(subjects: &[Subject]) -> Vec<(SellerId, BuyerId)> {
+/// Returns the distinct pairs among subjects.
+fn pairs(subjects: &[Subject]) -> Vec<Pair> {
     let pairs = subjects.iter().filter_map(|subject| match subject {
         Subject::Access { seller, buyer } => Some((*seller, *buyer)),
         _ => None,
     });
-    let distinct: std::collections::HashSet<_> = pairs.collect();
+    let distinct: HashSet<Pair> = pairs.collect();
+
     distinct.into_iter().collect()
 }

@@ -1,80 +1,54 @@
-//! The SQL of access. That of the feed is beside the feed, that of deals is shared with the seller side.
+//! Statements on table `access`, and the checkpoint that snapshot reads carry. Statements on the
+//! feed are with the feed; those on deals are shared with the seller side.
 
 use std::collections::HashMap;
 
 use backbone::db::{Db, Tx};
 use backbone::ids::{BuyerId, EventId, SellerId};
-use backbone::on_tx;
 use backbone::position::{Epoch, Sequence};
 use backbone::projection::Checkpoint;
 use backbone::time::Timestamp;
-use backbone::{Error, on_db};
-use serde_json::json;
+use backbone::{Error, on_db, on_tx};
+use serde_json::{Value, json};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::access::{Grant as GrantRow, Interval, Pair};
+use crate::access::Interval;
+use crate::access::state::{AccessRow, Pair};
 
 /// Row of table `projection` that holds the buyer side's checkpoint.
 pub const PROJECTION: &str = "buyer";
 
-const NEWEST_GRANTS_POSTGRES: &str = "
-    SELECT DISTINCT ON (a.seller_id, a.buyer_id)
-           a.seller_id, a.buyer_id, a.granted_at, a.revoked_at, a.since, a.revision
-      FROM unnest($1::uuid[], $2::uuid[]) AS pair (seller_id, buyer_id)
-      JOIN access a USING (seller_id, buyer_id)
-     ORDER BY a.seller_id, a.buyer_id, a.granted_at DESC";
-/// SQLite takes the other columns of a `max` from the row that has it.
-const NEWEST_GRANTS_SQLITE: &str = "
-    SELECT a.seller_id, a.buyer_id, max(a.granted_at) AS granted_at, a.revoked_at, a.since, a.revision
-      FROM json_each($1) AS pair
-      JOIN access a ON a.seller_id = unhex(pair.value ->> 'seller') AND a.buyer_id = unhex(pair.value ->> 'buyer')
-     GROUP BY a.seller_id, a.buyer_id";
-const WRITE_GRANTS_POSTGRES: &str = "
-    INSERT INTO access (seller_id, buyer_id, granted_at, revoked_at, since, revision)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::bigint[])
-    ON CONFLICT (seller_id, buyer_id, granted_at) DO UPDATE
-       SET revoked_at = excluded.revoked_at, revision = excluded.revision";
-const WRITE_GRANTS_SQLITE: &str = "
-    INSERT INTO access (seller_id, buyer_id, granted_at, revoked_at, since, revision)
-    SELECT unhex(value ->> 'seller'), unhex(value ->> 'buyer'), value ->> 'granted_at', value ->> 'revoked_at',
-           value ->> 'since', value ->> 'revision'
-      FROM json_each($1) WHERE TRUE
-    ON CONFLICT (seller_id, buyer_id, granted_at) DO UPDATE
-       SET revoked_at = excluded.revoked_at, revision = excluded.revision";
-const INTERVALS: &str = "
-    SELECT p.epoch, p.position, p.event_id, p.generation, a.seller_id, a.granted_at, a.revoked_at
-      FROM projection p
-      LEFT JOIN access a ON a.buyer_id = $1 AND (a.revoked_at IS NULL OR a.revoked_at > a.granted_at)
-     WHERE p.name = 'buyer'";
-const GRANTS: &str = "
-    SELECT seller_id, buyer_id, since FROM access
-     WHERE buyer_id = $1 AND revoked_at IS NULL AND seller_id > $2
-     ORDER BY seller_id LIMIT $3";
+const NEWEST_GRANTS_POSTGRES: &str = include_str!("store/newest_grants.postgres.sql");
+const NEWEST_GRANTS_SQLITE: &str = include_str!("store/newest_grants.sqlite.sql");
+const WRITE_ACCESS_POSTGRES: &str = include_str!("store/write_access.postgres.sql");
+const WRITE_ACCESS_SQLITE: &str = include_str!("store/write_access.sqlite.sql");
+const INTERVALS: &str = include_str!("store/intervals.sql");
+const GRANTS: &str = include_str!("store/grants.sql");
 
-/// A grant that holds.
+/// A seller's grant of access to a buyer that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
 pub struct Grant {
-    /// Who grants.
+    /// Seller who grants the access.
     pub seller_id: SellerId,
-    /// To whom.
+    /// Buyer who has the access.
     pub buyer_id: BuyerId,
-    /// Since when.
+    /// Time of the grant.
     pub since: Timestamp,
 }
 
-/// Some grants, by the other party's id.
+/// A page of the grants to a buyer that hold.
 #[derive(Clone, Debug)]
 pub struct AccessPage {
-    /// In order.
+    /// Grants in the order of their sellers' ids.
     pub grants: Vec<Grant>,
-    /// There are more.
+    /// True when more grants follow the last one of the page.
     pub has_next: bool,
 }
 
 #[derive(FromRow)]
-struct GrantRead {
+struct AccessReadRow {
     seller_id: SellerId,
     buyer_id: BuyerId,
     granted_at: i64,
@@ -83,7 +57,7 @@ struct GrantRead {
     revision: i64,
 }
 
-/// Columns of the projection's row, which every snapshot read carries.
+/// The checkpoint's columns, which every read that must show a snapshot selects too.
 #[derive(FromRow)]
 pub(crate) struct CheckpointRow {
     epoch: Epoch,
@@ -93,19 +67,18 @@ pub(crate) struct CheckpointRow {
 }
 
 impl From<CheckpointRow> for Checkpoint {
-    fn from(read: CheckpointRow) -> Self {
-        let position = read.position as Sequence;
+    fn from(row: CheckpointRow) -> Self {
         Self {
-            epoch: read.epoch,
-            position,
-            event_id: read.event_id,
-            generation: read.generation,
+            epoch: row.epoch,
+            position: row.position as Sequence,
+            event_id: row.event_id,
+            generation: row.generation,
         }
     }
 }
 
 #[derive(FromRow)]
-struct IntervalRead {
+struct IntervalReadRow {
     #[sqlx(flatten)]
     checkpoint: CheckpointRow,
     seller_id: Option<SellerId>,
@@ -113,71 +86,77 @@ struct IntervalRead {
     revoked_at: Option<i64>,
 }
 
-/// The newest row of each of these pairs that has one.
+/// Reads the newest row of each pair. Pairs without a row are left out.
 pub(crate) async fn newest_grants(
     tx: &mut Tx,
     pairs: &[Pair],
-) -> Result<HashMap<Pair, GrantRow>, Error> {
+) -> Result<HashMap<Pair, AccessRow>, Error> {
     if pairs.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Result<Vec<GrantRead>, _> = on_tx!(tx, postgres(tx) => {
+
+    let rows: Result<Vec<AccessReadRow>, _> = on_tx!(tx, postgres(tx) => {
         let sellers: Vec<Uuid> = pairs.iter().map(|pair| pair.0.0).collect();
         let buyers: Vec<Uuid> = pairs.iter().map(|pair| pair.1.0).collect();
+
         sqlx::query_as(NEWEST_GRANTS_POSTGRES)
             .bind(sellers)
             .bind(buyers)
             .fetch_all(&mut *tx)
             .await
     }, sqlite(tx) => {
-        let named =
-            |pair: &Pair| json!({ "seller": pair.0.0.simple(), "buyer": pair.1.0.simple() });
-        let pairs: Vec<_> = pairs.iter().map(named).collect();
-        sqlx::query_as(NEWEST_GRANTS_SQLITE)
-            .bind(Json(pairs))
-            .fetch_all(&mut *tx)
-            .await
+        let pairs: Vec<Value> = pairs
+            .iter()
+            .map(|pair| json!({ "seller": pair.0.0.simple(), "buyer": pair.1.0.simple() }))
+            .collect();
+
+        sqlx::query_as(NEWEST_GRANTS_SQLITE).bind(Json(pairs)).fetch_all(&mut *tx).await
     });
+
+    // Sequences and revisions are counted from 1 and far from the end of either type, so the casts
+    // lose nothing.
     let newest = rows?.into_iter().map(|row| {
-        let grant = GrantRow {
+        let access = AccessRow {
             granted_at: row.granted_at as Sequence,
             revoked_at: row.revoked_at.map(|at| at as Sequence),
             since: row.since,
             revision: row.revision as u64,
         };
-        ((row.seller_id, row.buyer_id), grant)
+        ((row.seller_id, row.buyer_id), access)
     });
+
     Ok(newest.collect())
 }
 
-/// Writes the rows that a batch of access events leaves.
-pub(crate) async fn write_grants(tx: &mut Tx, rows: &[(Pair, GrantRow)]) -> Result<(), Error> {
+/// Writes the rows that a batch of access events changed.
+pub(crate) async fn write_access(tx: &mut Tx, rows: &[(Pair, AccessRow)]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    on_tx!(tx, postgres(tx) => sqlx::query(WRITE_GRANTS_POSTGRES)
-        .bind(rows.iter().map(|(pair, _)| pair.0.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|(pair, _)| pair.1.0).collect::<Vec<_>>())
-        .bind(
-            rows.iter()
-                .map(|(_, row)| row.granted_at as i64)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            rows.iter()
-                .map(|(_, row)| row.revoked_at.map(|at| at as i64))
-                .collect::<Vec<_>>(),
-        )
-        .bind(rows.iter().map(|(_, row)| row.since).collect::<Vec<_>>())
-        .bind(
-            rows.iter()
-                .map(|(_, row)| row.revision as i64)
-                .collect::<Vec<_>>(),
-        )
-        .execute(&mut *tx)
-        .await
-        .map(|_| ()), sqlite(tx) => {
-        let rows: Vec<_> = rows
+
+    on_tx!(tx, postgres(tx) => {
+        // One array a column keeps the statement's text, and so its plan, the same for every number
+        // of rows.
+        let sellers: Vec<Uuid> = rows.iter().map(|(pair, _)| pair.0.0).collect();
+        let buyers: Vec<Uuid> = rows.iter().map(|(pair, _)| pair.1.0).collect();
+        let granted_at: Vec<i64> = rows.iter().map(|(_, row)| row.granted_at as i64).collect();
+        let revoked_at: Vec<Option<i64>> =
+            rows.iter().map(|(_, row)| row.revoked_at.map(|at| at as i64)).collect();
+        let since: Vec<Timestamp> = rows.iter().map(|(_, row)| row.since).collect();
+        let revisions: Vec<i64> = rows.iter().map(|(_, row)| row.revision as i64).collect();
+
+        sqlx::query(WRITE_ACCESS_POSTGRES)
+            .bind(sellers)
+            .bind(buyers)
+            .bind(granted_at)
+            .bind(revoked_at)
+            .bind(since)
+            .bind(revisions)
+            .execute(&mut *tx)
+            .await
+            .map(|_| ())
+    }, sqlite(tx) => {
+        let rows: Vec<Value> = rows
             .iter()
             .map(|((seller, buyer), row)| {
                 json!({
@@ -187,44 +166,46 @@ pub(crate) async fn write_grants(tx: &mut Tx, rows: &[(Pair, GrantRow)]) -> Resu
                 })
             })
             .collect();
-        sqlx::query(WRITE_GRANTS_SQLITE)
-            .bind(Json(rows))
-            .execute(&mut *tx)
-            .await
-            .map(|_| ())
+
+        sqlx::query(WRITE_ACCESS_SQLITE).bind(Json(rows)).execute(&mut *tx).await.map(|_| ())
     })
 }
 
-/// Every interval of a buyer's access.
+/// Reads every interval of a buyer's access, with the checkpoint of the same snapshot.
 pub(crate) async fn intervals(
     db: &Db,
     buyer: BuyerId,
 ) -> Result<(Vec<Interval>, Checkpoint), Error> {
-    let rows: Result<Vec<IntervalRead>, _> =
+    let rows: Result<Vec<IntervalReadRow>, _> =
         on_db!(db.read(), pool => sqlx::query_as(INTERVALS).bind(buyer).fetch_all(pool).await);
+
     let mut checkpoint = None;
     let mut intervals = Vec::new();
     for row in rows? {
         checkpoint.get_or_insert(Checkpoint::from(row.checkpoint));
+
+        // A buyer without access is one row that has only the checkpoint.
         if let (Some(seller), Some(granted_at)) = (row.seller_id, row.granted_at) {
-            let revoked_at = row.revoked_at.map(|at| at as Sequence);
             intervals.push(Interval {
                 seller,
                 granted_at: granted_at as Sequence,
-                revoked_at,
+                revoked_at: row.revoked_at.map(|at| at as Sequence),
             });
         }
     }
+
     Ok((intervals, checkpoint.ok_or_else(missing_checkpoint)?))
 }
 
-/// The grants that hold.
+/// Reads a page of the grants to a buyer that hold.
 pub(crate) async fn grants(
     db: &Db,
     buyer: BuyerId,
     limit: u32,
     after: Option<SellerId>,
 ) -> Result<AccessPage, Error> {
+    // The nil UUID sorts before every seller's id, so the first page needs no statement of its own.
+    // One row more than the page holds tells whether there is a next page.
     let rows: Result<Vec<Grant>, _> = on_db!(db.read(), pool => sqlx::query_as(GRANTS)
         .bind(buyer)
         .bind(after.unwrap_or(SellerId(Uuid::nil())))
@@ -232,11 +213,17 @@ pub(crate) async fn grants(
         .fetch_all(pool)
         .await);
     let mut grants = rows?;
+
     let has_next = grants.len() > limit as usize;
     grants.truncate(limit as usize);
+
     Ok(AccessPage { grants, has_next })
 }
 
+/// Returns the error of a database whose migrations did not run to the end.
 pub(crate) fn missing_checkpoint() -> Error {
-    Error::broken("buyer database", "its projection row is missing")
+    Error::broken(
+        "buyer database",
+        "table projection has no row for the buyer side",
+    )
 }

@@ -1,13 +1,14 @@
-//! Markets for tests of what stands on the buyer side: each with a log, a buyer database and a projection that runs when
-//! asked.
+//! Markets for tests of the buyer side and of what builds on it: each has a log, a buyer database
+//! and a projection that runs when the test calls it.
 
 mod market;
 mod trade;
 
 pub use market::{ANN, BLOCK, BOB, BUYER, HOUR, Market};
-pub use trade::Lot;
+pub use trade::DealRef;
 
-/// Runs each of these functions, which take a market of the type named first, as a test on either backend.
+/// Turns functions into tests that run on either backend. Each function takes a market of the type
+/// that comes first.
 #[macro_export]
 macro_rules! on_both_backends {
     ($market:ident; $($test:ident),+ $(,)?) => {

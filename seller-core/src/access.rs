@@ -1,12 +1,13 @@
-//! The rules of access: a seller grants it to a buyer, or takes it back. What is so already is not said again.
+//! The rules of access: a seller grants it to a buyer, or revokes it. A mutation that would leave
+//! access as it is makes no event.
 
 use backbone::contract::{AccessCause, AccessFact, Applied, Recent};
 use backbone::time::Timestamp;
 use backbone::write_path::Mutation;
 
-use crate::Refusal;
+use crate::refusal::Refusal;
 
-/// The fact that grants access; `None` when the buyer has it.
+/// Returns the fact that grants access, or `None` when the buyer has it already.
 pub(crate) fn grant(
     last: Option<&AccessFact>,
     mutation: &Mutation,
@@ -18,10 +19,10 @@ pub(crate) fn grant(
     }
 }
 
-/// The fact that revokes access; `None` when it is revoked.
+/// Returns the fact that revokes access, or `None` when it is revoked already.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] when there never was any: there is nothing to say about such a pair.
+/// [`Refusal::NotFound`] when the seller never granted the buyer access.
 pub(crate) fn revoke(
     last: Option<&AccessFact>,
     mutation: &Mutation,
@@ -29,7 +30,11 @@ pub(crate) fn revoke(
     match last {
         None => Err(Refusal::NotFound),
         Some(last) if !last.granted => Ok(None),
-        Some(held) => Ok(Some(fact(last, AccessCause::Revoked, held.since, mutation))),
+        // `since` stays the time of the grant: it says how long the buyer had access.
+        Some(granted) => {
+            let since = granted.since;
+            Ok(Some(fact(last, AccessCause::Revoked, since, mutation)))
+        }
     }
 }
 
@@ -40,7 +45,11 @@ fn fact(
     mutation: &Mutation,
 ) -> AccessFact {
     let revision = last.map_or(1, |last| last.revision + 1);
-    let applied: Applied = mutation.applied(u32::try_from(revision).unwrap_or(u32::MAX));
+
+    // Access has no version of its own, so a remembered mutation carries the revision in its place.
+    let version = u32::try_from(revision).unwrap_or(u32::MAX);
+    let applied: Applied = mutation.applied(version);
+
     AccessFact {
         cause,
         revision,
@@ -65,7 +74,9 @@ mod tests {
     const LATER: Timestamp = Timestamp::from_micros(2_000);
 
     fn mutation(number: u128) -> Mutation {
-        let (seller, buyer) = (SellerId(Uuid::from_u128(1)), BuyerId(Uuid::from_u128(2)));
+        let seller = SellerId(Uuid::from_u128(1));
+        let buyer = BuyerId(Uuid::from_u128(2));
+
         Mutation {
             subject: Subject::Access { seller, buyer },
             event_id: EventId(Uuid::from_u128(number)),
@@ -77,20 +88,27 @@ mod tests {
     }
 
     #[test]
-    fn access_is_granted_revoked_and_granted_anew() {
+    fn access_is_granted_revoked_and_granted_again() {
         let first = grant(None, &mutation(10), NOW).expect("there was none");
         assert_eq!(
             (first.cause, first.revision, first.granted, first.since),
             (AccessCause::Granted, 1, true, NOW)
         );
-        let gone = revoke(Some(&first), &mutation(11))
+
+        let revoked = revoke(Some(&first), &mutation(11))
             .unwrap()
             .expect("there was access");
         assert_eq!(
-            (gone.cause, gone.revision, gone.granted, gone.since),
+            (
+                revoked.cause,
+                revoked.revision,
+                revoked.granted,
+                revoked.since
+            ),
             (AccessCause::Revoked, 2, false, NOW)
         );
-        let again = grant(Some(&gone), &mutation(12), LATER).expect("it was revoked");
+
+        let again = grant(Some(&revoked), &mutation(12), LATER).expect("it was revoked");
         assert_eq!(
             (again.revision, again.granted, again.since),
             (3, true, LATER)
@@ -104,13 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_already_is_not_said_again() {
-        let held = grant(None, &mutation(10), NOW).expect("there was none");
-        assert_eq!(grant(Some(&held), &mutation(11), LATER), None);
-        let gone = revoke(Some(&held), &mutation(11))
+    fn access_that_is_already_as_requested_makes_no_fact() {
+        let granted = grant(None, &mutation(10), NOW).expect("there was none");
+        assert_eq!(grant(Some(&granted), &mutation(11), LATER), None);
+
+        let revoked = revoke(Some(&granted), &mutation(11))
             .unwrap()
             .expect("there was access");
-        assert_eq!(revoke(Some(&gone), &mutation(12)), Ok(None));
+        assert_eq!(revoke(Some(&revoked), &mutation(12)), Ok(None));
         assert_eq!(revoke(None, &mutation(10)), Err(Refusal::NotFound));
     }
 }

@@ -1,41 +1,51 @@
-//! Rules of single values, whatever they are part of: each takes a raw value and where it stands, and adds what is
-//! wrong with it to the violations found so far.
+//! Rules for single values, independent of the request that carries them. Each check takes a raw
+//! value and the path of its field, and appends what is wrong to the violations found so far, so
+//! that a caller hears of all of them at once.
 
+use backbone::FieldError;
 use backbone::money::{BasisPoints, Currency, Discount, MinorUnits};
 
-use crate::NewDiscount;
-use backbone::FieldError;
+use crate::input::NewDiscount;
 
-/// The most characters of a text that a caller gives.
-const TEXT: usize = 200;
+/// Most characters of a text that a caller gives.
+const MAX_CHARACTERS: usize = 200;
 
-/// The text without the space around it: 1 … 200 characters, none of them a control character. It is what names of
-/// deals, items and accounts, and labels of keys, must be. With violations added, what is returned is of no use.
+/// Returns the text without leading and trailing white space, which must be 1 to 200 characters
+/// without control characters.
+///
+/// The rule holds for names of deals, items and accounts and for labels of keys. Violations are
+/// appended to `errors`; the returned text is meaningless when there are any.
 pub fn text(value: &str, path: &str, errors: &mut Vec<FieldError>) -> String {
+    // Counted after trimming: a name of spaces alone is empty.
     let value = value.trim();
     characters(value, path, errors);
+
     value.to_owned()
 }
 
-/// An idempotency key: as [`text`], but nothing of it is cut off.
+/// Checks an idempotency key by the rule of [`text`], but without trimming: keys are compared as
+/// they are.
 pub(crate) fn key(value: &str, errors: &mut Vec<FieldError>) {
     characters(value, "idempotencyKey", errors);
 }
 
-/// Control characters have no place in a name, and a NUL would stop a PostgreSQL projection for good.
 fn characters(value: &str, path: &str, errors: &mut Vec<FieldError>) {
-    if !(1..=TEXT).contains(&value.chars().count()) {
+    if !(1..=MAX_CHARACTERS).contains(&value.chars().count()) {
         errors.push(FieldError::new(
             path,
-            format!("must be 1 to {TEXT} characters"),
+            format!("must be 1 to {MAX_CHARACTERS} characters"),
         ));
     }
+
+    // PostgreSQL's text cannot hold a NUL: one that reached the log would stop the projection for
+    // good.
     if value.contains(char::is_control) {
         errors.push(FieldError::new(path, "must have no control characters"));
     }
 }
 
-/// 0 … 2^53 − 1 minor units.
+/// Checks an amount: 0 to 2^53 − 1 minor units, the integers that JSON readers keep exact (RFC
+/// 8259, section 6).
 pub(crate) fn price(value: i64, path: &str, errors: &mut Vec<FieldError>) -> Option<MinorUnits> {
     let price = MinorUnits::new(value);
     if price.is_none() {
@@ -44,10 +54,11 @@ pub(crate) fn price(value: i64, path: &str, errors: &mut Vec<FieldError>) -> Opt
             format!("must be 0 to {} minor units", MinorUnits::MAX.get()),
         ));
     }
+
     price
 }
 
-/// An ISO 4217 alphabetic code.
+/// Checks an alphabetic currency code of ISO 4217.
 pub(crate) fn currency(value: &str, errors: &mut Vec<FieldError>) -> Option<Currency> {
     let currency = value.parse().ok();
     if currency.is_none() {
@@ -56,10 +67,11 @@ pub(crate) fn currency(value: &str, errors: &mut Vec<FieldError>) -> Option<Curr
             "must be an ISO 4217 code of three upper-case letters",
         ));
     }
+
     currency
 }
 
-/// A discount by itself; whether a flat one fits the price is [`fits`]'s.
+/// Checks a discount by itself; [`fits`] checks it against the price.
 pub(crate) fn discount(value: NewDiscount, errors: &mut Vec<FieldError>) -> Option<Discount> {
     match value {
         NewDiscount::Flat(amount) => {
@@ -71,25 +83,41 @@ pub(crate) fn discount(value: NewDiscount, errors: &mut Vec<FieldError>) -> Opti
                 let message = "must be 0 to 100 with at most two decimals";
                 errors.push(FieldError::new("discount.percentage", message));
             }
+
             basis_points.map(|basis_points| Discount::Percentage { basis_points })
         }
     }
 }
 
-/// Whether a flat discount is at most the total price. `path`: the one of the two that was asked for.
+/// The field that a discount above the total price is reported on: the one that the request sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blamed {
+    Discount,
+    TotalPrice,
+}
+
+/// Checks that a flat discount is at most the total price.
 pub(crate) fn fits(
     discount: Option<Discount>,
     total_price: MinorUnits,
-    path: &str,
+    blamed: Blamed,
     errors: &mut Vec<FieldError>,
 ) {
-    match discount {
-        Some(Discount::Flat { amount }) if amount > total_price => {
-            let (amount, total) = (amount.get(), total_price.get());
-            let message =
-                format!("the flat discount of {amount} is above the total price of {total}");
-            errors.push(FieldError::new(path, message));
-        }
-        _ => {}
+    let Some(Discount::Flat { amount }) = discount else {
+        return;
+    };
+    if amount <= total_price {
+        return;
     }
+
+    errors.push(match blamed {
+        Blamed::Discount => FieldError::new(
+            "discount.amount",
+            format!("must be at most the total price of {}", total_price.get()),
+        ),
+        Blamed::TotalPrice => FieldError::new(
+            "totalPrice",
+            format!("must be at least the flat discount of {}", amount.get()),
+        ),
+    });
 }

@@ -1,8 +1,8 @@
-//! The ids of what mutations make: derived from the caller's idempotency key where there is one, so that a repeat
-//! finds what the first made; random where there is none.
+//! Ids of what mutations create: derived from the caller's idempotency key where there is one, so
+//! that a repeat finds what the first call created; random where there is none.
 //!
-//! What is derived here is kept in the log for ever. Another namespace or another order of the parts would make
-//! every old key unknown.
+//! Derived ids stay in the log for ever. With another namespace or another order of the parts,
+//! repeats of older calls would no longer be recognised.
 
 use std::fmt::Display;
 
@@ -13,16 +13,17 @@ use backbone::time::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-/// The namespace of all ids derived here (RFC 9562, version 5).
+/// Namespace of all ids derived here (RFC 9562, section 5.5: version 5).
 const NAMESPACE: Uuid = Uuid::from_u128(0x9fb3_2a0e_6d47_4c58_a1d5_70e8_4f2b_6c13);
 
-/// The mutations' names in [`event`].
+/// Names of the mutations, as parts of [`event`] ids.
 pub(crate) const CREATE_DEAL: &str = "createDeal";
 pub(crate) const UPDATE_DEAL: &str = "updateDeal";
 pub(crate) const GRANT_ACCESS: &str = "grantAccess";
 pub(crate) const REVOKE_ACCESS: &str = "revokeAccess";
 
-/// The id of a mutation's event: made once, before the first attempt.
+/// Returns the id of a mutation's event. It is chosen once, before the first attempt, so that every
+/// attempt appends the same event.
 pub(crate) fn event(
     seller: SellerId,
     mutation: &str,
@@ -30,40 +31,48 @@ pub(crate) fn event(
     key: Option<&str>,
 ) -> EventId {
     EventId(match key {
-        // The key comes last: it alone may contain the separator.
+        // The key comes last because it alone may contain the separator: no two keys can give the
+        // same text.
         Some(key) => derived(&format!("event|SELLER|{seller}|{mutation}|{target}|{key}")),
         None => random::random_id(),
     })
 }
 
-/// The id of the event that creates a deal of a fixed id. No key is empty, so no key leads here.
-pub(crate) fn creation_of_fixed(seller: SellerId, deal: DealId) -> EventId {
+/// Returns the id of the event that creates a deal of a fixed id.
+pub(crate) fn fixed_creation(seller: SellerId, deal: DealId) -> EventId {
+    // A caller's key is at least one character long, so the empty key can never collide with one.
     event(seller, CREATE_DEAL, deal, Some(""))
 }
 
-/// The id of a deal to be created.
+/// Returns the id of a deal to be created.
 pub(crate) fn deal(seller: SellerId, key: Option<&str>, now: Timestamp) -> DealId {
     DealId(match key {
         Some(key) => derived(&format!("deal|{seller}|{key}")),
+        // Ordered by time, so that rows of new deals are inserted at the end of the index.
         None => random::row_id(now.as_micros()),
     })
 }
 
-/// The id of the item at `index` of a mutation's list. `taken`: ids that it must not be, which only somebody who
-/// foresaw it can have given.
+/// Returns a new id for the item at `index` of a mutation's list.
+///
+/// `taken` tells which ids the deal has already. The derivation is public, so a caller can predict
+/// an id and give it to another item; the next one in the series is used then.
 pub(crate) fn item(event: EventId, index: usize, taken: impl Fn(ItemId) -> bool) -> ItemId {
-    let tries = (0_u32..).map(|again| ItemId(derived(&format!("item|{event}|{index}|{again}"))));
-    tries
-        .into_iter()
+    (0_u32..)
+        .map(|attempt| ItemId(derived(&format!("item|{event}|{index}|{attempt}"))))
         .find(|id| !taken(*id))
-        .expect("a list of items is finite")
+        .expect("a deal has fewer items than the series has ids")
 }
 
-/// What a repeat of a request is compared by. The request is trimmed and does not hold its key.
-pub(crate) fn request(of: &impl Serialize) -> Fingerprint {
-    Fingerprint::of(
-        &serde_json::to_vec(of).expect("inputs have string keys and no failing serializer"),
-    )
+/// Returns the fingerprint by which a repeat of a request is compared with the first. The request
+/// must be trimmed and must not contain its idempotency key.
+pub(crate) fn request(request: &impl Serialize) -> Fingerprint {
+    // JSON in the order of the fields' declaration, which is why inputs may not move or rename
+    // them.
+    let json = serde_json::to_vec(request)
+        .expect("requests have string keys and no serializer that can fail");
+
+    Fingerprint::of(&json)
 }
 
 fn derived(name: &str) -> Uuid {
@@ -77,7 +86,7 @@ mod tests {
     use backbone::contract::DealStatus;
 
     use super::*;
-    use crate::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+    use crate::input::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
 
     const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -90,24 +99,27 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_the_same_for_the_same_key_and_only_then() {
-        let id = |by, mutation, on, key| event(seller(by), mutation, target(on), Some(key));
+    fn event_id_is_the_same_for_the_same_key_and_only_then() {
+        let id =
+            |number, mutation, deal, key| event(seller(number), mutation, target(deal), Some(key));
         let ids = [
             id(1, UPDATE_DEAL, 2, "key"),
             id(9, UPDATE_DEAL, 2, "key"),
             id(1, CREATE_DEAL, 2, "key"),
             id(1, UPDATE_DEAL, 9, "key"),
             id(1, UPDATE_DEAL, 2, "kez"),
-            creation_of_fixed(seller(1), target(2)),
+            fixed_creation(seller(1), target(2)),
         ];
+
         assert_eq!(ids[0], id(1, UPDATE_DEAL, 2, "key"));
         assert_eq!(HashSet::from(ids).len(), ids.len(), "every part counts");
+
         let random = || event(seller(1), UPDATE_DEAL, target(2), None);
         assert_ne!(random(), random());
     }
 
     #[test]
-    fn a_keyed_creation_is_always_the_same_deal_of_its_seller() {
+    fn deal_id_of_a_keyed_creation_is_always_the_same_for_its_seller() {
         let later = Timestamp::from_micros(NOW.as_micros() + 1);
         assert_eq!(
             deal(seller(1), Some("key"), NOW),
@@ -124,9 +136,9 @@ mod tests {
         assert_ne!(deal(seller(1), None, NOW), deal(seller(1), None, NOW));
     }
 
-    /// What earlier releases derived must be found by later ones: these values are in logs.
+    /// Pins values that logs of earlier releases contain: later releases must derive the same ones.
     #[test]
-    fn what_is_derived_never_changes() {
+    fn derived_ids_and_fingerprints_never_change() {
         let id = event(seller(1), CREATE_DEAL, target(2), Some("a key | with all"));
         assert_eq!(id.to_string(), "d7fd8ba7-952d-51df-82bd-fd914ed44c05");
         assert_eq!(
@@ -137,6 +149,7 @@ mod tests {
             item(id, 3, |_| false).to_string(),
             "bfc13428-f8c7-5ac2-b832-5b3f7c26f135"
         );
+
         let items = vec![NewItem {
             id: Some(ItemId(Uuid::from_u128(5))),
             name: "oak".to_owned(),
@@ -157,6 +170,7 @@ mod tests {
             items: Some(items),
             ..DealUpdate::of(target(2))
         };
+
         let known =
             |text: &str| serde_json::from_value::<Fingerprint>(text.into()).expect("a fingerprint");
         assert_eq!(
@@ -167,49 +181,51 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_differ_are_told_apart_and_space_does_not_count() {
-        let of = || DealUpdate::of(target(2));
+    fn request_fingerprints_differ_by_every_field_but_not_by_surrounding_space() {
+        let empty = || DealUpdate::of(target(2));
         let named = |name: &str| DealUpdate {
             name: Some(name.to_owned()),
-            ..of()
+            ..empty()
         };
+
         let requests = [
-            of(),
+            empty(),
             named("a"),
             named("b"),
             DealUpdate {
                 expected_version: Some(1),
-                ..of()
+                ..empty()
             },
             DealUpdate {
                 total_price: Some(1),
-                ..of()
+                ..empty()
             },
             DealUpdate {
                 currency: Some("GBP".to_owned()),
-                ..of()
+                ..empty()
             },
             DealUpdate {
                 status: Some(DealStatus::Sold),
-                ..of()
+                ..empty()
             },
             DealUpdate {
                 discount: Patch::Remove,
-                ..of()
+                ..empty()
             },
             DealUpdate {
                 discount: Patch::Set(NewDiscount::Flat(1)),
-                ..of()
+                ..empty()
             },
             DealUpdate {
                 discount: Patch::Set(NewDiscount::Percentage(1.0)),
-                ..of()
+                ..empty()
             },
             DealUpdate {
                 items: Some(vec![]),
-                ..of()
+                ..empty()
             },
         ];
+
         let fingerprints: HashSet<Fingerprint> = requests.iter().map(request).collect();
         assert_eq!(fingerprints.len(), requests.len());
         assert_eq!(request(&named(" a\n").trimmed()), request(&named("a")));

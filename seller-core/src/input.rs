@@ -1,112 +1,119 @@
-//! What callers ask for, in raw numbers and texts: the rules judge them, not the types.
+//! Inputs of mutations, as the raw numbers and texts that callers send. The types admit any value;
+//! the rules of the deal decide which are valid.
 //!
-//! The serialised form of an input is what a repeat of it is compared by, for as long as the log lives: a field that
-//! is added must be left out while it is not given, and none may be moved or renamed.
+//! A repeated request is recognised by the fingerprint of its input's serialised form, for as long
+//! as the log lives. Therefore a new field must be skipped while it is not given, and no field may
+//! be renamed or moved.
 
 use backbone::contract::DealStatus;
 use backbone::ids::{DealId, ItemId};
 use backbone::telemetry::TraceContext;
 use serde::{Serialize, Serializer};
 
-/// What goes with a mutation.
+/// Details of a mutation beside its input.
 #[derive(Clone, Debug, Default)]
 pub struct MutationContext {
-    /// The caller's idempotency key: 1 … 200 characters, none of them a control character, kept exactly as it is.
+    /// The caller's idempotency key: 1 … 200 characters, none of them a control character, kept
+    /// exactly as it is.
     pub key: Option<String>,
-    /// The trace that it belongs to.
+    /// Trace that the mutation's event continues.
     pub trace: Option<TraceContext>,
 }
 
-/// A deal to be created.
+/// Input of a creation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewDeal {
-    /// Only for examples, whose ids are fixed: it stands in for the idempotency key. Otherwise the id is made here.
+    /// Fixed id, for example data only: it takes the place of the idempotency key. `None` lets this
+    /// crate choose one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<DealId>,
-    /// 1 … 200 characters.
+    /// Name, 1 … 200 characters.
     pub name: String,
-    /// 0 … 2^53 − 1 minor units of `currency`.
+    /// Total price, 0 … 2^53 − 1 minor units of `currency`.
     pub total_price: i64,
     /// An ISO 4217 alphabetic code.
     pub currency: String,
-    /// Any.
+    /// Status that the deal starts with; any is allowed.
     pub status: DealStatus,
-    /// What is taken off the total price.
+    /// Reduction of the total price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discount: Option<NewDiscount>,
-    /// 1 … 100.
+    /// Items, 1 … 100.
     pub items: Vec<NewItem>,
 }
 
-/// A discount that was asked for.
+/// Input for a discount.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NewDiscount {
-    /// Minor units of the deal's currency: 0 … the total price.
+    /// Fixed amount, in minor units of the deal's currency: 0 … the total price.
     Flat(i64),
-    /// 0 … 100, at most two decimals.
+    /// Share of the total price in percent: 0 … 100, with at most two decimals.
     Percentage(f64),
 }
 
-/// An item that was asked for.
+/// Input for an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewItem {
-    /// Unique within the deal; made when absent.
+    /// Id, unique within the deal. `None` keeps the id of an equal item, or chooses a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<ItemId>,
-    /// 1 … 200 characters.
+    /// Name, 1 … 200 characters.
     pub name: String,
-    /// 0 … 2^53 − 1 minor units of the deal's currency.
+    /// Price, 0 … 2^53 − 1 minor units of the deal's currency.
     pub price: i64,
 }
 
-/// What to change of a deal; what is `None` or [`Patch::Keep`] stays.
+/// Input of an update. Fields that are `None` or [`Patch::Keep`] stay as they are.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DealUpdate {
-    /// Which deal.
+    /// Deal to update.
     pub id: DealId,
-    /// Refuse unless the deal is at this version (1 or more).
+    /// Version that the deal must be at (1 or more), else the update is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<i32>,
-    /// 1 … 200 characters.
+    /// New name, 1 … 200 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// 0 … 2^53 − 1 minor units of the deal's currency.
+    /// New total price, 0 … 2^53 − 1 minor units of the deal's currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_price: Option<i64>,
-    /// Must be the deal's: for callers who send the whole deal back.
+    /// Currency of the deal, which cannot change: accepted from callers who send the whole deal
+    /// back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
-    /// A status that the deal may take.
+    /// New status, which must be one that the deal may go to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<DealStatus>,
-    /// What is taken off the total price.
+    /// Change of the discount.
     #[serde(skip_serializing_if = "Patch::is_keep")]
     pub discount: Patch<NewDiscount>,
-    /// The new list, 1 … 100.
+    /// New items, 1 … 100, in place of the old ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<NewItem>>,
 }
 
-/// A change of something that may be absent.
+/// A change of an optional value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
-    /// It stays as it is.
+    /// Leaves the value as it is.
     #[default]
     Keep,
-    /// There is none any more.
+    /// Removes the value.
     Remove,
-    /// It is this.
+    /// Sets the value.
     Set(T),
 }
 
 impl DealUpdate {
-    /// An update of this deal that changes nothing: where others are made from.
+    /// Returns an update of this deal that changes nothing, as a start for others.
     pub fn of(id: DealId) -> Self {
         Self {
+            // Absent fields are skipped in the serialised form, so this update's fingerprint covers
+            // the id alone.
             id,
             expected_version: None,
             name: None,
@@ -118,7 +125,8 @@ impl DealUpdate {
         }
     }
 
-    /// As it is meant: the space around texts is not.
+    /// Returns the update without white space around its texts, so that a repeat that differs only
+    /// there is the same.
     pub(crate) fn trimmed(self) -> Self {
         Self {
             name: self.name.map(trim),
@@ -129,7 +137,8 @@ impl DealUpdate {
 }
 
 impl NewDeal {
-    /// As it is meant: the space around texts is not.
+    /// Returns the creation without white space around its texts, so that a repeat that differs
+    /// only there is the same.
     pub(crate) fn trimmed(self) -> Self {
         Self {
             name: trim(self.name),
@@ -150,6 +159,7 @@ fn trim_items(items: Vec<NewItem>) -> Vec<NewItem> {
 }
 
 fn trim(text: String) -> String {
+    // Most texts have nothing to trim and keep their allocation.
     if text.trim().len() == text.len() {
         text
     } else {
@@ -166,7 +176,8 @@ impl<T> Patch<T> {
 impl<T: Serialize> Serialize for Patch<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            // Kept fields are left out where a patch is a field.
+            // A kept field never gets here: its struct skips it (see `is_keep`), so null means
+            // removal alone.
             Self::Keep | Self::Remove => serializer.serialize_none(),
             Self::Set(value) => serializer.serialize_some(value),
         }

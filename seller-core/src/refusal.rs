@@ -1,44 +1,56 @@
-//! Why a mutation did not happen, as data: the one list of "no" that callers map to their codes.
+//! Reasons for which a mutation did not happen, as data that callers map to the codes of their
+//! protocol.
 
 use backbone::FieldError;
 use backbone::write_path::WriteError;
 
-/// Why a mutation is not known to have happened.
+/// The reason for which a mutation did not happen, or is not known to have happened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The rules say no; every violation, never none.
-    #[error("the input breaks the rules")]
+    /// The input breaks the rules. Holds every violation, at least one.
+    #[error("the input is invalid: {}", violations(.0))]
     Invalid(Vec<FieldError>),
-    /// There is no such deal of this seller, or no grant that could be revoked.
-    #[error("not found")]
+    /// The seller has no such deal, or never granted the access that should be revoked.
+    #[error("the deal or access does not exist for this seller")]
     NotFound,
     /// The deal is not at the version that the caller expected.
-    #[error("the deal is at version {current}")]
+    #[error("the deal is at version {current}, not at the expected one")]
     VersionConflict {
-        /// The deal's version.
+        /// Version that the deal is at now.
         current: u32,
     },
-    /// A deal with the id that was asked for came from another creation.
-    #[error("a deal with this id exists already")]
+    /// Another creation made a deal of the requested id.
+    #[error("a deal with this id already exists")]
     AlreadyExists,
     /// The idempotency key was used with another request.
-    #[error("the idempotency key was used with another request")]
+    #[error("the idempotency key was already used with a different request")]
     KeyReused,
-    /// Others kept changing the subject; nothing was written. Retry.
-    #[error("others kept changing it")]
+    /// Other writers kept changing the subject. Nothing was written; retry.
+    #[error("other requests kept changing the same deal or access; nothing was written")]
     Contended,
-    /// Too many mutations of the subject wait already; nothing was written. Retry later.
-    #[error("too many mutations of it wait already")]
+    /// The subject's lane is full. Nothing was written; retry later.
+    #[error("too many changes to the same deal or access are waiting; nothing was written")]
     LaneFull,
-    /// The log is away or refuses; nothing was written. Retry later.
-    #[error("unavailable: {0}")]
+    /// The log cannot be reached or rejects writes. Nothing was written; retry later.
+    #[error("the event log is unavailable; nothing was written: {0}")]
     Unavailable(String),
-    /// It may have happened or not: the same again, with the same key, tells.
-    #[error("the outcome is unknown: {0}")]
+    /// The mutation may or may not have happened: repeating it with the same idempotency key tells
+    /// which.
+    #[error("the outcome of the change is unknown: {0}")]
     UnknownOutcome(String),
-    /// What the log holds is not as it must be.
-    #[error("broken: {0}")]
+    /// The log holds something that this binary's writers never append.
+    #[error("the event log holds inconsistent data: {0}")]
     Broken(String),
+}
+
+/// Returns the violations as one text, for operators.
+fn violations(errors: &[FieldError]) -> String {
+    let texts: Vec<String> = errors
+        .iter()
+        .map(|error| format!("{} {}", error.path, error.message))
+        .collect();
+
+    texts.join("; ")
 }
 
 impl From<WriteError<Self>> for Refusal {

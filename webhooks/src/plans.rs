@@ -50,7 +50,7 @@ const STATEMENTS: [(&str, &str, &str, u64); 8] = [
     (
         "duties",
         "uuid[], bigint, bigint",
-        include_str!("../../buyer-core/src/outbox/duties.postgres.sql"),
+        include_str!("../../buyer-core/src/outbox/matching/endpoint_access.postgres.sql"),
         600,
     ),
     ("look", "timestamptz", claim::LOOK_POSTGRES, 500),
@@ -82,7 +82,7 @@ const STATEMENTS: [(&str, &str, &str, u64); 8] = [
     (
         "owe",
         "uuid[], uuid[], uuid[], uuid[], bigint[], int[], boolean[], timestamptz",
-        include_str!("../../buyer-core/src/outbox/deliveries.postgres.sql"),
+        include_str!("../../buyer-core/src/outbox/rows/deliveries.postgres.sql"),
         60,
     ),
 ];

@@ -1,8 +1,9 @@
-//! How long the feed is kept: in blocks, of which one goes when its newest change is older than that.
+//! Retention of the feed: whole blocks are dropped once their newest change is old enough.
 //!
-//! The horizon is committed before anything goes, and every read checks it in its own snapshot: a reader that comes
-//! from before it is told so, and none finds a hole. Any number of processes may look; each step is done once or
-//! finds itself done.
+//! The horizon is committed before anything is dropped, and every read checks it in its own
+//! snapshot: a reader that comes from before the horizon learns that changes are missing, and none
+//! finds a gap unannounced. Any number of processes may run the retention at once: each step either
+//! has its effect once or finds it done.
 
 use std::time::Duration;
 
@@ -16,31 +17,46 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How often it is looked whether something is too old.
-const LOOK: Duration = Duration::from_secs(60);
-/// Rows that go in one transaction where there are no partitions: the projection writes in between.
+/// Pause between two runs.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Most rows that one transaction deletes on SQLite, whose only writer the projection must wait
+/// for.
 const ROWS: i64 = 2_000;
 
-/// How long the feed is kept, and in what portions it goes.
+const HORIZON: &str = include_str!("retention/horizon.sql");
+const MOVE_HORIZON: &str = include_str!("retention/move_horizon.sql");
+const FINISHED_BLOCKS: &str = include_str!("retention/finished_blocks.postgres.sql");
+const NEWEST_CHANGE: &str = include_str!("retention/newest_change.postgres.sql");
+const ATTACHED_PARTITION: &str = include_str!("retention/attached_partition.postgres.sql");
+const DELETE_BLOCK: &str = include_str!("retention/delete_block.postgres.sql");
+const OLDEST_ROWS: &str = include_str!("retention/oldest_rows.sqlite.sql");
+const DELETE_ROWS: &str = include_str!("retention/delete_rows.sqlite.sql");
+
+/// The time for which the feed keeps changes, and the portions in which it drops them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Changes are kept at least this long.
+    /// Least time for which a change is kept.
     pub keep: Duration,
-    /// Sequences in a block.
+    /// Number of sequences in a block.
     pub block: u64,
 }
 
 impl Retention {
-    /// In partitions: few even at thousands of changes a second, and each small enough to be looked after.
+    /// Returns the retention of a feed in partitions (PostgreSQL).
     pub fn in_partitions(keep: Duration) -> Self {
+        // About a million sequences: at 3,000 events a second a new partition every six minutes,
+        // and each is small enough to vacuum.
         Self {
             keep,
             block: 1 << 20,
         }
     }
 
-    /// In rows of one table.
+    /// Returns the retention of a feed in the rows of one table (SQLite).
     pub fn in_rows(keep: Duration) -> Self {
+        // One table has no partitions to drop, so a block is only the step in which the horizon
+        // moves: small, so that little more is kept than asked for.
         Self {
             keep,
             block: 1 << 12,
@@ -48,34 +64,7 @@ impl Retention {
     }
 }
 
-const HORIZON: &str = "SELECT sequence FROM feed_horizon";
-const MOVE_HORIZON: &str = "UPDATE feed_horizon SET sequence = $1 WHERE sequence < $1";
-/// The blocks that the tables' place has left behind, oldest first.
-const BLOCKS: &str = "
-    SELECT first, last FROM feed_block
-     WHERE last <= (SELECT position FROM projection WHERE name = 'buyer') ORDER BY first";
-/// When the newest change of a block was, or, of an empty one, the next change after it: before that it may not go.
-const NEWEST: &str = "
-    SELECT occurred_at FROM (
-        (SELECT 1 AS choice, occurred_at FROM feed WHERE sequence BETWEEN $1 AND $2
-          ORDER BY sequence DESC, change_index DESC LIMIT 1)
-        UNION ALL
-        (SELECT 2, occurred_at FROM feed WHERE sequence > $2 ORDER BY sequence, change_index LIMIT 1)) AS found
-     ORDER BY choice LIMIT 1";
-/// Whether a block's partition is still one: null when not, else whether a detachment was begun and not ended.
-const ATTACHED: &str = "
-    SELECT inhdetachpending FROM pg_inherits WHERE inhparent = 'feed'::regclass AND inhrelid = to_regclass($1)";
-const FORGET_BLOCK: &str = "DELETE FROM feed_block WHERE first = $1";
-/// The last of the oldest rows of a table without partitions, with its time.
-const OLDEST_ROWS: &str = "
-    SELECT sequence, occurred_at FROM feed WHERE sequence > (SELECT sequence FROM feed_horizon)
-     ORDER BY sequence, change_index LIMIT 1 OFFSET $1";
-const DELETE_ROWS: &str = "
-    DELETE FROM feed WHERE rowid IN (
-        SELECT rowid FROM feed WHERE sequence <= (SELECT sequence FROM feed_horizon)
-         ORDER BY sequence, change_index LIMIT $1)";
-
-/// Looks again and again until told to stop.
+/// Drops old changes periodically until it is stopped.
 pub(crate) async fn run(
     db: &Db,
     clock: &Clock,
@@ -87,37 +76,36 @@ pub(crate) async fn run(
         "feed_horizon",
         "Log sequence up to which changes are no longer kept",
     );
+
     loop {
-        match forget(db, clock, retention).await {
+        match drop_old(db, clock, retention).await {
             Ok(reached) => {
                 horizon.set(reached as i64);
             }
-            // Nothing is lost by waiting, and another process may have been at it.
-            Err(error) => tracing::debug!(%error, "old changes are still there"),
+            // Old changes do no harm until the next run, and another process may have been at the
+            // same block.
+            Err(error) => tracing::debug!(%error, "old changes of the feed were not dropped"),
         }
+
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(LOOK) => {}
+            () = sleep(INTERVAL) => {}
         }
     }
 }
 
-/// Drops what is older than the retention asks for. Returns the horizon.
-pub(crate) async fn forget(
+/// Drops the changes that the retention no longer keeps. Returns the horizon.
+pub(crate) async fn drop_old(
     db: &Db,
     clock: &Clock,
     retention: Retention,
 ) -> Result<Sequence, Error> {
-    let kept = i64::try_from(retention.keep.as_micros()).unwrap_or(i64::MAX);
-    let older_than = Timestamp::from_micros(clock.now_micros().saturating_sub(kept));
-    run_once(db, retention.block, older_than).await
-}
+    let keep = i64::try_from(retention.keep.as_micros()).unwrap_or(i64::MAX);
+    let older_than = Timestamp::from_micros(clock.now_micros().saturating_sub(keep));
 
-/// Drops every block whose newest change is older than a time. Returns the horizon.
-async fn run_once(db: &Db, block: u64, older_than: Timestamp) -> Result<Sequence, Error> {
     match db.read().engine() {
         PoolEngine::Postgres(pool) => drop_blocks(db, pool, older_than).await?,
-        PoolEngine::Sqlite(_) => delete_rows(db, block, older_than).await?,
+        PoolEngine::Sqlite(_) => delete_rows(db, retention.block, older_than).await?,
     }
 
     Ok(horizon(db).await? as Sequence)
@@ -130,25 +118,29 @@ async fn horizon(db: &Db) -> Result<i64, Error> {
 async fn drop_blocks(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<(), Error> {
     let driver = |error| db.read().error(error);
 
-    let blocks: Vec<(i64, i64)> = sqlx::query_as(BLOCKS)
+    let blocks: Vec<(i64, i64)> = sqlx::query_as(FINISHED_BLOCKS)
         .fetch_all(pool)
         .await
         .map_err(driver)?;
 
     for (first, last) in blocks {
-        // A block below the horizon was given up before: only the steps that drop it are left.
+        // The horizon passed a block before its partition was dropped, so of a block below it only
+        // steps that an earlier run did not reach are left.
         if horizon(db).await? < last {
-            let newest: Option<Timestamp> = sqlx::query_scalar(NEWEST)
+            let newest: Option<Timestamp> = sqlx::query_scalar(NEWEST_CHANGE)
                 .bind(first)
                 .bind(last)
                 .fetch_optional(pool)
                 .await
                 .map_err(driver)?;
+            // Blocks are in the order of time, so behind one that must stay all others stay. No
+            // change at all means that nothing tells the block's age, and it stays too.
             if newest.is_none_or(|newest| newest >= older_than) {
                 return Ok(());
             }
 
-            // Committed before anything is dropped, so that no reader finds a hole where it was not told of one.
+            // Committed before anything is dropped: a reader between the two would find a gap that
+            // nothing announces.
             sqlx::query(MOVE_HORIZON)
                 .bind(last)
                 .execute(pool)
@@ -162,29 +154,34 @@ async fn drop_blocks(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<()
     Ok(())
 }
 
-/// Runs the steps that are left of a partition's end: a process may have died between any two of them. A detachment
-/// waits for whoever reads the feed, and nobody waits for it (PostgreSQL, ALTER TABLE, DETACH PARTITION).
+/// Runs the steps that are left of dropping a partition. A process may have died between any two of
+/// them.
 async fn drop_partition(pool: &PgPool, first: i64) -> Result<(), sqlx::Error> {
     let name = format!("feed_{first}");
 
-    let pending: Option<bool> = sqlx::query_scalar(ATTACHED)
+    // A plain DROP TABLE would lock readers of the whole feed out. CONCURRENTLY waits for
+    // transactions that read it while new ones go on, and cannot be part of a transaction; one that
+    // was interrupted must be finished with FINALIZE (PostgreSQL, ALTER TABLE, DETACH PARTITION).
+    let pending: Option<bool> = sqlx::query_scalar(ATTACHED_PARTITION)
         .bind(&name)
         .fetch_optional(pool)
         .await?;
     if let Some(pending) = pending {
-        let how = if pending { "FINALIZE" } else { "CONCURRENTLY" };
-        let detach = format!("ALTER TABLE feed DETACH PARTITION {name} {how}");
+        let mode = if pending { "FINALIZE" } else { "CONCURRENTLY" };
+        let detach = format!("ALTER TABLE feed DETACH PARTITION {name} {mode}");
         sqlx::raw_sql(AssertSqlSafe(detach)).execute(pool).await?;
     }
 
     let drop = format!("DROP TABLE IF EXISTS {name}");
     sqlx::raw_sql(AssertSqlSafe(drop)).execute(pool).await?;
-    sqlx::query(FORGET_BLOCK).bind(first).execute(pool).await?;
+
+    // The record goes last: while it exists, the next run comes back to this partition.
+    sqlx::query(DELETE_BLOCK).bind(first).execute(pool).await?;
 
     Ok(())
 }
 
-/// Deletes rows in portions. Readers of SQLite keep the snapshot that they began with, so this disturbs none of them.
+/// Deletes rows in portions. Readers of SQLite keep the snapshot that they began with.
 async fn delete_rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), Error> {
     loop {
         let mut tx = db.begin().await?;
@@ -202,8 +199,13 @@ async fn delete_rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), E
             .execute(connection)
             .await
             .map(|done| done.rows_affected()))?;
+
+        // Horizon and rows in one commit: no reader sees the one without the other. One transaction
+        // a portion, so that the projection writes in between.
         tx.commit().await?;
 
+        // Rows below the horizon may be left of an earlier run, so only a round that finds nothing
+        // is the last.
         if last.is_none() && deleted == 0 {
             return Ok(());
         }

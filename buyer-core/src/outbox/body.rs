@@ -1,5 +1,5 @@
-//! What is sent: one JSON text a change, written once and sent as it is at every try. It says what a deal is in the
-//! shapes of the GraphQL contract, and refuses to be large.
+//! Bodies of webhook calls: one JSON text for each change, encoded once and sent unchanged in every
+//! attempt. A deal has the same fields as in the GraphQL schema.
 
 use backbone::contract::{Deal, DealStatus, Item};
 use backbone::ids::{DealId, SellerId};
@@ -9,28 +9,34 @@ use backbone::time::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-/// Bodies are shorter than this, in bytes: what receivers can be expected to take.
+/// Exclusive limit on the size of a body, in bytes: what receivers can be expected to accept.
 pub const LIMIT: usize = 20_000;
 
-/// A change of a deal: `kind` is `deal.created` or `deal.updated`, `at` the event's time, `position` the change's
-/// place. A deal that does not fit is only named.
+/// Encodes a change of a deal.
+///
+/// `kind` is `deal.created` or `deal.updated`, `at` the time of the event, `position` that of the
+/// change. A deal that would exceed [`LIMIT`] is represented by its ids and version alone.
 pub fn deal(kind: &str, at: Timestamp, position: Position, deal: &Deal) -> Vec<u8> {
-    let whole = json(&Body {
+    let complete = json(&Body {
         kind,
         timestamp: at,
         position,
-        data: Whole { deal: shown(deal) },
+        data: CompleteDeal {
+            deal: deal_fields(deal),
+        },
     });
-    if whole.len() < LIMIT {
-        return whole;
+    // Encoded to learn its size: nearly every deal is far below the limit, so little work is ever
+    // thrown away.
+    if complete.len() < LIMIT {
+        return complete;
     }
-    let named = Named {
-        id: deal.id,
-        seller_id: deal.seller_id,
-        version: deal.version,
-    };
-    let data = TooLarge {
-        deal: named,
+
+    let data = AbridgedDeal {
+        deal: DealReference {
+            id: deal.id,
+            seller_id: deal.seller_id,
+            version: deal.version,
+        },
         note: "too large to send: query the deal by its id",
     };
     json(&Body {
@@ -41,7 +47,8 @@ pub fn deal(kind: &str, at: Timestamp, position: Position, deal: &Deal) -> Vec<u
     })
 }
 
-/// What a customer asked us to send to see whether it arrives: `position` is the tip.
+/// Encodes a test call, with which a customer checks that calls arrive. `position` is the end of
+/// the tables' last event.
 pub fn test(at: Timestamp, position: Position, webhook: Uuid) -> Vec<u8> {
     json(&Body {
         kind: "test",
@@ -67,19 +74,19 @@ struct Body<'a, D> {
 }
 
 #[derive(Serialize)]
-struct Whole<'a> {
-    deal: Shown<'a>,
+struct CompleteDeal<'a> {
+    deal: DealFields<'a>,
 }
 
 #[derive(Serialize)]
-struct TooLarge {
-    deal: Named,
+struct AbridgedDeal {
+    deal: DealReference,
     note: &'static str,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Named {
+struct DealReference {
     id: DealId,
     seller_id: SellerId,
     version: u32,
@@ -93,7 +100,7 @@ struct Test {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct DealFields<'a> {
     id: DealId,
     seller_id: SellerId,
     name: &'a str,
@@ -101,23 +108,23 @@ struct Shown<'a> {
     final_price: MinorUnits,
     currency: Currency,
     status: DealStatus,
-    discount: Option<Off>,
+    discount: Option<DiscountFields>,
     items: &'a [Item],
     version: u32,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-/// A discount as the contract shows it; the log counts basis points.
+/// A discount as in the public contract, which counts percent where the log counts basis points.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
-enum Off {
+enum DiscountFields {
     Flat { amount: MinorUnits },
     Percentage { percentage: f64 },
 }
 
-fn shown(deal: &Deal) -> Shown<'_> {
-    Shown {
+fn deal_fields(deal: &Deal) -> DealFields<'_> {
+    DealFields {
         id: deal.id,
         seller_id: deal.seller_id,
         name: &deal.name,
@@ -126,8 +133,8 @@ fn shown(deal: &Deal) -> Shown<'_> {
         currency: deal.currency,
         status: deal.status,
         discount: deal.discount.map(|discount| match discount {
-            Discount::Flat { amount } => Off::Flat { amount },
-            Discount::Percentage { basis_points } => Off::Percentage {
+            Discount::Flat { amount } => DiscountFields::Flat { amount },
+            Discount::Percentage { basis_points } => DiscountFields::Percentage {
                 percentage: basis_points.percentage(),
             },
         }),
@@ -147,7 +154,7 @@ mod tests {
     use super::*;
 
     const AT: Timestamp = Timestamp::from_micros(1_718_602_212_520_001);
-    const PLACE: Position = Position {
+    const POSITION: Position = Position {
         epoch: Epoch(5),
         sequence: 9,
         index: 0,
@@ -157,7 +164,7 @@ mod tests {
         MinorUnits::new(amount).unwrap()
     }
 
-    fn of(name: &str, discount: Option<Discount>) -> Deal {
+    fn deal_of(name: &str, discount: Option<Discount>) -> Deal {
         Deal {
             id: DealId(Uuid::from_u128(1)),
             seller_id: SellerId(Uuid::from_u128(2)),
@@ -182,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn a_deal_is_told_in_the_contract_s_shapes() {
-        let position = PLACE.encode();
+    fn deal_has_the_fields_of_the_public_contract() {
+        let position = POSITION.encode();
         let expected = |discount: &str, final_price: i64| {
             format!(
                 "{{\"type\":\"deal.updated\",\"timestamp\":\"2024-06-17T05:30:12.520001Z\",\
@@ -196,39 +203,48 @@ mod tests {
                  \"version\":4,\"createdAt\":\"2024-06-17T05:30:12Z\",\"updatedAt\":\"2024-06-17T05:30:12.520001Z\"}}}}}}"
             )
         };
-        let told = |discount| text(deal("deal.updated", AT, PLACE, &of("john dœ", discount)));
-        assert_eq!(told(None), expected("null", 122_301));
+        let encoded = |discount| {
+            text(deal(
+                "deal.updated",
+                AT,
+                POSITION,
+                &deal_of("john dœ", discount),
+            ))
+        };
+        assert_eq!(encoded(None), expected("null", 122_301));
+
         let flat = Discount::Flat {
             amount: units(1_234),
         };
         assert_eq!(
-            told(Some(flat)),
+            encoded(Some(flat)),
             expected(r#"{"type":"FLAT","amount":1234}"#, 121_067)
         );
+
         let percentage = Discount::Percentage {
             basis_points: BasisPoints::from_percentage(12.5).unwrap(),
         };
-        let shown = r#"{"type":"PERCENTAGE","percentage":12.5}"#;
-        assert_eq!(told(Some(percentage)), expected(shown, 107_013));
+        let discount = r#"{"type":"PERCENTAGE","percentage":12.5}"#;
+        assert_eq!(encoded(Some(percentage)), expected(discount, 107_013));
     }
 
     #[test]
-    fn at_the_limit_a_deal_is_only_named() {
-        let length_of = |name: &str| deal("deal.created", AT, PLACE, &of(name, None)).len();
+    fn deal_at_the_limit_is_represented_by_its_ids() {
+        let length_of = |name: &str| deal("deal.created", AT, POSITION, &deal_of(name, None)).len();
         let fits = "x".repeat(LIMIT - 1 - length_of(""));
-        let whole = deal("deal.created", AT, PLACE, &of(&fits, None));
-        assert_eq!(whole.len(), 19_999);
-        assert!(text(whole).contains(&fits));
+        let complete = deal("deal.created", AT, POSITION, &deal_of(&fits, None));
+        assert_eq!(complete.len(), 19_999);
+        assert!(text(complete).contains(&fits));
 
-        let named = text(deal(
+        let abridged = text(deal(
             "deal.created",
             AT,
-            PLACE,
-            &of(&format!("{fits}x"), None),
+            POSITION,
+            &deal_of(&format!("{fits}x"), None),
         ));
-        let position = PLACE.encode();
+        let position = POSITION.encode();
         assert_eq!(
-            named,
+            abridged,
             format!(
                 "{{\"type\":\"deal.created\",\"timestamp\":\"2024-06-17T05:30:12.520001Z\",\
                  \"position\":\"{position}\",\"data\":{{\"deal\":{{\
@@ -240,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn a_test_names_its_webhook() {
-        let tip = Position::end_of(Epoch(5), 9);
+    fn test_call_has_the_id_of_its_webhook() {
+        let position = Position::end_of(Epoch(5), 9);
         assert_eq!(
-            text(test(AT, tip, Uuid::from_u128(7))),
+            text(test(AT, position, Uuid::from_u128(7))),
             format!(
                 "{{\"type\":\"test\",\"timestamp\":\"2024-06-17T05:30:12.520001Z\",\"position\":\"{}\",\
                  \"data\":{{\"webhookId\":\"00000000-0000-0000-0000-000000000007\"}}}}",
-                tip.encode()
+                position.encode()
             )
         );
     }

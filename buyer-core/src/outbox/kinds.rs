@@ -1,21 +1,22 @@
-//! Kinds of webhook events and states of deliveries, by the names that tables and the public contract use.
+//! Kinds of webhook events and states of deliveries, with the names that the tables and the public
+//! contract use.
 
 use serde::{Deserialize, Serialize};
 
-/// What an endpoint is called for.
+/// Kind of event that an endpoint is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WebhookEvent {
-    /// A deal began.
+    /// A deal was created.
     DealCreated,
-    /// A deal changed, or was put right by an operator.
+    /// A deal was updated, or repaired by an operator.
     DealUpdated,
-    /// The buyer asked for a test; cannot be subscribed.
+    /// A buyer requested a test call. Endpoints cannot subscribe to it.
     Test,
 }
 
 impl WebhookEvent {
-    /// The name that tables and the contract use.
+    /// Returns the name in the tables and in the public contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::DealCreated => "DEAL_CREATED",
@@ -24,7 +25,7 @@ impl WebhookEvent {
         }
     }
 
-    /// The type that bodies carry.
+    /// Returns the `type` in the body of a call.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::DealCreated => "deal.created",
@@ -34,24 +35,24 @@ impl WebhookEvent {
     }
 }
 
-/// Where a delivery stands.
+/// State of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeliveryState {
-    /// It is yet to be sent, or to be sent again.
+    /// The call is still to be made, or to be retried.
     Pending,
-    /// The endpoint took it.
+    /// The endpoint accepted the call.
     Delivered,
-    /// All tries are spent.
+    /// Every attempt failed, and none is left.
     Dead,
-    /// The endpoint was deleted before.
+    /// The endpoint was deleted before it was called.
     Discarded,
 }
 
 impl DeliveryState {
-    /// Every state.
+    /// All states, in the order of their discriminants.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::Dead, Self::Discarded];
 
-    /// The name that tables and the contract use.
+    /// Returns the name in the tables and in the public contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -62,16 +63,17 @@ impl DeliveryState {
     }
 }
 
-/// Reads the names that tables keep.
+/// Implements the reading of a type from the names in the tables.
 macro_rules! from_name {
-    ($($word:ident: $($value:ident),+;)+) => {$(
-        impl TryFrom<String> for $word {
+    ($($type:ident: $($value:ident),+;)+) => {$(
+        impl TryFrom<String> for $type {
             type Error = String;
+
             fn try_from(name: String) -> Result<Self, String> {
                 [$(Self::$value),+]
                     .into_iter()
                     .find(|value| value.as_str() == name)
-                    .ok_or_else(|| format!("{name} is none of {}", stringify!($word)))
+                    .ok_or_else(|| format!("unknown {}: {name}", stringify!($type)))
             }
         }
     )+};

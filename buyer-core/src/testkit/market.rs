@@ -1,5 +1,5 @@
-//! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and PostgreSQL. What is
-//! traded in it is [`super::trade`]'s.
+//! A market of its own for each test: embedded on SQLite, or with the backends of production,
+//! JetStream and PostgreSQL.
 
 use std::time::Duration;
 
@@ -20,21 +20,21 @@ use uuid::Uuid;
 use crate::feed::Retention;
 use crate::{BuyerProjection, BuyerSide};
 
-/// How long the markets keep their feeds.
+/// Time for which the markets keep their feeds.
 pub const HOUR: Duration = Duration::from_hours(1);
-/// Sequences in a block of these markets' feeds.
+/// Number of sequences in a block of the markets' feeds.
 pub const BLOCK: u64 = 10;
 
-/// A seller.
+/// Id of a seller.
 pub const ANN: SellerId = SellerId(Uuid::from_u128(0xa11));
-/// Another seller.
+/// Id of another seller.
 pub const BOB: SellerId = SellerId(Uuid::from_u128(0xb0b));
-/// A buyer.
+/// Id of a buyer.
 pub const BUYER: BuyerId = BuyerId(Uuid::from_u128(0xb));
 
-/// What must live as long as the market.
-#[expect(dead_code, reason = "they are held, not used")]
-enum Kept {
+/// Resources that must live as long as the market.
+#[expect(dead_code, reason = "owned so that they are dropped with the market")]
+enum Resources {
     Embedded(TempDir, Lifecycle),
     Production(Box<Services>),
 }
@@ -43,9 +43,9 @@ enum Kept {
 pub struct Market {
     /// The buyer side.
     pub side: BuyerSide,
-    /// The clock, which stands until a test moves it.
+    /// The clock, which stands still until a test moves it.
     pub clock: Clock,
-    /// URL of the buyer database, if it is on a server.
+    /// URL of the buyer database; `None` on SQLite.
     pub database_url: Option<String>,
     /// The buyer database.
     pub db: Db,
@@ -55,46 +55,50 @@ pub struct Market {
     pub log: EventLog,
     /// A worker of the buyer projection.
     pub worker: Worker<BuyerProjection>,
-    _kept: Kept,
+    _resources: Resources,
 }
 
 impl Market {
     /// Opens a market on SQLite.
     pub async fn embedded() -> Self {
-        let (folder, lifecycle) = (
-            tempfile::tempdir().expect("the test kit's servers and folders are there"),
-            Lifecycle::new(),
-        );
-        let (file, clock) = (folder.path().join("log.db"), clock());
+        let folder = tempfile::tempdir().expect("a temporary folder can be created");
+        let file = folder.path().join("log.db");
+        let lifecycle = Lifecycle::new();
+        let clock = clock();
+
         let log = EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new())
             .await
-            .expect("the test kit's servers and folders are there");
+            .expect("the test kit has started its servers");
         let db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
-        Self::open(log, db, clock, None, Kept::Embedded(folder, lifecycle)).await
+        Self::open(log, db, clock, None, Resources::Embedded(folder, lifecycle)).await
     }
 
     /// Opens a market on JetStream and PostgreSQL.
     pub async fn production() -> Self {
-        let (services, clock) = (Services::shared_or_private().await, clock());
+        let services = Services::shared_or_private().await;
         let market = services.market().await;
+        let clock = clock();
+
         let log = EventLog::jetstream(
             &market.nats_url,
             &market.market,
             clock.clone(),
             &Metrics::new(),
         );
-        let log = log.expect("the test kit's servers and folders are there");
+        let log = log.expect("the test kit has started its servers");
+
         let opened = async || log.epoch().await.is_ok();
         wait_until(Duration::from_secs(10), "the log to be open", opened).await;
+
         let url = market.buyer_database_url.clone();
-        let db = Db::postgres("buyer database", &url)
-            .expect("the test kit's servers and folders are there");
+        let db =
+            Db::postgres("buyer database", &url).expect("the test kit has started its servers");
         Self::open(
             log,
             db,
             clock,
             Some(url),
-            Kept::Production(Box::new(services)),
+            Resources::Production(Box::new(services)),
         )
         .await
     }
@@ -104,7 +108,7 @@ impl Market {
         db: Db,
         clock: Clock,
         database_url: Option<String>,
-        kept: Kept,
+        resources: Resources,
     ) -> Self {
         let side = BuyerSide::new(
             db.clone(),
@@ -116,7 +120,8 @@ impl Market {
         );
         side.migrate()
             .await
-            .expect("the test kit's servers and folders are there");
+            .expect("the test kit has started its servers");
+
         let bus = LiveBus::local(16, &Metrics::new());
         let worker = worker(&side, &log, &bus);
         Self {
@@ -127,11 +132,11 @@ impl Market {
             bus,
             log,
             worker,
-            _kept: kept,
+            _resources: resources,
         }
     }
 
-    /// Another worker of the same projection.
+    /// Returns another worker of the same projection.
     pub fn another_worker(&self) -> Worker<BuyerProjection> {
         worker(&self.side, &self.log, &self.bus)
     }

@@ -1,4 +1,5 @@
-//! What happens in a test's market: events are appended one by one, as the seller side would, and taken in when asked.
+//! Events of a test's market, appended one by one as the seller side would append them, and
+//! projected on demand.
 
 use backbone::contract::{
     AccessCause, AccessFact, Applied, Deal, DealCause, DealFact, DealField, DealStatus, Event,
@@ -12,17 +13,17 @@ use backbone::telemetry::TraceContext;
 
 use super::Market;
 
-/// A deal by its seller and id.
-pub type Lot = (SellerId, DealId);
+/// A deal's seller and id.
+pub type DealRef = (SellerId, DealId);
 
 impl Market {
-    /// Appends a grant.
+    /// Grants access. Returns the sequence of the event, as the other methods do.
     pub async fn grant(&self, seller: SellerId, buyer: BuyerId) -> Sequence {
         self.set_access(seller, buyer, true).await
     }
 
-    /// Grants what is not granted, and revokes what is.
-    pub async fn turn_access(&self, seller: SellerId, buyer: BuyerId) -> Sequence {
+    /// Grants access that does not hold, and revokes access that does.
+    pub async fn toggle_access(&self, seller: SellerId, buyer: BuyerId) -> Sequence {
         let last = self.last(&Subject::Access { seller, buyer }).await;
         let granted = matches!(last, Some((_, Fact::Access(fact))) if fact.granted);
         self.set_access(seller, buyer, !granted).await
@@ -47,20 +48,21 @@ impl Market {
         .await
     }
 
-    /// A new deal of a seller.
-    pub async fn create(&self, seller: SellerId) -> Lot {
-        let lot = (seller, DealId(backbone::random::random_id()));
-        self.change(lot).await;
-        lot
+    /// Creates a deal of a seller.
+    pub async fn create(&self, seller: SellerId) -> DealRef {
+        let deal = (seller, DealId(backbone::random::random_id()));
+        self.change(deal).await;
+
+        deal
     }
 
-    /// The next version of a deal; the first makes it.
-    pub async fn change(&self, lot: Lot) -> Sequence {
-        self.rename(lot, "a deal").await
+    /// Updates a deal; the first update creates it.
+    pub async fn change(&self, deal: DealRef) -> Sequence {
+        self.rename(deal, "a deal").await
     }
 
-    /// The next version of a deal, by this name.
-    pub async fn rename(&self, (seller_id, id): Lot, name: &str) -> Sequence {
+    /// Updates a deal and gives it a name.
+    pub async fn rename(&self, (seller_id, id): DealRef, name: &str) -> Sequence {
         let now = self.clock.now();
         self.append(
             Subject::Deal {
@@ -77,14 +79,14 @@ impl Market {
                     Some(Fact::Deal(fact)) => fact.deal.created_at,
                     _ => now,
                 };
-                let price =
-                    MinorUnits::new(100 + revision as i64).expect("the test's market works");
+                let price = MinorUnits::new(100 + revision as i64)
+                    .expect("the market's log and database work");
                 let deal = Deal {
                     id,
                     seller_id,
                     name: name.to_owned(),
                     total_price: price,
-                    currency: "GBP".parse().expect("the test's market works"),
+                    currency: "GBP".parse().expect("the market's log and database work"),
                     status: DealStatus::Available,
                     discount: None,
                     items: vec![Item {
@@ -110,16 +112,26 @@ impl Market {
         .await
     }
 
-    /// Lets the projection take in all that was appended, in as few batches as the log gives it.
+    /// Runs the projection up to the head of the log, in as few batches as the log's tail allows.
+    /// Returns the head.
     pub async fn project(&self) -> Sequence {
-        let head = self.log.head().await.expect("the test's market works");
-        let (mut checkpoint, mut tail) = self.worker.open().await.expect("the test's market works");
+        let head = self
+            .log
+            .head()
+            .await
+            .expect("the market's log and database work");
+
+        let (mut checkpoint, mut tail) = self
+            .worker
+            .open()
+            .await
+            .expect("the market's log and database work");
         while checkpoint.position < head {
             checkpoint = self
                 .worker
                 .run_once(checkpoint, &mut tail)
                 .await
-                .expect("the test's market works");
+                .expect("the market's log and database work");
         }
         head
     }
@@ -129,10 +141,13 @@ impl Market {
             .log
             .last(subject)
             .await
-            .expect("the test's market works")?;
+            .expect("the market's log and database work")?;
         Some((
             record.sequence,
-            record.event.expect("the test's market works").fact,
+            record
+                .event
+                .expect("the market's log and database work")
+                .fact,
         ))
     }
 
@@ -144,6 +159,7 @@ impl Market {
         let last = self.last(&subject).await;
         let (expected, before) = last.map_or((0, None), |(sequence, fact)| (sequence, Some(fact)));
         let revision = before.as_ref().map_or(0, Fact::revision) + 1;
+
         let id = EventId(backbone::random::random_id());
         let applied = Applied {
             event: id,
@@ -159,9 +175,10 @@ impl Market {
             trace: Some(TraceContext::root()),
             fact,
         };
+
         match self.log.append(&event, expected).await {
             AppendAnswer::Stored(sequence) => sequence,
-            answer => panic!("nobody else writes: {answer:?}"),
+            answer => panic!("the test is the only writer: {answer:?}"),
         }
     }
 }

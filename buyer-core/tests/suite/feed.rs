@@ -1,4 +1,4 @@
-//! The feed: what is kept of it, and that no reader finds a hole.
+//! The feed: how long it keeps changes, and that no reader meets a gap unannounced.
 
 use std::time::Duration;
 
@@ -12,40 +12,44 @@ use tokio::task::JoinSet;
 use buyer_core::on_both_backends;
 use buyer_core::testkit::{ANN, BLOCK, BOB, BUYER, HOUR, Market};
 
-on_both_backends!(Market; what_is_too_old_goes_in_blocks,
-    a_seller_is_found_among_many_changes_of_others
+on_both_backends!(Market; changes_that_are_too_old_are_dropped_in_blocks,
+    changes_of_a_seller_are_found_among_many_of_others
 );
 
-async fn what_is_too_old_goes_in_blocks(market: Market) {
+async fn changes_that_are_too_old_are_dropped_in_blocks(market: Market) {
     let first = changes(&market, ANN, 35).await;
     assert_eq!(
-        market.side.forget_old_changes().await.unwrap(),
+        market.side.drop_old_changes().await.unwrap(),
         0,
-        "all of it is young"
+        "all changes are young"
     );
+
     market.clock.advance(HOUR * 2);
     let second = changes(&market, ANN, 7).await;
     let all: Vec<Sequence> = (2..=second).collect();
     assert_eq!(sequences(&after(&market, 0).await), all);
 
-    let horizon = market.side.forget_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes().await.unwrap();
     assert!(
         (first - BLOCK..=first).contains(&horizon),
-        "whole blocks, as many as may: {horizon}"
+        "as many whole blocks as are old enough: {horizon}"
     );
     let page = after(&market, 0).await;
-    assert_eq!(page.horizon, horizon, "a reader from before it is told");
-    let kept: Vec<Sequence> = (horizon + 1..=second).collect();
-    assert_eq!(sequences(&page), kept, "and the rest is there");
     assert_eq!(
-        market.side.forget_old_changes().await.unwrap(),
+        page.horizon, horizon,
+        "a reader from before the horizon learns of it"
+    );
+    let kept: Vec<Sequence> = (horizon + 1..=second).collect();
+    assert_eq!(sequences(&page), kept, "younger changes are kept");
+    assert_eq!(
+        market.side.drop_old_changes().await.unwrap(),
         horizon,
-        "nothing else is too old"
+        "no other change is too old"
     );
 
     market.clock.advance(HOUR * 2);
     let third = changes(&market, ANN, 30).await;
-    let horizon = market.side.forget_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes().await.unwrap();
     assert!((second - BLOCK..=second).contains(&horizon), "{horizon}");
     assert_eq!(
         sequences(&after(&market, horizon).await),
@@ -53,40 +57,49 @@ async fn what_is_too_old_goes_in_blocks(market: Market) {
     );
 }
 
-async fn a_seller_is_found_among_many_changes_of_others(market: Market) {
-    let mut of_bob = Vec::new();
+async fn changes_of_a_seller_are_found_among_many_of_others(market: Market) {
+    let mut by_bob = Vec::new();
     for _ in 0..4 {
         changes(&market, ANN, 25).await;
-        of_bob.push(changes(&market, BOB, 1).await);
+        by_bob.push(changes(&market, BOB, 1).await);
     }
-    let ask = async |after, limit, sellers: &[_]| {
+
+    let read = async |after, limit, sellers: &[_]| {
         let range = FeedRange {
             after: (after, Position::END),
-            up_to: of_bob[3] - 1,
+            up_to: by_bob[3] - 1,
             limit,
         };
         market.side.feed_of(range, sellers).await.unwrap()
     };
-    let page = ask(0, 2, &[BOB]).await;
-    assert_eq!((sequences(&page), page.more), (of_bob[..2].to_vec(), true));
-    let page = ask(of_bob[1], 2, &[BOB]).await;
+
+    let page = read(0, 2, &[BOB]).await;
+    assert_eq!((sequences(&page), page.more), (by_bob[..2].to_vec(), true));
+
+    let page = read(by_bob[1], 2, &[BOB]).await;
     assert_eq!(
         (sequences(&page), page.more),
-        (vec![of_bob[2]], false),
-        "none after the range"
+        (vec![by_bob[2]], false),
+        "no change after the range"
     );
-    assert_eq!(page.checkpoint.position, of_bob[3]);
-    let both = ask(of_bob[0] - 2, 4, &[BOB, ANN]).await;
-    let expected: Vec<Sequence> = (of_bob[0] - 1..of_bob[0] + 3).collect();
+    assert_eq!(page.checkpoint.position, by_bob[3]);
+
+    let both = read(by_bob[0] - 2, 4, &[BOB, ANN]).await;
+    let expected: Vec<Sequence> = (by_bob[0] - 1..by_bob[0] + 3).collect();
     assert_eq!(sequences(&both), expected, "in the order of the log");
-    assert!(ask(0, 9, &[]).await.changes.is_empty());
+    assert!(read(0, 9, &[]).await.changes.is_empty());
 }
 
 #[tokio::test]
-async fn a_reader_keeps_what_it_began_with() {
+async fn reader_keeps_the_snapshot_that_it_began_with() {
+    // Goal: a transaction that reads the feed is not disturbed while old changes are dropped.
+    // Method: drop them while a repeatable-read transaction is open on another connection. Proven:
+    // the horizon is committed first, the drop waits for the reader, and both end with exact
+    // counts.
     let market = Market::production().await;
     changes(&market, ANN, 35).await;
     market.clock.advance(HOUR * 2);
+
     let mut reader = connect(&market).await;
     reader
         .execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -94,9 +107,9 @@ async fn a_reader_keeps_what_it_began_with() {
         .unwrap();
     assert_eq!(count(&mut reader).await, 35);
 
-    let mut forgetting = JoinSet::new();
+    let mut dropping = JoinSet::new();
     let side = market.side.clone();
-    forgetting.spawn(async move { side.forget_old_changes().await });
+    dropping.spawn(async move { side.drop_old_changes().await });
     let committed = async || after(&market, 0).await.horizon > 0;
     wait_until(
         Duration::from_secs(10),
@@ -107,28 +120,35 @@ async fn a_reader_keeps_what_it_began_with() {
     assert_eq!(
         count(&mut reader).await,
         35,
-        "nothing has gone while somebody reads"
+        "no change is dropped while a transaction reads the feed"
     );
     assert!(
-        forgetting.try_join_next().is_none(),
-        "it waits for the reader"
+        dropping.try_join_next().is_none(),
+        "the drop waits for the reader"
     );
     reader.execute("COMMIT").await.unwrap();
-    let horizon = forgetting.join_next().await.unwrap().unwrap().unwrap();
+    let horizon = dropping.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(count(&mut reader).await, 36 - horizon as i64);
 }
 
 #[tokio::test]
-async fn what_was_cut_off_halfway_is_finished() {
+async fn dropping_that_was_cut_off_is_finished_later() {
+    // Goal: a process may die between any two steps of dropping a block. Method: bring one
+    // partition to `detached but not dropped` and another to `detachment pending`, then run.
+    // Proven: the run finishes both, and no table is left without its block.
     let market = Market::production().await;
     changes(&market, ANN, 35).await;
     market.clock.advance(HOUR * 2);
-    let (mut reader, mut cut_off) = (connect(&market).await, connect(&market).await);
+    let mut reader = connect(&market).await;
+    let mut cut_off = connect(&market).await;
+
     cut_off
         .execute("UPDATE feed_horizon SET sequence = 20")
         .await
         .unwrap();
-    // One was detached and not dropped; another's detachment waited for a reader for too long.
+
+    // One partition is detached but not dropped; the detachment of another times out while it waits
+    // for a reader.
     cut_off
         .execute("ALTER TABLE feed DETACH PARTITION feed_1 CONCURRENTLY")
         .await
@@ -145,7 +165,7 @@ async fn what_was_cut_off_halfway_is_finished() {
     assert!(cut.unwrap_err().to_string().contains("statement timeout"));
     reader.execute("COMMIT").await.unwrap();
 
-    let horizon = market.side.forget_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes().await.unwrap();
     assert_eq!(horizon, 30);
     assert_eq!(
         sequences(&after(&market, horizon).await),
@@ -160,7 +180,7 @@ async fn what_was_cut_off_halfway_is_finished() {
         .fetch_one(&mut reader)
         .await
         .unwrap();
-    assert_eq!(left, blocks, "no table is left over");
+    assert_eq!(left, blocks, "no table is left without its block");
 }
 
 async fn connect(market: &Market) -> PgConnection {
@@ -176,15 +196,15 @@ async fn count(connection: &mut PgConnection) -> i64 {
         .unwrap()
 }
 
-/// Lets a seller grant and revoke by turns, one change each, and the projection take them in.
+/// Lets a seller grant and revoke by turns, one change each, and projects them. Returns the head.
 async fn changes(market: &Market, seller: SellerId, count: u64) -> Sequence {
     for _ in 0..count {
-        market.turn_access(seller, BUYER).await;
+        market.toggle_access(seller, BUYER).await;
     }
     market.project().await
 }
 
-/// The feed after an event.
+/// Returns the feed after an event.
 async fn after(market: &Market, sequence: Sequence) -> FeedPage {
     let range = FeedRange {
         after: (sequence, Position::END),

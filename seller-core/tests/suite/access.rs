@@ -1,72 +1,60 @@
-//! Access: grants and revocations, the pages of them, and pairs whose events cannot be applied.
+//! Access: grants and revocations, pages of grants, and pairs with dead events.
 
 use backbone::contract::{AccessCause, AccessFact, Fact, Subject};
 use backbone::ids::BuyerId;
-use seller_core::{AccessPage, AccessWindow, AccessWritten, Granted, MutationContext, Refusal};
+use seller_core::{AccessPage, AccessWindow, AccessWritten, Grant, MutationContext, Refusal};
 
 use crate::market::{ANN, BOB, Market, buyer, keyed};
 
 on_both_backends!(
-    access_comes_goes_and_comes_again,
-    what_is_granted_already_is_no_event,
-    pages_show_the_grants_that_hold_in_order,
-    a_dead_event_closes_the_pair_until_it_is_repaired,
-    a_pair_that_begins_with_a_dead_event_is_closed,
-    a_bad_key_is_refused,
+    access_is_granted_revoked_and_granted_again,
+    access_that_is_already_as_requested_makes_no_event,
+    page_shows_the_grants_that_hold_in_order,
+    dead_event_ends_access_until_a_repair,
+    dead_first_event_leaves_a_pair_without_access,
+    invalid_idempotency_key_is_refused,
 );
 
-async fn access_comes_goes_and_comes_again(market: Market) {
-    let granted = market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+async fn access_is_granted_revoked_and_granted_again(market: Market) {
+    let granted = market.grant(buyer(1)).await;
     let since = market.clock.now();
     let head = market.log.head().await.unwrap();
     let AccessWritten {
         seller,
-        buyer: of,
+        buyer: granted_to,
         position,
         ..
     } = granted;
     assert_eq!(
-        (seller, of, granted.granted, granted.since),
+        (seller, granted_to, granted.granted, granted.since),
         (ANN, buyer(1), true, since)
     );
     assert_eq!(position.sequence, head);
     market.catch_up().await;
     assert_eq!(
         market.granted().await,
-        [Granted {
+        [Grant {
             buyer: buyer(1),
             since
         }]
     );
 
     market.clock.advance(std::time::Duration::from_secs(1));
-    let revoked = market
-        .side
-        .revoke_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    let revoked = market.revoke(buyer(1)).await;
     assert_eq!(
         (revoked.granted, revoked.since),
         (false, since),
-        "the grant that held last"
+        "time of the grant that held last"
     );
     market.catch_up().await;
     assert_eq!(market.granted().await, []);
 
-    let again = market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    let again = market.grant(buyer(1)).await;
     assert_eq!((again.granted, again.since), (true, market.clock.now()));
     market.catch_up().await;
     assert_eq!(
         market.granted().await,
-        [Granted {
+        [Grant {
             buyer: buyer(1),
             since: again.since
         }]
@@ -77,65 +65,31 @@ async fn access_comes_goes_and_comes_again(market: Market) {
     assert_eq!((fact.cause, fact.revision), (AccessCause::Granted, 3));
 }
 
-async fn what_is_granted_already_is_no_event(market: Market) {
+async fn access_that_is_already_as_requested_makes_no_event(market: Market) {
     let never = market
         .side
         .revoke_access(ANN, buyer(1), MutationContext::default())
         .await;
     assert_eq!(never, Err(Refusal::NotFound));
-    let granted = market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
-    market
-        .side
-        .grant_access(ANN, buyer(2), MutationContext::default())
-        .await
-        .unwrap();
+    let granted = market.grant(buyer(1)).await;
+    market.grant(buyer(2)).await;
     market.clock.advance(std::time::Duration::from_secs(1));
-    assert_eq!(
-        market
-            .side
-            .grant_access(ANN, buyer(1), MutationContext::default())
-            .await
-            .unwrap(),
-        granted
-    );
-    let revoked = market
-        .side
-        .revoke_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        market
-            .side
-            .revoke_access(ANN, buyer(1), MutationContext::default())
-            .await
-            .unwrap(),
-        revoked
-    );
+    assert_eq!(market.grant(buyer(1)).await, granted);
+    let revoked = market.revoke(buyer(1)).await;
+    assert_eq!(market.revoke(buyer(1)).await, revoked);
     assert_eq!(market.log.head().await.unwrap(), revoked.position.sequence);
 }
 
-async fn pages_show_the_grants_that_hold_in_order(market: Market) {
+async fn page_shows_the_grants_that_hold_in_order(market: Market) {
     for number in [5, 3, 1, 4, 2] {
-        market
-            .side
-            .grant_access(ANN, buyer(number), MutationContext::default())
-            .await
-            .unwrap();
+        market.grant(buyer(number)).await;
     }
     market
         .side
         .grant_access(BOB, buyer(6), MutationContext::default())
         .await
         .unwrap();
-    market
-        .side
-        .revoke_access(ANN, buyer(3), MutationContext::default())
-        .await
-        .unwrap();
+    market.revoke(buyer(3)).await;
     market.catch_up().await;
     let page = async |limit, after: Option<BuyerId>| {
         let AccessPage { grants, has_next } = market
@@ -162,7 +116,7 @@ async fn pages_show_the_grants_that_hold_in_order(market: Market) {
     assert_eq!(page(0, None).await, (vec![], true));
 }
 
-/// A fact that does not follow the last one when `revision` is not the next.
+/// Returns a fact that grants access at a revision, which is dead unless the revision is the next.
 fn forced(market: &Market, like: &AccessFact, cause: AccessCause, revision: u64) -> Fact {
     Fact::Access(AccessFact {
         cause,
@@ -173,35 +127,29 @@ fn forced(market: &Market, like: &AccessFact, cause: AccessCause, revision: u64)
     })
 }
 
-async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
+async fn dead_event_ends_access_until_a_repair(market: Market) {
     let subject = Subject::Access {
         seller: ANN,
         buyer: buyer(1),
     };
-    let granted = market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    let granted = market.grant(buyer(1)).await;
     let Fact::Access(first) = market.fact(granted.position).await else {
         panic!("no access event")
     };
-    market
-        .side
-        .grant_access(ANN, buyer(2), MutationContext::default())
-        .await
-        .unwrap();
-    let others = [Granted {
+    market.grant(buyer(2)).await;
+    let others = [Grant {
         buyer: buyer(2),
         since: market.clock.now(),
     }];
-    // In one batch with the grant that it ends.
+
+    // Dead in the batch of the grant that it ends.
     market
         .force(subject, forced(&market, &first, AccessCause::Granted, 7))
         .await;
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
-    // Events that would have followed do not open it, in a batch of their own either.
+
+    // Later events of the pair do not grant access again, even in a batch of their own.
     market
         .force(subject, forced(&market, &first, AccessCause::Granted, 2))
         .await;
@@ -212,21 +160,15 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
         .await;
     market.catch_up().await;
     assert_eq!(market.granted().await.len(), 2);
-    // What follows the repair is applied: the tables are at its revision.
-    market
-        .side
-        .revoke_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+
+    // Events after the repair are applied: the tables are at its revision.
+    market.revoke(buyer(1)).await;
     market.catch_up().await;
     assert_eq!(market.granted().await, others);
-    market
-        .side
-        .grant_access(ANN, buyer(1), MutationContext::default())
-        .await
-        .unwrap();
+    market.grant(buyer(1)).await;
     market.catch_up().await;
     assert_eq!(market.granted().await.len(), 2);
+
     // Dead in a later batch than the grant.
     market
         .force(subject, forced(&market, &first, AccessCause::Granted, 99))
@@ -235,12 +177,8 @@ async fn a_dead_event_closes_the_pair_until_it_is_repaired(market: Market) {
     assert_eq!(market.granted().await, others);
 }
 
-async fn a_pair_that_begins_with_a_dead_event_is_closed(market: Market) {
-    let granted = market
-        .side
-        .grant_access(ANN, buyer(2), MutationContext::default())
-        .await
-        .unwrap();
+async fn dead_first_event_leaves_a_pair_without_access(market: Market) {
+    let granted = market.grant(buyer(2)).await;
     let Fact::Access(like) = market.fact(granted.position).await else {
         panic!("no access event")
     };
@@ -254,7 +192,7 @@ async fn a_pair_that_begins_with_a_dead_event_is_closed(market: Market) {
     market.catch_up().await;
     assert_eq!(
         market.granted().await,
-        [Granted {
+        [Grant {
             buyer: buyer(2),
             since: granted.since
         }]
@@ -266,14 +204,14 @@ async fn a_pair_that_begins_with_a_dead_event_is_closed(market: Market) {
     market.catch_up().await;
     assert_eq!(
         market.granted().await[0],
-        Granted {
+        Grant {
             buyer: buyer(1),
             since: market.clock.now()
         }
     );
 }
 
-async fn a_bad_key_is_refused(market: Market) {
+async fn invalid_idempotency_key_is_refused(market: Market) {
     let head = market.log.head().await.unwrap();
     let refused = market.side.grant_access(ANN, buyer(1), keyed("\0")).await;
     let Err(Refusal::Invalid(errors)) = refused else {

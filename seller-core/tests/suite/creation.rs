@@ -1,4 +1,4 @@
-//! Creating deals: what comes to be, and what a repeat finds.
+//! Creations of deals: their events, and the answers to repeats.
 
 use backbone::contract::{DealCause, DealField, Fact};
 use backbone::ids::DealId;
@@ -9,20 +9,24 @@ use uuid::Uuid;
 use crate::market::{ANN, BOB, Market, START, keyed, renamed, timber};
 
 on_both_backends!(
-    a_creation_is_one_event,
-    a_keyed_creation_happens_once_for_ever,
-    without_a_key_each_creation_is_another,
-    a_fixed_id_is_created_once_and_never_over_another,
-    what_is_wrong_is_refused_before_the_log_is_asked,
+    creation_is_one_event,
+    creation_with_a_key_happens_once_for_ever,
+    creation_without_a_key_makes_another_deal_each_time,
+    creation_with_a_fixed_id_happens_once_and_never_over_another_deal,
+    creation_that_is_invalid_is_refused_before_the_log_is_read,
 );
 
-async fn a_creation_is_one_event(market: Market) {
+async fn creation_is_one_event(market: Market) {
     let trace = TraceContext::root();
-    let asked = MutationContext {
+    let context = MutationContext {
         key: None,
         trace: Some(trace),
     };
-    let written = market.side.create_deal(ANN, timber(), asked).await.unwrap();
+    let written = market
+        .side
+        .create_deal(ANN, timber(), context)
+        .await
+        .unwrap();
     assert_eq!((written.deal.version, written.deal.seller_id), (1, ANN));
     assert_eq!(written.deal.created_at.as_micros(), START);
     assert_eq!(market.log.head().await.unwrap(), written.position.sequence);
@@ -45,7 +49,7 @@ async fn a_creation_is_one_event(market: Market) {
     assert_eq!(fact.deal, written.deal);
 }
 
-async fn a_keyed_creation_happens_once_for_ever(market: Market) {
+async fn creation_with_a_key_happens_once_for_ever(market: Market) {
     let create = |input| market.side.create_deal(ANN, input, keyed("first"));
     let first = create(timber()).await.unwrap();
     for number in 0..20 {
@@ -67,7 +71,7 @@ async fn a_keyed_creation_happens_once_for_ever(market: Market) {
     assert_eq!(
         (again.deal.name.as_str(), again.deal.version),
         ("Timber 19", 21),
-        "the deal as it stands"
+        "the current deal"
     );
     assert_eq!(again.position.sequence, head);
     let other = NewDeal {
@@ -80,19 +84,22 @@ async fn a_keyed_creation_happens_once_for_ever(market: Market) {
         head,
         "nothing was appended"
     );
-    let of_bob = market
+    let other_seller = market
         .side
         .create_deal(BOB, timber(), keyed("first"))
         .await
         .unwrap();
-    assert_ne!(of_bob.deal.id, first.deal.id, "a key is its seller's");
+    assert_ne!(
+        other_seller.deal.id, first.deal.id,
+        "a key belongs to its seller"
+    );
 }
 
-async fn without_a_key_each_creation_is_another(market: Market) {
+async fn creation_without_a_key_makes_another_deal_each_time(market: Market) {
     assert_ne!(market.deal().await.id, market.deal().await.id);
 }
 
-async fn a_fixed_id_is_created_once_and_never_over_another(market: Market) {
+async fn creation_with_a_fixed_id_happens_once_and_never_over_another_deal(market: Market) {
     let fixed = NewDeal {
         id: Some(DealId(Uuid::from_u128(5))),
         ..timber()
@@ -120,14 +127,14 @@ async fn a_fixed_id_is_created_once_and_never_over_another(market: Market) {
     assert_eq!(create(taken).await, Err(Refusal::AlreadyExists));
 }
 
-async fn what_is_wrong_is_refused_before_the_log_is_asked(market: Market) {
+async fn creation_that_is_invalid_is_refused_before_the_log_is_read(market: Market) {
     let head = market.log.head().await.unwrap();
-    let wrong = NewDeal {
+    let invalid = NewDeal {
         name: "\0".to_owned(),
         total_price: -1,
         ..timber()
     };
-    for (key, bad) in [
+    for (key, key_is_invalid) in [
         ("k".repeat(200), false),
         ("k".repeat(201), true),
         (String::new(), true),
@@ -135,13 +142,13 @@ async fn what_is_wrong_is_refused_before_the_log_is_asked(market: Market) {
     ] {
         let refused = market
             .side
-            .create_deal(ANN, wrong.clone(), keyed(&key))
+            .create_deal(ANN, invalid.clone(), keyed(&key))
             .await;
         let Err(Refusal::Invalid(errors)) = refused else {
             panic!("{refused:?}")
         };
         let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
-        let expected: &[_] = if bad {
+        let expected: &[_] = if key_is_invalid {
             &["idempotencyKey", "name", "totalPrice"]
         } else {
             &["name", "totalPrice"]

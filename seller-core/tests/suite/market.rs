@@ -1,4 +1,5 @@
-//! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and PostgreSQL.
+//! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and
+//! PostgreSQL.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use backbone::projection::{Checkpoint, Worker};
 use backbone::telemetry::Metrics;
 use backbone::testkit::{Services, wait_until};
 use seller_core::{
-    AccessWindow, DealUpdate, Granted, MutationContext, NewDeal, NewItem, SellerProjection,
-    SellerSide,
+    AccessWindow, AccessWritten, DealUpdate, Grant, MutationContext, NewDeal, NewItem,
+    SellerProjection, SellerSide,
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -39,13 +40,13 @@ macro_rules! on_both_backends {
 
 pub(crate) const START: i64 = 1_700_000_000_123_456;
 
-/// Sellers of every market.
+/// Ids of two sellers; access and deals of a market are theirs.
 pub(crate) const ANN: SellerId = SellerId(Uuid::from_u128(0xa11));
 pub(crate) const BOB: SellerId = SellerId(Uuid::from_u128(0xb0b));
 
-/// What must live as long as the market.
-#[expect(dead_code, reason = "they are held, not used")]
-enum Kept {
+/// Resources that must live as long as the market.
+#[expect(dead_code, reason = "owned so that they are dropped with the market")]
+enum Resources {
     Embedded(TempDir, Lifecycle),
     Production(Box<Services>),
 }
@@ -57,23 +58,28 @@ pub(crate) struct Market {
     pub(crate) clock: Clock,
     db: Db,
     worker: Worker<SellerProjection>,
-    _kept: Kept,
+    _resources: Resources,
 }
 
 impl Market {
     pub(crate) async fn embedded() -> Self {
-        let (folder, lifecycle) = (tempfile::tempdir().unwrap(), Lifecycle::new());
-        let (file, clock) = (folder.path().join("log.db"), Clock::fixed(START));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("log.db");
+        let lifecycle = Lifecycle::new();
+        let clock = Clock::fixed(START);
+
         let log = EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new())
             .await
             .unwrap();
         let db = Db::sqlite("seller database", &folder.path().join("seller.db"));
-        Self::open(log, db, clock, Kept::Embedded(folder, lifecycle)).await
+        Self::open(log, db, clock, Resources::Embedded(folder, lifecycle)).await
     }
 
     pub(crate) async fn production() -> Self {
-        let (services, clock) = (Services::shared_or_private().await, Clock::fixed(START));
+        let services = Services::shared_or_private().await;
         let market = services.market().await;
+        let clock = Clock::fixed(START);
+
         let log = EventLog::jetstream(
             &market.nats_url,
             &market.market,
@@ -84,10 +90,10 @@ impl Market {
         let opened = async || log.epoch().await.is_ok();
         wait_until(Duration::from_secs(10), "the log to be open", opened).await;
         let db = Db::postgres("seller database", &market.seller_database_url).unwrap();
-        Self::open(log, db, clock, Kept::Production(Box::new(services))).await
+        Self::open(log, db, clock, Resources::Production(Box::new(services))).await
     }
 
-    async fn open(log: EventLog, db: Db, clock: Clock, kept: Kept) -> Self {
+    async fn open(log: EventLog, db: Db, clock: Clock, resources: Resources) -> Self {
         let side = SellerSide::new(log.clone(), db.clone(), clock.clone());
         side.migrate().await.unwrap();
         let worker = side.worker(Health::default().part("seller projection"), &Metrics::new());
@@ -97,16 +103,17 @@ impl Market {
             clock,
             db,
             worker,
-            _kept: kept,
+            _resources: resources,
         }
     }
 
-    /// A seller side of another process: it shares the log and the database, not the lanes.
+    /// Returns a seller side as another process has it: with the same log and database, but lanes
+    /// of its own.
     pub(crate) fn another_process(&self) -> SellerSide {
         SellerSide::new(self.log.clone(), self.db.clone(), self.clock.clone())
     }
 
-    /// Lets the projection read all that is in the log.
+    /// Runs the projection up to the head of the log.
     pub(crate) async fn catch_up(&self) -> Checkpoint {
         let head = self.log.head().await.unwrap();
         let (mut checkpoint, mut tail) = self.worker.open().await.unwrap();
@@ -117,7 +124,7 @@ impl Market {
         checkpoint
     }
 
-    /// Puts a fact into the log past the rules, at the end of its subject.
+    /// Appends a fact to its subject without asking the rules.
     pub(crate) async fn force(&self, subject: Subject, fact: Fact) -> Sequence {
         let last = self.log.last(&subject).await.unwrap();
         let id = EventId(backbone::random::random_id());
@@ -138,7 +145,7 @@ impl Market {
         }
     }
 
-    /// The fact at a position.
+    /// Returns the fact at a position.
     pub(crate) async fn fact(&self, position: Position) -> Fact {
         self.log
             .get(position.sequence)
@@ -150,7 +157,7 @@ impl Market {
             .fact
     }
 
-    /// A deal of Ann's.
+    /// Creates a deal of Ann's.
     pub(crate) async fn deal(&self) -> Deal {
         self.side
             .create_deal(ANN, timber(), MutationContext::default())
@@ -159,7 +166,23 @@ impl Market {
             .deal
     }
 
-    /// Ann's deals, the last changed first.
+    /// Grants a buyer access to Ann's deals.
+    pub(crate) async fn grant(&self, buyer: BuyerId) -> AccessWritten {
+        self.side
+            .grant_access(ANN, buyer, MutationContext::default())
+            .await
+            .unwrap()
+    }
+
+    /// Revokes a buyer's access to Ann's deals.
+    pub(crate) async fn revoke(&self, buyer: BuyerId) -> AccessWritten {
+        self.side
+            .revoke_access(ANN, buyer, MutationContext::default())
+            .await
+            .unwrap()
+    }
+
+    /// Returns Ann's deals, most recently changed first.
     pub(crate) async fn page(&self) -> Page {
         let window = Window {
             limit: 100,
@@ -173,8 +196,8 @@ impl Market {
             .unwrap()
     }
 
-    /// The buyers that Ann grants access.
-    pub(crate) async fn granted(&self) -> Vec<Granted> {
+    /// Returns the grants of Ann that hold.
+    pub(crate) async fn granted(&self) -> Vec<Grant> {
         self.side
             .grants(
                 ANN,
@@ -189,7 +212,7 @@ impl Market {
     }
 }
 
-/// A deal to be created.
+/// Returns the input of a creation.
 pub(crate) fn timber() -> NewDeal {
     NewDeal {
         id: None,
@@ -206,7 +229,7 @@ pub(crate) fn timber() -> NewDeal {
     }
 }
 
-/// An update of the name alone.
+/// Returns an update of a deal's name.
 pub(crate) fn renamed(deal: &Deal, name: &str) -> DealUpdate {
     DealUpdate {
         name: Some(name.to_owned()),
@@ -214,7 +237,7 @@ pub(crate) fn renamed(deal: &Deal, name: &str) -> DealUpdate {
     }
 }
 
-/// A mutation with an idempotency key.
+/// Returns a mutation context with an idempotency key.
 pub(crate) fn keyed(key: &str) -> MutationContext {
     MutationContext {
         key: Some(key.to_owned()),

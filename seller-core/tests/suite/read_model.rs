@@ -1,4 +1,4 @@
-//! The seller tables: what they show of the log, and the marks beside them.
+//! The seller tables: deals as the log has them, and the marks of example markets.
 
 use backbone::contract::{Deal, DealFact, DealStatus, Fact, Subject};
 use backbone::deal_table::{DealFilter, DealOrder, Window};
@@ -7,14 +7,60 @@ use seller_core::{DealUpdate, MutationContext, NewDeal, NewDiscount, NewItem, Pa
 use crate::market::{ANN, BOB, Market, renamed, timber};
 
 on_both_backends!(
-    the_tables_show_what_was_written,
-    a_page_shows_the_sellers_deals_and_its_place,
-    a_deal_with_a_dead_event_stays_at_its_last_good_state,
-    examples_are_marked_begun_and_done,
+    tables_show_the_deals_that_were_written,
+    page_shows_the_sellers_deals_and_its_position,
+    deal_with_a_dead_event_stays_at_its_last_good_state,
+    example_market_is_marked_as_begun_and_as_complete,
 );
 
-async fn the_tables_show_what_was_written(market: Market) {
+async fn tables_show_the_deals_that_were_written(market: Market) {
+    let written = deals_of_every_shape(&market).await;
+    for deal in &written {
+        assert_eq!(
+            market.side.deal(ANN, deal.id).await.unwrap(),
+            None,
+            "the projection has not run yet"
+        );
+    }
+
+    market.catch_up().await;
+    for deal in &written {
+        assert_eq!(
+            market.side.deal(ANN, deal.id).await.unwrap().as_ref(),
+            Some(deal)
+        );
+    }
+
+    // A new state replaces an old row, from several events in one batch.
+    let removed = DealUpdate {
+        discount: Patch::Remove,
+        total_price: Some(0),
+        status: Some(DealStatus::Available),
+        items: Some(timber().items),
+        ..renamed(&written[2], "Wood")
+    };
+    let update = |input| {
+        market
+            .side
+            .update_deal(ANN, input, MutationContext::default())
+    };
+    update(removed).await.unwrap();
+    market.clock.advance(std::time::Duration::from_secs(1));
+    let last = update(renamed(&written[2], "Logs")).await.unwrap().deal;
+
+    market.catch_up().await;
+    assert_eq!((last.version, last.discount), (3, None));
+    assert_eq!(market.side.deal(ANN, last.id).await.unwrap(), Some(last));
+}
+
+/// Creates deals with and without a discount, and at the bounds of prices, texts and items.
+async fn deals_of_every_shape(market: &Market) -> Vec<Deal> {
     let max = (1 << 53) - 1;
+    let fir = |price| NewItem {
+        id: None,
+        name: "fir 🌲".to_owned(),
+        price,
+    };
     let inputs = [
         timber(),
         NewDeal {
@@ -26,76 +72,27 @@ async fn the_tables_show_what_was_written(market: Market) {
             name: "Hölzer, \"beste\" \\ 木材 🌲".to_owned(),
             discount: Some(NewDiscount::Flat(1)),
             status: DealStatus::Withdrawn,
-            items: (0..100)
-                .map(|price| NewItem {
-                    id: None,
-                    name: "fir 🌲".to_owned(),
-                    price,
-                })
-                .collect(),
+            items: (0..100).map(fir).collect(),
             ..timber()
         },
     ];
+
     let mut written = Vec::new();
     for input in inputs {
-        written.push(
-            market
-                .side
-                .create_deal(ANN, input, MutationContext::default())
-                .await
-                .unwrap()
-                .deal,
-        );
+        let created = market
+            .side
+            .create_deal(ANN, input, MutationContext::default());
+        written.push(created.await.unwrap().deal);
     }
-    for deal in &written {
-        assert_eq!(
-            market.side.deal(ANN, deal.id).await.unwrap(),
-            None,
-            "not before the projection is there"
-        );
-    }
-    market.catch_up().await;
-    for deal in &written {
-        assert_eq!(
-            market.side.deal(ANN, deal.id).await.unwrap().as_ref(),
-            Some(deal)
-        );
-    }
-    // A new state over an old row, from several events in one batch.
-    let removed = DealUpdate {
-        discount: Patch::Remove,
-        total_price: Some(0),
-        status: Some(DealStatus::Available),
-        items: Some(timber().items),
-        ..renamed(&written[2], "Wood")
-    };
-    market
-        .side
-        .update_deal(ANN, removed, MutationContext::default())
-        .await
-        .unwrap();
-    market.clock.advance(std::time::Duration::from_secs(1));
-    let last = market
-        .side
-        .update_deal(
-            ANN,
-            renamed(&written[2], "Logs"),
-            MutationContext::default(),
-        )
-        .await
-        .unwrap()
-        .deal;
-    market.catch_up().await;
-    assert_eq!((last.version, last.discount), (3, None));
-    assert_eq!(market.side.deal(ANN, last.id).await.unwrap(), Some(last));
+
+    written
 }
 
-async fn a_page_shows_the_sellers_deals_and_its_place(market: Market) {
-    let (first, second, third) = (
-        market.deal().await,
-        market.deal().await,
-        market.deal().await,
-    );
+async fn page_shows_the_sellers_deals_and_its_position(market: Market) {
+    let first = market.deal().await;
+    let second = market.deal().await;
+    let third = market.deal().await;
+
     market
         .side
         .create_deal(BOB, timber(), MutationContext::default())
@@ -114,7 +111,7 @@ async fn a_page_shows_the_sellers_deals_and_its_place(market: Market) {
     assert_eq!(
         shown,
         [&last.deal, &third, &second],
-        "the last changed first"
+        "most recently changed first"
     );
     assert_eq!(page.position, last.position);
     let filter = DealFilter {
@@ -139,7 +136,7 @@ async fn a_page_shows_the_sellers_deals_and_its_place(market: Market) {
     );
 }
 
-async fn a_deal_with_a_dead_event_stays_at_its_last_good_state(market: Market) {
+async fn deal_with_a_dead_event_stays_at_its_last_good_state(market: Market) {
     let written = market
         .side
         .create_deal(ANN, timber(), MutationContext::default())
@@ -172,7 +169,7 @@ async fn a_deal_with_a_dead_event_stays_at_its_last_good_state(market: Market) {
     assert_eq!(
         checkpoint.position,
         market.log.head().await.unwrap(),
-        "the rest goes on"
+        "later events are applied"
     );
     assert_eq!(
         market.side.deal(ANN, written.deal.id).await.unwrap(),
@@ -181,13 +178,17 @@ async fn a_deal_with_a_dead_event_stays_at_its_last_good_state(market: Market) {
     assert_eq!(market.side.deal(ANN, other.id).await.unwrap(), Some(other));
 }
 
-async fn examples_are_marked_begun_and_done(market: Market) {
+async fn example_market_is_marked_as_begun_and_as_complete(market: Market) {
     let marked = async || market.side.seeding("demo").await.unwrap();
     assert_eq!(marked().await, None);
     market.side.begin_seeding("demo").await.unwrap();
     assert_eq!(marked().await, Some(false));
     market.side.end_seeding("demo").await.unwrap();
     market.side.begin_seeding("demo").await.unwrap();
-    assert_eq!(marked().await, Some(true), "what is done stays done");
+    assert_eq!(
+        marked().await,
+        Some(true),
+        "a complete example stays complete"
+    );
     assert_eq!(market.side.seeding("other").await.unwrap(), None);
 }

@@ -1,4 +1,4 @@
-//! Updating deals: versions, conflicts, repeats, and writers that meet.
+//! Updates of deals: versions, conflicts, repeats, and concurrent writers.
 
 use backbone::contract::{DealCause, DealField, DealStatus, Fact};
 use seller_core::{DealUpdate, MutationContext, Refusal};
@@ -6,16 +6,16 @@ use seller_core::{DealUpdate, MutationContext, Refusal};
 use crate::market::{ANN, BOB, Market, keyed, renamed};
 
 on_both_backends!(
-    an_update_is_the_next_event_of_its_deal,
-    a_stale_version_is_a_conflict,
-    a_repeat_changes_nothing_also_after_ten_others,
-    what_changes_nothing_is_no_event,
-    another_sellers_deal_is_not_there,
-    a_wrong_update_names_its_key_too,
-    writers_of_two_processes_lose_nothing,
+    update_is_the_next_event_of_its_deal,
+    update_of_a_stale_version_is_a_conflict,
+    repeat_of_an_update_changes_nothing_even_after_ten_others,
+    update_that_changes_nothing_makes_no_event,
+    deal_of_another_seller_does_not_exist,
+    update_that_is_invalid_reports_its_key_too,
+    writers_in_two_processes_lose_no_update,
 );
 
-async fn an_update_is_the_next_event_of_its_deal(market: Market) {
+async fn update_is_the_next_event_of_its_deal(market: Market) {
     let deal = market.deal().await;
     market.clock.advance(std::time::Duration::from_micros(7));
     let input = DealUpdate {
@@ -52,10 +52,14 @@ async fn an_update_is_the_next_event_of_its_deal(market: Market) {
         .iter()
         .map(|applied| applied.version)
         .collect();
-    assert_eq!(versions, [1, 2], "what a repeat is known by");
+    assert_eq!(
+        versions,
+        [1, 2],
+        "the mutations by which a repeat is recognised"
+    );
 }
 
-async fn a_stale_version_is_a_conflict(market: Market) {
+async fn update_of_a_stale_version_is_a_conflict(market: Market) {
     let deal = market.deal().await;
     let at_one = |name| DealUpdate {
         expected_version: Some(1),
@@ -73,7 +77,7 @@ async fn a_stale_version_is_a_conflict(market: Market) {
     assert_eq!(refused, Err(Refusal::VersionConflict { current: 2 }));
 }
 
-async fn a_repeat_changes_nothing_also_after_ten_others(market: Market) {
+async fn repeat_of_an_update_changes_nothing_even_after_ten_others(market: Market) {
     let deal = market.deal().await;
     let once = || {
         let input = DealUpdate {
@@ -97,7 +101,7 @@ async fn a_repeat_changes_nothing_also_after_ten_others(market: Market) {
     assert_eq!(
         (again.deal.name.as_str(), again.deal.version),
         ("Timber 9", 12),
-        "the deal as it stands"
+        "the current deal"
     );
     assert_eq!(
         (again.position.sequence, market.log.head().await.unwrap()),
@@ -119,7 +123,7 @@ async fn a_repeat_changes_nothing_also_after_ten_others(market: Market) {
     );
 }
 
-async fn what_changes_nothing_is_no_event(market: Market) {
+async fn update_that_changes_nothing_makes_no_event(market: Market) {
     let deal = market.deal().await;
     let last = market
         .side
@@ -135,16 +139,19 @@ async fn what_changes_nothing_is_no_event(market: Market) {
             .update_deal(ANN, input, MutationContext::default())
             .await
             .unwrap();
-        assert_eq!(unchanged, last, "its own last position, not the log's");
+        assert_eq!(
+            unchanged, last,
+            "position of the deal's last event, not the log's head"
+        );
     }
     assert_eq!(market.log.head().await.unwrap(), head);
 }
 
-async fn another_sellers_deal_is_not_there(market: Market) {
+async fn deal_of_another_seller_does_not_exist(market: Market) {
     let deal = market.deal().await;
     let refused = market
         .side
-        .update_deal(BOB, renamed(&deal, "Mine"), MutationContext::default())
+        .update_deal(BOB, renamed(&deal, "Stolen"), MutationContext::default())
         .await;
     assert_eq!(refused, Err(Refusal::NotFound));
     market.catch_up().await;
@@ -152,7 +159,7 @@ async fn another_sellers_deal_is_not_there(market: Market) {
     assert_eq!(market.side.deal(ANN, deal.id).await.unwrap(), Some(deal));
 }
 
-async fn a_wrong_update_names_its_key_too(market: Market) {
+async fn update_that_is_invalid_reports_its_key_too(market: Market) {
     let deal = market.deal().await;
     let head = market.log.head().await.unwrap();
     for (name, expected) in [
@@ -177,14 +184,12 @@ async fn a_wrong_update_names_its_key_too(market: Market) {
     assert_eq!(market.log.head().await.unwrap(), head);
 }
 
-async fn writers_of_two_processes_lose_nothing(market: Market) {
+async fn writers_in_two_processes_lose_no_update(market: Market) {
     let deal = market.deal().await;
     let sides = [market.side.clone(), market.another_process()];
     let writers = (0..20).map(|number| {
-        let (side, input) = (
-            sides[number % 2].clone(),
-            renamed(&deal, &format!("Timber {number}")),
-        );
+        let side = sides[number % 2].clone();
+        let input = renamed(&deal, &format!("Timber {number}"));
         async move {
             side.update_deal(ANN, input, MutationContext::default())
                 .await

@@ -14,7 +14,7 @@ use super::kit::registration;
 use crate::market::{ANN, BOB, Market};
 use crate::on_both_backends;
 use backbone::testkit::{Receiver, Reply};
-use buyer_core::testkit::Lot;
+use buyer_core::testkit::DealRef;
 
 on_both_backends!(Market; the_sums_hold_after_every_step,
     the_sums_hold_while_all_happens_at_once
@@ -67,7 +67,7 @@ struct Run<'a> {
     market: &'a Market,
     dice: Dice,
     url: String,
-    lots: Vec<Lot>,
+    lots: Vec<DealRef>,
 }
 
 impl Run<'_> {
@@ -148,7 +148,9 @@ impl Run<'_> {
                     matches!(registered, Ok(_) | Err(Refusal::LimitExceeded)),
                     "{registered:?}"
                 );
-                market.turn_access(self.dice.one_of(&SELLERS), buyer).await;
+                market
+                    .toggle_access(self.dice.one_of(&SELLERS), buyer)
+                    .await;
             }
             _ => {
                 webhooks.test(buyer, webhook).await.unwrap();
@@ -181,7 +183,7 @@ async fn check_lanes(market: &Market) {
     assert_eq!(wrong, 0, "messages know how many need them");
 }
 
-async fn market_of_some(market: &Market, url: &str) -> Vec<Lot> {
+async fn market_of_some(market: &Market, url: &str) -> Vec<DealRef> {
     for buyer in BUYERS {
         for seller in SELLERS {
             market.grant(seller, buyer).await;

@@ -59,7 +59,7 @@ async fn access_holds_at_the_change_s_place_whether_in_one_batch_or_many(market:
         for turn in script.iter().flatten() {
             if let Some((seller, buyer)) = *turn {
                 market
-                    .turn_access(sellers[seller], [FIRST, SECOND][buyer])
+                    .toggle_access(sellers[seller], [FIRST, SECOND][buyer])
                     .await;
                 granted[seller][buyer] ^= true;
             } else {
@@ -285,8 +285,8 @@ async fn what_is_sent_is_the_change_in_the_contract_s_words(market: Market) {
 
 async fn a_batch_without_deals_owes_nothing(market: Market) {
     let id = market.subscribed(ANN, NOWHERE).await;
-    market.turn_access(BOB, BUYER).await;
-    market.turn_access(ANN, BUYER).await;
+    market.toggle_access(BOB, BUYER).await;
+    market.toggle_access(ANN, BUYER).await;
     market.project().await;
     market.create(ANN).await;
     market.project().await;

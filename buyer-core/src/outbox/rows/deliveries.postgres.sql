@@ -1,3 +1,6 @@
+-- Writes deliveries. $1: ids; $2: endpoints; $3: messages; $4: deals or null; $5: sequences; $6: indexes;
+-- $7: whether each is the first of its deal and endpoint in the batch; $8: now.
+-- The first is due now unless an earlier batch left a pending one of the deal: deliveries of a deal go out in order.
 INSERT INTO webhook_delivery (id, webhook_id, message_id, deal_id, sequence, change_index, due_at, created_at)
 SELECT o.id, o.webhook_id, o.message_id, o.deal_id, o.sequence, o.change_index,
        CASE WHEN o.first AND (
