@@ -103,7 +103,7 @@ impl Subscription {
 
 fn plan(
     context: &Context<'_>,
-    subject: ChangeFilter,
+    filter: ChangeFilter,
     after: Option<Position>,
 ) -> Result<(), Problem> {
     let caller = principal(context)?;
@@ -122,7 +122,7 @@ fn plan(
     let plan = context.data_unchecked::<Plan>();
     *plan.0.lock() = Some(SubscriptionRequest {
         viewer,
-        subject,
+        filter,
         after,
     });
     Ok(())
