@@ -1,5 +1,5 @@
-//! What connections that stay open obey, websockets and event streams alike: how often something is said on them, and
-//! when they end with the process. What is said is each transport's.
+//! Rules for connections that stay open, websockets and event streams alike: how often they are pinged, and when they end
+//! as the process drains.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,80 +9,91 @@ use backbone::lifecycle::Lifecycle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// The part of the drain time in which connections end; the rest is for what they were doing.
-const ENDING: f64 = 0.8;
-/// The fraction of the golden ratio: its multiples fill 0 to 1 evenly, however many there are.
+/// Part of the drain time over which the ends of connections are spread; the rest is for what they were doing.
+const SPREAD: f64 = 0.8;
+
+/// Fractional part of the golden ratio. The fractional parts of its multiples are spread evenly between 0 and 1, however
+/// many there are and whichever are left out.
 const GOLDEN: f64 = 0.618_033_988_749_895;
 
-/// The rules for all open connections of a gateway. Clones are the same rules.
+/// Rules for all open connections of a gateway. Clones share them.
 #[derive(Clone)]
 pub struct Connections {
     lifecycle: Lifecycle,
     drain: Duration,
     ping: Duration,
-    seats: Arc<AtomicU64>,
+    count: Arc<AtomicU64>,
 }
 
 impl Connections {
-    /// They end within `drain` once the process drains, and are pinged every `ping`.
+    /// Creates the rules: connections end within `drain` once the process drains, and quiet ones are pinged every `ping`.
     pub fn new(lifecycle: Lifecycle, drain: Duration, ping: Duration) -> Self {
         Self {
             lifecycle,
             drain,
             ping,
-            seats: Arc::default(),
+            count: Arc::default(),
         }
     }
 
-    /// How often something is said on a quiet one.
+    /// Returns the time between two pings of a connection.
     pub fn ping(&self) -> Duration {
         self.ping
     }
 
-    /// A new connection's place among the others: what all of them do sometime is spread by it.
-    pub fn seat(&self) -> Seat {
-        Seat {
+    /// Returns the stagger of a new connection.
+    pub fn stagger(&self) -> Stagger {
+        // Relaxed: the number only has to be another one for each connection, and orders nothing.
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+
+        Stagger {
             connections: self.clone(),
-            share: share(self.seats.fetch_add(1, Ordering::Relaxed)),
+            share: share(number),
         }
     }
 
-    /// Cancelled when nothing is waited for any more.
+    /// Returns a token that is cancelled when the process no longer waits for connections.
     pub fn stopping(&self) -> CancellationToken {
         self.lifecycle.stopping()
     }
 
-    /// Runs one, apart from all others.
+    /// Runs one connection on a task of its own. A panic of the task ends this connection only.
     pub fn spawn(&self, name: &'static str, connection: impl Future<Output = ()> + Send + 'static) {
         self.lifecycle.spawn_detached(name, connection);
     }
 }
 
-/// One connection's place among all.
-pub struct Seat {
+/// Share of one connection in what all connections do sooner or later, by which they do not do it at the same moment.
+pub struct Stagger {
     connections: Connections,
+    /// Number between 0 and 1.
     share: f64,
 }
 
-impl Seat {
-    /// After how long it is pinged first, half the usual time or more: those that came together are not pinged together.
+impl Stagger {
+    /// Returns the time until the first ping: between half the ping interval and all of it, so that connections that
+    /// were opened together are not pinged together.
     pub fn first_ping(&self) -> Duration {
         self.connections.ping.mul_f64(1.0 - self.share / 2.0)
     }
 
-    /// Waits until the process ends and this connection's turn has come: each has its own, spread evenly over the
-    /// drain time, so that clients do not all come back elsewhere at once.
-    pub fn end(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// Waits until the process drains and this connection's turn to end has come. Turns are spread evenly over the
+    /// drain time, so that clients do not all reconnect to the other gateways at once.
+    pub fn drain_turn(&self) -> impl Future<Output = ()> + Send + use<> {
         let Connections {
             lifecycle, drain, ..
         } = &self.connections;
-        let (draining, stopping) = (lifecycle.draining(), lifecycle.stopping());
-        let turn = drain.mul_f64(ENDING * self.share);
+        let draining = lifecycle.draining();
+        let stopping = lifecycle.stopping();
+        let delay = drain.mul_f64(SPREAD * self.share);
+
         async move {
             let turn = async {
                 draining.cancelled().await;
-                sleep(turn).await;
+                sleep(delay).await;
             };
+
+            // A process that is stopping waits for no connection any more, whatever its turn.
             tokio::select! {
                 () = turn => {}
                 () = stopping.cancelled() => {}
@@ -91,9 +102,9 @@ impl Seat {
     }
 }
 
-/// A seat's place between 0 and 1.
-fn share(seat: u64) -> f64 {
-    (seat as f64 * GOLDEN).fract()
+/// Returns the share of the connection with this number.
+fn share(number: u64) -> f64 {
+    (number as f64 * GOLDEN).fract()
 }
 
 #[cfg(test)]
@@ -101,12 +112,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_are_spread_evenly_whichever_connections_are_left() {
+    fn connections_end_evenly_spread_whichever_of_them_are_left() {
         for (first, step) in [(0, 1), (1_000, 1), (7, 2), (0, 3)] {
             let mut tenths = [0_u32; 10];
-            for seat in 0..1_000 {
-                tenths[(share(first + seat * step) * 10.0) as usize] += 1;
+            for index in 0..1_000 {
+                tenths[(share(first + index * step) * 10.0) as usize] += 1;
             }
+
             assert!(
                 tenths.iter().all(|count| (90..=110).contains(count)),
                 "{first} {step}: {tenths:?}"

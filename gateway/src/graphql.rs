@@ -1,12 +1,16 @@
-//! The GraphQL face: types, resolvers, and the execution of requests. Rules and stores are the cores'.
+//! The GraphQL API: types, resolvers, and the execution of requests. Rules and stores belong to the cores; a resolver
+//! authorises, converts and hands on.
 
 mod access;
 mod account;
-mod coded;
 mod connection;
 mod context;
 mod deal;
+mod deal_filter;
+mod deal_input;
+mod error_codes;
 mod execute;
+mod ids;
 mod mutation;
 mod prepared;
 mod query;
@@ -16,8 +20,9 @@ mod shapes;
 mod subscription;
 mod variables;
 mod webhook;
+mod webhook_input;
 
-pub(crate) use coded::{code, is_refusal};
 pub use context::Caller;
-pub use execute::{Executor, GraphqlRequest, Live};
+pub(crate) use error_codes::{code, is_request_error};
+pub use execute::{Execution, Executor, GraphqlRequest};
 pub use schema::{Schema, sdl};

@@ -1,5 +1,7 @@
-//! What each buyer with an open subscription may see: loaded once, then kept by the access changes of the feed
-//! itself, so that live and replay obey one rule.
+//! Cache of access intervals, one entry for each buyer with an open subscription.
+//!
+//! An entry is loaded from the database once and then kept exact by the access changes of the feed itself, so that
+//! pushing and replaying a change decide by the same intervals.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,92 +15,114 @@ use buyer_core::feed::{Change, ChangeBody};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::OnceCell;
 
-/// The intervals of the buyers in use.
+/// Access intervals of the buyers that have open subscriptions.
 #[derive(Default)]
 pub(crate) struct AccessCache {
-    pages: Mutex<HashMap<BuyerId, Weak<Page>>>,
+    // Weak: the subscribers own the entries, and an entry goes with the last subscriber of its buyer.
+    buyers: Mutex<HashMap<BuyerId, Weak<BuyerAccess>>>,
 }
 
-/// One buyer's intervals.
-pub(crate) struct Page {
-    /// Read for every change and subscriber, hardly ever written.
+/// Access intervals of one buyer.
+pub(crate) struct BuyerAccess {
+    // A lock for readers and writers: every subscriber of the buyer reads it for every change, and a write happens only
+    // when a seller grants or revokes access.
     intervals: RwLock<Intervals>,
-    /// What the feed has brought while the intervals were being loaded; none once they are.
-    brought: Mutex<Option<Vec<Arc<Change>>>>,
+    /// Access changes that the feed brought while the intervals were being loaded; `None` once they are loaded.
+    pending: Mutex<Option<Vec<Arc<Change>>>>,
     loaded: OnceCell<()>,
-    /// +1 with every change of the intervals.
+    /// Number of times that the intervals have changed.
     version: AtomicU64,
 }
 
 impl AccessCache {
-    /// The intervals of a buyer, loaded if nobody holds them yet.
+    /// Returns the intervals of a buyer, loading them unless a subscriber holds them already.
+    ///
+    /// # Errors
+    /// Those of the buyer database. The next call tries again.
     pub(crate) async fn open(
         &self,
         buyers: &BuyerSide,
         buyer: BuyerId,
-    ) -> Result<Arc<Page>, Error> {
-        let page = self.page(buyer);
-        page.loaded
+    ) -> Result<Arc<BuyerAccess>, Error> {
+        // The entry enters the map before the database is read, so that the feed collects in `pending` what the read may
+        // be too early to see. A change that both contain is harmless: applying it twice has no further effect.
+        let access = self.entry(buyer);
+
+        access
+            .loaded
             .get_or_try_init(|| async {
                 let (intervals, _) = buyers.intervals(buyer).await?;
                 let mut loaded = Intervals::new(&intervals);
-                let mut brought = page.brought.lock();
-                for change in brought.take().into_iter().flatten() {
-                    take(&mut loaded, &change);
+
+                // Held until the intervals are in place: a change that `apply` brings meanwhile waits for this lock, and
+                // then finds them loaded. Otherwise it would go to intervals that are about to be overwritten.
+                let mut pending = access.pending.lock();
+                for change in pending.take().into_iter().flatten() {
+                    apply_change(&mut loaded, &change);
                 }
-                *page.write() = loaded;
-                page.version.fetch_add(1, Ordering::SeqCst);
+
+                *access.write() = loaded;
+                access.version.fetch_add(1, Ordering::SeqCst);
                 Ok::<_, Error>(())
             })
             .await?;
-        Ok(page)
+
+        Ok(access)
     }
 
-    fn page(&self, buyer: BuyerId) -> Arc<Page> {
-        let mut pages = self.pages.lock();
-        if let Some(page) = pages.get(&buyer).and_then(Weak::upgrade) {
-            return page;
+    fn entry(&self, buyer: BuyerId) -> Arc<BuyerAccess> {
+        // One lock over look-up and insert, so that two subscribers of a buyer never load two entries, of which the feed
+        // would keep only one exact.
+        let mut buyers = self.buyers.lock();
+        if let Some(access) = buyers.get(&buyer).and_then(Weak::upgrade) {
+            return access;
         }
-        let page = Arc::new(Page {
+
+        let access = Arc::new(BuyerAccess {
             intervals: RwLock::default(),
-            brought: Mutex::new(Some(Vec::new())),
+            pending: Mutex::new(Some(Vec::new())),
             loaded: OnceCell::new(),
             version: AtomicU64::new(0),
         });
-        pages.retain(|_, page| page.strong_count() > 0);
-        pages.insert(buyer, Arc::downgrade(&page));
-        page
+
+        // Entries whose last subscriber has gone are swept here, where the map would otherwise grow.
+        buyers.retain(|_, access| access.strong_count() > 0);
+        buyers.insert(buyer, Arc::downgrade(&access));
+        access
     }
 
-    /// Takes the access changes among these. Call it before the new tip can be read.
-    pub(crate) fn take(&self, changes: &[Arc<Change>]) {
-        let pages = self.pages.lock();
+    /// Applies the access changes among `changes`. Must be called before the tip that includes them can be read, since a
+    /// subscriber decides on a change by the intervals of the moment at which it reads the change.
+    pub(crate) fn apply(&self, changes: &[Arc<Change>]) {
+        let buyers = self.buyers.lock();
         for change in changes {
             let ChangeBody::Access { buyer, .. } = &change.body else {
                 continue;
             };
-            let Some(page) = pages.get(buyer).and_then(Weak::upgrade) else {
+            let Some(access) = buyers.get(buyer).and_then(Weak::upgrade) else {
                 continue;
             };
-            let mut brought = page.brought.lock();
-            match brought.as_mut() {
-                Some(brought) => brought.push(Arc::clone(change)),
+
+            let mut pending = access.pending.lock();
+            match pending.as_mut() {
+                Some(pending) => pending.push(Arc::clone(change)),
                 None => {
-                    take(&mut page.write(), change);
-                    page.version.fetch_add(1, Ordering::SeqCst);
+                    apply_change(&mut access.write(), change);
+                    access.version.fetch_add(1, Ordering::SeqCst);
                 }
             }
         }
     }
 }
 
-impl Page {
-    /// Tells whether the intervals are still those that were looked at.
+impl BuyerAccess {
+    /// Returns a number that differs whenever the intervals do.
     pub(crate) fn version(&self) -> u64 {
+        // SeqCst, as everything that a parking subscriber reads: see the protocol in `wakeups.rs`.
         self.version.load(Ordering::SeqCst)
     }
 
-    /// The intervals as the feed's tip has them.
+    /// Locks the intervals, which are as new as the feed's tip.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Intervals> {
         self.intervals.read()
     }
@@ -108,7 +132,7 @@ impl Page {
     }
 }
 
-fn take(intervals: &mut Intervals, change: &Change) {
+fn apply_change(intervals: &mut Intervals, change: &Change) {
     if let ChangeBody::Access { granted, .. } = &change.body {
         intervals.apply(change.seller_id, *granted, change.sequence);
     }

@@ -1,8 +1,8 @@
-//! What lies behind the ring: blocks of the feed's table that readers share, and, for one that is far behind, its own
-//! sellers' changes alone.
+//! Changes behind the ring, read from the feed's table.
 //!
-//! A block begins and ends at the same sequences for everybody, so a thousand readers that come back from about the
-//! same offset cost one read. Only what the table holds for good is kept: a block that has ended before the tip.
+//! Readers share blocks: a block begins and ends at the same sequences for everybody, so a thousand readers that
+//! reconnect with about the same offset cost one read. Only what can no longer change is cached: blocks that ended before
+//! the tip. A reader that is far behind and follows few sellers reads the changes of these sellers alone.
 
 use std::sync::Arc;
 
@@ -14,80 +14,84 @@ use buyer_core::BuyerSide;
 use buyer_core::feed::{Change, FeedRange};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::SubscribeError;
-use crate::ring::FeedOffset;
-use crate::ring::{Changes, SLICE, weight};
+use crate::ring::{Changes, FeedOffset, SLICE, weight};
 
 /// Sequences in a block.
 pub(crate) const BLOCK: u64 = 1_024;
-/// A reader that is more blocks than this behind the ring reads for itself, if it has few sellers.
-const FAR: u64 = 32;
-/// With more sellers than this, nearly every block holds something of concern.
-const FEW: usize = 64;
-/// Memory for blocks, beside the ring.
-const BYTES: u64 = 64 << 20;
-/// Reads of the table at a time: however many readers come back at once, the database answers others too.
-const READS: usize = 4;
 
-/// The feed's past.
+/// Distance behind the ring, in blocks, beyond which a reader of few sellers reads their changes alone.
+const MAX_SHARED_BLOCKS: u64 = 32;
+
+/// Number of sellers above which a reader always reads blocks: nearly every block then holds something for it.
+const MAX_OWN_SELLERS: usize = 64;
+
+/// Memory for cached blocks, in bytes, beside the ring.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// Reads of the table at a time. However many readers reconnect at once, the database keeps answering others too.
+const CONCURRENT_READS: usize = 4;
+
+/// The part of the feed that the ring no longer holds.
 pub(crate) struct Backlog {
     buyers: BuyerSide,
-    blocks: Cache<Key, Arc<Block>, ByChanges>,
-    reads: Semaphore,
+    blocks: Cache<BlockKey, Arc<Block>, ByChanges>,
+    permits: Semaphore,
     table_reads: Counter,
 }
 
-/// Of which build of the tables, and which block.
-type Key = (i32, u64);
+/// Generation of the tables, and number of the block within the feed.
+type BlockKey = (i32, u64);
 
-/// All that the feed holds of a range.
+/// Everything that the feed holds of a range.
 struct Block {
-    /// After this offset: later than the block's beginning when the horizon lies in it.
+    /// Offset after which the block is complete: later than its beginning if the horizon lies within it.
     after: FeedOffset,
     up_to: u64,
     changes: Vec<Arc<Change>>,
 }
 
-/// Changes, and the offset that they lead to.
+/// Changes, and the offset to which they lead.
 pub(crate) type Found = (Changes, FeedOffset);
 
-/// Who asks, and how far.
+/// Request of one reader.
 pub(crate) struct ReadRequest {
-    /// After this offset.
+    /// Offset after which to read.
     pub(crate) offset: FeedOffset,
-    /// Up to here the ring has taken over.
+    /// Sequence after which the ring has the changes.
     pub(crate) floor: u64,
-    /// Nothing later may be shown yet.
+    /// Sequence beyond which nothing may be shown yet.
     pub(crate) tip: u64,
-    /// Of which build the tables should be.
+    /// Generation of the tables that the ring comes from.
     pub(crate) generation: i32,
 }
 
-/// Why there is nothing to read.
-pub(crate) enum Stopped {
-    /// The reader's offset is older than what is kept.
+/// Reason why nothing could be read.
+pub(crate) enum BacklogError {
+    /// The offset is older than what is kept.
     Expired,
-    /// The table is away: the offset stands, ask again.
-    Away(Error),
+    /// The table cannot be read now. The offset stays valid, and the reader tries again.
+    Unavailable(Error),
 }
 
-impl From<Stopped> for SubscribeError {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Expired => Self::Expired,
-            Stopped::Away(error) => Self::Store(error),
+impl From<BacklogError> for SubscribeError {
+    fn from(error: BacklogError) -> Self {
+        match error {
+            BacklogError::Expired => Self::Expired,
+            BacklogError::Unavailable(error) => Self::Store(error),
         }
     }
 }
 
 impl Backlog {
+    /// Creates a backlog with an empty cache.
     pub(crate) fn new(buyers: BuyerSide, metrics: &Metrics) -> Self {
         Self {
             buyers,
-            blocks: Cache::with_weighter(256, BYTES, ByChanges),
-            reads: Semaphore::new(READS),
+            blocks: Cache::with_weighter(256, CACHE_BYTES, ByChanges),
+            permits: Semaphore::new(CONCURRENT_READS),
             table_reads: metrics.counter(
                 "feed_table_reads",
                 "Reads of the feed's table by readers behind the ring",
@@ -95,61 +99,80 @@ impl Backlog {
         }
     }
 
-    /// The changes after a offset, and the offset that they lead to. `sellers`: whose changes the reader may want, if
-    /// they are known.
+    /// Returns changes after the requested offset, and the offset to which they lead. `sellers` returns those whose
+    /// changes the reader may want, if they are known.
+    ///
+    /// # Errors
+    /// As [`BacklogError`] says.
     pub(crate) async fn after(
         &self,
-        asked: ReadRequest,
+        request: ReadRequest,
         sellers: impl FnOnce() -> Option<Vec<SellerId>>,
-    ) -> Result<Found, Stopped> {
-        if asked.floor.saturating_sub(asked.offset.0) > FAR * BLOCK
-            && let Some(sellers) = sellers().filter(|sellers| sellers.len() <= FEW)
+    ) -> Result<Found, BacklogError> {
+        // Reading every block on the way would cost a far reader most of the feed for the few changes it wants.
+        if request.floor.saturating_sub(request.offset.0) > MAX_SHARED_BLOCKS * BLOCK
+            && let Some(sellers) = sellers().filter(|sellers| sellers.len() <= MAX_OWN_SELLERS)
         {
-            return self.of_sellers(asked, &sellers).await;
+            return self.read_sellers(request, &sellers).await;
         }
-        let block = self.block(&asked).await?;
-        if asked.offset < block.after {
-            return Err(Stopped::Expired);
+
+        let block = self.block(&request).await?;
+        if request.offset < block.after {
+            return Err(BacklogError::Expired);
         }
+
         let start = block
             .changes
-            .partition_point(|change| change.order() <= asked.offset);
+            .partition_point(|change| change.order() <= request.offset);
         let found: Changes = block.changes[start..].iter().take(SLICE).cloned().collect();
+
         let reached = match found.last() {
             Some(last) if start + found.len() < block.changes.len() => last.order(),
             _ => (block.up_to, Position::END),
         };
-        Ok((found, reached.max(asked.offset)))
+        Ok((found, reached.max(request.offset)))
     }
 
-    /// The block that holds what comes after a offset.
-    async fn block(&self, asked: &ReadRequest) -> Result<Arc<Block>, Stopped> {
-        // The end of a block's last event belongs to the next one.
-        let ended = asked.offset.1 == Position::END;
-        let number = if ended {
-            asked.offset.0 / BLOCK
+    /// Returns the block that holds what follows the requested offset.
+    async fn block(&self, request: &ReadRequest) -> Result<Arc<Block>, BacklogError> {
+        // Block n holds the sequences n * BLOCK + 1 to (n + 1) * BLOCK. An offset at the end of a block's last event
+        // therefore belongs to the next block, and one within that event still to this.
+        let at_end_of_event = request.offset.1 == Position::END;
+        let number = if at_end_of_event {
+            request.offset.0 / BLOCK
         } else {
-            asked.offset.0.saturating_sub(1) / BLOCK
+            request.offset.0.saturating_sub(1) / BLOCK
         };
-        let (first, last) = (number * BLOCK, (number + 1) * BLOCK);
-        if last > asked.tip {
-            return self.read(first, asked.tip).await.map(Arc::new);
+
+        let first = number * BLOCK;
+        let last = (number + 1) * BLOCK;
+        // A block that reaches beyond the tip will hold more later: it is read for this reader only.
+        if last > request.tip {
+            return self.read_block(first, request.tip).await.map(Arc::new);
         }
+
+        // Readers that miss the same block wait for the first one's read instead of adding their own.
         self.blocks
-            .get_or_insert_async(&(asked.generation, number), async {
-                self.read(first, last).await.map(Arc::new)
+            .get_or_insert_async(&(request.generation, number), async {
+                self.read_block(first, last).await.map(Arc::new)
             })
             .await
     }
 
-    async fn read(&self, first: u64, up_to: u64) -> Result<Block, Stopped> {
+    async fn read_block(&self, first: u64, up_to: u64) -> Result<Block, BacklogError> {
         let range = FeedRange {
             after: (first, Position::END),
             up_to,
             limit: u32::MAX,
         };
-        let _turn = self.turn().await;
-        let page = self.buyers.feed(range).await.map_err(Stopped::Away)?;
+
+        let _permit = self.read_permit().await;
+        let page = self
+            .buyers
+            .feed(range)
+            .await
+            .map_err(BacklogError::Unavailable)?;
+
         let after = (first.max(page.horizon), Position::END);
         Ok(Block {
             after,
@@ -158,47 +181,59 @@ impl Backlog {
         })
     }
 
-    async fn of_sellers(&self, asked: ReadRequest, sellers: &[SellerId]) -> Result<Found, Stopped> {
+    async fn read_sellers(
+        &self,
+        request: ReadRequest,
+        sellers: &[SellerId],
+    ) -> Result<Found, BacklogError> {
         let range = FeedRange {
-            after: asked.offset,
-            up_to: asked.floor,
+            after: request.offset,
+            up_to: request.floor,
             limit: SLICE as u32,
         };
-        let _turn = self.turn().await;
+
+        let _permit = self.read_permit().await;
         let page = self
             .buyers
             .feed_of(range, sellers)
             .await
-            .map_err(Stopped::Away)?;
-        if asked.offset < (page.horizon, Position::END) {
-            return Err(Stopped::Expired);
+            .map_err(BacklogError::Unavailable)?;
+        if request.offset < (page.horizon, Position::END) {
+            return Err(BacklogError::Expired);
         }
+
         let reached = match page.changes.last() {
             Some(last) if page.more => last.order(),
-            _ => (asked.floor, Position::END),
+            // Nothing else of these sellers up to the floor, where the ring takes over.
+            _ => (request.floor, Position::END),
         };
-        Ok((
-            page.changes.into_iter().map(Arc::new).collect(),
-            reached.max(asked.offset),
-        ))
+        let changes = page.changes.into_iter().map(Arc::new).collect();
+        Ok((changes, reached.max(request.offset)))
     }
 
-    async fn turn(&self) -> tokio::sync::SemaphorePermit<'_> {
-        let turn = self.reads.acquire().await.expect("it is never closed");
+    async fn read_permit(&self) -> SemaphorePermit<'_> {
+        let permit = self
+            .permits
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+
         self.table_reads.inc();
-        turn
+        permit
     }
 }
 
+/// Weighs a block by its changes.
 #[derive(Clone)]
 struct ByChanges;
 
-impl Weighter<Key, Arc<Block>> for ByChanges {
-    fn weight(&self, _key: &Key, block: &Arc<Block>) -> u64 {
-        256 + block
+impl Weighter<BlockKey, Arc<Block>> for ByChanges {
+    fn weight(&self, _key: &BlockKey, block: &Arc<Block>) -> u64 {
+        let changes: u64 = block
             .changes
             .iter()
             .map(|change| weight(change) as u64)
-            .sum::<u64>()
+            .sum();
+        256 + changes
     }
 }

@@ -1,4 +1,4 @@
-//! The gateway's copy of the feed's newest part, and the way to the rest.
+//! The live feed of one gateway: its newest part in memory, and the way to the rest.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,26 +10,27 @@ use backbone::telemetry::{Counter, Gauge, Metrics};
 use backbone::{Error, event_log::EventLog};
 use buyer_core::BuyerSide;
 use buyer_core::feed::Change;
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::RwLock;
 
 use crate::access_cache::AccessCache;
-use crate::backlog::{Backlog, Found, ReadRequest, Stopped};
+use crate::backlog::{Backlog, BacklogError, Found, ReadRequest};
 use crate::error::SubscribeError;
 use crate::render_cache::RenderCache;
-use crate::ring::FeedOffset;
-use crate::ring::{Changes, Ring, SLICE, Slice};
+use crate::ring::{Changes, FeedOffset, Ring, SLICE, Slice};
 use crate::wakeups::{Registration, Topic, Wakeups};
 
-/// Memory for changes; a reader further behind reads the table.
+/// Memory for the ring, in bytes. A reader further behind reads the feed's table.
 const RING_BYTES: usize = 64 << 20;
 
 /// The live feed of one gateway.
 pub struct Feed {
     buyers: BuyerSide,
     log: EventLog,
-    /// Read by every subscriber for every batch that concerns it.
+    // A lock for readers and writers: every subscriber reads it for every batch that concerns it, and a write happens
+    // once for each batch.
     state: RwLock<Option<State>>,
-    /// The ring's tip, or a moment ahead of it: for those who only ask whether there is more.
+    /// Tip of the ring, or a moment ahead of it. A subscriber that only asks whether there is more loads this instead of
+    /// taking the lock.
     tip_ahead: AtomicU64,
     backlog: Backlog,
     pub(crate) wakeups: Arc<Wakeups>,
@@ -44,32 +45,46 @@ struct State {
     ring: Ring,
 }
 
+/// Metrics of the feed.
 pub(crate) struct FeedMetrics {
     tip: Gauge,
+    /// Number of times that the ring was completed from the feed's table.
     pub(crate) heals: Counter,
 }
 
-/// What a reader finds after its offset.
+/// Log, table build and sequence up to which the ring is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SyncState {
+    /// Identity of the log.
+    pub(crate) epoch: Epoch,
+    /// Build of the tables that the changes come from.
+    pub(crate) generation: i32,
+    /// Sequence of the newest event that the ring covers.
+    pub(crate) tip: u64,
+}
+
+/// Result of reading the feed from memory after an offset.
 pub(crate) enum Read {
-    /// These changes, and the offset that they lead to.
+    /// Changes in order, and the offset to which they lead.
     Changes(Changes, FeedOffset),
-    /// Older than the ring, which begins after this event.
+    /// The offset is older than the ring, which begins after the event with this sequence.
     Behind(u64),
-    /// The feed has not been read yet.
-    NotYet,
+    /// The feed has not been loaded yet.
+    NotLoaded,
 }
 
 impl Feed {
-    /// Empty until [`super::keep`] has read where the feed stands.
+    /// Creates a feed that is empty until [`run_feed_sync`](crate::run_feed_sync) has loaded it.
     pub fn new(buyers: BuyerSide, log: EventLog, metrics: &Metrics) -> Arc<Self> {
         let backlog = Backlog::new(buyers.clone(), metrics);
         let metrics = FeedMetrics {
             tip: metrics.gauge("feed_tip", "Log sequence of the gateway's feed"),
             heals: metrics.counter(
                 "feed_heals",
-                "Times that the feed was read on from the table",
+                "Times that the feed was completed from its table instead of the live bus",
             ),
         };
+
         Arc::new(Self {
             buyers,
             log,
@@ -83,113 +98,20 @@ impl Feed {
         })
     }
 
-    pub(crate) fn buyers(&self) -> &BuyerSide {
-        &self.buyers
-    }
-
-    pub(crate) fn metrics(&self) -> &FeedMetrics {
-        &self.metrics
-    }
-
-    /// The log's identity and the newest offset held; `None` before the first look.
+    /// Returns the newest position that the feed covers; `None` before it is loaded.
     pub fn tip(&self) -> Option<Position> {
-        self.state()
+        self.state
+            .read()
             .as_ref()
             .map(|state| Position::end_of(state.epoch, state.ring.tip()))
     }
 
-    /// Whether there may be changes after a offset. A no holds until the next [`Wakeups::announce`], which comes after
-    /// whatever makes it a yes.
-    pub(crate) fn goes_beyond(&self, offset: FeedOffset) -> bool {
-        (self.tip_ahead.load(Ordering::SeqCst), Position::END) > offset
-    }
-
-    /// Begins, or begins anew, with the changes after a offset up to a tip: readers from before go to the table.
-    pub(crate) fn begin(
-        &self,
-        (epoch, generation): (Epoch, i32),
-        floor: u64,
-        changes: Vec<Change>,
-        tip: u64,
-    ) {
-        let mut ring = Ring::new(floor, RING_BYTES);
-        ring.append(changes, tip);
-        *self.write() = Some(State {
-            epoch,
-            generation,
-            ring,
-        });
-        self.render_cache.clear();
-        self.tip_ahead.store(tip, Ordering::SeqCst);
-        self.metrics.tip.set(tip as i64);
-    }
-
-    /// Epoch, generation and tip.
-    pub(crate) fn standing(&self) -> Option<(Epoch, i32, u64)> {
-        self.state()
-            .as_ref()
-            .map(|state| (state.epoch, state.generation, state.ring.tip()))
-    }
-
-    /// Takes what follows the tip. Readers are told before they can read it, so that none goes to sleep on it.
-    pub(crate) fn append(&self, changes: Vec<Change>, tip: u64) {
-        let mut held = self.write();
-        let Some(state) = held.as_mut() else { return };
-        let known = state.ring.tip();
-        let new: Vec<Arc<Change>> = state.ring.append(changes, tip);
-        if state.ring.tip() == known {
-            return;
-        }
-        self.tip_ahead.store(state.ring.tip(), Ordering::SeqCst);
-        // Still under the lock: whoever reads the new tip finds access and wake-ups done.
-        self.access.take(&new);
-        self.wakeups.notify(&new);
-        let tip = state.ring.tip();
-        drop(held);
-        self.metrics.tip.set(tip as i64);
-    }
-
-    /// Reads from memory.
-    pub(crate) fn read(&self, offset: FeedOffset) -> Read {
-        match self
-            .state()
-            .as_ref()
-            .map(|state| state.ring.after(offset, SLICE))
-        {
-            Some(Slice::Changes(changes, reached)) => Read::Changes(changes, reached),
-            Some(Slice::Behind(floor)) => Read::Behind(floor),
-            None => Read::NotYet,
-        }
-    }
-
-    /// Reads what the ring, which begins after `floor`, no longer holds; never beyond the tip, for what is known of
-    /// access is as old as the tip.
-    pub(crate) async fn read_behind(
-        &self,
-        offset: FeedOffset,
-        floor: u64,
-        sellers: impl FnOnce() -> Option<Vec<SellerId>>,
-    ) -> Result<Found, Stopped> {
-        let Some((_, generation, tip)) = self.standing() else {
-            return Err(Stopped::Away(Error::unavailable(
-                "feed",
-                "it has not been read yet",
-            )));
-        };
-        self.backlog
-            .after(
-                ReadRequest {
-                    offset,
-                    floor,
-                    tip,
-                    generation,
-                },
-                sellers,
-            )
-            .await
-    }
-
-    /// Where a subscriber begins: after the position it names, or at the tip.
+    /// Returns where a subscriber begins: after the position it names, or at the tip if it names none.
+    ///
+    /// # Errors
+    /// [`SubscribeError::NotReady`] before the feed is loaded, [`SubscribeError::OtherMarket`] for a position of another
+    /// epoch, [`SubscribeError::NotReached`] for one beyond the head of the log, and [`SubscribeError::Store`] when the
+    /// head cannot be read.
     pub async fn start(
         &self,
         after: Option<Position>,
@@ -201,24 +123,125 @@ impl Feed {
         if after.epoch != tip.epoch {
             return Err(SubscribeError::OtherMarket);
         }
-        // Beyond the tip but not beyond the log: it will come, the subscriber waits for it.
+
+        // A client may come from a gateway that was ahead of this one. A position between the tip and the head will be
+        // reached soon, and the subscriber waits for it. The log is asked only then, since that costs a round trip.
         if after.sequence > tip.sequence && after.sequence > self.log.head().await? {
             return Err(SubscribeError::NotReached);
         }
         Ok((tip.epoch, after.order()))
     }
 
+    pub(crate) fn buyers(&self) -> &BuyerSide {
+        &self.buyers
+    }
+
+    pub(crate) fn metrics(&self) -> &FeedMetrics {
+        &self.metrics
+    }
+
+    /// Returns what the ring covers; `None` before it is loaded.
+    pub(crate) fn sync_state(&self) -> Option<SyncState> {
+        self.state.read().as_ref().map(|state| SyncState {
+            epoch: state.epoch,
+            generation: state.generation,
+            tip: state.ring.tip(),
+        })
+    }
+
+    /// Returns whether there may be changes after an offset. `false` holds until the next [`Wakeups::notify`].
+    pub(crate) fn goes_beyond(&self, offset: FeedOffset) -> bool {
+        // SeqCst: steps P2 and S3 of the protocol in `wakeups.rs`.
+        (self.tip_ahead.load(Ordering::SeqCst), Position::END) > offset
+    }
+
+    /// Replaces the ring by one that begins after event `floor` and holds `changes` up to the tip of `synced`. Readers
+    /// whose offsets are older than the new floor go to the table.
+    pub(crate) fn reset(&self, synced: SyncState, floor: u64, changes: Vec<Change>) {
+        let SyncState {
+            epoch,
+            generation,
+            tip,
+        } = synced;
+        let mut ring = Ring::new(floor, RING_BYTES);
+        ring.append(changes, tip);
+
+        *self.state.write() = Some(State {
+            epoch,
+            generation,
+            ring,
+        });
+
+        // Tables that were built anew may give a change of the same offset another content.
+        self.render_cache.clear();
+        self.tip_ahead.store(tip, Ordering::SeqCst);
+        self.metrics.tip.set(tip as i64);
+    }
+
+    /// Appends what follows the tip and wakes the subscribers concerned. Does nothing unless the tip moves.
+    pub(crate) fn append(&self, changes: Vec<Change>, tip: u64) {
+        let mut guard = self.state.write();
+        let Some(state) = guard.as_mut() else { return };
+
+        let old_tip = state.ring.tip();
+        let new: Vec<Arc<Change>> = state.ring.append(changes, tip);
+        let new_tip = state.ring.tip();
+        if new_tip == old_tip {
+            return;
+        }
+
+        // From here on the order is that of the protocol in `wakeups.rs` (P2 to P5). First the tip that parking
+        // subscribers look at, or one could park after it was passed over.
+        self.tip_ahead.store(new_tip, Ordering::SeqCst);
+
+        // Still under the lock: whoever reads the new tip finds access applied and wake-ups done.
+        self.access.apply(&new);
+        self.wakeups.notify(&new);
+        drop(guard);
+
+        self.metrics.tip.set(new_tip as i64);
+    }
+
+    /// Reads from memory what follows an offset.
+    pub(crate) fn read(&self, offset: FeedOffset) -> Read {
+        let state = self.state.read();
+        match state.as_ref().map(|state| state.ring.after(offset, SLICE)) {
+            Some(Slice::Changes(changes, reached)) => Read::Changes(changes, reached),
+            Some(Slice::Behind(floor)) => Read::Behind(floor),
+            None => Read::NotLoaded,
+        }
+    }
+
+    /// Reads from the table what the ring, which begins after event `floor`, no longer holds.
+    ///
+    /// # Errors
+    /// [`BacklogError::Expired`] when the table no longer has it either, [`BacklogError::Unavailable`] when the database
+    /// does not answer.
+    pub(crate) async fn read_behind(
+        &self,
+        offset: FeedOffset,
+        floor: u64,
+        sellers: impl FnOnce() -> Option<Vec<SellerId>>,
+    ) -> Result<Found, BacklogError> {
+        let Some(synced) = self.sync_state() else {
+            let not_loaded = Error::unavailable("feed", "it has not been loaded yet");
+            return Err(BacklogError::Unavailable(not_loaded));
+        };
+
+        // The read ends at the tip although the table may be ahead of it: access intervals are only as new as the tip,
+        // and a change beyond it could be shown to a buyer whose access has just been revoked.
+        let request = ReadRequest {
+            offset,
+            floor,
+            tip: synced.tip,
+            generation: synced.generation,
+        };
+        self.backlog.after(request, sellers).await
+    }
+
     pub(crate) fn register(&self, topics: HashSet<Topic>) -> Registration {
         let mut registration = Registration::new(Arc::clone(&self.wakeups));
         registration.follow(topics);
         registration
-    }
-
-    fn state(&self) -> RwLockReadGuard<'_, Option<State>> {
-        self.state.read()
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Option<State>> {
-        self.state.write()
     }
 }

@@ -1,8 +1,7 @@
-//! Keeps the feed whole: takes what the live bus brings if it follows the tip, and reads the table whenever it may
-//! not.
+//! The task that keeps the ring complete, from the live bus or from the feed's table.
 //!
-//! The bus is a hint. A hole, a lost link, a full queue, silence, or tables that are ahead of the tip all lead to
-//! the same thing: read on from the tip.
+//! The live bus is a hint. A notification that follows the tip is appended as it comes. A gap, a lost connection, a full
+//! queue, silence, or tables that are ahead of the tip all lead to the same thing: the table is read on from the tip.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,25 +16,32 @@ use buyer_core::notification::Notification;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::Feed;
 use crate::backlog::BLOCK;
+use crate::feed::{Feed, SyncState};
 
-/// The table is looked at this often even when the bus seems well.
-const LOOK: Duration = Duration::from_secs(1);
-/// Without the bus, the table is all there is.
-const POLL: Duration = Duration::from_millis(250);
-/// One look may take this long, reading on included; it is begun again from where it came to.
-const HEAL: Duration = Duration::from_secs(3);
-/// Changes that one read of the table brings.
+/// Time between two checks of the table while the live bus works: the longest that a lost notification can go unnoticed.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time between two checks while the live bus is disconnected or the last check failed, when the table is the only
+/// source.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Longest that one check may take, reading on included. The next one continues from where it came to.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Changes that one read of the table asks for.
 const PAGE: u32 = 500;
-/// A heartbeat may overtake the batch that it speaks of; the batch is given this long.
-const OVERTAKEN: Duration = Duration::from_millis(30);
 
-/// Keeps the feed until told to stop.
+/// Time that the batch behind a heartbeat is given to arrive before the table is read: the two may overtake each other
+/// on the way.
+const REORDER_WINDOW: Duration = Duration::from_millis(30);
+
+/// Keeps the ring complete until told to stop.
 ///
 /// # Errors
-/// [`Error::Broken`] when the database was away for so long that what follows the tip is no longer kept: subscribers
-/// have a hole before them that only a new process, which they come back to with their positions, can tell them of.
+/// [`Error::Broken`] when the database was unavailable for so long that what follows the tip is no longer kept.
+/// Subscribers then miss changes, and only a new process can say so: they reconnect to it with their positions and are
+/// answered POSITION_EXPIRED.
 pub async fn run(
     feed: Arc<Feed>,
     mut bus: BusReceiver,
@@ -45,24 +51,26 @@ pub async fn run(
     let mut feed_sync = FeedSync {
         feed,
         bus_is_up: false,
-        look_at: Instant::now(),
+        next_check: Instant::now(),
     };
+
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            event = bus.next() => feed_sync.hear(event),
-            () = sleep_until(feed_sync.look_at) => {}
+            event = bus.next() => feed_sync.on_bus_event(event),
+            () = sleep_until(feed_sync.next_check) => {}
         }
-        if Instant::now() < feed_sync.look_at {
+        if Instant::now() < feed_sync.next_check {
             continue;
         }
-        // A database that hangs must not keep us from hearing the bus.
-        let healed = match timeout(HEAL, feed_sync.heal()).await {
-            Ok(Ok(Healed::Whole)) => {
+
+        // Bounded: while a database hangs, notifications that follow the tip must still be appended.
+        let succeeded = match timeout(CHECK_TIMEOUT, feed_sync.check()).await {
+            Ok(Ok(Checked::Complete)) => {
                 health.up();
                 true
             }
-            Ok(Ok(Healed::TooLate)) => {
+            Ok(Ok(Checked::TooLate)) => {
                 return Err(Error::broken(
                     "feed",
                     "what follows its tip is no longer kept",
@@ -77,112 +85,129 @@ pub async fn run(
                 false
             }
         };
-        feed_sync.look_at = Instant::now()
-            + if feed_sync.bus_is_up && healed {
-                LOOK
-            } else {
-                POLL
-            };
+
+        // Counted from the end of the check, so that a slow database is not asked again at once.
+        let pause = if feed_sync.bus_is_up && succeeded {
+            CHECK_INTERVAL
+        } else {
+            POLL_INTERVAL
+        };
+        feed_sync.next_check = Instant::now() + pause;
     }
 }
 
-/// What a look has come to.
-enum Healed {
-    /// Nothing is missing.
-    Whole,
-    /// What is missing is no longer kept.
+/// Result of a check.
+enum Checked {
+    /// The ring is complete up to the tables' checkpoint.
+    Complete,
+    /// Changes after the tip are no longer kept.
     TooLate,
 }
 
 struct FeedSync {
     feed: Arc<Feed>,
     bus_is_up: bool,
-    /// When the table is read next; now, when something may be missing.
-    look_at: Instant,
+    /// Time of the next check: now, if something may be missing.
+    next_check: Instant,
 }
 
 impl FeedSync {
-    fn hear(&mut self, event: BusEvent) {
+    fn on_bus_event(&mut self, event: BusEvent) {
         match event {
             BusEvent::Message(message) => match Notification::decode(&message) {
-                Some(announcement) => self.take(announcement),
-                None => self.suspect(Duration::ZERO),
+                Some(notification) => self.on_notification(notification),
+                // Of a newer release, perhaps: the table says the same in a form that this one reads.
+                None => self.check_within(Duration::ZERO),
             },
-            BusEvent::Gap => self.suspect(Duration::ZERO),
+            BusEvent::Gap => self.check_within(Duration::ZERO),
             BusEvent::Subscribed => {
+                // Whatever was published before the subscription began is gone.
                 self.bus_is_up = true;
-                self.suspect(Duration::ZERO);
+                self.check_within(Duration::ZERO);
             }
             BusEvent::Disconnected => {
                 self.bus_is_up = false;
-                self.suspect(Duration::ZERO);
+                self.check_within(Duration::ZERO);
             }
         }
     }
 
-    fn take(&mut self, announcement: Notification) {
+    fn on_notification(&mut self, notification: Notification) {
         let Notification {
             epoch,
             generation,
             prev,
             last,
             changes,
-        } = announcement;
-        let Some((our_epoch, our_generation, tip)) = self.feed.standing() else {
+        } = notification;
+
+        let Some(synced) = self.feed.sync_state() else {
             return;
         };
-        if epoch != our_epoch || generation != our_generation {
-            return self.suspect(Duration::ZERO);
+        // Of another build of the tables, or of another log: sequences say nothing until the check has found out.
+        if epoch != synced.epoch || generation != synced.generation {
+            return self.check_within(Duration::ZERO);
         }
+
         match changes {
-            _ if last <= tip => {}
-            // A heartbeat ahead of us.
-            _ if prev == last => self.suspect(OVERTAKEN),
-            Some(changes) if prev <= tip => self.feed.append(changes, last),
-            _ => self.suspect(Duration::ZERO),
+            // Known already, from the table or from an earlier notification.
+            _ if last <= synced.tip => {}
+            // A heartbeat that is ahead of the ring: the batch that it speaks of is probably on its way.
+            _ if prev == last => self.check_within(REORDER_WINDOW),
+            // Begins at or before the tip, so nothing lies between; the ring drops the overlap.
+            Some(changes) if prev <= synced.tip => self.feed.append(changes, last),
+            // Leaves a hole, or was too large to carry its changes.
+            _ => self.check_within(Duration::ZERO),
         }
     }
 
-    /// Something may be missing: look soon.
-    fn suspect(&mut self, within: Duration) {
-        self.look_at = self.look_at.min(Instant::now() + within);
+    /// Brings the next check forward; never postpones one.
+    fn check_within(&mut self, delay: Duration) {
+        self.next_check = self.next_check.min(Instant::now() + delay);
     }
 
-    /// Begins, or reads on from the tip until there is no more.
-    async fn heal(&mut self) -> Result<Healed, Error> {
+    /// Compares the ring with the tables' checkpoint and completes it from the table.
+    async fn check(&mut self) -> Result<Checked, Error> {
         let checkpoint = self.feed.buyers().checkpoint().await?;
-        let (epoch, generation, tip) = match self.feed.standing() {
-            None => return self.begin(checkpoint).await,
-            Some(standing) => standing,
+        let Some(synced) = self.feed.sync_state() else {
+            return self.load(checkpoint).await;
         };
-        if epoch != checkpoint.epoch {
+
+        if synced.epoch != checkpoint.epoch {
             return Err(Error::broken(
                 "feed",
-                "the tables were made from another log than before",
+                "the buyer tables were built from another log than before",
             ));
         }
-        if generation != checkpoint.generation {
-            // Tables built anew: what was kept in memory is not theirs.
-            self.feed
-                .begin((epoch, checkpoint.generation), tip, Vec::new(), tip);
+        if synced.generation != checkpoint.generation {
+            // The ring's changes are those of tables that no longer exist. It starts over, empty, at the same tip:
+            // parked subscribers have nothing new to see, and those behind read the new tables.
+            let rebuilt = SyncState {
+                generation: checkpoint.generation,
+                ..synced
+            };
+            self.feed.reset(rebuilt, synced.tip, Vec::new());
         }
-        if checkpoint.position <= tip {
-            return Ok(Healed::Whole);
+
+        if checkpoint.position <= synced.tip {
+            return Ok(Checked::Complete);
         }
         self.feed.metrics().heals.inc();
-        self.read_on(tip).await
+        self.read_on(synced.tip).await
     }
 
-    /// The ring begins where a block ends, so that all blocks behind it are whole, and whoever comes back to a gateway
-    /// that has just begun finds the newest changes in memory.
-    async fn begin(&self, checkpoint: Checkpoint) -> Result<Healed, Error> {
-        // Tables of epoch 0 have read nothing yet, so there is no log to speak of.
+    /// Fills the ring for the first time, from the beginning of the block that the checkpoint lies in.
+    async fn load(&self, checkpoint: Checkpoint) -> Result<Checked, Error> {
+        // Tables of epoch 0 have read nothing yet, so there is no log whose positions could be given out.
         if checkpoint.epoch.0 == 0 {
             return Err(Error::unavailable(
                 "feed",
                 "the buyer tables have not begun to follow a log",
             ));
         }
+
+        // The floor is the end of a block, so that every block behind the ring is whole and can be cached; and clients
+        // that reconnect to a gateway that has just started find the newest changes in memory.
         let floor = checkpoint.position / BLOCK * BLOCK;
         let range = FeedRange {
             after: (floor, Position::END),
@@ -190,18 +215,23 @@ impl FeedSync {
             limit: u32::MAX,
         };
         let page = self.feed.buyers().feed(range).await?;
-        let standing = (page.checkpoint.epoch, page.checkpoint.generation);
-        self.feed.begin(
-            standing,
-            floor.max(page.horizon),
-            page.changes,
-            page.checkpoint.position,
-        );
-        Ok(Healed::Whole)
+
+        // The page's own checkpoint: the tables may have moved on since the one above was read.
+        let synced = SyncState {
+            epoch: page.checkpoint.epoch,
+            generation: page.checkpoint.generation,
+            tip: page.checkpoint.position,
+        };
+        self.feed
+            .reset(synced, floor.max(page.horizon), page.changes);
+        Ok(Checked::Complete)
     }
 
-    async fn read_on(&self, tip: u64) -> Result<Healed, Error> {
-        let (mut after, mut limit) = (tip, PAGE);
+    /// Reads the table from the tip to its end, in pages.
+    async fn read_on(&self, tip: u64) -> Result<Checked, Error> {
+        let mut after = tip;
+        let mut limit = PAGE;
+
         loop {
             let range = FeedRange {
                 after: (after, Position::END),
@@ -210,25 +240,27 @@ impl FeedSync {
             };
             let page = self.feed.buyers().feed(range).await?;
             if page.horizon > after {
-                return Ok(Healed::TooLate);
+                return Ok(Checked::TooLate);
             }
+
             let last = page.changes.last().map(Change::order);
             match last {
-                // A page may end within an event; only whole events move the tip.
+                // A page may end within an event, and only whole events move the tip. This page holds no whole event:
+                // the same one again, with twice the room.
                 Some(last) if page.more && last.0 == after + 1 => limit *= 2,
                 Some(last) if page.more => {
-                    let whole = last.0 - 1;
+                    let last_whole = last.0 - 1;
                     let changes = page
                         .changes
                         .into_iter()
-                        .filter(|change| change.sequence <= whole)
+                        .filter(|change| change.sequence <= last_whole)
                         .collect();
-                    self.feed.append(changes, whole);
-                    after = whole;
+                    self.feed.append(changes, last_whole);
+                    after = last_whole;
                 }
                 _ => {
                     self.feed.append(page.changes, page.checkpoint.position);
-                    return Ok(Healed::Whole);
+                    return Ok(Checked::Complete);
                 }
             }
         }

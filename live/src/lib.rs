@@ -1,8 +1,11 @@
-//! The live engine: the newest part of the feed in memory, kept whole whatever the live bus loses, and the subscribers
-//! that read it from their positions.
+//! The live engine: the newest part of the feed in memory, kept complete whatever the live bus loses, and the
+//! subscribers that read it from their positions.
 //!
 //! A subscriber ([`subscriber`]) is a position, not a queue. Renderings are shared by selection ([`selection`]), and the
-//! function that renders is handed in: GraphQL and transports are not known here.
+//! function that renders is handed in: the crate depends on neither GraphQL nor a transport.
+//!
+//! Read next: `wakeups.rs` for the wake-up protocol, `feed.rs` for the ring and what lies behind it, `feed_sync.rs` for
+//! the task that keeps the ring complete.
 
 mod access_cache;
 mod backlog;
@@ -19,6 +22,7 @@ mod wakeups;
 pub use error::SubscribeError;
 pub use feed::Feed;
 pub use feed_sync::run as run_feed_sync;
-pub use selection::{PushedChange, RenderMetrics, Selection, SelectionKey};
+pub use render_cache::SelectionKey;
+pub use selection::{PushedChange, RenderMetrics, Selection};
 pub use subscriber::{Subscriber, Subscription, Update, Updates};
 pub use visibility::{ChangeFilter, ChangeKind, Viewer};

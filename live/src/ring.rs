@@ -1,4 +1,6 @@
-//! The newest changes in memory, oldest first, bounded by bytes. It refuses holes: what is appended follows the tip.
+//! The newest changes in memory, oldest first, bounded by bytes.
+//!
+//! The ring has no holes: it holds every change after its floor up to its tip.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,14 +9,15 @@ use backbone::position::Position;
 use buyer_core::feed::{Change, ChangeBody};
 use smallvec::SmallVec;
 
-/// Offset of a change in the feed: sequence of its event, and index within the event.
+/// Offset in the feed: the sequence of an event, and the index of a change within the event. [`Position::END`] as the
+/// index stands for the end of the event.
 pub(crate) type FeedOffset = (u64, u16);
 
-/// Changes that a reader takes at a time: enough to share the cost of the lock, few enough to be fair and to be a small
-/// thing to hold while it waits for its transport.
+/// Changes that a reader takes at a time: enough to share the cost of the lock, few enough to be fair to other readers
+/// and to be cheap to hold while a slow transport takes them.
 pub(crate) const SLICE: usize = 64;
 
-/// Some changes, in order. Mostly a reader at the tip finds one.
+/// Changes in the order of the feed. A reader at the tip nearly always finds one, which then needs no heap.
 pub(crate) type Changes = SmallVec<[Arc<Change>; 1]>;
 
 /// Every change after `floor`, up to `tip`.
@@ -26,16 +29,16 @@ pub(crate) struct Ring {
     tip: u64,
 }
 
-/// What a reader finds after its offset.
+/// Result of reading the ring after an offset.
 pub(crate) enum Slice {
-    /// These changes, in order, and the offset that they lead to.
+    /// Changes in order, and the offset to which they lead.
     Changes(Changes, FeedOffset),
-    /// Its offset is older than the ring, which begins after this event: the feed's table has it.
+    /// The offset is older than the ring, which begins after the event with this sequence. The feed's table has the rest.
     Behind(u64),
 }
 
 impl Ring {
-    /// Empty, at a tip.
+    /// Creates an empty ring whose floor and tip are the end of event `tip`.
     pub(crate) fn new(tip: u64, max_bytes: usize) -> Self {
         Self {
             changes: VecDeque::new(),
@@ -46,25 +49,28 @@ impl Ring {
         }
     }
 
-    /// The end of this event is the newest offset held.
+    /// Returns the sequence of the newest event that the ring covers.
     pub(crate) fn tip(&self) -> u64 {
         self.tip
     }
 
-    /// Takes what follows the tip, up to a new one. What lies at or before the tip is dropped. Returns what was
-    /// taken.
+    /// Appends the changes that follow the tip, moves the tip, and returns what was appended. Changes at or before the
+    /// old tip are ignored, so batches may overlap.
     pub(crate) fn append(&mut self, changes: Vec<Change>, tip: u64) -> Vec<Arc<Change>> {
-        let known = self.tip;
+        let old_tip = self.tip;
         let new: Vec<Arc<Change>> = changes
             .into_iter()
-            .filter(|change| change.sequence > known)
+            .filter(|change| change.sequence > old_tip)
             .map(Arc::new)
             .collect();
+
         for change in &new {
             self.bytes += weight(change);
             self.changes.push_back(Arc::clone(change));
         }
-        self.tip = tip.max(known);
+        self.tip = tip.max(old_tip);
+
+        // Evicted after the append: the floor then tells readers exactly which offsets are no longer covered.
         while self.bytes > self.max_bytes {
             let Some(oldest) = self.changes.pop_front() else {
                 break;
@@ -72,35 +78,43 @@ impl Ring {
             self.bytes -= weight(&oldest);
             self.floor = oldest.order();
         }
+
         new
     }
 
-    /// At most `max` changes after a offset.
+    /// Returns at most `max` changes after an offset.
     pub(crate) fn after(&self, offset: FeedOffset, max: usize) -> Slice {
         if offset < self.floor {
             return Slice::Behind(self.floor.0);
         }
+
         let start = self.first_after(offset);
         let found: Changes = self.changes.range(start..).take(max).cloned().collect();
-        let all = start + found.len() == self.changes.len();
+
+        let complete = start + found.len() == self.changes.len();
         let reached = match found.last() {
-            Some(last) if !all => last.order(),
+            Some(last) if !complete => last.order(),
+            // A reader that has taken all changes is at the tip, also where the newest events have no changes. One that
+            // came from a gateway ahead of this one stays where it is.
             _ => (self.tip, Position::END).max(offset),
         };
         Slice::Changes(found, reached)
     }
 
-    /// The index of the first change after a offset. Nearly all readers are near the tip: it is sought from there, in
-    /// growing steps.
+    /// Returns the index of the first change after an offset.
     fn first_after(&self, offset: FeedOffset) -> usize {
-        let seen = |index: usize| self.changes[index].order() <= offset;
-        let (mut after, mut step) = (self.changes.len(), 1);
+        let is_read = |index: usize| self.changes[index].order() <= offset;
+
+        // Nearly all readers are near the tip, so the search starts there and doubles its steps, rather than halving a
+        // ring of some hundred thousand changes each time.
+        let mut after = self.changes.len();
+        let mut step = 1;
         while after > 0 {
             let mut before = after.saturating_sub(step);
-            if seen(before) {
+            if is_read(before) {
                 while before + 1 < after {
                     let middle = before.midpoint(after);
-                    if seen(middle) {
+                    if is_read(middle) {
                         before = middle
                     } else {
                         after = middle
@@ -108,26 +122,24 @@ impl Ring {
                 }
                 return after;
             }
-            (after, step) = (before, step * 2);
+
+            after = before;
+            step *= 2;
         }
         0
     }
 }
 
-/// About what a change takes in memory: its JSON is of the same order.
+/// Returns about how many bytes a change takes in memory.
 pub(crate) fn weight(change: &Change) -> usize {
-    let items = match &change.body {
+    let texts = match &change.body {
         ChangeBody::Deal { deal, .. } => {
-            deal.name.len()
-                + deal
-                    .items
-                    .iter()
-                    .map(|item| item.name.len() + 64)
-                    .sum::<usize>()
+            let items: usize = deal.items.iter().map(|item| item.name.len() + 64).sum();
+            deal.name.len() + items
         }
         ChangeBody::Access { .. } => 0,
     };
-    256 + items
+    256 + texts
 }
 
 #[cfg(test)]
@@ -163,7 +175,7 @@ mod tests {
     const END: u16 = Position::END;
 
     #[test]
-    fn readers_find_what_follows_their_place() {
+    fn ring_gives_readers_what_follows_their_offset() {
         let mut ring = Ring::new(10, 1 << 20);
         ring.append([11, 13, 14].map(change).into(), 16);
         assert_eq!(
@@ -181,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlap_is_dropped() {
+    fn ring_ignores_changes_that_it_holds_already() {
         let mut ring = Ring::new(10, 1 << 20);
         ring.append([11, 12].map(change).into(), 12);
         let new = ring.append([11, 12, 13].map(change).into(), 13);
@@ -195,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_when_it_is_full() {
+    fn ring_evicts_the_oldest_changes_when_it_is_full() {
         let mut ring = Ring::new(0, 3 * weight(&change(1)));
         ring.append((1..=10).map(change).collect(), 10);
         assert_eq!(sequences(&ring, (6, END), 9), None);

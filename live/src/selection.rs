@@ -10,12 +10,8 @@ use backbone::position::{Epoch, Position};
 use backbone::telemetry::{Counter, Metrics};
 use buyer_core::feed::Change;
 
-use crate::render_cache::RenderCache;
+use crate::render_cache::{RenderCache, SelectionKey};
 use crate::visibility::ChangeKind;
-
-/// Opaque identity of a selection: a hash of everything that decides its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SelectionKey(pub [u8; 16]);
 
 /// One change as one filter sees it: the input of a rendering.
 #[derive(Clone, Debug)]
@@ -60,6 +56,7 @@ impl RenderMetrics {
 /// A selection with the function that renders it.
 pub struct Selection {
     key: SelectionKey,
+    // Boxed, so that subscribers of all selections are of one type and no generic parameter reaches the transports.
     render: Box<dyn Fn(PushedChange) -> Arc<str> + Send + Sync>,
     metrics: RenderMetrics,
 }
@@ -88,7 +85,9 @@ impl Selection {
         change: &Arc<Change>,
     ) -> Arc<str> {
         self.metrics.deliveries.inc();
+
         cache.get_or_render(self.key, change.order(), kind, || {
+            // Counted inside, since the cache calls this only when it holds no rendering.
             self.metrics.renders.inc();
             (self.render)(PushedChange {
                 epoch,
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_rendered_once_for_all_who_hold_the_selection() {
+    fn selection_renders_a_change_once_for_all_its_subscribers() {
         let body = ChangeBody::Access {
             buyer: BuyerId(Uuid::nil()),
             granted: true,
@@ -119,6 +118,7 @@ mod tests {
             seller_id: SellerId(Uuid::nil()),
             body,
         });
+
         let metrics = RenderMetrics::new(&Metrics::new());
         let selection = || {
             Selection::new(SelectionKey([1; 16]), metrics.clone(), |pushed| {

@@ -1,80 +1,87 @@
-//! What a viewer wants to see of the feed, and may: the filter, the access, and which topics concern it.
+//! Visibility: the decision whether a subscriber may see and wants a change, and as what; and the topics that wake it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use backbone::contract::{Deal, Previous};
+use backbone::contract::{Deal, DealStatus, Previous};
 use backbone::deal_table::DealFilter;
 use backbone::ids::{BuyerId, SellerId};
+use backbone::money::MinorUnits;
 use backbone::position::Sequence;
 use buyer_core::feed::{Change, ChangeBody};
 
-use crate::access_cache::Page;
+use crate::access_cache::BuyerAccess;
 use crate::wakeups::Topic;
 
-/// For whom a subscriber reads.
+/// Account that changes are shown to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Viewer {
-    /// Sees its own deals and grants.
+    /// A seller, who sees own deals and grants.
     Seller(SellerId),
-    /// Sees deals within its access intervals, and its own access.
+    /// A buyer, who sees deals within its access intervals, and its own access.
     Buyer(BuyerId),
 }
 
-/// What a subscriber reads.
+/// Changes that a subscriber reads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChangeFilter {
-    /// `dealChanged`
+    /// Changes of deals that match a filter: the subscription `dealChanged`.
     Deals(DealFilter),
-    /// `accessChanged`
+    /// Changes of access: the subscription `accessChanged`.
     Access,
 }
 
-/// How a deal change looks to one filter.
+/// Effect of a deal's change on the set of deals that match a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// The deal was created.
+    /// The deal was created, and matches.
     Created,
-    /// It changed, or came to match.
+    /// The deal changed and matches, whether or not it matched before.
     Updated,
-    /// It no longer matches.
+    /// The deal matched before the change and no longer does.
     Left,
 }
 
-/// What one subscriber is shown.
+/// Rules by which one subscriber is shown changes.
 pub(crate) struct Visibility {
     viewer: Viewer,
-    subject: ChangeFilter,
-    /// Of a buyer.
-    access: Option<Arc<Page>>,
+    filter: ChangeFilter,
+    /// Access of the viewer; `None` for a seller.
+    access: Option<Arc<BuyerAccess>>,
 }
 
 impl Visibility {
-    /// `access`: the viewer's, if it is a buyer.
-    pub(crate) fn new(viewer: Viewer, subject: ChangeFilter, access: Option<Arc<Page>>) -> Self {
+    /// Creates the rules of a subscriber. `access` is the viewer's, and must be given for a buyer.
+    pub(crate) fn new(
+        viewer: Viewer,
+        filter: ChangeFilter,
+        access: Option<Arc<BuyerAccess>>,
+    ) -> Self {
         Self {
             viewer,
-            subject,
+            filter,
             access,
         }
     }
 
-    /// Moves with whatever else than the feed decides on [`Visibility::topics`].
+    /// Returns a number that differs whenever [`Visibility::topics`] may have changed for another reason than the
+    /// offset.
     pub(crate) fn version(&self) -> u64 {
-        self.access.as_ref().map_or(0, |page| page.version())
+        self.access.as_ref().map_or(0, |access| access.version())
     }
 
-    /// What wakes it, of what comes after a offset.
+    /// Returns the topics of every change after an offset that may concern the subscriber.
     pub(crate) fn topics(&self, offset: Sequence) -> HashSet<Topic> {
-        match (&self.subject, self.viewer) {
+        match (&self.filter, self.viewer) {
             (ChangeFilter::Deals(_), Viewer::Seller(seller)) => [Topic::Deals(seller.0)].into(),
             (ChangeFilter::Deals(filter), Viewer::Buyer(buyer)) => {
-                let intervals = self.page().read();
+                let intervals = self.access().read();
                 let wanted = intervals
                     .sellers_after(offset)
-                    .filter(|seller| wants(filter, *seller));
+                    .filter(|seller| wants_seller(filter, *seller));
+
+                // The buyer's own access too: a grant adds another seller's topic.
                 let deals = wanted.map(|seller| Topic::Deals(seller.0));
-                // A grant brings another seller to wait for.
                 deals.chain([Topic::Access(buyer.0)]).collect()
             }
             (ChangeFilter::Access, Viewer::Seller(seller)) => [Topic::Access(seller.0)].into(),
@@ -82,25 +89,25 @@ impl Visibility {
         }
     }
 
-    /// Whose changes it may ever show; none when that is not known here.
+    /// Returns all sellers whose changes may ever be shown; `None` if they are not known here.
     pub(crate) fn sellers(&self) -> Option<Vec<SellerId>> {
-        match (&self.subject, self.viewer) {
+        match (&self.filter, self.viewer) {
             (_, Viewer::Seller(seller)) => Some(vec![seller]),
-            (ChangeFilter::Deals(filter), Viewer::Buyer(_)) => Some(
-                self.page()
-                    .read()
+            (ChangeFilter::Deals(filter), Viewer::Buyer(_)) => {
+                let intervals = self.access().read();
+                let wanted = intervals
                     .sellers()
-                    .filter(|seller| wants(filter, *seller))
-                    .collect(),
-            ),
-            // A pair may have changes and no interval.
+                    .filter(|seller| wants_seller(filter, *seller));
+                Some(wanted.collect())
+            }
+            // Intervals do not name every seller here: a pair may have access changes and no interval.
             (ChangeFilter::Access, Viewer::Buyer(_)) => None,
         }
     }
 
-    /// How a change looks; none when it is not shown.
+    /// Returns the kind as which a change is shown; `None` if it is not shown.
     pub(crate) fn kind(&self, change: &Change) -> Option<ChangeKind> {
-        match (&self.subject, &change.body) {
+        match (&self.filter, &change.body) {
             (
                 ChangeFilter::Deals(filter),
                 ChangeBody::Deal {
@@ -113,11 +120,11 @@ impl Visibility {
                 .permits(change)
                 .then(|| kind(filter, *created, deal, previous.as_ref()))?,
             (ChangeFilter::Access, ChangeBody::Access { buyer, .. }) => {
-                let party = match self.viewer {
+                let is_party = match self.viewer {
                     Viewer::Seller(seller) => seller == change.seller_id,
                     Viewer::Buyer(viewer) => viewer == *buyer,
                 };
-                party.then_some(ChangeKind::Updated)
+                is_party.then_some(ChangeKind::Updated)
             }
             _ => None,
         }
@@ -126,19 +133,23 @@ impl Visibility {
     fn permits(&self, change: &Change) -> bool {
         match self.viewer {
             Viewer::Seller(seller) => seller == change.seller_id,
+            // By the change's own sequence, not by the access of now: a replayed change is shown to whom it was shown
+            // when it was new.
             Viewer::Buyer(_) => self
-                .page()
+                .access()
                 .read()
                 .permits(change.seller_id, change.sequence),
         }
     }
 
-    fn page(&self) -> &Page {
-        self.access.as_ref().expect("a buyer comes with its access")
+    fn access(&self) -> &BuyerAccess {
+        self.access
+            .as_ref()
+            .expect("a buyer's visibility is created with its access")
     }
 }
 
-/// How a change looks to a filter; `None`: not at all.
+/// Returns the effect of a change on the deals that match `filter`; `None` if it has none.
 fn kind(
     filter: &DealFilter,
     created: bool,
@@ -146,9 +157,12 @@ fn kind(
     previous: Option<&Previous>,
 ) -> Option<ChangeKind> {
     let after = matches(filter, deal, deal.status, deal.total_price);
-    // A repair does not tell what was before: then better one LEFT too many than one too few.
+
+    // A repair of the tables may not know the state before. It then counts as a match: a client ignores one LEFT too
+    // many, and would show a deal for ever after one too few.
     let before =
         !created && previous.is_none_or(|was| matches(filter, deal, was.status, was.total_price));
+
     match (before, after) {
         (_, true) if created => Some(ChangeKind::Created),
         (_, true) => Some(ChangeKind::Updated),
@@ -157,25 +171,22 @@ fn kind(
     }
 }
 
-fn matches(
-    filter: &DealFilter,
-    deal: &Deal,
-    status: backbone::contract::DealStatus,
-    price: backbone::money::MinorUnits,
-) -> bool {
-    wants(filter, deal.seller_id)
-        && filter
-            .statuses
-            .as_ref()
-            .is_none_or(|statuses| statuses.contains(&status))
-        && filter
-            .currency
-            .is_none_or(|currency| currency == deal.currency)
-        && filter.min_total_price.is_none_or(|least| price >= least)
-        && filter.max_total_price.is_none_or(|most| price <= most)
+// Status and price are parameters because they are all that a change can alter among what a filter looks at.
+fn matches(filter: &DealFilter, deal: &Deal, status: DealStatus, price: MinorUnits) -> bool {
+    let status_matches = filter
+        .statuses
+        .as_ref()
+        .is_none_or(|statuses| statuses.contains(&status));
+    let currency_matches = filter
+        .currency
+        .is_none_or(|currency| currency == deal.currency);
+    let price_matches = filter.min_total_price.is_none_or(|min| price >= min)
+        && filter.max_total_price.is_none_or(|max| price <= max);
+
+    wants_seller(filter, deal.seller_id) && status_matches && currency_matches && price_matches
 }
 
-fn wants(filter: &DealFilter, seller: SellerId) -> bool {
+fn wants_seller(filter: &DealFilter, seller: SellerId) -> bool {
     filter
         .seller_ids
         .as_ref()
@@ -184,9 +195,8 @@ fn wants(filter: &DealFilter, seller: SellerId) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use backbone::contract::DealStatus::{self, Available, Sold};
+    use backbone::contract::DealStatus::{Available, Sold};
     use backbone::ids::DealId;
-    use backbone::money::MinorUnits;
     use backbone::time::Timestamp;
     use uuid::Uuid;
 
@@ -209,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_sees_what_comes_stays_and_leaves() {
+    fn visibility_reports_deals_that_enter_stay_in_and_leave_a_filter() {
         let filter = DealFilter {
             statuses: Some(vec![Available]),
             ..DealFilter::default()

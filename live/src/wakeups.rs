@@ -1,4 +1,31 @@
-//! Who is woken by what: by seller for deals, by party for access. A sleeper whose sellers are quiet costs nothing.
+//! Index from topics to parked subscribers, and the protocol by which none of them misses a change.
+//!
+//! A subscriber at the tip parks in a [`WakeSlot`] registered for its topics. A change costs only the subscribers of its
+//! topics; one whose sellers are quiet costs nothing.
+//!
+//! # Why no wake-up is lost
+//!
+//! The publisher is [`Feed::append`](crate::Feed), the subscriber is `Subscriber::park`:
+//!
+//! | publisher, under the feed's write lock | subscriber, without any lock |
+//! |---|---|
+//! | P1. appends to the ring | S1. registers its topics, if its access has changed since the last time |
+//! | P2. stores the new tip in `tip_ahead` | S2. stores "quiet" in its slot |
+//! | P3. applies access changes | S3. loads `tip_ahead`; unparks if there is more to read |
+//! | P4. marks and wakes the quiet slots of the changes' topics | S4. stores its waker |
+//! | P5. releases the lock; readers see the new tip | S5. loads its slot; returns `Pending` if it is still quiet |
+//!
+//! 1. P2 comes before P4 and S2 before S3, all of them sequentially consistent. So either S3 loads the new tip, and the
+//!    subscriber reads on, or P4 finds the slot quiet, and marks it. With release and acquire alone both could miss: each
+//!    side stores one variable and then loads the other's.
+//! 2. A topic that S1 registers after P4 has searched the index is registered after P2, because both take the index's
+//!    lock. S3 then loads the new tip.
+//! 3. P4 marks the slot before it locks the waker, and S4 releases that lock before S5. So either P4 finds the waker, or
+//!    S5 finds the mark.
+//! 4. A grant that adds a topic is itself a change of a topic that the buyer has always registered, so it wakes the
+//!    subscriber, whose next S1 registers the new topic. P3 before P4: the access that it reads then includes the grant.
+//! 5. P4 comes before P5: whoever has read a tip and afterwards finds a slot quiet knows that nothing up to that tip
+//!    concerns its subscriber. Pings carry positions by this rule ([`WakeSlot::is_caught_up_with`]).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,10 +33,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use buyer_core::feed::{Change, ChangeBody};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use uuid::Uuid;
 
-/// What a subscriber waits for: changes of a seller, or access changes that name a party.
+/// Subject that a parked subscriber waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Topic {
     /// Deals of this seller.
@@ -18,47 +45,57 @@ pub(crate) enum Topic {
     Access(Uuid),
 }
 
-/// Where a sleeper is woken. It remembers the first change that concerned it, so that it need not look at all those
-/// before.
+/// State of one subscriber that is parked or may park.
+///
+/// The slot remembers the first change that concerns the subscriber, so that a subscriber that wakes skips all changes
+/// between its offset and that one without reading them.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    /// The first sequence of concern since the sleeper lay down, [`QUIET`] if none, [`AWAKE`] while it is up.
+pub(crate) struct WakeSlot {
+    /// Sequence of the first change of concern since the subscriber parked; [`QUIET`] if there was none, [`UNPARKED`]
+    /// while the subscriber is not parked.
     first: AtomicU64,
-    /// The event that it had read up to when it lay down.
+    /// Sequence up to which the subscriber had read when it parked.
     offset: AtomicU64,
-    /// Kept from one time to the next: it is nearly always the same.
+    // Kept from one wake-up to the next, since the task is nearly always the same. A lock, because a waker cannot be
+    // replaced atomically; the publisher takes it only for slots that it has just marked.
     waker: Mutex<Option<Waker>>,
 }
 
+/// Value of [`WakeSlot::first`] for a parked subscriber that nothing has concerned; sequences begin with 1.
 const QUIET: u64 = 0;
-const AWAKE: u64 = u64::MAX;
 
-impl Default for Slot {
+/// Value of [`WakeSlot::first`] for a subscriber that is not parked.
+const UNPARKED: u64 = u64::MAX;
+
+impl Default for WakeSlot {
     fn default() -> Self {
         Self {
-            first: AtomicU64::new(AWAKE),
+            first: AtomicU64::new(UNPARKED),
             offset: AtomicU64::new(0),
             waker: Mutex::default(),
         }
     }
 }
 
-impl Slot {
-    /// From now on what concerns it counts. It has read up to this event.
+impl WakeSlot {
+    /// Parks the subscriber, which has read up to sequence `offset` (step S2). The caller must look for new changes
+    /// afterwards and [unpark](Self::unpark) if there are any.
     pub(crate) fn park(&self, offset: u64) {
+        // The offset first: whoever sees the slot quiet must not see the offset of an earlier time.
         self.offset.store(offset, Ordering::SeqCst);
         self.first.store(QUIET, Ordering::SeqCst);
     }
 
-    /// It looks for itself again.
+    /// Unparks the subscriber, which reads on by itself.
     pub(crate) fn unpark(&self) {
-        self.first.store(AWAKE, Ordering::SeqCst);
+        self.first.store(UNPARKED, Ordering::SeqCst);
     }
 
-    /// Sleeps until a change is of concern, gets up, and returns the first such change's sequence.
+    /// Completes when a change concerns the parked subscriber: unparks it and returns the first such change's sequence.
     pub(crate) fn poll_woken(&self, context: &mut Context<'_>) -> Poll<u64> {
+        // A slot that is marked already needs no waker, and so no lock.
         if self.is_quiet() {
-            let mut waker = self.waker();
+            let mut waker = self.waker.lock();
             if !waker
                 .as_ref()
                 .is_some_and(|waker| waker.will_wake(context.waker()))
@@ -66,7 +103,8 @@ impl Slot {
                 *waker = Some(context.waker().clone());
             }
         }
-        // Looked at again: what came in between found no waker.
+
+        // Loaded again, after the waker is in place: a change that came in between has found the old waker or none (S5).
         match self.first.load(Ordering::SeqCst) {
             QUIET => Poll::Pending,
             sequence => {
@@ -76,14 +114,15 @@ impl Slot {
         }
     }
 
-    /// Whether it lies down, woken or not.
+    /// Returns whether the subscriber is parked, woken or not.
     pub(crate) fn is_parked(&self) -> bool {
-        self.first.load(Ordering::SeqCst) != AWAKE
+        self.first.load(Ordering::SeqCst) != UNPARKED
     }
 
-    /// Whether a tip that was read before this was asked is its position: it sleeps, nothing has concerned it since,
-    /// and it has not come from elsewhere with a position beyond that tip, which is no reason to see anything again.
+    /// Returns whether the subscriber has seen everything up to `tip`, a tip that was read before this call.
     pub(crate) fn is_caught_up_with(&self, tip: u64) -> bool {
+        // A subscriber that resumed from a gateway that was ahead of this one parks beyond the tip. The tip is then not
+        // its position: resuming from there would repeat what it has seen.
         self.is_quiet() && self.offset.load(Ordering::SeqCst) <= tip
     }
 
@@ -91,35 +130,36 @@ impl Slot {
         self.first.load(Ordering::SeqCst) == QUIET
     }
 
+    /// Marks the slot and wakes its subscriber (step P4), unless it is marked already or not parked.
     fn notify(&self, sequence: u64) {
-        let first =
+        // Compare and exchange: only the first change of concern may stay, and a subscriber that has unparked meanwhile
+        // must not be parked again by a plain store.
+        let marked =
             self.first
                 .compare_exchange(QUIET, sequence, Ordering::SeqCst, Ordering::SeqCst);
-        if first.is_ok()
-            && let Some(waker) = &*self.waker()
+
+        if marked.is_ok()
+            && let Some(waker) = &*self.waker.lock()
         {
             waker.wake_by_ref();
         }
     }
-
-    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.waker.lock()
-    }
 }
 
-/// All sleepers by topic.
+/// Slots of all subscribers, by topic.
 #[derive(Default)]
 pub(crate) struct Wakeups {
-    topics: Mutex<HashMap<Topic, HashMap<SleeperId, Arc<Slot>>>>,
-    sleepers: AtomicU64,
+    // One lock over all topics: a batch of changes takes it once, and subscribers take it only when their topics change,
+    // not each time that they park.
+    topics: Mutex<HashMap<Topic, HashMap<RegistrationId, Arc<WakeSlot>>>>,
+    next_id: AtomicU64,
 }
 
-/// What a sleeper is found by when it goes, however many others wait for the same.
-type SleeperId = u64;
+/// Key of a registration within a topic, so that removing one costs the same however many others there are.
+type RegistrationId = u64;
 
 impl Wakeups {
-    /// Tells those concerned. Call it before the new tip can be read, so that nobody believes to be caught up in
-    /// between.
+    /// Notifies the subscribers that `changes` concern (step P4). Must be called before the new tip can be read.
     pub(crate) fn notify(&self, changes: &[Arc<Change>]) {
         let topics = self.topics.lock();
         for change in changes {
@@ -129,17 +169,18 @@ impl Wakeups {
                     &[Topic::Access(change.seller_id.0), Topic::Access(buyer.0)]
                 }
             };
-            for slot in concerned
+
+            let slots = concerned
                 .iter()
                 .filter_map(|topic| topics.get(topic))
-                .flat_map(HashMap::values)
-            {
+                .flat_map(HashMap::values);
+            for slot in slots {
                 slot.notify(change.sequence);
             }
         }
     }
 
-    fn add(&self, topic: Topic, id: SleeperId, slot: &Arc<Slot>) {
+    fn add(&self, topic: Topic, id: RegistrationId, slot: &Arc<WakeSlot>) {
         let mut topics = self.topics.lock();
         topics
             .entry(topic)
@@ -147,10 +188,12 @@ impl Wakeups {
             .insert(id, Arc::clone(slot));
     }
 
-    fn remove(&self, topic: Topic, id: SleeperId) {
+    fn remove(&self, topic: Topic, id: RegistrationId) {
         let mut topics = self.topics.lock();
         if let Some(slots) = topics.get_mut(&topic) {
             slots.remove(&id);
+
+            // Topics that nobody waits for are dropped, or the index would grow with every seller ever followed.
             if slots.is_empty() {
                 topics.remove(&topic);
             }
@@ -158,17 +201,20 @@ impl Wakeups {
     }
 }
 
-/// A slot with the topics that it is registered for; taken out when dropped.
+/// A slot with the topics that it is registered for. Dropping it removes the slot from the index.
 pub(crate) struct Registration {
     wakeups: Arc<Wakeups>,
-    id: SleeperId,
-    slot: Arc<Slot>,
+    id: RegistrationId,
+    slot: Arc<WakeSlot>,
     topics: HashSet<Topic>,
 }
 
 impl Registration {
+    /// Creates a registration without topics.
     pub(crate) fn new(wakeups: Arc<Wakeups>) -> Self {
-        let id = wakeups.sleepers.fetch_add(1, Ordering::Relaxed);
+        // Relaxed: the number only has to be unique, and orders nothing.
+        let id = wakeups.next_id.fetch_add(1, Ordering::Relaxed);
+
         Self {
             wakeups,
             id,
@@ -177,18 +223,22 @@ impl Registration {
         }
     }
 
-    pub(crate) fn slot(&self) -> &Arc<Slot> {
+    /// Returns the slot that is registered.
+    pub(crate) fn slot(&self) -> &Arc<WakeSlot> {
         &self.slot
     }
 
-    /// Waits for these topics from now on, and for no others.
+    /// Replaces the topics that the slot is registered for (step S1).
     pub(crate) fn follow(&mut self, topics: HashSet<Topic>) {
+        // Additions before removals: a topic in both sets is touched by neither, so it is never unregistered for a
+        // moment in which a change could pass.
         for topic in topics.difference(&self.topics) {
             self.wakeups.add(*topic, self.id, &self.slot);
         }
         for topic in self.topics.difference(&topics) {
             self.wakeups.remove(*topic, self.id);
         }
+
         self.topics = topics;
     }
 }
@@ -221,17 +271,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_change_of_concern_wakes() {
+    async fn wakeups_report_the_first_change_of_concern() {
         let wakeups = Arc::new(Wakeups::default());
         let mut registration = Registration::new(Arc::clone(&wakeups));
         registration.follow([Topic::Access(Uuid::from_u128(7))].into());
         registration.slot().park(2);
+
         wakeups.notify(&[access(3, 1, 2)]);
         assert!(registration.slot().is_caught_up_with(3));
         assert!(
             !registration.slot().is_caught_up_with(1),
-            "it was there before"
+            "it parked beyond that tip"
         );
+
         wakeups.notify(&[access(4, 1, 2), access(5, 7, 2), access(6, 1, 7)]);
         let slot = Arc::clone(registration.slot());
         assert_eq!(
@@ -239,6 +291,7 @@ mod tests {
             5
         );
         assert!(!registration.slot().is_caught_up_with(6));
+
         drop(registration);
         assert!(wakeups.topics.lock().is_empty());
     }

@@ -1,7 +1,7 @@
-//! What a document would cost whoever walks it with every fragment expanded, computed without expanding any.
+//! Cost of walking a document with all fragments expanded, computed without expanding any.
 //!
-//! Each definition is looked at once, a spread adds the sum of its fragment: linear in the text where the walk itself
-//! may be exponential. Owns the comparison with the limits.
+//! Each definition is visited once, and a spread adds the sum of its fragment. This is linear in the text, where the walk
+//! itself may be exponential.
 
 use std::collections::HashMap;
 
@@ -10,45 +10,49 @@ use async_graphql::{
     parser::types::{Directive, ExecutableDocument, OperationDefinition, Selection},
 };
 
-use super::{DocumentError, DocumentLimits};
+use super::error::DocumentError;
+use super::limits::DocumentLimits;
 
-/// The cost of one selection set, fragments expanded. Sums saturate.
+/// Cost of one selection set with all fragments expanded. Sums saturate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
-    /// Fields, spreads and inline fragments: the steps of a walk that remembers nothing.
+    /// Fields, spreads and inline fragments: the steps of a walk that remembers no fragment.
     pub selections: usize,
-    /// Fields at the top, those of fragments included.
+    /// Fields at the top, including those of fragments.
     pub root_fields: usize,
-    /// Fields under another name.
+    /// Fields with an alias.
     pub aliases: usize,
-    /// Directives on anything.
+    /// Directives on fields, fragments, operations and variables.
     pub directives: usize,
-    /// Fields within fields.
+    /// Nested fields.
     pub depth: usize,
-    /// Selections within selections, fragments being levels of their own.
+    /// Nested selections, where a fragment is a level of its own.
     pub nesting: usize,
 }
 
-/// The costs of a document's operations.
+/// Costs of a document's operations.
 pub(super) struct Costs {
-    /// One for each operation, with its place.
+    /// Cost of each operation, with its position in the text.
     pub(super) operations: Vec<(Pos, Cost)>,
-    /// Selections looked at to find out.
-    pub(super) looked_at: usize,
+    /// Selections that were visited to find out.
+    pub(super) selections_visited: usize,
 }
 
-/// Measures the operations of a document whose fragments come in the order given, each after all that it spreads.
+/// Measures the operations of a document. `leaves_first` names its fragments, each after those that it spreads.
 pub(super) fn measure(document: &ExecutableDocument, leaves_first: &[Name]) -> Costs {
     let mut meter = Meter {
         fragments: HashMap::new(),
-        looked_at: 0,
+        selections_visited: 0,
     };
+
+    // In this order the cost of every spread is known when it is met.
     for name in leaves_first {
         let fragment = &document.fragments[name].node;
         let mut cost = meter.selection_set(&fragment.selection_set.node.items);
         cost.directives = cost.directives.saturating_add(fragment.directives.len());
         meter.fragments.insert(name, cost);
     }
+
     let operations = document
         .operations
         .iter()
@@ -56,27 +60,32 @@ pub(super) fn measure(document: &ExecutableDocument, leaves_first: &[Name]) -> C
         .collect();
     Costs {
         operations,
-        looked_at: meter.looked_at,
+        selections_visited: meter.selections_visited,
     }
 }
 
 impl Costs {
-    /// The cost of the whole: sums over operations, since validators walk all of them; depths are maxima.
+    /// Returns the cost of the whole document. Counts are sums over all operations, since validation walks all of them;
+    /// depths are maxima.
     pub(super) fn total(&self) -> Cost {
         self.operations
             .iter()
             .fold(Cost::default(), |sum, (_, cost)| sum.beside(*cost))
     }
 
-    /// Refuses what is over the limits.
+    /// Compares the costs with the limits.
+    ///
+    /// # Errors
+    /// `TooComplex` for the first limit exceeded.
     pub(super) fn check(&self, limits: &DocumentLimits) -> Result<(), DocumentError> {
         if self.total().selections > limits.selections {
             return Err(DocumentError::over(
-                "selections, fragments expanded,",
+                "selections with all fragments expanded",
                 limits.selections,
                 None,
             ));
         }
+
         for (pos, cost) in &self.operations {
             let rows = [
                 (cost.depth, limits.depth, "levels of fields"),
@@ -86,13 +95,18 @@ impl Costs {
                     "levels of fields and fragments",
                 ),
                 (cost.root_fields, limits.root_fields, "root fields"),
-                (cost.aliases, limits.aliases, "aliases, fragments expanded,"),
+                (
+                    cost.aliases,
+                    limits.aliases,
+                    "aliases with all fragments expanded",
+                ),
                 (
                     cost.directives,
                     limits.directives,
-                    "directives, fragments expanded,",
+                    "directives with all fragments expanded",
                 ),
             ];
+
             if let Some((_, limit, what)) = rows.into_iter().find(|(cost, limit, _)| cost > limit) {
                 return Err(DocumentError::over(what, limit, Some(*pos)));
             }
@@ -103,7 +117,7 @@ impl Costs {
 
 struct Meter<'a> {
     fragments: HashMap<&'a str, Cost>,
-    looked_at: usize,
+    selections_visited: usize,
 }
 
 impl<'a> Meter<'a> {
@@ -112,6 +126,7 @@ impl<'a> Meter<'a> {
             .variable_definitions
             .iter()
             .map(|variable| variable.node.directives.len());
+
         let own = operation.directives.len() + on_variables.sum::<usize>();
         let cost = self.selection_set(&operation.selection_set.node.items);
         Cost {
@@ -127,7 +142,7 @@ impl<'a> Meter<'a> {
     }
 
     fn selection(&mut self, selection: &'a Selection) -> Cost {
-        self.looked_at += 1;
+        self.selections_visited += 1;
         match selection {
             Selection::Field(field) => {
                 let inner = self.selection_set(&field.node.selection_set.node.items);
@@ -151,6 +166,7 @@ impl<'a> Meter<'a> {
 }
 
 impl Cost {
+    /// Returns the cost of two sets side by side.
     fn beside(self, other: Self) -> Self {
         Self {
             selections: self.selections.saturating_add(other.selections),
@@ -162,7 +178,7 @@ impl Cost {
         }
     }
 
-    /// One selection with these directives around this cost.
+    /// Returns the cost of one selection with these directives around a set of this cost.
     fn within(self, directives: &[Positioned<Directive>]) -> Self {
         Self {
             selections: self.selections.saturating_add(1),

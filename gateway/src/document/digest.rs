@@ -1,8 +1,8 @@
-//! One digest for everything that renders alike.
+//! Digest of an operation, equal for operations that render alike.
 //!
-//! Hashes the structure, so formatting has no say; a fragment enters by what it holds and not by its name. Every part
-//! is written with its kind and length, so no two structures write the same bytes. The order of fields is kept, since
-//! it is the order of results; that of arguments, object fields and variable definitions is not.
+//! The structure is hashed, so formatting does not count, and a fragment counts by its content, not by its name. Every
+//! part is written with its kind and length, so no two structures write the same bytes. The order of fields counts, since
+//! it is the order of results; that of arguments, object fields and variable definitions does not.
 
 use std::collections::HashMap;
 
@@ -16,21 +16,25 @@ use async_graphql::{
 use async_graphql_value::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::ShapeKey;
+/// Identity of a rendering: equal keys render equal bytes for the same change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShapeKey(pub [u8; 16]);
 
 /// SHA-256 of a structure.
 pub(super) type Digest = [u8; 32];
 
-/// Changes whenever what is written below changes meaning.
+/// Version of the encoding below. Must change whenever the same bytes come to mean something else.
 const DOMAIN: &str = "dealwire shape 1";
 
-/// The digest of an operation with the fragments it uses, given in an order in which each comes after all it spreads.
+/// Returns the digest of an operation and the fragments that it uses. `leaves_first` names them, each after those that it
+/// spreads.
 pub(super) fn of_document(
     operation: &OperationDefinition,
     leaves_first: &[&Name],
     fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
 ) -> Digest {
     let mut digests = HashMap::new();
+    // A fragment is hashed once and enters every spread as its digest: hashing the expansion could take exponential time.
     for name in leaves_first {
         let fragment = &fragments[*name].node;
         let mut writer = Writer::new(&digests);
@@ -40,6 +44,7 @@ pub(super) fn of_document(
         let digest = writer.finish();
         digests.insert(name.as_str(), digest);
     }
+
     let mut writer = Writer::new(&digests);
     writer.text(&operation.ty.to_string());
     writer.variables(&operation.variable_definitions);
@@ -48,7 +53,7 @@ pub(super) fn of_document(
     writer.finish()
 }
 
-/// The key of a document by its digest, the values of its variables and a scope.
+/// Returns the key of a document with the values of its used variables, within a scope.
 pub(super) fn of_use(
     document: &Digest,
     used: &[Name],
@@ -67,8 +72,9 @@ pub(super) fn of_use(
         });
     }
     writer.text(scope);
+
     let digest = writer.finish();
-    ShapeKey(*digest.first_chunk().expect("a digest has 32 bytes"))
+    ShapeKey(*digest.first_chunk().expect("a SHA-256 digest has 32 bytes"))
 }
 
 struct Writer<'a> {
@@ -148,6 +154,7 @@ impl<'a> Writer<'a> {
             .iter()
             .map(|definition| &definition.node)
             .collect();
+        // Sorted, as arguments and object fields are: their order does not show in results.
         sorted.sort_by_key(|definition| &definition.name.node);
         self.count(sorted.len());
         for definition in sorted {

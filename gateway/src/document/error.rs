@@ -1,4 +1,4 @@
-//! Why a document is refused: one of three codes of the API, a message for its author, and where.
+//! Errors of documents: one of three codes of the API, a message for the author, and positions in the text.
 
 use std::fmt;
 
@@ -7,30 +7,30 @@ use async_graphql::{
     parser::{Error as ParserError, types::OperationType},
 };
 
-/// A refused document.
+/// Reason why a document is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentError {
-    /// What `extensions.code` says.
+    /// Code in `extensions.code`.
     pub code: DocumentCode,
-    /// What the author should change. Holds no more of the document than names.
+    /// Message for the author. Quotes no more of the document than names.
     pub message: String,
-    /// Where, most telling place first; empty when the document as a whole is meant.
+    /// Positions of the fault, most relevant first; empty if the document as a whole is meant.
     pub locations: Vec<Pos>,
 }
 
-/// The codes a document can be refused with.
+/// Codes with which a document can be rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DocumentCode {
-    /// Not a GraphQL document.
+    /// The text is not a GraphQL document.
     ParseFailed,
-    /// A GraphQL document that breaks a rule.
+    /// The document breaks a rule of the specification.
     ValidationFailed,
-    /// Over one of the limits.
+    /// The document exceeds one of the limits.
     TooComplex,
 }
 
 impl DocumentCode {
-    /// The code's name in the API.
+    /// Returns the code's name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,14 +56,14 @@ impl DocumentError {
     pub(super) fn over(what: &str, limit: usize, pos: Option<Pos>) -> Self {
         Self {
             code: DocumentCode::TooComplex,
-            message: format!("the document has more than {limit} {what}"),
+            message: format!("The document has more than {limit} {what}"),
             locations: pos.into_iter().collect(),
         }
     }
 
     pub(super) fn not_a_subscription(ty: OperationType, pos: Pos) -> Self {
         Self::invalid(
-            format!("the operation is a {ty}, not a subscription"),
+            format!("The operation is a {ty}, not a subscription"),
             [pos],
         )
     }
@@ -72,17 +72,29 @@ impl DocumentError {
 impl From<ParserError> for DocumentError {
     fn from(error: ParserError) -> Self {
         let (code, message) = match &error {
-            ParserError::RecursionLimitExceeded => (DocumentCode::TooComplex, error.to_string()),
+            ParserError::RecursionLimitExceeded => (
+                DocumentCode::TooComplex,
+                "The document nests too deeply".to_owned(),
+            ),
             ParserError::MultipleOperations { .. } => (
                 DocumentCode::ValidationFailed,
-                "an anonymous operation must be the only one of its document".to_owned(),
+                "An anonymous operation must be the only operation of its document".to_owned(),
             ),
-            ParserError::OperationDuplicated { .. }
-            | ParserError::FragmentDuplicated { .. }
-            | ParserError::MissingOperation => (DocumentCode::ValidationFailed, error.to_string()),
+            ParserError::OperationDuplicated { operation, .. } => (
+                DocumentCode::ValidationFailed,
+                format!("Operation {operation} is defined twice"),
+            ),
+            ParserError::FragmentDuplicated { fragment, .. } => (
+                DocumentCode::ValidationFailed,
+                format!("Fragment {fragment} is defined twice"),
+            ),
+            ParserError::MissingOperation => (
+                DocumentCode::ValidationFailed,
+                "The document has no operation".to_owned(),
+            ),
             _ => (
                 DocumentCode::ParseFailed,
-                format!("syntax error: {}", gist(&error.to_string())),
+                format!("Syntax error: {}", expectation(&error.to_string())),
             ),
         };
         Self {
@@ -93,9 +105,10 @@ impl From<ParserError> for DocumentError {
     }
 }
 
-/// The parser draws the line with an arrow below it; what it expected stands in the last line.
-fn gist(drawing: &str) -> &str {
-    drawing
+/// Returns what the parser expected. Its message draws the faulty line with an arrow below it, which a single-line
+/// message cannot show, and ends with a line that names the expectation.
+fn expectation(message: &str) -> &str {
+    message
         .lines()
         .last()
         .unwrap_or_default()

@@ -1,7 +1,7 @@
-//! The graph of which fragment spreads which.
+//! Graph of fragments and the fragments that they spread.
 //!
-//! Owns the one order in which everything about fragments can be computed in a single pass: leaves first. Refuses
-//! cycles and spreads of fragments that do not exist, so that whoever comes later may follow spreads freely.
+//! Yields the order in which everything about fragments can be computed in a single pass: leaves first. Rejects cycles
+//! and spreads of undefined fragments, so that later steps may follow spreads freely.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,17 +10,25 @@ use async_graphql::{
     parser::types::{ExecutableDocument, FragmentSpread, Selection},
 };
 
-use super::DocumentError;
+use super::error::DocumentError;
 
-/// The fragments' names, each after all that it spreads.
+/// Returns the names of all fragments, each after those that it spreads (Kahn's algorithm).
+///
+/// # Errors
+/// `ValidationFailed` for an undefined fragment or a cycle.
 pub(super) fn leaves_first(document: &ExecutableDocument) -> Result<Vec<Name>, DocumentError> {
     let graph = Graph::new(document)?;
+
+    // Spreads of each fragment that are not in the order yet, and the fragments that wait for each.
     let mut pending: Vec<usize> = graph.spreads.iter().map(Vec::len).collect();
     let mut users = vec![Vec::new(); pending.len()];
     for (user, spreads) in graph.spreads.iter().enumerate() {
         spreads.iter().for_each(|&used| users[used].push(user));
     }
-    let mut ready: VecDeque<usize> = (0..pending.len()).filter(|&at| pending[at] == 0).collect();
+
+    let mut ready: VecDeque<usize> = (0..pending.len())
+        .filter(|&index| pending[index] == 0)
+        .collect();
     let mut order = Vec::with_capacity(pending.len());
     while let Some(leaf) = ready.pop_front() {
         order.push(graph.names[leaf].clone());
@@ -31,13 +39,14 @@ pub(super) fn leaves_first(document: &ExecutableDocument) -> Result<Vec<Name>, D
             }
         }
     }
+
     match pending.iter().position(|&left| left > 0) {
         None => Ok(order),
         Some(stuck) => Err(graph.cycle_from(stuck, &pending, document)),
     }
 }
 
-/// Every spread below these items, not following any.
+/// Collects every spread below these items without following any.
 pub(super) fn spreads_in<'a>(
     items: &'a [Positioned<Selection>],
     found: &mut Vec<&'a Positioned<FragmentSpread>>,
@@ -54,8 +63,9 @@ pub(super) fn spreads_in<'a>(
 }
 
 struct Graph<'a> {
-    /// In the order of the text, so that faults are reported alike every time.
+    /// Names in the order of the text, so that the same document is always rejected with the same message.
     names: Vec<&'a Name>,
+    /// Indexes of the fragments that each fragment spreads.
     spreads: Vec<Vec<usize>>,
 }
 
@@ -66,8 +76,9 @@ impl<'a> Graph<'a> {
         let index: HashMap<&str, usize> = fragments
             .iter()
             .enumerate()
-            .map(|(at, (name, _))| (name.as_str(), at))
+            .map(|(index, (name, _))| (name.as_str(), index))
             .collect();
+
         let targets = |items: &'a [Positioned<Selection>]| {
             let mut found = Vec::new();
             spreads_in(items, &mut found);
@@ -76,6 +87,8 @@ impl<'a> Graph<'a> {
                 .map(|spread| target(&index, spread))
                 .collect::<Result<Vec<_>, _>>()
         };
+
+        // Operations are nodes of no cycle, but their spreads must be defined, too.
         for (_, operation) in document.operations.iter() {
             targets(&operation.node.selection_set.node.items)?;
         }
@@ -89,22 +102,25 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// Whoever waits for ever waits on a cycle, if not in it: as many steps as there are fragments lead into it.
+    /// Returns the error for a cycle that can be reached from the fragment `stuck`.
     fn cycle_from(
         &self,
         stuck: usize,
         pending: &[usize],
         document: &ExecutableDocument,
     ) -> DocumentError {
-        let step = |at: usize| {
-            *self.spreads[at]
+        let step = |index: usize| {
+            *self.spreads[index]
                 .iter()
                 .find(|&&next| pending[next] > 0)
                 .expect("a stuck fragment spreads a stuck one")
         };
-        let name = self.names[(0..pending.len()).fold(stuck, |at, _| step(at))];
+        // A fragment that never became ready is on a cycle or leads to one. As many steps as there are fragments end on
+        // the cycle itself, and the message must name a fragment that does spread itself.
+        let on_cycle = (0..pending.len()).fold(stuck, |index, _| step(index));
+        let name = self.names[on_cycle];
         let pos = document.fragments.get(name).map(|fragment| fragment.pos);
-        DocumentError::invalid(format!("fragment {name} spreads itself"), pos)
+        DocumentError::invalid(format!("Fragment {name} spreads itself"), pos)
     }
 }
 
@@ -114,6 +130,6 @@ fn target(
 ) -> Result<usize, DocumentError> {
     let name = &spread.node.fragment_name.node;
     index.get(name.as_str()).copied().ok_or_else(|| {
-        DocumentError::invalid(format!("fragment {name} is not defined"), [spread.pos])
+        DocumentError::invalid(format!("Fragment {name} is not defined"), [spread.pos])
     })
 }

@@ -1,23 +1,32 @@
-//! Counts the tokens of a document and how deep its brackets nest, before the parser sees it.
+//! Count of a document's tokens and depth of its brackets, before the parser sees it.
 //!
-//! The parser recurses once per bracket without a bound of its own in values and types, so a text that nests deeper than
-//! a stack can bear must not reach it. Refuses to judge syntax: whatever is not a token of GraphQL counts as one and is
+//! The parser recurses once per bracket, without a bound of its own in values and types, so a text that nests deeper than
+//! a stack can bear must not reach it. Syntax is not judged here: whatever is not a token of GraphQL counts as one and is
 //! left to the parser.
 
 use async_graphql::Pos;
 
-use super::{DocumentError, DocumentLimits};
+use super::error::DocumentError;
+use super::limits::DocumentLimits;
 
-/// Refuses a text with too many tokens or too deep brackets, without reading past the fault.
+/// Checks the number of tokens and the depth of brackets, reading no further than the first excess.
+///
+/// # Errors
+/// `TooComplex`, with the position of the token that exceeds a limit.
 pub(super) fn check(text: &str, limits: &DocumentLimits) -> Result<(), DocumentError> {
-    let (mut tokens, mut depth, mut at) = (0, 0_usize, 0);
+    let mut tokens = 0;
+    let mut depth = 0_usize;
+    let mut at = 0;
+
     while let Some(start) = next_token(text.as_bytes(), at) {
         tokens += 1;
         match text.as_bytes()[start] {
             b'{' | b'(' | b'[' => depth += 1,
+            // Unbalanced brackets are for the parser to report.
             b'}' | b')' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
+
         if tokens > limits.tokens {
             return Err(DocumentError::over(
                 "tokens",
@@ -33,12 +42,13 @@ pub(super) fn check(text: &str, limits: &DocumentLimits) -> Result<(), DocumentE
                 Some(position(text, start)),
             ));
         }
+
         at = end_of_token(text.as_bytes(), start);
     }
     Ok(())
 }
 
-/// Where the next token starts, past white space, commas, byte order marks and comments.
+/// Returns the index at which the next token starts, past white space, commas, byte order marks and comments.
 fn next_token(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match bytes.get(at)? {
@@ -71,8 +81,8 @@ fn end_of_token(bytes: &[u8], start: usize) -> usize {
     }
 }
 
-/// Length of the block string at the start of `bytes`; None if it never ends, when the parser takes its first two
-/// quotes for an empty string.
+/// Returns the length of the block string at the start of `bytes`; `None` if it never ends. The parser then takes its
+/// first two quotes for an empty string.
 fn block_string(bytes: &[u8]) -> Option<usize> {
     let mut at = 3;
     while at < bytes.len() {
@@ -87,7 +97,7 @@ fn block_string(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Length of the string at the start of `bytes`; an unfinished one ends with its line.
+/// Returns the length of the string at the start of `bytes`. An unfinished one ends with its line.
 fn string(bytes: &[u8]) -> usize {
     let mut at = 1;
     while at < bytes.len() {
@@ -115,7 +125,8 @@ mod tests {
     use super::*;
 
     fn tokens(text: &str) -> Vec<&str> {
-        let (mut at, mut found) = (0, Vec::new());
+        let mut at = 0;
+        let mut found = Vec::new();
         while let Some(start) = next_token(text.as_bytes(), at) {
             at = end_of_token(text.as_bytes(), start);
             found.push(&text[start..at]);
@@ -124,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_split_into_the_tokens_of_graphql() {
+    fn lexer_splits_texts_into_the_tokens_of_graphql() {
         let rows: [(&str, &[&str]); 14] = [
             ("", &[]),
             (" ,\t\r\n\u{feff}", &[]),
@@ -156,27 +167,27 @@ mod tests {
     }
 
     #[test]
-    fn brackets_in_strings_and_comments_do_not_nest() {
+    fn lexer_ignores_brackets_in_strings_and_comments() {
         let limits = DocumentLimits {
             nesting: 2,
             ..DocumentLimits::default()
         };
         assert_eq!(check("{ a(x: \"{{{[[[\") } # {{{", &limits), Ok(()));
-        let refused = check("{ a {\n  é(x: 1) } }", &limits).unwrap_err();
-        assert_eq!(refused.locations, [Pos { line: 2, column: 4 }]);
+        let error = check("{ a {\n  é(x: 1) } }", &limits).unwrap_err();
+        assert_eq!(error.locations, [Pos { line: 2, column: 4 }]);
         assert_eq!(check("}}}}{{", &limits), Ok(()));
     }
 
     #[test]
-    fn tokens_are_counted_up_to_the_limit() {
+    fn lexer_counts_tokens_up_to_the_limit() {
         let limits = DocumentLimits {
             tokens: 3,
             ..DocumentLimits::default()
         };
         assert_eq!(check("{a,,,,}", &limits), Ok(()));
-        let refused = check("{a}\n!", &limits).unwrap_err();
+        let error = check("{a}\n!", &limits).unwrap_err();
         assert_eq!(
-            (refused.code.as_str(), &*refused.locations),
+            (error.code.as_str(), &*error.locations),
             ("QUERY_TOO_COMPLEX", &[Pos { line: 2, column: 1 }][..])
         );
     }

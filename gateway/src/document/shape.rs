@@ -1,7 +1,8 @@
-//! Shapes: what of a subscription decides the bytes of its results, so that all who share it share one rendering.
+//! Shapes: the part of a subscription that decides the bytes of its results. Subscribers with the same shape share one
+//! rendering.
 //!
-//! Owns the rewriting, and which variables are left. Refuses to say what else a result depends on: whoever renders says
-//! so with the scope.
+//! Only the document and its variables are considered here. If a result depends on anything else, the renderer says so
+//! with the scope of [`shape_key`].
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,18 +15,17 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-use super::{
-    DocumentError, Operation, Parsed,
-    digest::{self, Digest},
-    fragments::spreads_in,
-    subscription::SubscriptionRoot,
-};
+use super::digest::{self, Digest, ShapeKey};
+use super::error::DocumentError;
+use super::fragments::spreads_in;
+use super::operation::{Operation, Parsed};
+use super::subscription::SubscriptionRoot;
 
-/// A subscription rewritten so that equal shapes render equal results: one anonymous operation, its root field standing
-/// at the root without arguments, only the fragments it spreads and only the variables that are left.
+/// A subscription rewritten so that equal shapes render equal results: one anonymous operation with the root field at its
+/// root, without the field's arguments, with only the fragments that it spreads and only the variables that it uses.
 ///
-/// Names of operations and fragments, formatting and positions in the text do not count, so `locations` of errors in a
-/// shared result are those of some sharer's text. Arguments of the root field are gone, so validate the original.
+/// Names of operations and fragments, formatting and positions do not count, so `locations` of errors in a shared result
+/// may be those of another subscriber's text. Arguments of the root field are gone, so the original must be validated.
 #[derive(Debug, Clone)]
 pub struct ShapeDocument {
     document: ExecutableDocument,
@@ -34,35 +34,38 @@ pub struct ShapeDocument {
 }
 
 impl ShapeDocument {
-    /// The rewritten document. Execute it without an operation name.
+    /// Returns the rewritten document, to be executed without an operation name.
     #[must_use]
     pub fn document(&self) -> &ExecutableDocument {
         &self.document
     }
 
-    /// The variables it still uses, sorted by name: no others can change a result.
+    /// Returns the names of the variables that the document still uses, sorted. No others can change a result.
     #[must_use]
     pub fn used_variables(&self) -> &[Name] {
         &self.used_variables
     }
 }
 
-/// Equal keys render equal bytes for the same change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShapeKey(pub [u8; 16]);
-
-/// The key of a shape with these values of its variables, within a scope that says what else decides a result (the
-/// viewer, where content depends on them). Stable over processes and restarts of one release.
+/// Returns the key of a shape with these values of its variables. `scope` names whatever else decides a result, such as
+/// the viewer if content depends on it. Keys are stable over processes and restarts of one release.
 #[must_use]
 pub fn shape_key(shape: &ShapeDocument, variables: &Variables, scope: &str) -> ShapeKey {
     digest::of_use(&shape.digest, &shape.used_variables, variables, scope)
 }
 
+impl Operation<'_> {
+    /// Returns the subscription without whatever does not decide the bytes of a result.
+    ///
+    /// # Errors
+    /// Those of [`Self::subscription_root`], and `ValidationFailed` for an undefined variable.
+    pub fn shape(&self) -> Result<ShapeDocument, DocumentError> {
+        rewrite(self, &self.subscription_root()?)
+    }
+}
+
 /// Rewrites `operation`, a subscription to `root`.
-pub(super) fn shape(
-    operation: &Operation,
-    root: &SubscriptionRoot,
-) -> Result<ShapeDocument, DocumentError> {
+fn rewrite(operation: &Operation, root: &SubscriptionRoot) -> Result<ShapeDocument, DocumentError> {
     let original = &operation.definition.node;
     let field = root.merged();
     let leaves_first = used_fragments(operation, root);
@@ -85,19 +88,21 @@ pub(super) fn shape(
     }
     let used_variables = uses.defined_by(original)?;
 
-    let at = original.selection_set.pos;
     let mut variable_definitions = original.variable_definitions.clone();
     variable_definitions.retain(|variable| used_variables.contains(&variable.node.name.node));
+
     let items = vec![Positioned::new(Selection::Field(field), root.pos())];
     let rewritten = OperationDefinition {
         ty: original.ty,
         variable_definitions,
         directives: original.directives.clone(),
-        selection_set: Positioned::new(SelectionSet { items }, at),
+        selection_set: Positioned::new(SelectionSet { items }, original.selection_set.pos),
     };
+
     let digest = digest::of_document(&rewritten, &leaves_first, &fragments);
     let operations =
         DocumentOperations::Single(Positioned::new(rewritten, operation.definition.pos));
+
     Ok(ShapeDocument {
         document: ExecutableDocument {
             operations,
@@ -108,17 +113,20 @@ pub(super) fn shape(
     })
 }
 
-/// The names of all fragments that can be reached from the root field, each after all that it spreads.
+/// Returns the names of all fragments that can be reached from the root field, each after those that it spreads.
 fn used_fragments<'a>(operation: &Operation<'a>, root: &SubscriptionRoot<'a>) -> Vec<&'a Name> {
     let Parsed {
         document,
         leaves_first,
         ..
     } = operation.parsed;
+
     let mut spreads = Vec::new();
     for field in root.occurrences() {
         spreads_in(&field.node.selection_set.node.items, &mut spreads);
     }
+
+    // Each fragment is searched once, however often it is spread.
     let mut used = HashSet::new();
     while let Some(spread) = spreads.pop() {
         let name = &spread.node.fragment_name.node;
@@ -129,13 +137,14 @@ fn used_fragments<'a>(operation: &Operation<'a>, root: &SubscriptionRoot<'a>) ->
             );
         }
     }
+
     leaves_first
         .iter()
         .filter(|name| used.contains(name))
         .collect()
 }
 
-/// The variables that are used, with a place for each.
+/// Variables that are used, each with the position of one use.
 #[derive(Default)]
 struct Uses<'a>(BTreeMap<&'a Name, Pos>);
 
@@ -182,7 +191,7 @@ impl<'a> Uses<'a> {
         }
     }
 
-    /// Their names in order, all of which `operation` must define.
+    /// Returns the names, sorted, all of which `operation` must define.
     fn defined_by(self, operation: &OperationDefinition) -> Result<Vec<Name>, DocumentError> {
         let defined: HashSet<&Name> = operation
             .variable_definitions
@@ -191,7 +200,7 @@ impl<'a> Uses<'a> {
             .collect();
         match self.0.iter().find(|(name, _)| !defined.contains(*name)) {
             Some((name, pos)) => Err(DocumentError::invalid(
-                format!("variable ${name} is not defined"),
+                format!("Variable ${name} is not defined"),
                 [*pos],
             )),
             None => Ok(self.0.into_keys().cloned().collect()),

@@ -1,4 +1,4 @@
-//! The root of a subscription: exactly one field, wherever fragments have put it (specification, section 5.2.3.1).
+//! Root field of a subscription: exactly one, wherever fragments have put it (specification, section 5.2.3.1).
 
 use std::collections::HashSet;
 
@@ -10,45 +10,46 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-use super::{DocumentError, Operation};
+use super::error::DocumentError;
+use super::operation::Operation;
 
-/// What type conditions at the root must name: the schema's root type for subscriptions.
+/// Name of the schema's root type for subscriptions, which type conditions at the root must name.
 const ROOT_TYPE: &str = "Subscription";
 
 /// The one root field of a subscription.
 #[derive(Debug, Clone)]
 pub struct SubscriptionRoot<'a> {
-    /// Every place that selects it, in the order of the document; never empty. They agree in all but their selections,
+    /// Fields that select it, in the order of the document; never empty. They agree in everything but their selections,
     /// which execution merges.
     occurrences: Vec<&'a Positioned<Field>>,
 }
 
 impl<'a> SubscriptionRoot<'a> {
-    /// Its name in the schema.
+    /// Returns the field's name in the schema.
     #[must_use]
     pub fn name(&self) -> &'a Name {
         &self.first().node.name.node
     }
 
-    /// Its name in results: the alias, or the name if there is none.
+    /// Returns the field's name in results: its alias, or its name if it has none.
     #[must_use]
     pub fn response_key(&self) -> &'a Name {
         &self.first().node.response_key().node
     }
 
-    /// Its arguments as they were written, literals and variables.
+    /// Returns the field's arguments as they were written, literals and variables.
     #[must_use]
     pub fn arguments(&self) -> &'a [(Positioned<Name>, Positioned<Value>)] {
         &self.first().node.arguments
     }
 
-    /// Where it stands.
+    /// Returns the position of the first selection of the field.
     #[must_use]
     pub fn pos(&self) -> Pos {
         self.first().pos
     }
 
-    /// One field that selects what all places together select, without arguments.
+    /// Returns one field, without arguments, that selects what all occurrences together select.
     pub(super) fn merged(&self) -> Positioned<Field> {
         let mut merged = (*self.first()).clone();
         merged.node.arguments.clear();
@@ -67,7 +68,7 @@ impl<'a> SubscriptionRoot<'a> {
         merged
     }
 
-    /// Every place that selects it, in the order of the document.
+    /// Returns the fields that select it, in the order of the document.
     pub(super) fn occurrences(&self) -> &[&'a Positioned<Field>] {
         &self.occurrences
     }
@@ -77,8 +78,18 @@ impl<'a> SubscriptionRoot<'a> {
     }
 }
 
-/// Finds the root field and checks the rules.
-pub(super) fn root<'a>(operation: &Operation<'a>) -> Result<SubscriptionRoot<'a>, DocumentError> {
+impl<'a> Operation<'a> {
+    /// Returns the one root field of a subscription.
+    ///
+    /// # Errors
+    /// `ValidationFailed` unless this is a subscription whose root is as section 5.2.3.1 of the specification demands: one
+    /// field, which is not an introspection field and which no directive can remove.
+    pub fn subscription_root(&self) -> Result<SubscriptionRoot<'a>, DocumentError> {
+        root(self)
+    }
+}
+
+fn root<'a>(operation: &Operation<'a>) -> Result<SubscriptionRoot<'a>, DocumentError> {
     let definition = operation.definition;
     if definition.node.ty != OperationType::Subscription {
         return Err(DocumentError::not_a_subscription(
@@ -86,23 +97,28 @@ pub(super) fn root<'a>(operation: &Operation<'a>) -> Result<SubscriptionRoot<'a>
             definition.pos,
         ));
     }
+
     let mut search = Search {
         operation,
         spread: HashSet::new(),
         found: Vec::new(),
     };
     search.selections(&definition.node.selection_set.node.items)?;
+
     let occurrences = search.found;
     let first = occurrences
         .first()
         .ok_or_else(|| only_one([definition.pos]))?;
+
     for other in &occurrences[1..] {
         if first.node.response_key() != other.node.response_key() {
             return Err(only_one([first.pos, other.pos]));
         }
         if first.node.name != other.node.name || !same_arguments(&first.node, &other.node) {
             let key = &first.node.response_key().node;
-            let message = format!("{key} is selected twice with different fields or arguments");
+            let message = format!(
+                "The root field {key} is selected twice with different fields or arguments"
+            );
             return Err(DocumentError::invalid(message, [first.pos, other.pos]));
         }
     }
@@ -111,7 +127,7 @@ pub(super) fn root<'a>(operation: &Operation<'a>) -> Result<SubscriptionRoot<'a>
 
 struct Search<'a, 'o> {
     operation: &'o Operation<'a>,
-    /// Fragments already gone through: a second time would only find the same fields.
+    /// Fragments already searched: a second time would only find the same fields, and could take exponential time.
     spread: HashSet<&'a str>,
     found: Vec<&'a Positioned<Field>>,
 }
@@ -151,8 +167,9 @@ impl<'a> Search<'a, '_> {
             ["skip", "include"].contains(&directive.node.name.node.as_str())
         };
         if let Some(directive) = field.node.directives.iter().find(conditional) {
-            return Err(unwanted(directive));
+            return Err(not_allowed(directive));
         }
+
         self.found.push(field);
         Ok(())
     }
@@ -173,27 +190,27 @@ fn on_root(condition: &Positioned<TypeCondition>) -> Result<(), DocumentError> {
     if on == ROOT_TYPE {
         return Ok(());
     }
-    let message = format!("a fragment on {on} cannot stand at the root of a subscription");
+    let message = format!("A fragment on {on} is not allowed at the root of a subscription");
     Err(DocumentError::invalid(message, [condition.pos]))
 }
 
-/// Inlining drops the fragment, and what its directives asked for would be lost in silence.
+// The shape puts the root field in place of the fragment, so a directive on the fragment would be lost without a word.
 fn no_directives(directives: &[Positioned<Directive>]) -> Result<(), DocumentError> {
     directives
         .first()
-        .map_or(Ok(()), |directive| Err(unwanted(directive)))
+        .map_or(Ok(()), |directive| Err(not_allowed(directive)))
 }
 
-fn unwanted(directive: &Positioned<Directive>) -> DocumentError {
+fn not_allowed(directive: &Positioned<Directive>) -> DocumentError {
     let message = format!(
-        "@{} cannot stand at the root of a subscription",
+        "@{} is not allowed at the root of a subscription",
         directive.node.name.node
     );
     DocumentError::invalid(message, [directive.pos])
 }
 
 fn only_one(locations: impl IntoIterator<Item = Pos>) -> DocumentError {
-    DocumentError::invalid("a subscription must have exactly one root field", locations)
+    DocumentError::invalid("A subscription must have exactly one root field", locations)
 }
 
 fn same_arguments(one: &Field, other: &Field) -> bool {

@@ -1,4 +1,4 @@
-//! Access in GraphQL: who grants what to whom.
+//! Access in GraphQL: permissions of buyers to see a seller's deals.
 
 use async_graphql::{ID, SimpleObject};
 use backbone::ids::{BuyerId, SellerId};
@@ -8,11 +8,14 @@ use uuid::Uuid;
 use super::connection::PageInfo;
 use super::scalars::{DateTime, Position};
 
-/// A seller's grant to a buyer
+/// A seller's permission for a buyer to see the seller's deals.
 #[derive(SimpleObject)]
 pub(super) struct Access {
+    /// Seller who grants the access.
     seller_id: ID,
+    /// Buyer who may see the seller's deals.
     buyer_id: ID,
+    /// Time of the grant.
     since: DateTime,
 }
 
@@ -26,21 +29,28 @@ impl Access {
     }
 }
 
+/// One access of a page, with its cursor.
 #[derive(SimpleObject)]
 pub(super) struct AccessEdge {
+    /// Cursor of the access, for the argument after.
     cursor: String,
+    /// The access.
     node: Access,
 }
 
+/// A page of accesses, ordered by the id of the other party.
 #[derive(SimpleObject)]
 pub(super) struct AccessConnection {
+    /// Accesses of the page with their cursors.
     edges: Vec<AccessEdge>,
+    /// Accesses of the page.
     nodes: Vec<Access>,
+    /// Position of the page in the list.
     page_info: PageInfo,
 }
 
 impl AccessConnection {
-    /// Of grants in order, each with the id of the other party.
+    /// Builds a page of grants in order, each with the id of the party that is not the caller, which is its cursor.
     pub(super) fn new(
         grants: impl Iterator<Item = (Uuid, SellerId, BuyerId, Timestamp)>,
         has_next_page: bool,
@@ -55,6 +65,7 @@ impl AccessConnection {
                 (edge, Access::new(seller, buyer, since))
             })
             .unzip();
+
         let page_info = PageInfo {
             has_next_page,
             has_previous_page,
@@ -69,9 +80,14 @@ impl AccessConnection {
     }
 }
 
+/// Result of granting or revoking access.
 #[derive(SimpleObject)]
 pub(super) struct AccessPayload {
+    /// The access that was granted or revoked.
     pub(super) access: Access,
+    /// Whether the buyer has access now.
     pub(super) granted: bool,
+    /// Position of the change in the log. Pass it as minPosition to read tables that include the change, or subscribe
+    /// after it.
     pub(super) position: Position,
 }

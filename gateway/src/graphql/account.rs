@@ -1,31 +1,43 @@
-//! Accounts and keys in GraphQL.
+//! Accounts and API keys in GraphQL.
 
 use async_graphql::{Enum, ID, SimpleObject};
 use backbone::accounts;
 
 use super::scalars::DateTime;
 
+/// Kind of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "accounts::Role")]
 pub(super) enum Role {
+    /// Offers deals and grants access to them.
     Seller,
+    /// Sees the deals of sellers that granted access.
     Buyer,
+    /// Administers accounts, API keys and access.
     Admin,
 }
 
-/// Whose key the request came with
+/// Account whose API key the request was made with.
 #[derive(SimpleObject)]
 pub(super) struct Viewer {
+    /// Kind of the account.
     pub(super) role: Role,
+    /// Id of the account.
     pub(super) id: ID,
+    /// Name of the account.
     pub(super) name: String,
 }
 
+/// A seller, a buyer or an administrator.
 #[derive(SimpleObject)]
 pub(super) struct Account {
+    /// UUID of the account.
     id: ID,
+    /// Kind of the account.
     role: Role,
+    /// Name, 1 to 200 characters.
     name: String,
+    /// Time at which the account was created.
     created_at: DateTime,
 }
 
@@ -40,11 +52,14 @@ impl From<accounts::Account> for Account {
     }
 }
 
-/// The key itself is shown this once
+/// A new API key. The key itself is returned only here and cannot be read again.
 #[derive(SimpleObject)]
 pub(super) struct IssuedApiKey {
+    /// Id of the key, by which it is revoked.
     id: ID,
+    /// Account that the key authenticates.
     account_id: ID,
+    /// The key, to be sent as the header x-api-key or as a bearer token.
     key: String,
 }
 
@@ -58,8 +73,11 @@ impl From<accounts::IssuedKey> for IssuedApiKey {
     }
 }
 
+/// An API key that no longer authenticates anybody.
 #[derive(SimpleObject)]
 pub(super) struct RevokedApiKey {
+    /// Id of the key.
     pub(super) id: ID,
+    /// Time at which the key was revoked for the first time.
     pub(super) revoked_at: DateTime,
 }

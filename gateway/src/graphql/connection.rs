@@ -1,4 +1,6 @@
-//! Relay connections: of deals, with their cursors, and the windows that a caller asks for.
+//! Relay connections: pages of deals with their cursors, and the windows that clients ask for.
+
+use std::sync::Arc;
 
 use async_graphql::SimpleObject;
 use backbone::FieldError;
@@ -9,32 +11,49 @@ use super::deal::Deal;
 use super::scalars::Position;
 use crate::error::Problem;
 
-/// Deals on a page when the caller names no number.
+/// Size of a page if the client names none.
 const DEFAULT_PAGE: i32 = 20;
-/// The most on one page.
+
+/// Largest size of a page: it bounds what one request can make the database read.
 const MAX_PAGE: i32 = 100;
 
+/// Message for a page size that is out of range; names [`MAX_PAGE`].
+const PAGE_OUT_OF_RANGE: &str = "must be between 0 and 100";
+
+/// Position of a page within its list (Relay cursor connections).
 #[derive(SimpleObject)]
 pub(super) struct PageInfo {
+    /// Whether the list goes on after this page.
     pub(super) has_next_page: bool,
+    /// Whether there is something before this page.
     pub(super) has_previous_page: bool,
+    /// Cursor of the first entry; null if the page is empty.
     pub(super) start_cursor: Option<String>,
+    /// Cursor of the last entry; null if the page is empty.
     pub(super) end_cursor: Option<String>,
 }
 
+/// One deal of a page, with its cursor.
 #[derive(SimpleObject)]
 pub(super) struct DealEdge {
+    /// Cursor of the deal, for the arguments after and before. Valid only for the order that it was returned with.
     cursor: String,
+    /// The deal.
     node: Deal,
 }
 
+/// A page of deals.
 #[derive(SimpleObject)]
 pub(super) struct DealConnection {
+    /// Deals of the page with their cursors.
     edges: Vec<DealEdge>,
+    /// Deals of the page.
     nodes: Vec<Deal>,
+    /// Position of the page in the list.
     page_info: PageInfo,
-    /// The point of the log that this page shows. Subscribe after the position of the *first* page and nothing is
-    /// missed; a change already in a later page may come again: keep the higher version.
+    /// Position of the log that this page shows. To go on with live changes, subscribe after the position of the *first*
+    /// page that you read: no change is missed. A change that a later page includes already may be pushed again; keep
+    /// the deal with the higher version.
     position: Position,
 }
 
@@ -47,20 +66,20 @@ impl From<deal_table::Page> for DealConnection {
             start_cursor: cursor(page.deals.first()),
             end_cursor: cursor(page.deals.last()),
         };
+
         let (edges, nodes) = page
             .deals
             .into_iter()
             .map(|(cursor, deal)| {
-                let deal = std::sync::Arc::new(deal);
-                (
-                    DealEdge {
-                        cursor: cursor.encode(),
-                        node: Deal(deal.clone()),
-                    },
-                    Deal(deal),
-                )
+                let deal = Arc::new(deal);
+                let edge = DealEdge {
+                    cursor: cursor.encode(),
+                    node: Deal(Arc::clone(&deal)),
+                };
+                (edge, Deal(deal))
             })
             .unzip();
+
         Self {
             edges,
             nodes,
@@ -70,7 +89,7 @@ impl From<deal_table::Page> for DealConnection {
     }
 }
 
-/// What a caller says of the window.
+/// Arguments by which a client names a window of deals.
 pub(super) struct WindowArgs {
     pub(super) first: Option<i32>,
     pub(super) after: Option<String>,
@@ -79,42 +98,42 @@ pub(super) struct WindowArgs {
 }
 
 impl WindowArgs {
-    /// Judges it; every violation is told.
+    /// Checks the arguments for a list in this order.
+    ///
+    /// # Errors
+    /// BAD_USER_INPUT with every violation.
     pub(super) fn check(self, order: DealOrder) -> Result<Window, Problem> {
-        let mut wrong = Vec::new();
-        let mut field = |path: &str, message: &str| {
-            wrong.push(FieldError {
-                path: path.to_owned(),
-                message: message.to_owned(),
-            });
-        };
+        let mut errors = Vec::new();
+
         if self.first.is_some() && self.last.is_some() {
-            field("last", "cannot be given with first");
+            errors.push(FieldError::new("last", "must not be combined with first"));
         }
         for (path, count) in [("first", self.first), ("last", self.last)] {
             if count.is_some_and(|count| !(0..=MAX_PAGE).contains(&count)) {
-                field(path, "is not in 0 … 100");
+                errors.push(FieldError::new(path, PAGE_OUT_OF_RANGE));
             }
         }
+
         let mut cursor = |path: &str, text: Option<String>| {
             let text = text?;
             let cursor = Cursor::decode(&text, order);
             if cursor.is_none() {
-                field(path, "is no cursor of this order");
+                errors.push(FieldError::new(
+                    path,
+                    "must be a cursor of this list in this order",
+                ));
             }
             cursor
         };
-        let (after, before) = (cursor("after", self.after), cursor("before", self.before));
-        if !wrong.is_empty() {
-            return Err(Problem::inputs(wrong));
+        let after = cursor("after", self.after);
+        let before = cursor("before", self.before);
+
+        if !errors.is_empty() {
+            return Err(Problem::inputs(errors));
         }
-        let limit = self
-            .first
-            .or(self.last)
-            .unwrap_or(DEFAULT_PAGE)
-            .unsigned_abs();
+        let limit = self.first.or(self.last).unwrap_or(DEFAULT_PAGE);
         Ok(Window {
-            limit,
+            limit: limit.unsigned_abs(),
             backwards: self.last.is_some(),
             after,
             before,
@@ -122,16 +141,20 @@ impl WindowArgs {
     }
 }
 
-/// How many of a list in the order of ids, and after which.
+/// Checks the window of a list that is ordered by id: the size of the page, and the id after which it begins.
+///
+/// # Errors
+/// BAD_USER_INPUT for a size out of range or a malformed cursor.
 pub(super) fn id_window(
     first: Option<i32>,
     after: Option<String>,
 ) -> Result<(u32, Option<Uuid>), Problem> {
     let count = first.unwrap_or(DEFAULT_PAGE);
     if !(0..=MAX_PAGE).contains(&count) {
-        return Err(Problem::input("first", "is not in 0 … 100"));
+        return Err(Problem::input("first", PAGE_OUT_OF_RANGE));
     }
+
     let after = after.map(|text| Uuid::parse_str(&text)).transpose();
-    let after = after.map_err(|_| Problem::input("after", "is no cursor of this list"))?;
+    let after = after.map_err(|_| Problem::input("after", "must be a cursor of this list"))?;
     Ok((count.unsigned_abs(), after))
 }

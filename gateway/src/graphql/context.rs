@@ -1,4 +1,4 @@
-//! What resolvers read from the context of an execution: the services behind the API, and the caller.
+//! Context of an execution: the services behind the API, and the caller.
 
 use async_graphql::Context;
 use backbone::telemetry::TraceContext;
@@ -10,7 +10,7 @@ use crate::services::Services;
 /// Caller that a request is executed for.
 #[derive(Clone)]
 pub struct Caller {
-    /// Holder of the key that the request came with, if it came with one.
+    /// Holder of the API key that the request was made with; `None` without a key.
     pub principal: Option<Principal>,
     /// Trace that the request belongs to.
     pub trace: TraceContext,
@@ -20,15 +20,20 @@ pub(super) fn services<'a>(context: &Context<'a>) -> &'a Services {
     context.data_unchecked::<Services>()
 }
 
-/// Returns the caller, who must have come with a key. A pushed change is rendered once for all who see it, so it has no
-/// caller: a field that asks for one fails there instead of showing one viewer's view to another.
+/// Returns the principal of the caller.
+///
+/// # Errors
+/// UNAUTHENTICATED without a key; INTERNAL while a pushed change is rendered.
 pub(super) fn principal<'a>(context: &Context<'a>) -> Result<&'a Principal, Problem> {
+    // A pushed change is rendered once for all viewers, so it has no caller. A field that asks for one fails here, rather
+    // than show one viewer's content to another.
     let caller = context.data_opt::<Caller>();
     let caller = caller.ok_or_else(|| Problem::internal("a pushed field depends on the viewer"))?;
+
     caller
         .principal
         .as_ref()
-        .ok_or_else(|| Problem::unauthenticated("this needs a key"))
+        .ok_or_else(|| Problem::unauthenticated("An API key is required"))
 }
 
 pub(super) fn trace(context: &Context<'_>) -> TraceContext {

@@ -1,16 +1,19 @@
-//! Requests into results: prepared documents, execution, coded errors; for subscriptions, a subscriber of the live
-//! engine. Transports differ only in the envelope they put around what comes from here.
+//! Execution of requests: prepared documents, coded errors, and for a subscription a subscriber of the live engine.
+//! Transports differ only in the envelope that they put around the results.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Response, ServerError, ValidationMode, Variables};
 use backbone::position::Position;
 use backbone::telemetry::Metrics;
+use futures_util::StreamExt;
+use live::{Feed, Subscriber};
 use serde::Deserialize;
 
-use super::coded::{coded, is_refusal};
 use super::context::Caller;
+use super::error_codes::{is_request_error, with_codes};
 use super::prepared::{Documents, Prepared};
 use super::schema::{self, Schema};
 use super::shapes::Shapes;
@@ -18,23 +21,25 @@ use super::subscription::Plan;
 use crate::document::ShapeDocument;
 use crate::error::{Code, Problem};
 use crate::services::Services;
-use live::{Feed, Subscriber};
 
-/// A GraphQL request as every transport carries it (GraphQL over HTTP, "Request parameters").
+/// Answer to a subscription on a transport that can carry only one result.
+const SUBSCRIPTION_NEEDS_STREAM: &str = "Subscriptions require a websocket (graphql-transport-ws) or the header Accept: text/event-stream";
+
+/// A GraphQL request as every transport carries it (GraphQL over HTTP, section "Request parameters").
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GraphqlRequest {
-    /// The document.
+    /// Text of the document.
     pub query: String,
-    /// Which of its operations; needed when there is more than one.
+    /// Name of the operation to execute; required if the document has several.
     #[serde(default)]
     pub operation_name: Option<String>,
-    /// Their values.
+    /// Values of the operation's variables.
     #[serde(default)]
     pub variables: Option<Variables>,
 }
 
-/// Executes requests.
+/// Executor of GraphQL requests. Clones share their caches.
 #[derive(Clone)]
 pub struct Executor {
     schema: Schema,
@@ -43,25 +48,26 @@ pub struct Executor {
     shapes: Arc<Shapes>,
 }
 
-/// What becomes of a request on a transport that can carry more than one result.
-pub enum Live {
-    /// A query or mutation: this is all.
-    Once(Response),
-    /// Not executed at all.
-    Refused(Vec<ServerError>),
-    /// A subscription.
-    Subscriber(Box<Subscriber>),
+/// Execution of a request on a transport that can carry more than one result.
+pub enum Execution {
+    /// The only result, of a query or mutation.
+    Response(Response),
+    /// Request errors: nothing was executed.
+    Rejected(Vec<ServerError>),
+    /// An open subscription.
+    Subscription(Box<Subscriber>),
 }
 
 impl Executor {
-    /// Over the parts behind the API.
+    /// Creates an executor over the services behind the API.
     pub fn new(services: Services, feed: Arc<Feed>, metrics: &Metrics) -> Self {
-        // What comes here has been validated.
         let schema = schema::builder()
             .data(services)
+            // Prepared documents have passed strict validation already.
             .validation_mode(ValidationMode::Fast)
             .finish();
         let shapes = Arc::new(Shapes::new(schema.clone(), metrics));
+
         Self {
             schema,
             documents: Arc::new(Documents::new(metrics)),
@@ -70,7 +76,7 @@ impl Executor {
         }
     }
 
-    /// Executes a query or a mutation. `readonly`: a mutation is refused.
+    /// Executes a query or a mutation. With `readonly`, mutations are rejected.
     pub async fn execute(
         &self,
         request: GraphqlRequest,
@@ -81,12 +87,12 @@ impl Executor {
             Ok(prepared) => prepared,
             Err(errors) => return Response::from_errors(errors),
         };
-        let refused =
-            |message| Response::from_errors(vec![Problem::new(Code::BadRequest, message).into()]);
+
         match prepared.ty() {
-            OperationType::Subscription => refused(
-                "subscriptions need a websocket (graphql-transport-ws), or Accept: text/event-stream",
-            ),
+            OperationType::Subscription => {
+                let problem = Problem::new(Code::BadRequest, SUBSCRIPTION_NEEDS_STREAM);
+                Response::from_errors(vec![problem.into()])
+            }
             OperationType::Mutation if readonly => {
                 Response::from_errors(vec![mutation_with_get().into()])
             }
@@ -96,36 +102,38 @@ impl Executor {
         }
     }
 
-    /// Executes a request, or begins a subscription: where its arguments say, or after the last event that the
-    /// transport knows the client to have. `readonly`: a mutation is refused.
+    /// Executes a request or opens a subscription. With `readonly`, mutations are rejected.
+    ///
+    /// A subscription begins after `last_event`, the id of the last event that the client has received, or else where its
+    /// arguments say.
     pub async fn start(
         &self,
         request: GraphqlRequest,
         caller: Caller,
         last_event: Option<&str>,
         readonly: bool,
-    ) -> Live {
+    ) -> Execution {
         let (prepared, variables) = match self.prepare(request).await {
             Ok(prepared) => prepared,
-            Err(errors) => return Live::Refused(errors),
+            Err(errors) => return Execution::Rejected(errors),
         };
         if readonly && prepared.ty() == OperationType::Mutation {
-            return Live::Refused(vec![mutation_with_get().into()]);
+            return Execution::Rejected(vec![mutation_with_get().into()]);
         }
+
         if let Some(shape) = prepared.shape() {
-            return match self
-                .subscribe(&prepared, shape, variables, caller, last_event)
-                .await
-            {
-                Ok(subscriber) => Live::Subscriber(Box::new(subscriber)),
-                Err(errors) => Live::Refused(errors),
+            let subscribed = self.subscribe(&prepared, shape, variables, caller, last_event);
+            return match subscribed.await {
+                Ok(subscriber) => Execution::Subscription(Box::new(subscriber)),
+                Err(errors) => Execution::Rejected(errors),
             };
         }
+
         let response = self.run(&prepared, variables, caller).await;
-        if is_refusal(&response) {
-            Live::Refused(response.errors)
+        if is_request_error(&response) {
+            Execution::Rejected(response.errors)
         } else {
-            Live::Once(response)
+            Execution::Response(response)
         }
     }
 
@@ -139,6 +147,7 @@ impl Executor {
             variables,
         } = request;
         let variables = variables.unwrap_or_default();
+
         let prepared = self
             .documents
             .prepare(&query, operation_name.as_deref(), &variables)
@@ -147,11 +156,8 @@ impl Executor {
     }
 
     async fn run(&self, prepared: &Prepared, variables: Variables, caller: Caller) -> Response {
-        coded(
-            self.schema
-                .execute(prepared.request(variables).data(caller))
-                .await,
-        )
+        let request = prepared.request(variables).data(caller);
+        with_codes(self.schema.execute(request).await)
     }
 
     async fn subscribe(
@@ -167,26 +173,35 @@ impl Executor {
             .request(variables.clone())
             .data(caller)
             .data(plan.clone());
-        let mut results = std::pin::pin!(self.schema.execute_stream(planning));
-        // Resolving yields nothing: the arguments have gone into the plan. A result is a list of errors.
-        if let Some(response) = futures_util::StreamExt::next(&mut results).await {
-            return Err(coded(response).errors);
+
+        // Resolved once for its arguments only: the root field records them in the plan and yields nothing. A result
+        // here is therefore a list of errors.
+        let mut results = pin!(self.schema.execute_stream(planning));
+        if let Some(response) = results.next().await {
+            return Err(with_codes(response).errors);
         }
-        let mut asked = plan
+        let mut subscription = plan
             .take()
-            .ok_or_else(|| vec![Problem::internal("a subscription left no plan").into()])?;
+            .ok_or_else(|| vec![Problem::internal("a subscription recorded no plan").into()])?;
+
+        // The last event wins over the argument `after`: an `EventSource` reconnects with its original URL, whose
+        // position is that of the first connection.
         if let Some(id) = last_event {
-            let known = Position::decode(id);
-            let unknown = || vec![Problem::input("Last-Event-ID", "is no position").into()];
-            asked.after = Some(known.ok_or_else(unknown)?);
+            let position = Position::decode(id);
+            let malformed = || vec![Problem::input("Last-Event-ID", "must be a position").into()];
+            subscription.after = Some(position.ok_or_else(malformed)?);
         }
-        let shape = self.shapes.get(shape, variables);
-        Subscriber::open(Arc::clone(&self.feed), asked, shape)
+
+        let selection = self.shapes.get(shape, variables);
+        Subscriber::open(Arc::clone(&self.feed), subscription, selection)
             .await
             .map_err(|error| vec![Problem::from(error).into()])
     }
 }
 
 fn mutation_with_get() -> Problem {
-    Problem::new(Code::BadRequest, "mutations are not allowed with GET")
+    Problem::new(
+        Code::BadRequest,
+        "Mutations are not allowed with GET; use POST",
+    )
 }

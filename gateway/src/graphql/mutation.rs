@@ -1,4 +1,4 @@
-//! Mutations: each authorises, hands the input to the side that knows the rules, and shows what it answered.
+//! Mutations. Each authorises, hands the input to the core that has the rules, and converts the answer.
 
 use async_graphql::{Context, ID, Object, Result};
 use backbone::accounts::Role;
@@ -9,20 +9,25 @@ use webhooks::{Refusal, Webhooks};
 use super::access::{Access, AccessPayload};
 use super::account::{Account, IssuedApiKey, RevokedApiKey};
 use super::context::{principal, services, trace};
-use super::deal::{CreateDealInput, DealPayload, UpdateDealInput, uuid};
+use super::deal::DealPayload;
+use super::deal_input::{CreateDealInput, UpdateDealInput};
+use super::ids::parse_id;
 use super::scalars::DateTime;
 use super::webhook::{
-    DeleteWebhookPayload, DeliveryState, RegisterWebhookInput, ReplayPayload, UpdateWebhookInput,
-    WebhookDeliveryPayload, WebhookPayload, WebhookSecretPayload,
+    DeleteWebhookPayload, DeliveryState, ReplayPayload, WebhookDeliveryPayload, WebhookPayload,
+    WebhookSecretPayload,
 };
+use super::webhook_input::{RegisterWebhookInput, UpdateWebhookInput};
 use crate::error::Problem;
 
 #[derive(Default)]
 pub struct Mutation;
 
+/// Writes. With an idempotencyKey, 1 to 200 characters, a mutation can be repeated safely: the same key with the same input
+/// returns the first result, and with other input fails with IDEMPOTENCY_KEY_REUSED.
 #[Object]
 impl Mutation {
-    /// Sellers: begins a deal
+    /// Sellers only. Creates a deal.
     async fn create_deal(
         &self,
         context: &Context<'_>,
@@ -30,20 +35,20 @@ impl Mutation {
         idempotency_key: Option<String>,
     ) -> Result<DealPayload> {
         let seller = principal(context)?.seller()?;
-        let asked = MutationContext {
-            key: idempotency_key,
-            trace: Some(trace(context)),
-        };
         let written = services(context)
             .sellers
-            .create_deal(seller, input.read()?, asked)
+            .create_deal(
+                seller,
+                input.parse()?,
+                mutation_context(context, idempotency_key),
+            )
             .await;
-        Ok(written
-            .map_err(|refusal| Problem::refused(refusal, "input."))?
-            .into())
+
+        let written = written.map_err(|refusal| Problem::refused(refusal, "input."))?;
+        Ok(written.into())
     }
 
-    /// Sellers: changes a deal
+    /// Sellers only. Changes a deal. Fails with CONFLICT if the deal does not have the expectedVersion.
     async fn update_deal(
         &self,
         context: &Context<'_>,
@@ -51,20 +56,21 @@ impl Mutation {
         idempotency_key: Option<String>,
     ) -> Result<DealPayload> {
         let seller = principal(context)?.seller()?;
-        let asked = MutationContext {
-            key: idempotency_key,
-            trace: Some(trace(context)),
-        };
         let written = services(context)
             .sellers
-            .update_deal(seller, input.read()?, asked)
+            .update_deal(
+                seller,
+                input.parse()?,
+                mutation_context(context, idempotency_key),
+            )
             .await;
-        Ok(written
-            .map_err(|refusal| Problem::refused(refusal, "input."))?
-            .into())
+
+        let written = written.map_err(|refusal| Problem::refused(refusal, "input."))?;
+        Ok(written.into())
     }
 
-    /// Sellers: lets a buyer see their deals from now on. Administrators name the seller
+    /// Sellers and administrators. Lets a buyer see the seller's deals and their changes from now on. Administrators must
+    /// name the seller.
     async fn grant_access(
         &self,
         context: &Context<'_>,
@@ -72,24 +78,24 @@ impl Mutation {
         seller_id: Option<ID>,
     ) -> Result<AccessPayload> {
         let seller = granting_seller(context, seller_id).await?;
-        let (services, buyer) = (services(context), uuid("buyerId", &buyer_id)?);
+        let buyer = parse_id("buyerId", &buyer_id)?;
+
+        // A grant is an event for ever, so it must not name a buyer that does not exist.
+        let services = services(context);
         services
             .read(services.accounts.must_exist(Role::Buyer, buyer))
             .await?;
-        let asked = MutationContext {
-            key: None,
-            trace: Some(trace(context)),
-        };
+
         let written = services
             .sellers
-            .grant_access(seller, BuyerId(buyer), asked)
+            .grant_access(seller, BuyerId(buyer), mutation_context(context, None))
             .await;
-        Ok(written
-            .map_err(|refusal| Problem::refused(refusal, ""))?
-            .into())
+        let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
+        Ok(written.into())
     }
 
-    /// Sellers: ends a buyer's access; changes from here on are not shown. Administrators name the seller
+    /// Sellers and administrators. Ends a buyer's access: the buyer no longer sees the seller's deals nor their changes from
+    /// now on. Administrators must name the seller.
     async fn revoke_access(
         &self,
         context: &Context<'_>,
@@ -97,21 +103,17 @@ impl Mutation {
         seller_id: Option<ID>,
     ) -> Result<AccessPayload> {
         let seller = granting_seller(context, seller_id).await?;
-        let buyer = BuyerId(uuid("buyerId", &buyer_id)?);
-        let asked = MutationContext {
-            key: None,
-            trace: Some(trace(context)),
-        };
+        let buyer = BuyerId(parse_id("buyerId", &buyer_id)?);
+
         let written = services(context)
             .sellers
-            .revoke_access(seller, buyer, asked)
+            .revoke_access(seller, buyer, mutation_context(context, None))
             .await;
-        Ok(written
-            .map_err(|refusal| Problem::refused(refusal, ""))?
-            .into())
+        let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
+        Ok(written.into())
     }
 
-    /// Administrators: a new seller. Again with the same id and name: the same seller
+    /// Administrators only. Creates a seller. Repeated with the same id and name, it returns the same seller.
     async fn create_seller(
         &self,
         context: &Context<'_>,
@@ -121,7 +123,7 @@ impl Mutation {
         create_account(context, Role::Seller, name, id).await
     }
 
-    /// Administrators: a new buyer. Again with the same id and name: the same buyer
+    /// Administrators only. Creates a buyer. Repeated with the same id and name, it returns the same buyer.
     async fn create_buyer(
         &self,
         context: &Context<'_>,
@@ -131,7 +133,7 @@ impl Mutation {
         create_account(context, Role::Buyer, name, id).await
     }
 
-    /// Administrators: a new key of an account
+    /// Administrators only. Issues a new API key for an account. The label, 1 to 200 characters, tells its keys apart.
     async fn issue_api_key(
         &self,
         context: &Context<'_>,
@@ -139,92 +141,107 @@ impl Mutation {
         label: Option<String>,
     ) -> Result<IssuedApiKey> {
         principal(context)?.admin()?;
-        let (services, account) = (services(context), uuid("accountId", &account_id)?);
-        Ok(services
+        let account = parse_id("accountId", &account_id)?;
+
+        let services = services(context);
+        let issued = services
             .read(services.accounts.issue(account, label.as_deref()))
-            .await?
-            .into())
+            .await?;
+        Ok(issued.into())
     }
 
-    /// Administrators: ends a key, and within seconds what it has opened
+    /// Administrators only. Revokes an API key. Connections that were opened with it are closed within seconds.
     async fn revoke_api_key(&self, context: &Context<'_>, id: ID) -> Result<RevokedApiKey> {
         principal(context)?.admin()?;
-        let (services, key) = (services(context), uuid("id", &id)?);
-        let at = services.read(services.accounts.revoke(key)).await?;
+        let key = parse_id("id", &id)?;
+
+        let services = services(context);
+        let revoked_at = services.read(services.accounts.revoke(key)).await?;
+
+        // Other gateways find out at their next check; here there is no reason to wait for it.
         services.keys.check_now();
         Ok(RevokedApiKey {
             id,
-            revoked_at: DateTime(at),
+            revoked_at: DateTime(revoked_at),
         })
     }
 
-    /// Buyers: an endpoint that is called for every change from here on; at most 20 a buyer
+    /// Buyers only. Registers a webhook that is called for every matching change from now on. A buyer may have at most 20;
+    /// one more fails with LIMIT_EXCEEDED.
     async fn register_webhook(
         &self,
         context: &Context<'_>,
         input: RegisterWebhookInput,
     ) -> Result<WebhookSecretPayload> {
-        let ((buyer, webhooks), asked) = (own_webhooks(context)?, input.read()?);
-        Ok(granted(context, "input.", webhooks.register(buyer, asked))
-            .await?
-            .into())
+        let (buyer, webhooks) = own_webhooks(context)?;
+        let registration = input.parse()?;
+
+        let registered = webhooks.register(buyer, registration);
+        Ok(answer(context, "input.", registered).await?.into())
     }
 
-    /// Buyers: changes an endpoint; what was owed before stays owed
+    /// Buyers only. Changes a webhook. Deliveries that are owed already stay owed.
     async fn update_webhook(
         &self,
         context: &Context<'_>,
         input: UpdateWebhookInput,
     ) -> Result<WebhookPayload> {
         let (buyer, webhooks) = own_webhooks(context)?;
-        let (id, asked) = (webhook("input.id", &input.id)?, input.read()?);
-        let webhook = granted(context, "input.", webhooks.update(buyer, id, asked))
-            .await?
-            .into();
+        let id = parse_webhook_id("input.id", &input.id)?;
+        let changes = input.parse()?;
+
+        let updated = webhooks.update(buyer, id, changes);
+        let webhook = answer(context, "input.", updated).await?.into();
         Ok(WebhookPayload { webhook })
     }
 
-    /// Buyers: ends an endpoint; what is pending is discarded
+    /// Buyers only. Deletes a webhook. Its pending deliveries become DISCARDED.
     async fn delete_webhook(&self, context: &Context<'_>, id: ID) -> Result<DeleteWebhookPayload> {
-        let ((buyer, webhooks), named) = (own_webhooks(context)?, webhook("id", &id)?);
-        granted(context, "", webhooks.delete(buyer, named)).await?;
+        let (buyer, webhooks) = own_webhooks(context)?;
+        let webhook = parse_webhook_id("id", &id)?;
+
+        answer(context, "", webhooks.delete(buyer, webhook)).await?;
         Ok(DeleteWebhookPayload { id })
     }
 
-    /// Buyers: a new secret; for 24 hours calls are signed with the old one too
+    /// Buyers only. Gives a webhook a new secret. For 24 hours calls are signed with the old secret, too.
     async fn rotate_webhook_secret(
         &self,
         context: &Context<'_>,
         id: ID,
     ) -> Result<WebhookSecretPayload> {
-        let ((buyer, webhooks), id) = (own_webhooks(context)?, webhook("id", &id)?);
-        Ok(granted(context, "", webhooks.rotate_secret(buyer, id))
-            .await?
-            .into())
+        let (buyer, webhooks) = own_webhooks(context)?;
+        let id = parse_webhook_id("id", &id)?;
+
+        let rotated = webhooks.rotate_secret(buyer, id);
+        Ok(answer(context, "", rotated).await?.into())
     }
 
-    /// Buyers: owes an endpoint a call of event TEST
+    /// Buyers only. Creates a delivery of event TEST for a webhook.
     async fn test_webhook(&self, context: &Context<'_>, id: ID) -> Result<WebhookDeliveryPayload> {
-        let ((buyer, webhooks), id) = (own_webhooks(context)?, webhook("id", &id)?);
-        let delivery = granted(context, "", webhooks.test(buyer, id)).await?.into();
+        let (buyer, webhooks) = own_webhooks(context)?;
+        let id = parse_webhook_id("id", &id)?;
+
+        let delivery = answer(context, "", webhooks.test(buyer, id)).await?.into();
         Ok(WebhookDeliveryPayload { delivery })
     }
 
-    /// Buyers: sends a delivered or dead delivery again, under the same id
+    /// Buyers only. Sends a delivered or dead delivery again, under the same id.
     async fn replay_webhook_delivery(
         &self,
         context: &Context<'_>,
         id: ID,
     ) -> Result<WebhookDeliveryPayload> {
-        let ((buyer, webhooks), id) = (own_webhooks(context)?, DeliveryId(uuid("id", &id)?));
-        let delivery = granted(context, "", webhooks.replay(buyer, id))
-            .await?
-            .into();
+        let (buyer, webhooks) = own_webhooks(context)?;
+        let id = DeliveryId(parse_id("id", &id)?);
+
+        let replayed = webhooks.replay(buyer, id);
+        let delivery = answer(context, "", replayed).await?.into();
         Ok(WebhookDeliveryPayload { delivery })
     }
 
-    /// Buyers: sends all of an endpoint's dead deliveries again, or all delivered ones; since: only those owed from then
-    /// on
+    /// Buyers only. Sends all dead deliveries of a webhook again, or all delivered ones; with since, only deliveries that
+    /// were created at that time or later.
     async fn replay_webhook_deliveries(
         &self,
         context: &Context<'_>,
@@ -232,11 +249,19 @@ impl Mutation {
         #[graphql(default_with = "DeliveryState::Dead")] state: DeliveryState,
         since: Option<DateTime>,
     ) -> Result<ReplayPayload> {
-        let ((buyer, webhooks), id) = (own_webhooks(context)?, webhook("webhookId", &webhook_id)?);
-        let wish = webhooks.replay_many(buyer, id, state.into(), since.map(|since| since.0));
-        Ok(ReplayPayload {
-            count: granted(context, "", wish).await?,
-        })
+        let (buyer, webhooks) = own_webhooks(context)?;
+        let id = parse_webhook_id("webhookId", &webhook_id)?;
+
+        let replayed = webhooks.replay_many(buyer, id, state.into(), since.map(|since| since.0));
+        let count = answer(context, "", replayed).await?;
+        Ok(ReplayPayload { count })
+    }
+}
+
+fn mutation_context(context: &Context<'_>, idempotency_key: Option<String>) -> MutationContext {
+    MutationContext {
+        key: idempotency_key,
+        trace: Some(trace(context)),
     }
 }
 
@@ -244,27 +269,30 @@ fn own_webhooks<'a>(context: &Context<'a>) -> Result<(BuyerId, &'a Webhooks), Pr
     Ok((principal(context)?.buyer()?, &services(context).webhooks))
 }
 
-/// What a wish about webhooks came to. `root`: what field paths begin with.
-async fn granted<T>(
+/// Awaits the answer to a request about webhooks, within the time limit of database calls. `root` begins the paths of
+/// invalid fields.
+async fn answer<T>(
     context: &Context<'_>,
     root: &str,
-    wish: impl Future<Output = Result<T, Refusal>>,
+    request: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Problem> {
-    let answered = async { Ok::<_, Problem>(wish.await) };
+    // Two layers: an error of the time limit, and within it the answer or refusal itself.
+    let answered = async { Ok::<_, Problem>(request.await) };
     services(context)
         .read(answered)
         .await?
         .map_err(|refusal| Problem::webhook(refusal, root))
 }
 
-fn webhook(path: &str, id: &ID) -> Result<WebhookId, Problem> {
-    uuid(path, id).map(WebhookId)
+fn parse_webhook_id(path: &str, id: &ID) -> Result<WebhookId, Problem> {
+    parse_id(path, id).map(WebhookId)
 }
 
-/// Whose access is granted or revoked: the caller's own, or the one an administrator names.
+/// Returns the seller whose access is granted or revoked: the caller, or the one that an administrator names.
 async fn granting_seller(context: &Context<'_>, named: Option<ID>) -> Result<SellerId, Problem> {
     let caller = principal(context)?;
-    let named = named.map(|id| uuid("sellerId", &id)).transpose()?;
+    let named = named.map(|id| parse_id("sellerId", &id)).transpose()?;
+
     match (caller.role(), named) {
         (Role::Admin, Some(id)) => {
             let services = services(context);
@@ -273,11 +301,10 @@ async fn granting_seller(context: &Context<'_>, named: Option<ID>) -> Result<Sel
                 .await?;
             Ok(SellerId(id))
         }
-        (Role::Admin, None) => Err(Problem::input(
-            "sellerId",
-            "is needed from an administrator",
+        (Role::Admin, None) => Err(Problem::input("sellerId", "is required for administrators")),
+        (_, Some(id)) if id != caller.id() => Err(Problem::forbidden(
+            "sellerId names another account; only administrators may do that",
         )),
-        (_, Some(id)) if id != caller.id() => Err(Problem::forbidden("this is another seller")),
         _ => caller.seller(),
     }
 }
@@ -289,12 +316,13 @@ async fn create_account(
     id: Option<ID>,
 ) -> Result<Account> {
     principal(context)?.admin()?;
+    let id = id.map(|id| parse_id("id", &id)).transpose()?;
+
     let services = services(context);
-    let id = id.map(|id| uuid("id", &id)).transpose()?;
-    Ok(services
+    let account = services
         .read(services.accounts.create(role, &name, id))
-        .await?
-        .into())
+        .await?;
+    Ok(account.into())
 }
 
 impl From<DealWritten> for DealPayload {

@@ -1,4 +1,6 @@
-//! Queries. Root fields are nullable on purpose: a store that is down nulls its own field, not the whole answer.
+//! Queries.
+//!
+//! Root fields are nullable on purpose: a store that is down nulls the fields that need it, not the whole answer.
 
 use async_graphql::{Context, ID, Interface, Object, Result};
 use backbone::accounts::Role;
@@ -12,14 +14,20 @@ use super::access::AccessConnection;
 use super::account::Viewer;
 use super::connection::{DealConnection, WindowArgs, id_window};
 use super::context::{principal, services};
-use super::deal::{Deal, DealFilter, DealOrder, uuid};
+use super::deal::Deal;
+use super::deal_filter::{DealFilter, DealOrder};
+use super::ids::parse_id;
 use super::scalars::Position;
 use super::webhook::{DeliveryState, Webhook, WebhookDelivery, WebhookDeliveryConnection};
 use crate::error::Problem;
 
-/// id is a UUID in its canonical form, unique over all types
+/// Object with a UUID that is unique over all types, in its canonical form.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID"))]
+#[graphql(field(
+    name = "id",
+    ty = "ID",
+    desc = "UUID of the object, unique over all types."
+))]
 pub(super) enum Node {
     Deal(Deal),
     Webhook(Webhook),
@@ -29,9 +37,11 @@ pub(super) enum Node {
 #[derive(Default)]
 pub struct Query;
 
+/// Reads. An argument minPosition makes a field wait for up to one second until the tables include that position, and
+/// fail with POSITION_NOT_REACHED if they do not. Pages have 20 entries unless first or last, 0 to 100, says otherwise.
 #[Object]
 impl Query {
-    /// Whose key the request came with
+    /// Returns the account whose API key the request was made with.
     async fn viewer(&self, context: &Context<'_>) -> Result<Option<Viewer>> {
         let caller = principal(context)?;
         let viewer = Viewer {
@@ -42,17 +52,22 @@ impl Query {
         Ok(Some(viewer))
     }
 
-    /// Anything by its id, if the caller may see it
+    /// Returns the object with this id: a deal or, for a buyer, one of its webhooks or deliveries. null if there is none
+    /// that the caller may see.
     async fn node(&self, context: &Context<'_>, id: ID) -> Result<Option<Node>> {
-        let id = uuid("id", &id)?;
+        let id = parse_id("id", &id)?;
         if let Some(deal) = visible_deal(context, id).await? {
             return Ok(Some(Node::Deal(deal.into())));
         }
-        let (caller, services) = (principal(context)?, services(context));
+
+        let caller = principal(context)?;
         if caller.role() != Role::Buyer {
             return Ok(None);
         }
-        let (buyer, webhooks) = (caller.buyer()?, &services.webhooks);
+
+        let buyer = caller.buyer()?;
+        let services = services(context);
+        let webhooks = &services.webhooks;
         if let Some(webhook) = services.read(webhooks.find(buyer, WebhookId(id))).await? {
             return Ok(Some(Node::Webhook(webhook.into())));
         }
@@ -62,7 +77,7 @@ impl Query {
         Ok(delivery.map(|delivery| Node::WebhookDelivery(delivery.into())))
     }
 
-    /// A seller's own deal, or one a buyer has access to; null otherwise
+    /// Returns a deal of the calling seller, or one that the calling buyer has access to; null for any other id.
     async fn deal(
         &self,
         context: &Context<'_>,
@@ -70,13 +85,12 @@ impl Query {
         min_position: Option<Position>,
     ) -> Result<Option<Deal>> {
         reach(context, min_position).await?;
-        Ok(visible_deal(context, uuid("id", &id)?)
-            .await?
-            .map(Deal::from))
+
+        let id = parse_id("id", &id)?;
+        Ok(visible_deal(context, id).await?.map(Deal::from))
     }
 
-    /// Buyers: deals of every seller that has granted this buyer access; 20 when neither first nor last is given,
-    /// at most 100, never both
+    /// Buyers only. Returns the deals of every seller that grants the buyer access. first and last must not be combined.
     #[expect(
         clippy::too_many_arguments,
         reason = "the arguments of the public contract"
@@ -93,27 +107,23 @@ impl Query {
         min_position: Option<Position>,
     ) -> Result<Option<DealConnection>> {
         let buyer = principal(context)?.buyer()?;
-        let (filter, order, window) = page_args(
-            filter,
-            order_by,
-            WindowArgs {
-                first,
-                after,
-                last,
-                before,
-            },
-        )?;
+        let window = WindowArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let (filter, order, window) = page_args(filter, order_by, window)?;
         reach(context, min_position).await?;
+
         let services = services(context);
-        Ok(Some(
-            services
-                .read(services.buyers.deals(buyer, filter, order, window))
-                .await?
-                .into(),
-        ))
+        let page = services
+            .read(services.buyers.deals(buyer, filter, order, window))
+            .await?;
+        Ok(Some(page.into()))
     }
 
-    /// Sellers: their own deals
+    /// Sellers only. Returns the seller's own deals. first and last must not be combined.
     #[expect(
         clippy::too_many_arguments,
         reason = "the arguments of the public contract"
@@ -130,27 +140,23 @@ impl Query {
         min_position: Option<Position>,
     ) -> Result<Option<DealConnection>> {
         let seller = principal(context)?.seller()?;
-        let (filter, order, window) = page_args(
-            filter,
-            order_by,
-            WindowArgs {
-                first,
-                after,
-                last,
-                before,
-            },
-        )?;
+        let window = WindowArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let (filter, order, window) = page_args(filter, order_by, window)?;
         reach(context, min_position).await?;
+
         let services = services(context);
-        Ok(Some(
-            services
-                .read(services.sellers.deals(seller, filter, order, window))
-                .await?
-                .into(),
-        ))
+        let page = services
+            .read(services.sellers.deals(seller, filter, order, window))
+            .await?;
+        Ok(Some(page.into()))
     }
 
-    /// Buyers: who granted them access
+    /// Buyers only. Returns the access that sellers grant the buyer, ordered by seller id.
     async fn access_for_buyer(
         &self,
         context: &Context<'_>,
@@ -161,22 +167,21 @@ impl Query {
         let buyer = principal(context)?.buyer()?;
         let (limit, after) = id_window(first, after)?;
         reach(context, min_position).await?;
+
         let services = services(context);
         let page = services
             .read(services.buyers.grants(buyer, limit, after.map(SellerId)))
             .await?;
+
         let grants = page
             .grants
             .iter()
             .map(|grant| (grant.seller_id.0, grant.seller_id, buyer, grant.since));
-        Ok(Some(AccessConnection::new(
-            grants,
-            page.has_next,
-            after.is_some(),
-        )))
+        let connection = AccessConnection::new(grants, page.has_next, after.is_some());
+        Ok(Some(connection))
     }
 
-    /// Sellers: whom they granted access
+    /// Sellers only. Returns the access that the seller grants to buyers, ordered by buyer id.
     async fn access_for_seller(
         &self,
         context: &Context<'_>,
@@ -187,6 +192,7 @@ impl Query {
         let seller = principal(context)?.seller()?;
         let (limit, after) = id_window(first, after)?;
         reach(context, min_position).await?;
+
         let services = services(context);
         let window = AccessWindow {
             limit,
@@ -195,26 +201,26 @@ impl Query {
         let page = services
             .read(services.sellers.grants(seller, window))
             .await?;
+
         let grants = page
             .grants
             .iter()
             .map(|grant| (grant.buyer.0, seller, grant.buyer, grant.since));
-        Ok(Some(AccessConnection::new(
-            grants,
-            page.has_next,
-            after.is_some(),
-        )))
+        let connection = AccessConnection::new(grants, page.has_next, after.is_some());
+        Ok(Some(connection))
     }
 
-    /// Buyers: their webhooks, oldest first
+    /// Buyers only. Returns the buyer's webhooks, oldest first.
     async fn webhooks(&self, context: &Context<'_>) -> Result<Option<Vec<Webhook>>> {
-        let (buyer, services) = (principal(context)?.buyer()?, services(context));
+        let buyer = principal(context)?.buyer()?;
+        let services = services(context);
+
         let webhooks = services.read(services.webhooks.list(buyer)).await?;
         Ok(Some(webhooks.into_iter().map(Webhook::from).collect()))
     }
 
-    /// Buyers: what is owed to their webhooks and what became of it, newest first; those of deleted webhooks only by
-    /// webhookId
+    /// Buyers only. Returns the deliveries of the buyer's webhooks, newest first. Deliveries of a deleted webhook are
+    /// returned only if webhookId names it.
     async fn webhook_deliveries(
         &self,
         context: &Context<'_>,
@@ -223,34 +229,37 @@ impl Query {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Option<WebhookDeliveryConnection>> {
-        let (buyer, services) = (principal(context)?.buyer()?, services(context));
+        let buyer = principal(context)?.buyer()?;
         let webhook = webhook_id
-            .map(|id| uuid("webhookId", &id))
+            .map(|id| parse_id("webhookId", &id))
             .transpose()?
             .map(WebhookId);
         let (limit, after) = id_window(first, after)?;
-        let (state, older) = (state.map(Into::into), after.map(DeliveryId));
-        let page = services
-            .webhooks
-            .deliveries(buyer, webhook, state, limit, older);
-        Ok(Some(WebhookDeliveryConnection::new(
-            services.read(page).await?,
-            after.is_some(),
-        )))
+
+        let services = services(context);
+        let page = services.webhooks.deliveries(
+            buyer,
+            webhook,
+            state.map(Into::into),
+            limit,
+            after.map(DeliveryId),
+        );
+        let page = services.read(page).await?;
+        Ok(Some(WebhookDeliveryConnection::new(page, after.is_some())))
     }
 }
 
+/// Waits until the tables that the caller reads include a position.
 async fn reach(context: &Context<'_>, position: Option<Position>) -> Result<(), Problem> {
-    services(context)
-        .reach(
-            principal(context)?,
-            position.as_ref().map(|position| position.0.as_str()),
-        )
-        .await
+    let position = position.as_ref().map(|position| position.0.as_str());
+    services(context).reach(principal(context)?, position).await
 }
 
 async fn visible_deal(context: &Context<'_>, id: Uuid) -> Result<Option<contract::Deal>, Problem> {
-    let (caller, services, id) = (principal(context)?, services(context), DealId(id));
+    let caller = principal(context)?;
+    let services = services(context);
+    let id = DealId(id);
+
     match caller.role() {
         Role::Seller => {
             services
@@ -262,7 +271,7 @@ async fn visible_deal(context: &Context<'_>, id: Uuid) -> Result<Option<contract
                 .read(services.buyers.deal(caller.buyer()?, id))
                 .await
         }
-        Role::Admin => Err(Problem::forbidden("this is for sellers and buyers")),
+        Role::Admin => Err(Problem::forbidden("Only sellers and buyers can read deals")),
     }
 }
 
@@ -273,8 +282,10 @@ fn page_args(
 ) -> Result<(deal_table::DealFilter, Order, Window), Problem> {
     let order = Order::from(order);
     let filter = DealFilter::check(filter)?;
+
+    // Amounts of different currencies do not compare.
     if order != Order::LastChangedFirst && filter.currency.is_none() {
-        return Err(Problem::input("orderBy", "needs filter.currency"));
+        return Err(Problem::input("orderBy", "requires filter.currency"));
     }
     Ok((filter, order, window.check(order)?))
 }

@@ -1,5 +1,7 @@
-//! Scalars. Inputs are taken as they come and judged by the rules behind, so that every violation is told with its
-//! path and all at once; here only the kind of value is checked.
+//! Scalars.
+//!
+//! Only the kind of an input value is checked here. Ranges and formats are checked by the rules behind the resolvers, so
+//! that all violations of a request are reported at once, each with its path.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use backbone::money;
@@ -7,7 +9,7 @@ use backbone::time::Timestamp;
 
 pub(super) struct DateTime(pub(super) Timestamp);
 
-/// RFC 3339, UTC
+/// Point in time as RFC 3339, in UTC with microseconds. Inputs may have any offset.
 #[Scalar(
     name = "DateTime",
     specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339"
@@ -15,9 +17,11 @@ pub(super) struct DateTime(pub(super) Timestamp);
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::String(text) => Timestamp::parse(text)
-                .map(Self)
-                .ok_or_else(|| InputValueError::custom("is not RFC 3339")),
+            Value::String(text) => Timestamp::parse(text).map(Self).ok_or_else(|| {
+                InputValueError::custom(
+                    "must be an RFC 3339 date and time, such as 2026-01-31T12:00:00Z",
+                )
+            }),
             _ => Err(InputValueError::expected_type(value)),
         }
     }
@@ -40,7 +44,7 @@ impl From<money::MinorUnits> for MinorUnits {
     }
 }
 
-/// Whole minor units of the currency (pence, cents), 0 … 2^53-1, a JSON number
+/// Amount of money in whole minor units of its currency, such as pence or cents: an integer JSON number from 0 to 2^53-1.
 #[Scalar(
     name = "MinorUnits",
     specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html"
@@ -48,7 +52,7 @@ impl From<money::MinorUnits> for MinorUnits {
 impl ScalarType for MinorUnits {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            // A number beyond 64 bits is out of range like any other that is too large.
+            // A number beyond 64 bits becomes the largest one, which the rules reject as out of range with its path.
             Value::Number(number) if number.is_u64() || number.is_i64() => {
                 Ok(Self(number.as_i64().unwrap_or(i64::MAX)))
             }
@@ -65,7 +69,7 @@ impl ScalarType for MinorUnits {
     }
 }
 
-/// A text that is judged where it is used.
+/// Declares a scalar whose values are texts, checked where they are used.
 macro_rules! text_scalar {
     ($(#[$doc:meta])* $name:ident, $graphql:literal, $url:literal) => {
         #[derive(Clone)]
@@ -93,13 +97,13 @@ macro_rules! text_scalar {
 }
 
 text_scalar!(
-    /// ISO 4217 alphabetic code
+    /// Currency as its ISO 4217 alphabetic code, three upper-case letters.
     Currency,
     "Currency",
     "https://www.iso.org/iso-4217-currency-codes.html"
 );
 text_scalar!(
-    /// Opaque point in the market's one ordered log (epoch, sequence, index); compare for equality only
+    /// Opaque position in the market's ordered log. Positions can be stored, compared for equality and passed back.
     Position,
     "Position",
     "https://html.spec.whatwg.org/multipage/server-sent-events.html#last-event-id"

@@ -1,10 +1,10 @@
-//! The declared schema: its root types, and its SDL.
+//! Schema of the API: its root types, and its text.
 
 use async_graphql::SDLExportOptions;
 
 use super::{mutation, query, subscription};
 
-/// The executable schema.
+/// Executable schema of the API.
 pub type Schema =
     async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
@@ -16,7 +16,7 @@ pub(super) fn builder() -> Builder {
         .register_output_type::<query::Node>()
 }
 
-/// Returns the schema as `schema.graphql` holds it.
+/// Returns the schema in the schema definition language, as the file `schema.graphql` holds it.
 pub fn sdl() -> String {
     let options = SDLExportOptions::new()
         .include_specified_by()

@@ -1,9 +1,9 @@
-//! Selections in use by subscriptions: each is compiled into a render function once, and shared by all subscribers whose
-//! documents select the same.
+//! Selections of open subscriptions. Each is compiled into a render function once, and shared by all subscribers whose
+//! documents have the same shape.
 //!
-//! A shape is a subscription's selection without its root field's arguments. Filters and positions decide who gets a
-//! change, so they do not multiply renderings. Sharing is sound because no type reachable from a subscription depends
-//! on the viewer.
+//! A shape leaves out the arguments of the root field: filters and positions decide who is shown a change, not how, so
+//! they do not multiply renderings. Sharing is sound because no type that a subscription can reach depends on the viewer;
+//! a resolver that asks for the caller of a pushed change fails (`context::principal`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -17,9 +17,10 @@ use parking_lot::Mutex;
 use super::schema::Schema;
 use crate::document::{ShapeDocument, ShapeKey, shape_key};
 
-/// Selections that subscribers hold.
+/// Selections of open subscriptions, by shape.
 pub(super) struct Shapes {
     schema: Schema,
+    // Weak: subscribers own the selections, and one goes with its last subscriber.
     selections: Mutex<HashMap<ShapeKey, Weak<Selection>>>,
     metrics: RenderMetrics,
 }
@@ -34,14 +35,18 @@ impl Shapes {
         }
     }
 
-    /// Returns the selection of this document, shared with whoever holds it already.
+    /// Returns the selection of a document with these variables, shared with the subscribers that have it already.
     pub(super) fn get(&self, document: &ShapeDocument, variables: Variables) -> Arc<Selection> {
         let key = shape_key(document, &variables, "");
+
+        // Held until the new selection is in the map: two subscribers of a new shape must not compile it twice, since
+        // only the selection in the map would be shared with later ones.
         let mut selections = self.selections.lock();
         if let Some(selection) = selections.get(&key).and_then(Weak::upgrade) {
             return selection;
         }
 
+        // Other variables, such as the position to resume from, would live as long as the selection.
         let used = document.used_variables();
         let mut variables = variables;
         variables.retain(|name, _| used.contains(name));
@@ -51,16 +56,17 @@ impl Shapes {
         let selection = Arc::new(Selection::new(
             SelectionKey(key.0),
             self.metrics.clone(),
-            move |pushed| execute(&schema, &document, &variables, pushed),
+            move |pushed| render(&schema, &document, &variables, pushed),
         ));
 
+        // Swept where the map would otherwise grow.
         selections.retain(|_, selection| selection.strong_count() > 0);
         selections.insert(key, Arc::downgrade(&selection));
         selection
     }
 }
 
-fn execute(
+fn render(
     schema: &Schema,
     document: &ShapeDocument,
     variables: &Variables,
@@ -69,6 +75,8 @@ fn execute(
     let mut request = Request::new("").variables(variables.clone()).data(pushed);
     request.set_parsed_query(document.document().clone());
 
+    // Resolvers of a pushed change read memory only, so the first poll is ready. A render function may not wait: it runs
+    // within the poll of a subscriber.
     let mut results = std::pin::pin!(schema.execute_stream(request));
     let response = results
         .next()
@@ -76,7 +84,7 @@ fn execute(
         .flatten()
         .expect("a pushed change is resolved from memory, without waiting, to one result");
     serde_json::to_string(&response)
-        .expect("a response is JSON")
+        .expect("a GraphQL response is always valid JSON")
         .into()
 }
 
@@ -95,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_is_shared_outlives_its_first_holder_and_goes_with_its_last() {
+    fn selection_is_shared_and_goes_with_its_last_subscriber() {
         let schema = super::super::schema::builder().finish();
         let shapes = Shapes::new(schema, &Metrics::new());
         let held = || shapes.selections.lock().len();
@@ -109,7 +117,7 @@ mod tests {
         let second = shapes.get(&selection(with_arguments), Variables::default());
         assert!(
             Arc::ptr_eq(&first, &second),
-            "positions and filters make no other selection"
+            "positions and filters do not make another selection"
         );
 
         drop(first);
@@ -119,11 +127,11 @@ mod tests {
             &selection("subscription { accessChanged { buyerId } }"),
             Variables::default(),
         );
-        assert_eq!(held(), 1, "a selection that nobody holds is gone");
+        assert_eq!(held(), 1, "a selection without subscribers is dropped");
     }
 
     #[test]
-    fn a_pushed_change_is_rendered_from_memory() {
+    fn selection_renders_a_pushed_change_from_memory() {
         let schema = super::super::schema::builder().finish();
         let change = buyer_core::feed::Change {
             sequence: 7,
@@ -141,7 +149,7 @@ mod tests {
         };
         let document = selection("subscription { accessChanged { granted } }");
 
-        let result = execute(&schema, &document, &Variables::default(), pushed);
+        let result = render(&schema, &document, &Variables::default(), pushed);
 
         assert_eq!(&*result, r#"{"data":{"accessChanged":{"granted":true}}}"#);
     }

@@ -1,71 +1,91 @@
-//! Webhooks in GraphQL: a buyer's endpoints, what is owed to them, and every call that was made.
+//! Webhooks in GraphQL: a buyer's endpoints, the deliveries owed to them, and the attempts that were made.
 
-use async_graphql::{ComplexObject, Enum, ID, InputObject, MaybeUndefined, SimpleObject};
-use backbone::ids::{DeliveryId, SellerId, WebhookId};
-use webhooks::{self, Changes, Registration};
+use async_graphql::{ComplexObject, Enum, ID, SimpleObject};
+use backbone::ids::{DeliveryId, WebhookId};
 
 use super::connection::PageInfo;
-use super::deal::uuid;
 use super::scalars::{DateTime, Position};
-use crate::error::Problem;
 
-/// TEST: only from testWebhook, cannot be subscribed
+/// Event that a webhook is called for.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "webhooks::WebhookEvent")]
 pub(super) enum WebhookEvent {
+    /// A deal that the buyer may see was created.
     DealCreated,
+    /// A deal that the buyer may see was changed.
     DealUpdated,
+    /// A test, sent by testWebhook only. A webhook cannot be registered for it.
     Test,
 }
 
-/// ACTIVE is called; PAUSED and DISABLED collect deliveries and are not
+/// State of a webhook. Deliveries are collected in every state, and sent while it is ACTIVE.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "webhooks::WebhookState")]
 pub(super) enum WebhookState {
+    /// Deliveries are sent.
     Active,
+    /// The buyer paused the webhook.
     Paused,
+    /// The server disabled the webhook, for the reason in disabledReason.
     Disabled,
 }
 
-/// DISCARDED: the webhook was deleted while the delivery was pending
+/// State of a delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "webhooks::DeliveryState")]
 pub(super) enum DeliveryState {
+    /// Not delivered yet; there will be another attempt.
     Pending,
+    /// An attempt succeeded.
     Delivered,
+    /// Every attempt failed. The delivery can be replayed.
     Dead,
+    /// The webhook was deleted while the delivery was pending.
     Discarded,
 }
 
-/// owed = delivered + pending + dead + discarded, at every instant
+/// Numbers of a webhook's deliveries. At every moment, owed = delivered + pending + dead + discarded.
 #[derive(SimpleObject)]
 pub(super) struct DeliveryCounts {
+    /// All deliveries.
     owed: u64,
+    /// Deliveries in state DELIVERED.
     delivered: u64,
+    /// Deliveries in state PENDING.
     pending: u64,
+    /// Deliveries in state DEAD.
     dead: u64,
+    /// Deliveries in state DISCARDED.
     discarded: u64,
 }
 
-/// An endpoint of a buyer, called for every change that it asked for
+/// A URL that a buyer registered, called for every event that it was registered for.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub(super) struct Webhook {
     #[graphql(skip)]
     id: WebhookId,
+    /// URL that is called with POST.
     url: String,
+    /// Events that the webhook is called for.
     events: Vec<WebhookEvent>,
-    /// Null: every seller that granted access
+    /// Sellers whose deals the webhook is called for; null for every seller that grants access.
     seller_ids: Option<Vec<ID>>,
+    /// Description for the buyer's own use.
     description: Option<String>,
+    /// State of the webhook.
     state: WebhookState,
+    /// Reason why the webhook is DISABLED; otherwise null.
     disabled_reason: Option<String>,
+    /// Numbers of the webhook's deliveries.
     counts: DeliveryCounts,
+    /// Time at which the webhook was registered.
     created_at: DateTime,
 }
 
 #[ComplexObject]
 impl Webhook {
+    /// UUID of the webhook.
     pub(super) async fn id(&self) -> ID {
         self.id.into()
     }
@@ -80,6 +100,7 @@ impl From<webhooks::Webhook> for Webhook {
             dead,
             discarded,
         } = webhook.counts;
+
         Self {
             id: webhook.id,
             url: webhook.url,
@@ -102,41 +123,50 @@ impl From<webhooks::Webhook> for Webhook {
     }
 }
 
-/// One call that was made
+/// One call that was made for a delivery.
 #[derive(SimpleObject)]
 pub(super) struct WebhookAttempt {
-    /// 1 for the first; those of replays count on
+    /// Number of the attempt, from 1. Attempts of replays continue the count.
     number: u32,
+    /// Time of the call.
     at: DateTime,
-    /// What the endpoint answered, if it did
+    /// HTTP status of the answer; null if there was none.
     status_code: Option<u16>,
-    /// Why the call failed, if it did
+    /// Reason why the call failed; null if it succeeded.
     error: Option<String>,
+    /// Duration of the call in milliseconds.
     duration_ms: u64,
-    /// The first 4 KiB of the answer
+    /// First 4 KiB of the answer's body.
     response_body: Option<String>,
 }
 
-/// One call owed to one webhook. Its id is the header webhook-id, the same through retries and replays
+/// One event that is owed to one webhook. Its id is sent as the header webhook-id, and stays the same through retries
+/// and replays.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub(super) struct WebhookDelivery {
     #[graphql(skip)]
     id: DeliveryId,
+    /// Webhook that the delivery is owed to.
     webhook_id: ID,
+    /// Event of the delivery.
     event: WebhookEvent,
+    /// State of the delivery.
     state: DeliveryState,
-    /// The change's; a test has the end of the last event before it
+    /// Position of the change. For a TEST, the position of the newest event when it was requested.
     position: Position,
-    /// Oldest first
+    /// Attempts that were made, oldest first.
     attempts: Vec<WebhookAttempt>,
-    /// Null when it is finished, waits behind an earlier delivery of its deal, or its webhook is not called
+    /// Time of the next attempt; null if the delivery is finished, waits behind an earlier delivery of the same deal, or
+    /// the webhook is not being called.
     next_attempt_at: Option<DateTime>,
+    /// Time at which the delivery was created.
     created_at: DateTime,
 }
 
 #[ComplexObject]
 impl WebhookDelivery {
+    /// UUID of the delivery.
     pub(super) async fn id(&self) -> ID {
         self.id.into()
     }
@@ -174,41 +204,51 @@ impl From<webhooks::Attempt> for WebhookAttempt {
     }
 }
 
+/// One delivery of a page, with its cursor.
 #[derive(SimpleObject)]
 pub(super) struct WebhookDeliveryEdge {
+    /// Cursor of the delivery, for the argument after.
     cursor: String,
+    /// The delivery.
     node: WebhookDelivery,
 }
 
+/// A page of deliveries, newest first.
 #[derive(SimpleObject)]
 pub(super) struct WebhookDeliveryConnection {
+    /// Deliveries of the page with their cursors.
     edges: Vec<WebhookDeliveryEdge>,
+    /// Deliveries of the page.
     nodes: Vec<WebhookDelivery>,
+    /// Position of the page in the list.
     page_info: PageInfo,
 }
 
 impl WebhookDeliveryConnection {
-    /// `after_another`: the page comes after a cursor.
-    pub(super) fn new(page: webhooks::DeliveryPage, after_another: bool) -> Self {
+    /// Builds a page. `has_previous_page` tells whether it was requested after a cursor.
+    pub(super) fn new(page: webhooks::DeliveryPage, has_previous_page: bool) -> Self {
         let cursor = |delivery: Option<&webhooks::Delivery>| {
             delivery.map(|delivery| delivery.id.to_string())
         };
         let page_info = PageInfo {
             has_next_page: page.has_next,
-            has_previous_page: after_another,
+            has_previous_page,
             start_cursor: cursor(page.deliveries.first()),
             end_cursor: cursor(page.deliveries.last()),
         };
+
         let nodes = page
             .deliveries
             .iter()
             .cloned()
             .map(WebhookDelivery::from)
             .collect();
+
         let edge = |delivery: webhooks::Delivery| WebhookDeliveryEdge {
             cursor: delivery.id.to_string(),
             node: delivery.into(),
         };
+
         Self {
             edges: page.deliveries.into_iter().map(edge).collect(),
             nodes,
@@ -217,78 +257,13 @@ impl WebhookDeliveryConnection {
     }
 }
 
-#[derive(InputObject)]
-pub(super) struct RegisterWebhookInput {
-    /// https, at most 2,000 characters
-    url: String,
-    events: Vec<WebhookEvent>,
-    /// 1 … 100 of them; absent or null: every seller that granted access
-    seller_ids: Option<Vec<ID>>,
-    /// At most 500 characters
-    description: Option<String>,
-}
-
-/// Fields left out stay as they are; null sellerIds are every seller again, a null description removes it
-#[derive(InputObject)]
-pub(super) struct UpdateWebhookInput {
-    pub(super) id: ID,
-    url: Option<String>,
-    events: Option<Vec<WebhookEvent>>,
-    seller_ids: MaybeUndefined<Vec<ID>>,
-    description: MaybeUndefined<String>,
-    /// false makes a webhook that was disabled active, too
-    paused: Option<bool>,
-}
-
-impl RegisterWebhookInput {
-    pub(super) fn read(self) -> Result<Registration, Problem> {
-        Ok(Registration {
-            url: self.url,
-            events: events(self.events),
-            seller_ids: self.seller_ids.map(sellers).transpose()?,
-            description: self.description,
-        })
-    }
-}
-
-impl UpdateWebhookInput {
-    pub(super) fn read(self) -> Result<Changes, Problem> {
-        Ok(Changes {
-            url: self.url,
-            events: self.events.map(events),
-            seller_ids: given(self.seller_ids)
-                .map(|ids| ids.map(sellers).transpose())
-                .transpose()?,
-            description: given(self.description),
-            paused: self.paused,
-        })
-    }
-}
-
-fn events(events: Vec<WebhookEvent>) -> Vec<webhooks::WebhookEvent> {
-    events
-        .into_iter()
-        .map(webhooks::WebhookEvent::from)
-        .collect()
-}
-
-fn sellers(ids: Vec<ID>) -> Result<Vec<SellerId>, Problem> {
-    let read = |(at, id)| uuid(&format!("input.sellerIds.{at}"), id).map(SellerId);
-    ids.iter().enumerate().map(read).collect()
-}
-
-fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
-    match value {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => Some(Some(value)),
-    }
-}
-
-/// secret: whsec_…, shown this once
+/// A webhook with a new secret.
 #[derive(SimpleObject)]
 pub(super) struct WebhookSecretPayload {
+    /// The webhook.
     webhook: Webhook,
+    /// Secret with which calls are signed (Standard Webhooks), beginning with whsec_. It is returned only here and cannot
+    /// be read again.
     secret: String,
 }
 
@@ -301,22 +276,30 @@ impl From<(webhooks::Webhook, webhooks::signature::Secret)> for WebhookSecretPay
     }
 }
 
+/// Result of changing a webhook.
 #[derive(SimpleObject)]
 pub(super) struct WebhookPayload {
+    /// The webhook after the mutation.
     pub(super) webhook: Webhook,
 }
 
+/// Result of deleting a webhook.
 #[derive(SimpleObject)]
 pub(super) struct DeleteWebhookPayload {
+    /// Id of the deleted webhook.
     pub(super) id: ID,
 }
 
+/// A delivery that will be attempted.
 #[derive(SimpleObject)]
 pub(super) struct WebhookDeliveryPayload {
+    /// The delivery.
     pub(super) delivery: WebhookDelivery,
 }
 
+/// Result of replaying deliveries.
 #[derive(SimpleObject)]
 pub(super) struct ReplayPayload {
+    /// Number of deliveries that will be sent again.
     pub(super) count: u64,
 }

@@ -20,7 +20,7 @@ use super::Public;
 use crate::auth::{Connection, Principal};
 use crate::connections::Connections;
 use crate::error::Problem;
-use crate::graphql::{Caller, GraphqlRequest, Live};
+use crate::graphql::{Caller, Execution, GraphqlRequest};
 use live::{Feed, Subscriber, Update};
 
 /// The media type, and what a client says that it accepts.
@@ -49,9 +49,9 @@ pub(super) async fn execute(
         .filter(|id| !id.is_empty());
     let principal = caller.principal.clone();
     let body = match public.executor.start(request, caller, last, readonly).await {
-        Live::Once(response) => once(&response).into(),
-        Live::Refused(errors) => refused(errors).into(),
-        Live::Subscriber(subscriber) => {
+        Execution::Response(response) => once(&response).into(),
+        Execution::Rejected(errors) => refused(errors).into(),
+        Execution::Subscription(subscriber) => {
             let principal = principal.expect("nobody subscribes without a key");
             match Events::open(&public, subscriber, &principal) {
                 Err(problem) => refused(vec![problem.into()]).into(),
@@ -147,7 +147,7 @@ fn end(
     connections: &Connections,
     principal: &Principal,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let (revoked, ended) = (principal.revoked(), connections.seat().end());
+    let (revoked, ended) = (principal.revoked(), connections.stagger().drain_turn());
     async move {
         tokio::select! {
             () = revoked.cancelled() => {}

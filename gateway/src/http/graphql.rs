@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::{Public, events, principal, trace};
 use crate::error::{Code, Problem};
-use crate::graphql::{Caller, GraphqlRequest, code, is_refusal};
+use crate::graphql::{Caller, GraphqlRequest, code, is_request_error};
 use crate::ws;
 
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
@@ -163,7 +163,7 @@ fn answer(headers: &HeaderMap, response: async_graphql::Response) -> Response {
         .unwrap_or_default();
     let own_type = accept.contains(GRAPHQL_RESPONSE);
     let status = match response.errors.first().and_then(code) {
-        Some(code) if own_type && is_refusal(&response) => code.status(),
+        Some(code) if own_type && is_request_error(&response) => code.status(),
         _ => StatusCode::OK,
     };
     let mut answer = GraphQLResponse::from(response).into_response();

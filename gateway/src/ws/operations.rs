@@ -1,27 +1,31 @@
-//! The operations of one socket, side by side: those that begin or run, and those that are live. Each in its turn gets
-//! to say something; none is asked for more before what it gave is written.
+//! Operations of one socket, side by side.
+//!
+//! Operations take turns: each poll begins after the operation that produced output last, so one with much to push does
+//! not starve the others. Nothing queues here. A subscription is polled again only after its last output was written, and
+//! until then it is a position in the feed: this is the gateway's back-pressure.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use async_graphql::{Response, ServerError};
 use backbone::position::Position;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use live::{Subscriber, Updates};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::protocol::OperationId;
 use super::protocol::frame::{self, NextHeader};
 use crate::error::Problem;
-use crate::graphql::Live;
-use live::{Subscriber, Updates};
+use crate::graphql::Execution;
 
-/// Those of one socket. They are few, and looked at one after the other.
+/// Active operations of one socket.
 #[derive(Default)]
 pub(super) struct Operations {
-    all: Vec<Operation>,
-    /// Whose turn it is.
-    turn: usize,
+    // A list: a socket has few operations, and polling visits all of them anyway.
+    active: Vec<Operation>,
+    /// Index of the operation that is polled first the next time.
+    next: usize,
 }
 
 struct Operation {
@@ -31,102 +35,113 @@ struct Operation {
 }
 
 enum State {
-    /// A query or a mutation is executed, or a subscription begins.
-    Begun(BoxFuture<'static, Live>),
-    Live(Box<Subscriber>),
+    /// A query or mutation executes, or a subscription is being opened.
+    // Boxed: what starting takes is large and given back when it is done, while the subscription may last for days.
+    Starting(BoxFuture<'static, Execution>),
+    Subscribed(Box<Subscriber>),
 }
 
-/// Something an operation has to say.
-pub(super) enum Said {
-    /// Results of a subscription, in order, as JSON, and what comes before each of them.
+/// Output of an operation.
+pub(super) enum OperationOutput {
+    /// Results of a subscription, in order, with the header of their messages.
     Next(Arc<NextHeader>, Updates),
-    /// The one result of a query or mutation, as JSON, which is its end.
+    /// The only result of a query or mutation, as JSON, with the header of its message. The operation ends.
     Only(Arc<NextHeader>, String),
-    /// It ends with these errors, a JSON list.
+    /// GraphQL errors, as a JSON array. The operation ends.
     Failed(Box<RawValue>),
 }
 
 impl Operations {
-    /// Begins one.
-    pub(super) fn begin(&mut self, id: OperationId, begun: BoxFuture<'static, Live>) {
+    /// Adds an operation.
+    pub(super) fn start(&mut self, id: OperationId, execution: BoxFuture<'static, Execution>) {
         let header = Arc::new(frame::next_header(&id));
-        self.all.push(Operation {
+        self.active.push(Operation {
             id,
             header,
-            state: State::Begun(begun),
+            state: State::Starting(execution),
         });
     }
 
-    /// Drops one.
+    /// Drops an operation.
     pub(super) fn stop(&mut self, id: &str) {
-        self.all.retain(|operation| &*operation.id != id);
+        self.active.retain(|operation| &*operation.id != id);
     }
 
-    /// Drops all.
+    /// Drops all operations.
     pub(super) fn clear(&mut self) {
-        self.all.clear();
+        self.active.clear();
     }
 
-    /// Whether a tip that was read before this was asked is the position of all that are live; none when none is.
+    /// Returns whether every subscription has seen everything up to `tip`, a tip that was read before this call; `None`
+    /// if there is no subscription.
     pub(super) fn are_caught_up_with(&self, tip: Position) -> Option<bool> {
-        let live = self
-            .all
+        let caught_up = self
+            .active
             .iter()
             .filter_map(|operation| match &operation.state {
-                State::Live(subscriber) => Some(subscriber.is_caught_up_with(tip)),
-                State::Begun(_) => None,
+                State::Subscribed(subscriber) => Some(subscriber.is_caught_up_with(tip)),
+                State::Starting(_) => None,
             });
-        live.reduce(|all, one| all && one)
+        caught_up.reduce(|all, one| all && one)
     }
 
-    /// What the next of them has to say. One that ends is dropped.
-    pub(super) fn poll_said(&mut self, context: &mut Context<'_>) -> Poll<(OperationId, Said)> {
-        for step in 0..self.all.len() {
-            let at = (self.turn + step) % self.all.len();
-            let operation = &mut self.all[at];
-            let Poll::Ready(said) = operation.poll_said(context) else {
+    /// Polls the operations in turn for the next output. An operation that ends is dropped.
+    pub(super) fn poll_output(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<(OperationId, OperationOutput)> {
+        let count = self.active.len();
+        for step in 0..count {
+            let index = (self.next + step) % count;
+            let operation = &mut self.active[index];
+            let Poll::Ready(output) = operation.poll_output(context) else {
                 continue;
             };
+
             let id = Arc::clone(&operation.id);
-            self.turn = at + 1;
-            if !matches!(said, Said::Next(..)) {
-                self.all.remove(at);
-                self.turn = at;
+            self.next = index + 1;
+            if !matches!(output, OperationOutput::Next(..)) {
+                // The operation behind the removed one moves to its index, and its turn is next.
+                self.active.remove(index);
+                self.next = index;
             }
-            return Poll::Ready((id, said));
+            return Poll::Ready((id, output));
         }
         Poll::Pending
     }
 }
 
 impl Operation {
-    fn poll_said(&mut self, context: &mut Context<'_>) -> Poll<Said> {
+    fn poll_output(&mut self, context: &mut Context<'_>) -> Poll<OperationOutput> {
         loop {
             let subscriber = match &mut self.state {
-                State::Live(subscriber) => subscriber,
-                State::Begun(begun) => match std::task::ready!(begun.poll_unpin(context)) {
-                    Live::Once(response) => {
-                        return Poll::Ready(Said::Only(Arc::clone(&self.header), json(&response)));
+                State::Subscribed(subscriber) => subscriber,
+                State::Starting(execution) => match ready!(execution.poll_unpin(context)) {
+                    Execution::Response(response) => {
+                        let header = Arc::clone(&self.header);
+                        return Poll::Ready(OperationOutput::Only(header, json(&response)));
                     }
-                    Live::Refused(errors) => return Poll::Ready(failed(&errors)),
-                    Live::Subscriber(subscriber) => {
-                        self.state = State::Live(subscriber);
+                    Execution::Rejected(errors) => return Poll::Ready(failed(&errors)),
+                    Execution::Subscription(subscriber) => {
+                        // Polled at once: until then it has registered no waker, and would sleep for ever.
+                        self.state = State::Subscribed(subscriber);
                         continue;
                     }
                 },
             };
-            return subscriber.poll_next(context).map(|results| match results {
-                Ok(results) => Said::Next(Arc::clone(&self.header), results),
+
+            return subscriber.poll_next(context).map(|updates| match updates {
+                Ok(updates) => OperationOutput::Next(Arc::clone(&self.header), updates),
                 Err(error) => failed(&[Problem::from(error).into()]),
             });
         }
     }
 }
 
-fn failed(errors: &[ServerError]) -> Said {
-    Said::Failed(to_raw_value(errors).expect("errors are JSON"))
+fn failed(errors: &[ServerError]) -> OperationOutput {
+    OperationOutput::Failed(to_raw_value(errors).expect("GraphQL errors are always valid JSON"))
 }
 
 fn json(response: &Response) -> String {
-    serde_json::to_string(response).expect("a response is JSON")
+    serde_json::to_string(response).expect("a GraphQL response is always valid JSON")
 }

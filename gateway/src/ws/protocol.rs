@@ -1,9 +1,10 @@
-//! graphql-transport-ws, server side, as a pure state machine: what was heard and what happened goes in, what to do
-//! comes out.
+//! Server side of graphql-transport-ws as a pure state machine: messages and events go in, actions come out.
 //!
-//! Owns the phases of a connection, the ids that are active on it and the close codes. Refuses I/O, clocks, GraphQL and
-//! authentication: the caller reads and writes, keeps the timers, decides who may enter and runs the operations. `next`
-//! messages do not pass through here: the caller builds them with [`frame::next_header`] while [`Protocol::is_active`].
+//! The machine keeps the phase of a connection, the ids of its active operations and the close codes. It does no I/O and
+//! has no clock: the caller reads and writes, keeps the timers, authenticates and runs the operations. `next` messages do
+//! not pass through the machine; the caller builds them with [`frame::next_header`] while [`Protocol::is_active`].
+//!
+//! Source: PROTOCOL.md of the npm package graphql-ws.
 
 mod close;
 pub mod frame;
@@ -17,81 +18,82 @@ pub use close::CloseCode;
 pub use frame::Frame;
 use message::Message;
 pub use message::SubscribePayload;
-/// JSON that is rendered and known to be well-formed.
-pub use serde_json::value::RawValue as RawJson;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// The only subprotocol spoken, as it stands in `Sec-WebSocket-Protocol`.
+/// Name of the only subprotocol that the gateway speaks, as in `Sec-WebSocket-Protocol`.
 pub const SUBPROTOCOL: &str = "graphql-transport-ws";
 
-/// The most a close frame can carry beside its code (RFC 6455 5.5.1), in bytes.
+/// Longest reason of a close frame, in bytes: a control frame's 125 less two for the code (RFC 6455, section 5.5).
 pub const MAX_REASON_BYTES: usize = 123;
 
-/// The client's name for one operation of one socket.
+/// Name that the client gave to one operation of one socket.
 pub type OperationId = Arc<str>;
 
-/// The state of one connection.
+/// State of one connection.
 #[derive(Debug)]
 pub struct Protocol {
     limits: Limits,
     state: State,
 }
 
-/// What one connection may take up.
+/// Limits of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Operations active at a time; one more is answered with `error` and LIMIT_EXCEEDED.
+    /// Operations active at a time. One more is answered with `error` and LIMIT_EXCEEDED; the connection stays open.
     pub max_operations: usize,
-    /// Bytes of one message. The transport enforces it and reports a breach with [`Protocol::on_oversized`].
+    /// Bytes of one message. The transport enforces this limit and reports a breach with [`Protocol::on_oversized`].
     pub max_message_bytes: usize,
     /// Bytes of an operation's id, which is kept and repeated in every message of the operation.
     pub max_id_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 100 operations of 64 KiB messages, which is the limit of a document, and ids that hold any UUID or path.
     fn default() -> Self {
         Self {
+            // Above what any page subscribes to, and few enough that polling all of them is cheap.
             max_operations: 100,
+            // Equal to the limit of a document: no valid message is larger.
             max_message_bytes: 64 * 1024,
+            // Room for any UUID, counter or path that clients use as ids.
             max_id_bytes: 256,
         }
     }
 }
 
-/// What the caller has to do. Every input has at most one consequence.
+/// Action that the caller must perform. Every input has at most one.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub enum Action {
     /// Write this text message.
     Send(Frame),
-    /// Decide on the client by this payload, then report [`Protocol::init_accepted`] or [`Protocol::init_refused`].
+    /// Authenticate the client, then report [`Protocol::init_accepted`] or [`Protocol::init_refused`].
     Authenticate {
-        /// What `connection_init` carried; null counts as nothing.
+        /// Payload of `connection_init`; `None` if it was absent or null.
         payload: Option<Map<String, Value>>,
     },
     /// Run this request, then report [`Protocol::operation_finished`] or [`Protocol::operation_failed`].
     Start {
-        /// Its name on this socket.
+        /// Id of the operation to start.
         id: OperationId,
-        /// The request, unparsed.
+        /// GraphQL request, not yet parsed.
         request: SubscribePayload,
     },
-    /// Drop this operation and say nothing more about it.
+    /// Drop this operation and send nothing more for it.
     Stop {
-        /// Its name on this socket.
+        /// Id of the operation to drop.
         id: OperationId,
     },
-    /// Drop every operation, write a close frame and end the socket. Nothing follows this.
+    /// Drop every operation, send a close frame and end the socket. No action follows this one.
     Close {
-        /// The code of the frame.
+        /// Code of the frame.
         code: CloseCode,
-        /// Its reason, at most [`MAX_REASON_BYTES`] bytes.
+        /// Reason of the frame, at most [`MAX_REASON_BYTES`] bytes.
         reason: Cow<'static, str>,
     },
 }
 
-/// The phases of a connection; only an acknowledged one can hold operations.
+/// Phase of a connection. Only an acknowledged one can have operations, so only it has a place for them.
 #[derive(Debug)]
 enum State {
     AwaitingInit,
@@ -100,9 +102,9 @@ enum State {
     Closed,
 }
 
-/// What the client said.
+/// Inputs from the client.
 impl Protocol {
-    /// A connection that was just upgraded with [`SUBPROTOCOL`].
+    /// Creates the state of a connection that was just upgraded with [`SUBPROTOCOL`].
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -111,35 +113,38 @@ impl Protocol {
         }
     }
 
-    /// A text message came.
+    /// Handles a text message.
     pub fn on_text(&mut self, text: &str) -> Option<Action> {
         if self.is_closed() {
             return None;
         }
         match Message::decode(text, self.limits.max_id_bytes) {
-            Err(reason) => self.close_with(CloseCode::Malformed, reason.into()),
+            Err(reason) => self.close_because(CloseCode::Malformed, reason.into()),
+            // Answered in every phase: a client may ping before it has initialised the connection.
             Ok(Message::Ping { payload }) => Some(Action::Send(frame::pong(payload))),
             Ok(Message::Pong) => None,
             Ok(Message::ConnectionInit { payload }) => self.on_init(payload),
             Ok(Message::Subscribe { id, request }) => self.on_subscribe(&id, request),
-            Ok(Message::Complete { id }) => self.take(&id).map(|id| Action::Stop { id }),
+            // An id that is not active is ignored: the server's own `complete` may be on its way to the client.
+            Ok(Message::Complete { id }) => self.remove(&id).map(|id| Action::Stop { id }),
         }
     }
 
-    /// A binary message came: the protocol has none.
+    /// Handles a binary message, which the protocol does not know.
     pub fn on_binary(&mut self) -> Option<Action> {
-        self.close_with(CloseCode::Malformed, "Invalid message: must be text".into())
+        self.close_because(CloseCode::Malformed, "Invalid message: must be text".into())
     }
 
-    /// The transport refused a message over [`Limits::max_message_bytes`].
+    /// Handles a message that the transport rejected as larger than [`Limits::max_message_bytes`].
     pub fn on_oversized(&mut self) -> Option<Action> {
-        self.close_with(CloseCode::Malformed, "Invalid message: too large".into())
+        self.close_because(CloseCode::Malformed, "Invalid message: too large".into())
     }
 
     fn on_init(&mut self, payload: Option<Map<String, Value>>) -> Option<Action> {
         if !matches!(self.state, State::AwaitingInit) {
             return self.close(CloseCode::TooManyInits);
         }
+
         self.state = State::Authenticating;
         Some(Action::Authenticate { payload })
     }
@@ -148,25 +153,30 @@ impl Protocol {
         let State::Acknowledged { active } = &mut self.state else {
             return self.close(CloseCode::Unauthorized);
         };
+
         if active.contains(id) {
             let reason = format!("Subscriber for {id} already exists");
-            return self.close_with(CloseCode::DuplicateSubscriber, reason.into());
+            return self.close_because(CloseCode::DuplicateSubscriber, reason.into());
         }
+        // An error of this operation alone: closing would end the others, too, and the client would come back with all
+        // of them.
         if active.len() >= self.limits.max_operations {
             return Some(Action::Send(frame::error(
                 id,
                 &limit_exceeded(self.limits.max_operations),
             )));
         }
+
         let id = OperationId::from(id);
         active.insert(Arc::clone(&id));
         Some(Action::Start { id, request })
     }
 }
 
-/// What happened on the server's side.
+/// Inputs from the server.
 impl Protocol {
-    /// The time for `connection_init` is over, which counts from the upgrade and says nothing about authentication.
+    /// Handles the end of the time for `connection_init`, counted from the upgrade. A connection that is authenticating by
+    /// then stays open, however long its authentication takes.
     pub fn init_timeout(&mut self) -> Option<Action> {
         match self.state {
             State::AwaitingInit => self.close(CloseCode::InitTimeout),
@@ -174,8 +184,8 @@ impl Protocol {
         }
     }
 
-    /// The client may enter. `payload` is an object.
-    pub fn init_accepted(&mut self, payload: Option<&RawJson>) -> Option<Action> {
+    /// Acknowledges the client. `payload` must be a JSON object.
+    pub fn init_accepted(&mut self, payload: Option<&RawValue>) -> Option<Action> {
         match self.state {
             State::Authenticating => {
                 self.state = State::Acknowledged {
@@ -187,7 +197,7 @@ impl Protocol {
         }
     }
 
-    /// The client may not enter.
+    /// Rejects the client.
     pub fn init_refused(&mut self) -> Option<Action> {
         match self.state {
             State::Authenticating => self.close(CloseCode::Forbidden),
@@ -195,45 +205,46 @@ impl Protocol {
         }
     }
 
-    /// It is time for a ping. `payload` is an object.
-    pub fn ping_due(&mut self, payload: Option<&RawJson>) -> Option<Action> {
+    /// Sends a ping. `payload` must be a JSON object.
+    pub fn ping_due(&mut self, payload: Option<&RawValue>) -> Option<Action> {
         (!self.is_closed()).then(|| Action::Send(frame::ping(payload)))
     }
 
-    /// The client has not answered a ping in time. The caller keeps that time and may take any message as an answer.
+    /// Closes the connection because the client did not answer its pings. The caller keeps the time, and may take any
+    /// message as an answer.
     pub fn pong_missed(&mut self) -> Option<Action> {
         self.close(CloseCode::TooSlow)
     }
 
-    /// The operation has sent its last `next`. Nothing if the client completed it meanwhile.
+    /// Completes an operation that has sent its last `next`. Does nothing if the client completed it meanwhile.
     pub fn operation_finished(&mut self, id: &str) -> Option<Action> {
-        self.take(id).map(|id| Action::Send(frame::complete(&id)))
+        self.remove(id).map(|id| Action::Send(frame::complete(&id)))
     }
 
-    /// The operation ended with an error. `errors` is a non-empty array of GraphQL errors. Nothing if the client
+    /// Ends an operation with errors. `errors` must be a non-empty JSON array of GraphQL errors. Does nothing if the client
     /// completed the operation meanwhile.
-    pub fn operation_failed(&mut self, id: &str, errors: &RawJson) -> Option<Action> {
-        self.take(id)
+    pub fn operation_failed(&mut self, id: &str, errors: &RawValue) -> Option<Action> {
+        self.remove(id)
             .map(|id| Action::Send(frame::error(&id, errors)))
     }
 
-    /// The server ends the socket for a reason of its own: a revoked key, a slow reader, a drain, overload.
+    /// Closes the connection for a reason of the server: a revoked key, a slow reader, a drain or overload.
     pub fn close(&mut self, code: CloseCode) -> Option<Action> {
-        self.close_with(code, code.reason().into())
+        self.close_because(code, code.reason().into())
     }
 
-    /// As [`Self::close`], with a reason that says more than the code's own.
-    pub fn close_saying(&mut self, code: CloseCode, reason: String) -> Option<Action> {
-        self.close_with(code, reason.into())
+    /// Closes the connection as [`Self::close`] does, with a more exact reason than the code's own.
+    pub fn close_with_reason(&mut self, code: CloseCode, reason: String) -> Option<Action> {
+        self.close_because(code, reason.into())
     }
 
-    /// Whether results may still be sent for `id`.
+    /// Returns whether results may still be sent for the operation `id`.
     #[must_use]
     pub fn is_active(&self, id: &str) -> bool {
         matches!(&self.state, State::Acknowledged { active } if active.contains(id))
     }
 
-    /// How many operations are active.
+    /// Returns the number of active operations.
     #[must_use]
     pub fn active_operations(&self) -> usize {
         match &self.state {
@@ -242,23 +253,25 @@ impl Protocol {
         }
     }
 
-    /// Whether the socket is at its end.
+    /// Returns whether the connection is closed, so that no action follows any input.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
-    fn take(&mut self, id: &str) -> Option<OperationId> {
+    fn remove(&mut self, id: &str) -> Option<OperationId> {
         match &mut self.state {
             State::Acknowledged { active } => active.take(id),
             _ => None,
         }
     }
 
-    fn close_with(&mut self, code: CloseCode, reason: Cow<'static, str>) -> Option<Action> {
+    fn close_because(&mut self, code: CloseCode, reason: Cow<'static, str>) -> Option<Action> {
         if self.is_closed() {
             return None;
         }
+
+        // Closed at once, though the frame is yet to be written: whatever happens until then has no consequence.
         self.state = State::Closed;
         Some(Action::Close {
             code,
@@ -269,15 +282,16 @@ impl Protocol {
 
 fn shortened(mut reason: Cow<'static, str>) -> Cow<'static, str> {
     if reason.len() > MAX_REASON_BYTES {
+        // Cut between characters: a reason must be valid UTF-8, or clients fail the connection with code 1007.
         let end = reason.floor_char_boundary(MAX_REASON_BYTES);
         reason.to_mut().truncate(end);
     }
     reason
 }
 
-fn limit_exceeded(max: usize) -> Box<RawJson> {
+fn limit_exceeded(max: usize) -> Box<RawValue> {
     let errors = serde_json::json!([{
-        "message": format!("at most {max} operations may be active on one connection"),
+        "message": format!("A connection may have at most {max} active operations; complete one first"),
         "extensions": { "code": "LIMIT_EXCEEDED", "retryable": false },
     }]);
     serde_json::value::to_raw_value(&errors).expect("a JSON value is always valid JSON")

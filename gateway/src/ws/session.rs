@@ -1,206 +1,122 @@
-//! One socket's life: its messages go through the protocol's machine, its operations run beside each other, its
-//! writes are batched and bounded in time. Nothing queues here: an operation is asked for more when what it gave is
-//! written.
+//! Session of one websocket: its messages go through the protocol's state machine, its operations run side by side, its
+//! writes are batched and bounded in time.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::HeaderMap;
-use backbone::telemetry::{Counter, Family, Gauge, Metrics, TraceContext};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use backbone::telemetry::TraceContext;
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, poll_immediate};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use futures_util::{FutureExt, SinkExt};
 use serde_json::value::to_raw_value;
-use smallvec::{SmallVec, smallvec};
+use smallvec::smallvec;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::operations::{Operations, Said};
-use super::protocol::frame::{Frame, NextHeader};
-use super::protocol::{
-    Action, CloseCode, Limits, OperationId, Protocol, SUBPROTOCOL, SubscribePayload,
-};
-use super::wakes::{Source, Wakes};
-use crate::auth::{Connection, KeyRing, Principal, key_in, one_key};
-use crate::connections::{Connections, Seat};
+use super::batch::{Batch, Outgoing, send};
+use super::credentials::{self, HeaderKey};
+use super::operations::{OperationOutput, Operations};
+use super::protocol::{Action, CloseCode, Limits, OperationId, Protocol, SubscribePayload};
+use super::sockets::Sockets;
+use super::source_wakers::{Source, SourceWakers};
+use crate::auth::{Connection, Principal};
+use crate::connections::Stagger;
 use crate::error::Problem;
-use crate::graphql::{Caller, Executor, GraphqlRequest};
-use live::Feed;
+use crate::graphql::{Caller, GraphqlRequest};
 
-/// `connection_init` is due within this of the upgrade, as the reference server has it.
-const INIT: Duration = Duration::from_secs(3);
-/// A socket that takes nothing for this long is too slow; its client resumes from where it came to.
-const WRITE: Duration = Duration::from_secs(10);
-/// The most frames that go out in one write before other things get a turn.
-const BATCH: usize = 64;
-/// Memory a quiet socket holds for reading; the library's default is 128 KiB.
-const READ_BUFFER: usize = 4 << 10;
-const WRITE_BUFFER: usize = 16 << 10;
+/// Time after the upgrade within which `connection_init` must arrive, as in the reference server of graphql-ws.
+const INIT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What all sockets of a gateway share.
-#[derive(Clone)]
-pub struct Sockets {
-    executor: Executor,
-    keys: KeyRing,
-    feed: Arc<Feed>,
-    connections: Connections,
-    open: Gauge,
-    frames: Counter,
-    writes: Counter,
-    closed: Family<[(&'static str, u16); 1], Counter>,
-}
+/// Time after which a client that takes no bytes is too slow. It resumes from its last position.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-impl Sockets {
-    /// None open yet.
-    pub fn new(
-        executor: Executor,
-        keys: KeyRing,
-        feed: Arc<Feed>,
-        connections: Connections,
-        metrics: &Metrics,
-    ) -> Self {
-        Self {
-            executor,
-            keys,
-            feed,
-            connections,
-            open: metrics.gauge("sockets_open", "Websockets that are open"),
-            frames: metrics.counter("socket_frames", "Messages written to websockets"),
-            writes: metrics.counter(
-                "socket_writes",
-                "Writes to websockets, each of one or more messages",
-            ),
-            closed: metrics.counter_family(
-                "sockets_closed",
-                "Websockets closed by the gateway, by code",
-            ),
-        }
-    }
-}
+/// Most messages in one write, after which signals and the client get a turn.
+const MAX_BATCH: usize = 64;
 
-/// Accepts a socket.
-pub fn upgrade(
-    sockets: Sockets,
-    upgrade: WebSocketUpgrade,
-    headers: &HeaderMap,
-) -> axum::response::Response {
-    let key = key_in(headers);
-    let limits = Limits::default();
-    let connections = sockets.connections.clone();
-    upgrade
-        .protocols([SUBPROTOCOL])
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(4 << 20)
-        .max_message_size(limits.max_message_bytes)
-        .max_frame_size(limits.max_message_bytes)
-        .on_upgrade(async move |socket| {
-            let spoken = socket.protocol().is_some();
-            let session = Session::new(sockets, socket, limits, key);
-            connections.spawn("socket", session.run(spoken));
-        })
-}
+/// Pings in a row that a client may leave unanswered before it counts as gone.
+const MAX_PINGS_MISSED: u8 = 2;
 
-/// What is to be written. A result becomes a frame when its turn has come: a socket that takes nothing holds results
-/// that all others hold too.
-enum Due {
-    Frame(Frame),
-    Result(Arc<NextHeader>, Arc<str>),
-}
-
-/// What goes out in one write; mostly one message.
-type Batch = SmallVec<[Due; 1]>;
-
-impl Due {
-    fn into_message(self) -> Message {
-        let frame = match self {
-            Self::Frame(frame) => frame,
-            Self::Result(header, result) => header.frame(&result),
-        };
-        Message::text(frame.into_string())
-    }
-}
-
-/// What a session heeds beside its client and its operations. Each waits in a place of its own and costs nothing until
-/// it comes.
+/// Event beside the client's messages and the operations' output.
 enum Signal {
-    /// The session's timer is over.
-    TimeUp,
-    /// Whether the key's database confirms its keys has changed.
-    Trust(watch::Receiver<bool>),
+    /// The session's timer has run out.
+    TimerElapsed,
+    /// The database of the key has begun or ceased to confirm its keys.
+    TrustChanged(watch::Receiver<bool>),
     /// The key was revoked.
-    Revoked,
-    /// The gateway ends, and this socket's turn has come.
-    Drained,
+    KeyRevoked,
+    /// The process drains, and this socket's turn to end has come.
+    Draining,
 }
 
-struct Session {
+/// Session of one websocket.
+pub(super) struct Session {
     sockets: Sockets,
     socket: WebSocket,
     protocol: Protocol,
-    /// Of the upgrade's headers.
-    key: Result<Option<String>, Problem>,
+    header_key: HeaderKey,
     principal: Option<(Principal, Connection)>,
-    /// Pushes may go out: the key's database confirms its keys.
+    /// Whether pushes may go out: the database of the key confirms its keys.
     trusted: bool,
+    // Boxed futures: signals are of several kinds, wait for hours, and exist in ones and twos on each socket.
     signals: FuturesUnordered<BoxFuture<'static, Signal>>,
-    /// Of the client's introduction, then of the next ping.
+    /// Timer of `connection_init`, then of the next ping.
     timer: Pin<Box<Sleep>>,
-    seat: Seat,
+    stagger: Stagger,
     operations: Operations,
-    wakes: Wakes,
-    /// The client is heard before its operations are: they had their turn.
+    wakers: SourceWakers,
+    /// Whether the client comes before the operations in the next poll, because they had their turn.
     client_first: bool,
-    /// Something has come since the last ping.
-    alive: bool,
+    /// Whether a message has arrived since the last ping.
+    heard_since_ping: bool,
     pings_missed: u8,
 }
 
-/// What comes to a session.
+/// Next event of a session.
 enum Event {
     Signal(Signal),
-    /// The client said something, or is gone.
-    Heard(Option<Result<Message, axum::Error>>),
-    /// Operations have something to say.
-    Due(Batch),
+    /// Message of the client, a fault of the transport, or its end.
+    Message(Option<Result<Message, axum::Error>>),
+    /// Output of operations, to be written.
+    Output(Batch),
 }
 
-/// The socket is gone, or is to go: nothing more is said.
-struct Ended;
+/// Marker of a session that has ended: the socket is closed or gone.
+pub(super) struct Ended;
 
 impl Session {
-    fn new(
+    /// Creates the session of a socket that was just upgraded.
+    pub(super) fn new(
         sockets: Sockets,
         socket: WebSocket,
         limits: Limits,
-        key: Result<Option<String>, Problem>,
+        header_key: HeaderKey,
     ) -> Self {
         sockets.open.inc();
         Self {
-            seat: sockets.connections.seat(),
-            timer: Box::pin(sleep(INIT)),
+            stagger: sockets.connections.stagger(),
+            timer: Box::pin(sleep(INIT_TIMEOUT)),
             sockets,
             socket,
             protocol: Protocol::new(limits),
-            key,
+            header_key,
             principal: None,
             trusted: true,
             signals: FuturesUnordered::new(),
             operations: Operations::default(),
-            wakes: Wakes::new(),
+            wakers: SourceWakers::new(),
             client_first: true,
-            alive: true,
+            heard_since_ping: true,
             pings_missed: 0,
         }
     }
 
-    /// `spoken`: the client offered our subprotocol.
-    async fn run(mut self, spoken: bool) {
-        if spoken {
+    /// Runs the session to its end. `subprotocol_accepted` tells whether the client offered our subprotocol.
+    pub(super) async fn run(mut self, subprotocol_accepted: bool) {
+        if subprotocol_accepted {
             let Ended = self.serve().await;
         } else {
             let _ended = self.close(CloseCode::SubprotocolNotAcceptable).await;
@@ -209,149 +125,171 @@ impl Session {
     }
 
     async fn serve(&mut self) -> Ended {
-        self.expect(self.seat.end().map(|()| Signal::Drained));
+        self.add_signal(self.stagger.drain_turn().map(|()| Signal::Draining));
+
         loop {
-            let done = match poll_fn(|context| self.poll_event(context)).await {
-                Event::Signal(signal) => self.heed(signal).await,
-                Event::Heard(message) => self.hear(message).await,
-                Event::Due(due) => self.write(due).await,
+            let result = match poll_fn(|context| self.poll_event(context)).await {
+                Event::Signal(signal) => self.on_signal(signal).await,
+                Event::Message(message) => self.on_message(message).await,
+                Event::Output(batch) => self.write(batch).await,
             };
-            if done.is_err() {
+            if result.is_err() {
                 return Ended;
             }
         }
     }
 
-    /// What comes next. The client and its operations take turns: one that is flooded can still say that it has
-    /// enough, and one that floods us still gets what it asked for.
+    /// Polls for the next event. The client and the operations alternate: a client that is flooded with results can still
+    /// complete its operation, and one that floods the socket still gets its results.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
-        self.wakes.take(context);
+        self.wakers.collect(context);
+
         let client_first = std::mem::take(&mut self.client_first);
-        if !client_first && let Poll::Ready(due) = self.poll_due(context) {
+        if !client_first && let Poll::Ready(batch) = self.poll_output(context) {
             self.client_first = true;
-            return Poll::Ready(Event::Due(due));
+            return Poll::Ready(Event::Output(batch));
         }
-        let signal = self.wakes.look(Source::Signals, |context| {
+
+        // The timer before the signals: `FuturesUnordered` is done when it is empty, and must not hide the timer.
+        let signal = self.wakers.poll_source(Source::Signals, |context| {
             match self.timer.poll_unpin(context) {
-                Poll::Ready(()) => Poll::Ready(Some(Signal::TimeUp)),
+                Poll::Ready(()) => Poll::Ready(Some(Signal::TimerElapsed)),
                 Poll::Pending => self.signals.poll_next_unpin(context),
             }
         });
         if let Poll::Ready(Some(signal)) = signal {
             return Poll::Ready(Event::Signal(signal));
         }
-        let message = self.wakes.look(Source::Client, |context| {
+
+        let message = self.wakers.poll_source(Source::Client, |context| {
             self.socket.poll_next_unpin(context)
         });
         if let Poll::Ready(message) = message {
-            return Poll::Ready(Event::Heard(message));
+            return Poll::Ready(Event::Message(message));
         }
-        if client_first && let Poll::Ready(due) = self.poll_due(context) {
+
+        if client_first && let Poll::Ready(batch) = self.poll_output(context) {
             self.client_first = true;
-            return Poll::Ready(Event::Due(due));
+            return Poll::Ready(Event::Output(batch));
         }
         Poll::Pending
     }
 
-    /// What operations have to say and is ready by now: it goes out in one write.
-    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Batch> {
-        let mut due = Batch::new();
+    /// Polls the operations for everything that is ready by now, which goes out in one write.
+    fn poll_output(&mut self, context: &mut Context<'_>) -> Poll<Batch> {
+        let mut batch = Batch::new();
+        // Without trust nothing is even read: the subscribers keep their positions and lose nothing by waiting.
         while self.trusted
-            && due.len() < BATCH
-            && let Poll::Ready((id, said)) = self.operations.poll_said(context)
+            && batch.len() < MAX_BATCH
+            && let Poll::Ready((id, output)) = self.operations.poll_output(context)
         {
-            self.take(id, said, &mut due);
+            self.add_output(id, output, &mut batch);
         }
-        if due.is_empty() {
+
+        if batch.is_empty() {
             Poll::Pending
         } else {
-            Poll::Ready(due)
+            Poll::Ready(batch)
         }
     }
 
-    fn expect(&mut self, signal: impl Future<Output = Signal> + Send + 'static) {
-        self.signals.push(signal.boxed());
-        self.wakes.look_at(Source::Signals);
-    }
-
-    fn wait_until(&mut self, time: Instant) {
-        self.timer.as_mut().reset(time);
-        self.wakes.look_at(Source::Signals);
-    }
-
-    async fn heed(&mut self, signal: Signal) -> Result<(), Ended> {
-        match signal {
-            Signal::TimeUp if self.principal.is_none() => {
-                let late = self.protocol.init_timeout();
-                self.act(late).await
+    fn add_output(&mut self, id: OperationId, output: OperationOutput, batch: &mut Batch) {
+        let last = match output {
+            OperationOutput::Next(header, updates) => {
+                batch.extend(
+                    updates
+                        .into_iter()
+                        .map(|update| Outgoing::Result(Arc::clone(&header), update.result)),
+                );
+                return;
             }
-            Signal::TimeUp => {
-                self.wait_until(self.timer.deadline() + self.sockets.connections.ping());
+            OperationOutput::Only(header, result) => {
+                batch.push(Outgoing::Frame(header.frame(&result)));
+                self.protocol.operation_finished(&id)
+            }
+            OperationOutput::Failed(errors) => self.protocol.operation_failed(&id, &errors),
+        };
+
+        if let Some(Action::Send(frame)) = last {
+            batch.push(Outgoing::Frame(frame));
+        }
+    }
+
+    fn add_signal(&mut self, signal: impl Future<Output = Signal> + Send + 'static) {
+        self.signals.push(signal.boxed());
+        // A future that was never polled has no waker to call.
+        self.wakers.mark_due(Source::Signals);
+    }
+
+    fn set_timer(&mut self, deadline: Instant) {
+        self.timer.as_mut().reset(deadline);
+        // Resetting a timer drops its waker, so it must be polled again.
+        self.wakers.mark_due(Source::Signals);
+    }
+
+    async fn on_signal(&mut self, signal: Signal) -> Result<(), Ended> {
+        match signal {
+            Signal::TimerElapsed if self.principal.is_none() => {
+                let action = self.protocol.init_timeout();
+                self.perform(action).await
+            }
+            Signal::TimerElapsed => {
+                // From the last deadline, not from now, so that a slow write does not shift the pings of a socket
+                // towards those of the others.
+                self.set_timer(self.timer.deadline() + self.sockets.connections.ping());
                 self.ping().await
             }
-            Signal::Trust(mut trusted) => {
+            Signal::TrustChanged(mut trusted) => {
                 self.trusted = *trusted.borrow_and_update();
-                self.expect_change_of(trusted);
+                self.add_trust_signal(trusted);
                 Ok(())
             }
-            Signal::Revoked => self.close(CloseCode::Forbidden).await,
-            Signal::Drained => self.close(CloseCode::Draining).await,
+            Signal::KeyRevoked => self.close(CloseCode::Forbidden).await,
+            Signal::Draining => self.close(CloseCode::Draining).await,
         }
     }
 
-    fn expect_change_of(&mut self, mut trusted: watch::Receiver<bool>) {
-        self.expect(async move {
+    fn add_trust_signal(&mut self, mut trusted: watch::Receiver<bool>) {
+        self.add_signal(async move {
             match trusted.changed().await {
-                Ok(()) => Signal::Trust(trusted),
-                // The key ring has ended, and so will this soon.
-                Err(_) => std::future::pending().await,
+                Ok(()) => Signal::TrustChanged(trusted),
+                // The key ring ends only with the process, which closes this socket by itself.
+                Err(_) => pending().await,
             }
         });
     }
 
-    /// From now on the socket is this caller's.
-    ///
-    /// # Errors
-    /// RATE_LIMITED when the caller's key holds as many connections as it may.
-    fn belong_to(&mut self, principal: Principal) -> Result<(), Problem> {
-        let connection = principal.connect()?;
-        let (revoked, mut trusted) = (principal.revoked(), principal.trusted());
-        self.expect(async move {
-            revoked.cancelled_owned().await;
-            Signal::Revoked
-        });
-        self.trusted = *trusted.borrow_and_update();
-        self.expect_change_of(trusted);
-        self.principal = Some((principal, connection));
-        self.wait_until(Instant::now() + self.seat.first_ping());
-        Ok(())
-    }
-
-    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), Ended> {
+    async fn on_message(
+        &mut self,
+        message: Option<Result<Message, axum::Error>>,
+    ) -> Result<(), Ended> {
         let action = match message {
             Some(Ok(Message::Text(text))) => self.protocol.on_text(&text),
             Some(Ok(Message::Binary(_))) => self.protocol.on_binary(),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
             Some(Ok(Message::Close(_))) | None => return Err(Ended),
-            // The library refuses what is too large or not UTF-8 and can read no further.
+            // The library rejects what is too large or not UTF-8, and cannot read what follows.
             Some(Err(_)) => self.protocol.on_oversized(),
         };
-        self.alive = true;
-        self.act(action).await
+
+        self.heard_since_ping = true;
+        self.perform(action).await
     }
 
-    async fn act(&mut self, action: Option<Action>) -> Result<(), Ended> {
+    async fn perform(&mut self, action: Option<Action>) -> Result<(), Ended> {
         let action = match action {
-            // Once in a socket's life, and of a database call's size: not in the state that every socket keeps.
+            // Boxed: it happens once in a socket's life and is as large as a database call, which would otherwise be
+            // part of the state that every socket keeps.
             Some(Action::Authenticate { payload }) => {
                 Box::pin(self.authenticate(payload.as_ref())).await
             }
             other => other,
         };
+
         match action {
-            // Authentication has been answered above, and is not asked for twice.
+            // Authentication was performed above, and answers with another action.
             None | Some(Action::Authenticate { .. }) => Ok(()),
-            Some(Action::Send(frame)) => self.write(smallvec![Due::Frame(frame)]).await,
+            Some(Action::Send(frame)) => self.write(smallvec![Outgoing::Frame(frame)]).await,
             Some(Action::Start { id, request }) => {
                 self.start(id, request);
                 Ok(())
@@ -361,70 +299,56 @@ impl Session {
                 Ok(())
             }
             Some(Action::Close { code, reason }) => {
-                self.end(code, &reason).await;
+                self.close_socket(code, &reason).await;
                 Err(Ended)
             }
         }
     }
 
-    /// Says why it is over, and waits for the client to have heard it: what a client says to a connection that is gone
-    /// resets it, and the reason is lost with all that was on its way.
-    async fn end(&mut self, code: CloseCode, reason: &str) {
-        self.sockets
-            .closed
-            .get_or_create(&[("code", code.code())])
-            .inc();
-        let frame = CloseFrame {
-            code: code.code(),
-            reason: reason.into(),
-        };
-        let (socket, stopping) = (&mut self.socket, self.sockets.connections.stopping());
-        let _gone = timeout(WRITE, socket.send(Message::Close(Some(frame)))).await;
-        let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
-        let _gone = stopping.run_until_cancelled(timeout(WRITE, answered)).await;
-    }
-
-    async fn close(&mut self, code: CloseCode) -> Result<(), Ended> {
-        let action = self.protocol.close(code);
-        self.act(action).await
-    }
-
-    /// A key in the init's payload, else that of the upgrade's headers. Without any, the socket is refused.
+    /// Answers `connection_init`: binds the principal of the key, or closes the socket.
     async fn authenticate(
         &mut self,
         payload: Option<&serde_json::Map<String, serde_json::Value>>,
     ) -> Option<Action> {
-        let entry = |name: &str| {
-            let found = payload?
-                .iter()
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-            found.1.as_str()
-        };
-        let key = match one_key(entry("x-api-key"), entry("authorization")) {
-            Ok(None) => self.key.clone(),
-            named => named,
-        };
-        let principal = match key {
-            Ok(Some(key)) => self.sockets.keys.authenticate(&key).await,
-            Ok(None) => Err(Problem::unauthenticated("this needs a key")),
-            Err(problem) => Err(problem),
-        };
-        match principal.and_then(|principal| self.belong_to(principal)) {
+        let principal =
+            credentials::authenticate(&self.sockets.keys, payload, &self.header_key).await;
+
+        match principal.and_then(|principal| self.bind_principal(principal)) {
             Ok(()) => self.protocol.init_accepted(None),
-            // It may come to pass: the stock client tries again.
+            // A full key or an unavailable database: the code makes the stock client try again later.
             Err(problem) if problem.retryable => self
                 .protocol
-                .close_saying(CloseCode::Overloaded, problem.message),
+                .close_with_reason(CloseCode::Overloaded, problem.message),
             Err(_) => self.protocol.init_refused(),
         }
     }
 
+    /// Makes the socket a connection of this principal and schedules its first ping.
+    ///
+    /// # Errors
+    /// RATE_LIMITED when the key holds as many connections as it may.
+    fn bind_principal(&mut self, principal: Principal) -> Result<(), Problem> {
+        let connection = principal.connect()?;
+
+        let revoked = principal.revoked();
+        self.add_signal(async move {
+            revoked.cancelled_owned().await;
+            Signal::KeyRevoked
+        });
+
+        let mut trusted = principal.trusted();
+        self.trusted = *trusted.borrow_and_update();
+        self.add_trust_signal(trusted);
+
+        self.principal = Some((principal, connection));
+        self.set_timer(Instant::now() + self.stagger.first_ping());
+        Ok(())
+    }
+
     fn start(&mut self, id: OperationId, request: SubscribePayload) {
+        let principal = self.principal.as_ref();
         let caller = Caller {
-            principal: self
-                .principal
-                .as_ref()
-                .map(|(principal, _)| principal.clone()),
+            principal: principal.map(|(principal, _)| principal.clone()),
             trace: TraceContext::root(),
         };
         let request = GraphqlRequest {
@@ -432,88 +356,93 @@ impl Session {
             operation_name: request.operation_name,
             variables: Some(request.variables),
         };
+
         let executor = self.sockets.executor.clone();
-        // Boxed, so that what beginning takes is given back when it has begun.
-        let begun = async move { executor.start(request, caller, None, false).await }.boxed();
-        self.operations.begin(id, begun);
+        let execution = async move { executor.start(request, caller, None, false).await };
+        self.operations.start(id, execution.boxed());
     }
 
-    fn take(&mut self, id: OperationId, said: Said, due: &mut Batch) {
-        let end = match said {
-            Said::Next(header, results) => {
-                due.extend(
-                    results
-                        .into_iter()
-                        .map(|update| Due::Result(Arc::clone(&header), update.result)),
-                );
-                return;
-            }
-            Said::Only(header, result) => {
-                due.push(Due::Frame(header.frame(&result)));
-                self.protocol.operation_finished(&id)
-            }
-            Said::Failed(errors) => self.protocol.operation_failed(&id, &errors),
-        };
-        if let Some(Action::Send(frame)) = end {
-            due.push(Due::Frame(frame));
-        }
-    }
-
-    async fn write(&mut self, due: Batch) -> Result<(), Ended> {
-        if due.is_empty() {
+    async fn write(&mut self, batch: Batch) -> Result<(), Ended> {
+        if batch.is_empty() {
             return Ok(());
         }
-        self.sockets.frames.inc_by(due.len() as u64);
+        self.sockets.frames.inc_by(batch.len() as u64);
         self.sockets.writes.inc();
+
         let written = {
-            let mut writing = std::pin::pin!(send(&mut self.socket, due));
-            // Nearly always it is taken at once, and no clock need be set.
+            let mut writing = std::pin::pin!(send(&mut self.socket, batch));
+            // The kernel nearly always takes the bytes at once, and then no timer need be created.
             match poll_immediate(&mut writing).await {
                 Some(written) => Ok(written),
-                None => timeout(WRITE, writing).await,
+                None => timeout(WRITE_TIMEOUT, writing).await,
             }
         };
+
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended),
             Err(_) => {
-                // Until it has taken what it was given, or shows that it never will, it costs as little as can be.
+                // Closing takes up to two more timeouts. The operations go first, so that the socket holds no results
+                // and wakes for no change meanwhile.
                 self.operations.clear();
                 let _closed = self.protocol.close(CloseCode::TooSlow);
-                self.end(CloseCode::TooSlow, CloseCode::TooSlow.reason())
+                self.close_socket(CloseCode::TooSlow, CloseCode::TooSlow.reason())
                     .await;
                 Err(Ended)
             }
         }
     }
 
-    /// Pings a client, with its position when it is caught up; one that has not answered twice is gone.
+    /// Pings the client, with its position if it is caught up, or closes the socket if too many pings went unanswered.
     async fn ping(&mut self) -> Result<(), Ended> {
-        self.pings_missed = if std::mem::take(&mut self.alive) {
+        // Any message counts as an answer: a client that sends one is there.
+        self.pings_missed = if std::mem::take(&mut self.heard_since_ping) {
             0
         } else {
             self.pings_missed + 1
         };
-        if self.pings_missed >= 2 {
-            let gone = self.protocol.pong_missed();
-            return self.act(gone).await;
+        if self.pings_missed >= MAX_PINGS_MISSED {
+            let action = self.protocol.pong_missed();
+            return self.perform(action).await;
         }
-        // The tip first: whoever is caught up after it was read has seen everything up to it.
+
+        // The tip before the question: an operation that is caught up after the tip was read has seen all up to it.
         let tip = self.sockets.feed.tip();
-        let told = tip.filter(|tip| self.operations.are_caught_up_with(*tip) == Some(true));
-        let payload = told.map(|tip| {
-            let payload = serde_json::json!({ "position": tip });
+        let position = tip.filter(|tip| self.operations.are_caught_up_with(*tip) == Some(true));
+        let payload = position.map(|position| {
+            let payload = serde_json::json!({ "position": position });
             to_raw_value(&payload).expect("a JSON value is always valid JSON")
         });
-        let ping = self.protocol.ping_due(payload.as_deref());
-        self.act(ping).await
-    }
-}
 
-/// Buffers all of it, then writes.
-async fn send(socket: &mut WebSocket, due: Batch) -> Result<(), axum::Error> {
-    for due in due {
-        socket.feed(due.into_message()).await?;
+        let action = self.protocol.ping_due(payload.as_deref());
+        self.perform(action).await
     }
-    socket.flush().await
+
+    async fn close(&mut self, code: CloseCode) -> Result<(), Ended> {
+        let action = self.protocol.close(code);
+        self.perform(action).await
+    }
+
+    /// Sends a close frame and waits for the client's end of the connection.
+    async fn close_socket(&mut self, code: CloseCode, reason: &str) {
+        self.sockets
+            .closed
+            .get_or_create(&[("code", code.code())])
+            .inc();
+
+        let frame = CloseFrame {
+            code: code.code(),
+            reason: reason.into(),
+        };
+        let stopping = self.sockets.connections.stopping();
+        let _sent = timeout(WRITE_TIMEOUT, self.socket.send(Message::Close(Some(frame)))).await;
+
+        // Dropping the socket now could lose the frame: whatever the client sends to a closed connection is answered
+        // with a reset, which discards what is still on its way. So everything is read, and ignored, until the client
+        // has closed, too, or the time is up.
+        let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        let _answered = stopping
+            .run_until_cancelled(timeout(WRITE_TIMEOUT, answered))
+            .await;
+    }
 }

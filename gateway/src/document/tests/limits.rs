@@ -1,11 +1,11 @@
-//! What a document may not be: too large, too deep, no GraphQL, without end.
+//! Tests of limits, syntax errors and the graph of fragments.
 
 use super::*;
 
 const INTROSPECTION: &str = include_str!("introspection.graphql");
 
 #[test]
-fn the_introspection_query_keeps_to_the_limits() {
+fn limits_admit_the_introspection_query() {
     let parsed = parsed(INTROSPECTION);
     assert_eq!(parsed.operation(None).unwrap().ty(), OperationType::Query);
     let tight = DocumentLimits {
@@ -32,7 +32,7 @@ fn the_introspection_query_keeps_to_the_limits() {
 }
 
 #[test]
-fn costs_count_what_fragments_expand_to() {
+fn cost_counts_what_fragments_expand_to() {
     let text = "query Q($v: Int @d) @d { a { ...F @d } b: a { ... @d { ...F } } }
         fragment F on A @d { x: id c { id @d } ...G } fragment G on A { y: id }";
     let expected = Cost {
@@ -47,7 +47,7 @@ fn costs_count_what_fragments_expand_to() {
 }
 
 #[test]
-fn operations_add_up() {
+fn cost_adds_operations_up() {
     let Cost {
         selections, depth, ..
     } = parsed("query A { a { b } } query B { a }").cost();
@@ -55,7 +55,7 @@ fn operations_add_up() {
 }
 
 #[test]
-fn each_limit_holds_exactly() {
+fn limits_hold_exactly() {
     let tight = DocumentLimits {
         bytes: 60,
         tokens: 24,
@@ -66,7 +66,7 @@ fn each_limit_holds_exactly() {
         aliases: 2,
         directives: 2,
     };
-    let over = |what: &str| format!("QUERY_TOO_COMPLEX the document has more than {what}");
+    let over = |what: &str| format!("QUERY_TOO_COMPLEX The document has more than {what}");
     let rows = [
         (
             "{a b c}                                                     ".to_owned(),
@@ -92,11 +92,11 @@ fn each_limit_holds_exactly() {
         ("{a{b b b b b b b b}}".to_owned(), "fine".to_owned()),
         (
             "{a{b b b b b b b b b}}".to_owned(),
-            over("9 selections, fragments expanded, []"),
+            over("9 selections with all fragments expanded []"),
         ),
         (
             "query A{a{b b b}}query B{a{b b b b b}}".to_owned(),
-            over("9 selections, fragments expanded, []"),
+            over("9 selections with all fragments expanded []"),
         ),
         (
             "{...F ...F}fragment F on X{a b}".to_owned(),
@@ -108,7 +108,7 @@ fn each_limit_holds_exactly() {
         ),
         (
             "{...F x{...F}}fragment F on X{a:b c:b}".to_owned(),
-            over("2 aliases, fragments expanded, [1:1]"),
+            over("2 aliases with all fragments expanded [1:1]"),
         ),
         (
             "{a@x ...F}fragment F on X@y{b}".to_owned(),
@@ -116,25 +116,25 @@ fn each_limit_holds_exactly() {
         ),
         (
             "{a@x ...F@z}fragment F on X@y{b}".to_owned(),
-            over("2 directives, fragments expanded, [1:1]"),
+            over("2 directives with all fragments expanded [1:1]"),
         ),
     ];
     for (text, expected) in rows {
-        let told = told(parse(&text, &tight));
-        assert_eq!(told, expected, "{text}");
+        let described = describe(parse(&text, &tight));
+        assert_eq!(described, expected, "{text}");
     }
 }
 
 #[test]
-fn faults_of_syntax_have_a_place() {
+fn syntax_errors_have_a_position() {
     let rows = [
         (
             "",
-            "GRAPHQL_PARSE_FAILED syntax error: expected executable_definition [1:1]",
+            "GRAPHQL_PARSE_FAILED Syntax error: expected executable_definition [1:1]",
         ),
         (
             "{ a(x: ) }",
-            "GRAPHQL_PARSE_FAILED syntax error: expected value [1:8]",
+            "GRAPHQL_PARSE_FAILED Syntax error: expected value [1:8]",
         ),
         ("{\n  a\n", "[3:1]"),
         ("{ a(x: \"\\ud800\") }", "GRAPHQL_PARSE_FAILED"),
@@ -142,56 +142,57 @@ fn faults_of_syntax_have_a_place() {
         ("type A { b: Int }", "GRAPHQL_PARSE_FAILED"),
     ];
     for (text, expected) in rows {
-        let told = told(parse(text, &DocumentLimits::default()));
+        let described = describe(parse(text, &DocumentLimits::default()));
         assert!(
-            told.contains(expected) && told.starts_with("GRAPHQL_PARSE_FAILED"),
-            "{text}: {told}"
+            described.contains(expected) && described.starts_with("GRAPHQL_PARSE_FAILED"),
+            "{text}: {described}"
         );
     }
 }
 
 #[test]
-fn definitions_are_unique_and_spreads_lead_somewhere() {
+fn fragments_must_be_defined_once_and_not_spread_themselves() {
     let invalid = |text: &str| {
-        let told = told(parse(text, &DocumentLimits::default()));
-        told.strip_prefix("GRAPHQL_VALIDATION_FAILED ")
-            .unwrap_or_else(|| panic!("{text}: {told}"))
+        let described = describe(parse(text, &DocumentLimits::default()));
+        described
+            .strip_prefix("GRAPHQL_VALIDATION_FAILED ")
+            .unwrap_or_else(|| panic!("{text}: {described}"))
             .to_owned()
     };
-    let only = "an anonymous operation must be the only one of its document [1:5 1:1]";
+    let only = "An anonymous operation must be the only operation of its document [1:5 1:1]";
     assert_eq!(invalid("{a} {b}"), only);
     assert_eq!(
         invalid("query A{a} query A{b}"),
-        "operation A is defined twice [1:12 1:1]"
+        "Operation A is defined twice [1:12 1:1]"
     );
-    let twice = "fragment F is defined twice [1:26 1:5]";
+    let twice = "Fragment F is defined twice [1:26 1:5]";
     assert_eq!(
         invalid("{a} fragment F on X {a}  fragment F on X {a}"),
         twice
     );
     assert_eq!(
         invalid("fragment F on X {a}"),
-        "document does not contain an operation []"
+        "The document has no operation []"
     );
-    assert_eq!(invalid("{a{...F}}"), "fragment F is not defined [1:4]");
+    assert_eq!(invalid("{a{...F}}"), "Fragment F is not defined [1:4]");
     assert_eq!(
         invalid("{a} fragment F on X { b { ...G } }"),
-        "fragment G is not defined [1:27]"
+        "Fragment G is not defined [1:27]"
     );
     assert_eq!(
         invalid("{...F}\nfragment F on X {a ...F}"),
-        "fragment F spreads itself [2:1]"
+        "Fragment F spreads itself [2:1]"
     );
     let through =
         "{...A} fragment A on X {...B} fragment B on X {c{...C}} fragment C on X {...{...B}}";
-    assert_eq!(invalid(through), "fragment B spreads itself [1:31]");
+    assert_eq!(invalid(through), "Fragment B spreads itself [1:31]");
     assert_eq!(
         invalid("{a} fragment F on X {...F}"),
-        "fragment F spreads itself [1:5]"
+        "Fragment F spreads itself [1:5]"
     );
 }
 
-/// `n` fragments, each spreading the next one twice: 2^n leaves, and as many spreads again twice over on the way.
+/// Builds `n` fragments, each spreading the next one twice: 2^n leaves, and as many spreads again twice over on the way.
 fn bomb(n: usize) -> String {
     let doubles: String = (0..n)
         .map(|at| format!("fragment F{at} on X{{...F{0} ...F{0}}}", at + 1))
@@ -200,7 +201,7 @@ fn bomb(n: usize) -> String {
 }
 
 #[test]
-fn a_fragment_bomb_is_measured_without_setting_it_off() {
+fn cost_of_a_fragment_bomb_is_measured_without_expanding_it() {
     for n in [4, 40, 100] {
         let document = parse_query(bomb(n)).unwrap();
         let order = fragments::leaves_first(&document).unwrap();
@@ -211,21 +212,23 @@ fn a_fragment_bomb_is_measured_without_setting_it_off() {
             usize::MAX
         };
         assert_eq!(costs.total().selections, expanded, "n = {n}");
-        assert_eq!(costs.looked_at, 2 * n + 2, "n = {n}");
+        assert_eq!(costs.selections_visited, 2 * n + 2, "n = {n}");
     }
     let limits = DocumentLimits {
         nesting: 1_000,
         ..DocumentLimits::default()
     };
-    let refusal =
-        "QUERY_TOO_COMPLEX the document has more than 2000 selections, fragments expanded, []";
-    assert_eq!(told(parse(&bomb(40), &limits)), refusal);
-    assert_eq!(told(parse(&bomb(40), &DocumentLimits::default())), refusal);
+    let rejection = "QUERY_TOO_COMPLEX The document has more than 2000 selections with all fragments expanded []";
+    assert_eq!(describe(parse(&bomb(40), &limits)), rejection);
+    assert_eq!(
+        describe(parse(&bomb(40), &DocumentLimits::default())),
+        rejection
+    );
 }
 
-/// The second text keeps to the limit of tokens and overflows a stack of 2 MiB if the parser sees it.
+/// Rejects texts of which the second keeps to the limit of tokens and overflows a stack of 2 MiB if the parser sees it.
 #[test]
-fn nothing_nests_deeper_than_a_stack() {
+fn limits_keep_deep_nesting_from_the_parser() {
     let deep = [
         "{a".repeat(1_900),
         format!("{{a(x:{}{})}}", "[".repeat(1_900), "]".repeat(1_900)),
@@ -234,28 +237,30 @@ fn nothing_nests_deeper_than_a_stack() {
         "{...".repeat(1_900),
     ];
     for text in deep {
-        let told = told(parse(&text, &DocumentLimits::default()));
+        let described = describe(parse(&text, &DocumentLimits::default()));
         assert!(
-            told.starts_with("QUERY_TOO_COMPLEX the document has more than 32 levels of nested"),
-            "{told}"
+            described
+                .starts_with("QUERY_TOO_COMPLEX The document has more than 32 levels of nested"),
+            "{described}"
         );
     }
     let chain: String = (0..300)
         .map(|at| format!("fragment F{at} on X{{...F{}}}", at + 1))
         .collect();
-    let told = told(parse(
+    let described = describe(parse(
         &format!("{{...F0}}{chain}fragment F300 on X{{a}}"),
         &DocumentLimits::default(),
     ));
     assert!(
-        told.starts_with("QUERY_TOO_COMPLEX the document has more than 32 levels of fields and"),
-        "{told}"
+        described
+            .starts_with("QUERY_TOO_COMPLEX The document has more than 32 levels of fields and"),
+        "{described}"
     );
 }
 
-/// Pieces that are legal somewhere, thrown together: most are refused, none may panic or hang.
+/// Joins pieces that are legal somewhere: most results are rejected, none may panic or hang.
 #[test]
-fn scrambled_documents_never_panic() {
+fn parsing_never_panics_on_scrambled_documents() {
     let pieces = [
         "{",
         "}",
@@ -296,7 +301,8 @@ fn scrambled_documents_never_panic() {
         "...F",
         "{a(x:{y:[1 $z]})}",
     ];
-    let (mut state, mut fine) = (0x2545_f491_u64, 0);
+    let mut state = 0x2545_f491_u64;
+    let mut fine = 0;
     for _ in 0..20_000 {
         let mut text = String::new();
         for _ in 0..(state >> 7) % 14 {

@@ -1,4 +1,4 @@
-//! What shares a shape, and what does not.
+//! Tests of shapes: which documents share one and which do not.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ fn key(text: &str, variables: &str) -> ShapeKey {
 }
 
 #[test]
-fn what_does_not_show_in_results_does_not_count() {
+fn shape_ignores_what_does_not_show_in_results() {
     let rows = [
         "subscription{x{id,deal{name}}}# comment",
         "subscription Named { x { id deal { name } } }",
@@ -51,7 +51,7 @@ fn what_does_not_show_in_results_does_not_count() {
 }
 
 #[test]
-fn fragments_count_by_what_they_hold_and_objects_by_their_fields() {
+fn shape_counts_fragments_by_content_and_objects_by_fields() {
     let named = |name: &str| {
         format!(
             "subscription {{ x {{ ...{name} }} }} fragment {name} on X {{ id deal {{ name }} }}"
@@ -72,7 +72,7 @@ fn fragments_count_by_what_they_hold_and_objects_by_their_fields() {
 }
 
 #[test]
-fn what_shows_in_results_counts() {
+fn shape_counts_what_shows_in_results() {
     let rows = [
         (PLAIN, "{}"),
         ("subscription { y: x { id deal { name } } }", "{}"),
@@ -160,7 +160,7 @@ fn what_shows_in_results_counts() {
 }
 
 #[test]
-fn a_key_stays_what_it_is() {
+fn shape_key_is_stable_across_releases() {
     let ShapeKey(bytes) = key(
         "subscription ($v: Int) { x { id(n: $v) ...F } } fragment F on X { a }",
         r#"{"v":[1.5]}"#,
@@ -170,7 +170,7 @@ fn a_key_stays_what_it_is() {
 }
 
 #[test]
-fn variables_count_wherever_the_rest_uses_them() {
+fn shape_keeps_the_variables_that_it_uses() {
     let rows: [(&str, &[&str]); 8] = [
         ("subscription ($a: P, $b: Int) { x(after: $a, n: $b) { id } }", &[]),
         ("subscription ($b: Int, $a: P) { x(after: $a) { id(n: $b, m: $a) } }", &["a", "b"]),
@@ -204,15 +204,15 @@ fn variables_count_wherever_the_rest_uses_them() {
         );
     }
     let undefined = parsed("subscription { x(after: $a) { id(n: $b) } }");
-    let told = told(undefined.operation(None).unwrap().shape());
+    let described = describe(undefined.operation(None).unwrap().shape());
     assert_eq!(
-        told,
-        "GRAPHQL_VALIDATION_FAILED variable $b is not defined [1:37]"
+        described,
+        "GRAPHQL_VALIDATION_FAILED Variable $b is not defined [1:37]"
     );
 }
 
 #[test]
-fn the_document_holds_the_root_field_and_what_it_needs() {
+fn shape_document_holds_the_root_field_and_what_it_needs() {
     let text = "query Other { y } subscription S { ...R } fragment R on Subscription { k: x(n: 1) { ...F } }
         fragment F on X { ...G } fragment G on X { id } fragment H on X { id }";
     let parsed = parsed(text);
@@ -271,7 +271,7 @@ impl Root {
 }
 
 #[test]
-fn the_executor_takes_the_document_as_it_is() {
+fn shape_document_executes_as_it_is() {
     let schema = Schema::new(Query, EmptyMutation, Root);
     let text = "subscription S($a: Int, $long: Boolean!) { ...R } fragment R on Subscription { c: changed(after: $a) {
         i: id ...F } } fragment F on Change { name @include(if: $long) }";

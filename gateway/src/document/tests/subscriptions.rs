@@ -1,23 +1,23 @@
-//! The rules of a subscription's root.
+//! Tests of the choice of an operation and of the rules for a subscription's root.
 
 use async_graphql_value::Value;
 
 use super::*;
 
 #[test]
-fn the_operation_is_the_named_one_or_the_only_one() {
+fn operation_is_the_named_one_or_the_only_one() {
     let choose = |text: &str, name: Option<&str>| match parsed(text).operation(name) {
         Ok(operation) => format!(
             "{} {:?}",
             operation.ty(),
             operation.name().map(Name::as_str)
         ),
-        Err(error) => told::<()>(Err(error)),
+        Err(error) => describe::<()>(Err(error)),
     };
     let unknown = |name| {
-        format!("GRAPHQL_VALIDATION_FAILED the document has no operation named \"{name}\" []")
+        format!("GRAPHQL_VALIDATION_FAILED The document has no operation named \"{name}\" []")
     };
-    let ambiguous = "GRAPHQL_VALIDATION_FAILED the document has several operations: operationName must say which []";
+    let ambiguous = "GRAPHQL_VALIDATION_FAILED The document has several operations; set operationName to the one to execute []";
     let two = "mutation A { a } subscription B { b }";
     assert_eq!(choose("{ a }", None), "query None");
     assert_eq!(choose("{ a }", Some("A")), unknown("A"));
@@ -30,9 +30,9 @@ fn the_operation_is_the_named_one_or_the_only_one() {
 }
 
 #[test]
-fn the_rules_of_the_root() {
-    let one = "a subscription must have exactly one root field";
-    let root = "cannot stand at the root of a subscription";
+fn subscription_root_is_exactly_one_field() {
+    let one = "A subscription must have exactly one root field";
+    let root = "is not allowed at the root of a subscription";
     let rows = [
         ("subscription { x { a } }", "x as x".to_owned()),
         ("subscription { y: x }", "x as y".to_owned()),
@@ -60,7 +60,7 @@ fn the_rules_of_the_root() {
         ),
         (
             "query { x }",
-            "the operation is a query, not a subscription [1:1]".to_owned(),
+            "The operation is a query, not a subscription [1:1]".to_owned(),
         ),
         ("subscription { x y }", format!("{one} [1:16 1:18]")),
         ("subscription { x ... { y } }", format!("{one} [1:16 1:24]")),
@@ -71,15 +71,18 @@ fn the_rules_of_the_root() {
         ),
         (
             "subscription { x x: y }",
-            "x is selected twice with different fields or arguments [1:16 1:18]".to_owned(),
+            "The root field x is selected twice with different fields or arguments [1:16 1:18]"
+                .to_owned(),
         ),
         (
             "subscription { x(p: 1) x(p: 2) }",
-            "x is selected twice with different fields or arguments [1:16 1:24]".to_owned(),
+            "The root field x is selected twice with different fields or arguments [1:16 1:24]"
+                .to_owned(),
         ),
         (
             "subscription { x(p: 1) x }",
-            "x is selected twice with different fields or arguments [1:16 1:24]".to_owned(),
+            "The root field x is selected twice with different fields or arguments [1:16 1:24]"
+                .to_owned(),
         ),
         (
             "subscription { __typename }",
@@ -119,28 +122,28 @@ fn the_rules_of_the_root() {
         ),
         (
             "subscription { ... on Query { x } }",
-            format!("a fragment on Query {root} [1:20]"),
+            format!("A fragment on Query {root} [1:20]"),
         ),
         (
             "subscription { ...F } fragment F on Deal { x }",
-            format!("a fragment on Deal {root} [1:34]"),
+            format!("A fragment on Deal {root} [1:34]"),
         ),
     ];
     for (text, expected) in rows {
         let parsed = parsed(text);
-        let told = match parsed.operation(None).unwrap().subscription_root() {
+        let described = match parsed.operation(None).unwrap().subscription_root() {
             Ok(root) => format!("{} as {}", root.name(), root.response_key()),
             Err(error) => {
                 assert_eq!(error.code, DocumentCode::ValidationFailed);
-                told::<()>(Err(error)).replace("GRAPHQL_VALIDATION_FAILED ", "")
+                describe::<()>(Err(error)).replace("GRAPHQL_VALIDATION_FAILED ", "")
             }
         };
-        assert_eq!(told, expected, "{text}");
+        assert_eq!(described, expected, "{text}");
     }
 }
 
 #[test]
-fn the_root_hands_out_its_arguments() {
+fn subscription_root_returns_its_arguments() {
     let parsed = parsed("subscription S($a: Position) { ... { x(after: $a, n: [1 $b]) { id } } }");
     let root = parsed
         .operation(Some("S"))

@@ -1,10 +1,10 @@
-//! The table of close codes: which exist, who sends them when, and what the stock graphql-ws client does then.
+//! Table of close codes: which exist, who sends them when, and what the stock graphql-ws client does then.
 //!
-//! Refuses to be extended by numbers in passing: a code that is not here is never sent. Absent on purpose are 1000 (with
-//! operations open the stock client reconnects at once and without backoff) and 1011 with its siblings 1002, 1008 and
-//! 1009 (fatal to the stock client): an internal failure ends its operation with an `error` message instead.
+//! No other code is ever sent. Absent on purpose are 1000 (with operations open, the stock client reconnects at once and
+//! without backoff) and 1002, 1008, 1009 and 1011 (fatal to the stock client): an internal failure ends its operation
+//! with an `error` message instead.
 
-/// Why the server ends a socket. The number is what goes into the close frame.
+/// Reason why the server closes a socket, with the number that goes into the close frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum CloseCode {
@@ -13,10 +13,10 @@ pub enum CloseCode {
     Malformed = 4400,
     /// 4401, the protocol's answer to `subscribe` before `connection_ack`. Fatal to the stock client.
     Unauthorized = 4401,
-    /// 4403, sent by authentication: the `connection_init` was refused, or the key of an open socket was revoked. The
-    /// stock client retries, asking for its `connectionParams` afresh, so a renewed key heals by itself.
+    /// 4403, sent by authentication: the `connection_init` was rejected, or the key of an open socket was revoked. The
+    /// stock client retries and asks for its `connectionParams` afresh, so a renewed key is used without a reload.
     Forbidden = 4403,
-    /// 4406, sent right after the upgrade by the transport when the client offered no subprotocol we speak. Fatal to
+    /// 4406, sent by the transport right after the upgrade when the client did not offer graphql-transport-ws. Fatal to
     /// the stock client.
     SubprotocolNotAcceptable = 4406,
     /// 4408, sent when no `connection_init` came within 3 seconds. The stock client retries with backoff.
@@ -31,13 +31,13 @@ pub enum CloseCode {
     /// 1012, sent to every socket while the process drains, spread over the drain time. The stock client retries with
     /// backoff, which leads it to another process.
     Draining = 1012,
-    /// 1013, sent when the process sheds load, or cannot decide who the client is. The stock client retries with
+    /// 1013, sent when the key has too many connections, or keys cannot be confirmed now. The stock client retries with
     /// backoff.
     Overloaded = 1013,
 }
 
 impl CloseCode {
-    /// Every code, in the order of the table.
+    /// All codes, in the order of their declaration.
     pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Unauthorized,
@@ -51,14 +51,14 @@ impl CloseCode {
         Self::Overloaded,
     ];
 
-    /// The number for the close frame.
+    /// Returns the number for the close frame.
     #[must_use]
     pub const fn code(self) -> u16 {
         self as u16
     }
 
-    /// The reason to send when there is nothing more exact to say: at most 123 bytes. Where the protocol names a text
-    /// it is that text.
+    /// Returns the reason to send when there is no more exact one, at most 123 bytes long. Where the protocol prescribes a
+    /// text, it is that text.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {

@@ -1,59 +1,60 @@
-//! The text of every message the server sends.
+//! Texts of the messages that the server sends.
 //!
-//! Payloads come as JSON that is already rendered and are copied once, into the frame. Refuses to look inside them.
+//! Payloads come as rendered JSON and are copied once, into the frame, without being parsed again.
 
-use super::RawJson;
+use serde_json::value::RawValue;
 
-/// The text of one websocket message, complete and valid JSON.
+/// Text of one websocket message, complete and valid JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame(String);
 
 impl Frame {
-    /// The message as text.
+    /// Returns the message as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The message as text, without another copy.
+    /// Returns the message as text without copying it.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-/// What comes before the payload in every `next` message of one operation: made once, when the operation starts.
+/// Text before the payload in every `next` message of one operation. Built once, when the operation starts, so that a
+/// push costs no escaping of the id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextHeader(Box<str>);
 
 impl NextHeader {
-    /// What comes after the payload.
+    /// Text after the payload.
     pub const TAIL: &'static str = "}";
 
-    /// The header's text. Header, payload and [`Self::TAIL`] in this order make a message.
+    /// Returns the header's text. Header, payload and [`Self::TAIL`], in this order, make a message.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// One `next` message around a payload that many operations share. `payload` is a rendered execution result; one
-    /// allocation of the exact size, one copy.
+    /// Builds a `next` message around `payload`, a rendered execution result that many operations may share. Costs one
+    /// allocation of the exact size and one copy.
     #[must_use]
     pub fn frame(&self, payload: &str) -> Frame {
         concat(&[&self.0, payload, Self::TAIL])
     }
 }
 
-/// The header of all `next` messages of the operation `id`.
+/// Builds the header of all `next` messages of the operation `id`.
 #[must_use]
 pub fn next_header(id: &str) -> NextHeader {
     let frame = concat(&["{\"id\":", &quoted(id), ",\"type\":\"next\",\"payload\":"]);
     NextHeader(frame.into_string().into_boxed_str())
 }
 
-/// `error`: the operation ended before or instead of a result. `errors` is a rendered, non-empty array of GraphQL errors.
+/// Builds `error`, which ends an operation. `errors` must be a non-empty JSON array of GraphQL errors.
 #[must_use]
-pub fn error(id: &str, errors: &RawJson) -> Frame {
+pub fn error(id: &str, errors: &RawValue) -> Frame {
     concat(&[
         "{\"id\":",
         &quoted(id),
@@ -63,37 +64,38 @@ pub fn error(id: &str, errors: &RawJson) -> Frame {
     ])
 }
 
-/// `complete`: the operation has sent all it will send.
+/// Builds `complete`: the operation has sent all its results.
 #[must_use]
 pub fn complete(id: &str) -> Frame {
     concat(&["{\"id\":", &quoted(id), ",\"type\":\"complete\"}"])
 }
 
-/// `connection_ack`, with a payload that is an object.
+/// Builds `connection_ack`. `payload` must be a JSON object.
 #[must_use]
-pub fn connection_ack(payload: Option<&RawJson>) -> Frame {
+pub fn connection_ack(payload: Option<&RawValue>) -> Frame {
     bare("connection_ack", payload)
 }
 
-/// `ping`, with a payload that is an object.
+/// Builds `ping`. `payload` must be a JSON object.
 #[must_use]
-pub fn ping(payload: Option<&RawJson>) -> Frame {
+pub fn ping(payload: Option<&RawValue>) -> Frame {
     bare("ping", payload)
 }
 
-/// `pong`, with a payload that is an object.
+/// Builds `pong`. `payload` must be a JSON object.
 #[must_use]
-pub fn pong(payload: Option<&RawJson>) -> Frame {
+pub fn pong(payload: Option<&RawValue>) -> Frame {
     bare("pong", payload)
 }
 
-fn bare(kind: &str, payload: Option<&RawJson>) -> Frame {
+fn bare(kind: &str, payload: Option<&RawValue>) -> Frame {
     match payload {
         None => concat(&["{\"type\":\"", kind, "\"}"]),
         Some(payload) => concat(&["{\"type\":\"", kind, "\",\"payload\":", payload.get(), "}"]),
     }
 }
 
+// Concatenation instead of serde: parts that are valid JSON already are neither parsed nor escaped again.
 fn concat(parts: &[&str]) -> Frame {
     Frame(parts.concat())
 }

@@ -1,37 +1,36 @@
-//! What a client may say: one text message decoded into one [`Message`], or the reason why it is malformed.
+//! Messages of a client: one text is decoded into one [`Message`], or into the reason why it is malformed.
 //!
-//! Checks shapes only and tolerates fields it does not know. Refuses to know the state of the connection and to look
-//! into GraphQL.
+//! Only the form is checked, and unknown fields are tolerated. Whether a message is allowed now is the state machine's to
+//! decide, and whether its GraphQL is valid the executor's.
 
 use std::borrow::Cow;
 
 use async_graphql::Variables;
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::RawJson;
-
-/// The payload of a `subscribe`: one GraphQL request, not yet parsed.
+/// Payload of a `subscribe`: one GraphQL request, not yet parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubscribePayload {
-    /// The GraphQL document as text.
+    /// GraphQL document, as text.
     pub query: String,
-    /// Which operation of the document.
+    /// Name of the operation to execute; needed if the document has several.
     pub operation_name: Option<String>,
-    /// Values of the operation's variables; empty when absent or null.
+    /// Values of the operation's variables; empty if absent or null.
     pub variables: Variables,
-    /// Protocol extensions of the client; empty when absent or null.
+    /// Protocol extensions of the client; empty if absent or null.
     pub extensions: Map<String, Value>,
 }
 
-/// One well-formed message of a client, borrowing from its text what is only handed back.
+/// One well-formed message of a client. Borrows from the text what is only echoed.
 #[derive(Debug)]
 pub(super) enum Message<'a> {
     ConnectionInit {
         payload: Option<Map<String, Value>>,
     },
     Ping {
-        payload: Option<&'a RawJson>,
+        payload: Option<&'a RawValue>,
     },
     Pong,
     Subscribe {
@@ -43,14 +42,18 @@ pub(super) enum Message<'a> {
     },
 }
 
-/// Why a message is malformed, fit for a close frame.
+/// Reason why a message is malformed, as sent in the close frame.
 pub(super) type Malformed = &'static str;
 
 impl<'a> Message<'a> {
-    /// Decodes one message whose id may have up to `max_id_bytes` bytes.
+    /// Decodes one message, whose id may have up to `max_id_bytes` bytes.
+    ///
+    /// # Errors
+    /// The reason why the message is malformed.
     pub(super) fn decode(text: &'a str, max_id_bytes: usize) -> Result<Self, Malformed> {
         let envelope: Envelope<'a> = object(text, "Invalid message: must be a JSON object")?;
         let kind = string(envelope.kind).ok_or("Invalid message: type must be a string")?;
+
         match &*kind {
             "connection_init" => Ok(Self::ConnectionInit {
                 payload: envelope
@@ -79,28 +82,29 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Raw parts, so that a fault in one of them can be named and what is echoed need not be rendered again.
+/// Parts of a message, still as JSON: a fault can then be reported by the name of its part, and a payload that is echoed
+/// keeps its exact text.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
-    kind: Option<&'a RawJson>,
+    kind: Option<&'a RawValue>,
     #[serde(borrow)]
-    id: Option<&'a RawJson>,
+    id: Option<&'a RawValue>,
     #[serde(borrow)]
-    payload: Option<&'a RawJson>,
+    payload: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawRequest<'a> {
     #[serde(borrow)]
-    query: Option<&'a RawJson>,
+    query: Option<&'a RawValue>,
     #[serde(borrow)]
-    operation_name: Option<&'a RawJson>,
+    operation_name: Option<&'a RawValue>,
     #[serde(borrow)]
-    variables: Option<&'a RawJson>,
+    variables: Option<&'a RawValue>,
     #[serde(borrow)]
-    extensions: Option<&'a RawJson>,
+    extensions: Option<&'a RawValue>,
 }
 
 impl<'a> Envelope<'a> {
@@ -112,7 +116,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    fn object_payload(&self) -> Result<Option<&'a RawJson>, Malformed> {
+    fn object_payload(&self) -> Result<Option<&'a RawValue>, Malformed> {
         match self.payload {
             Some(raw) if !raw.get().starts_with('{') => {
                 Err("Invalid message: payload must be an object or null")
@@ -123,7 +127,7 @@ impl<'a> Envelope<'a> {
 
     fn request(&self) -> Result<SubscribePayload, Malformed> {
         let not_an_object = "Invalid message: payload must be an object";
-        let raw: RawRequest<'a> = object(self.payload.map_or("", RawJson::get), not_an_object)?;
+        let raw: RawRequest<'a> = object(self.payload.map_or("", RawValue::get), not_an_object)?;
         let operation_name = match raw.operation_name {
             None => None,
             name => Some(
@@ -131,6 +135,7 @@ impl<'a> Envelope<'a> {
                     .ok_or("Invalid message: payload.operationName must be a string or null")?,
             ),
         };
+
         Ok(SubscribePayload {
             query: string(raw.query)
                 .ok_or("Invalid message: payload.query must be a string")?
@@ -149,22 +154,22 @@ impl<'a> Envelope<'a> {
 }
 
 fn optional_object<T: DeserializeOwned + Default>(
-    raw: Option<&RawJson>,
+    raw: Option<&RawValue>,
     fault: Malformed,
 ) -> Result<T, Malformed> {
     raw.map_or_else(|| Ok(T::default()), |raw| object(raw.get(), fault))
 }
 
-/// The brace is looked for because derived structs would also accept an array.
 fn object<'a, T: Deserialize<'a>>(text: &'a str, fault: Malformed) -> Result<T, Malformed> {
+    // Checked by hand, because derived deserializers accept an array in place of an object.
     if !text.trim_start().starts_with('{') {
         return Err(fault);
     }
     serde_json::from_str(text).map_err(|_| fault)
 }
 
-/// None for anything but a string. Borrows when the string holds no escapes.
-fn string(raw: Option<&RawJson>) -> Option<Cow<'_, str>> {
+/// Returns the text of a JSON string, borrowed unless it has escapes; `None` for any other JSON.
+fn string(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let text = raw?.get();
     match serde_json::from_str::<&str>(text) {
         Ok(plain) => Some(Cow::Borrowed(plain)),

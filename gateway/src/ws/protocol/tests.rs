@@ -1,10 +1,10 @@
-//! Every transition and every close code as tables, then random walks.
+//! Every transition and every close code of the state machine, as tables.
 
-use std::collections::BTreeSet;
+mod random_walk;
 
 use super::*;
 
-/// One thing that can happen to a connection.
+/// One input to the state machine.
 #[derive(Debug, Clone)]
 enum Input<'a> {
     Text(&'a str),
@@ -36,8 +36,8 @@ const LIMITS: Limits = Limits {
     max_id_bytes: 200,
 };
 
-fn raw(json: &str) -> Box<RawJson> {
-    RawJson::from_string(json.to_owned()).unwrap()
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).unwrap()
 }
 
 fn feed(protocol: &mut Protocol, input: &Input) -> Option<Action> {
@@ -56,7 +56,7 @@ fn feed(protocol: &mut Protocol, input: &Input) -> Option<Action> {
     }
 }
 
-/// A connection to which all this has happened.
+/// Returns the state of a connection after these inputs.
 fn after(inputs: &[Input]) -> Protocol {
     let mut protocol = Protocol::new(LIMITS);
     for input in inputs {
@@ -65,7 +65,8 @@ fn after(inputs: &[Input]) -> Protocol {
     protocol
 }
 
-fn told(action: Option<Action>) -> String {
+/// Returns an action as one line of text.
+fn describe(action: Option<Action>) -> String {
     match action {
         None => "-".to_owned(),
         Some(Action::Send(frame)) => frame.into_string(),
@@ -82,27 +83,21 @@ fn told(action: Option<Action>) -> String {
 }
 
 #[test]
-fn every_input_in_every_phase() {
+fn protocol_answers_every_input_in_every_phase() {
     let ack = r#"{"type":"connection_ack"}"#;
     let pong = r#"{"type":"pong"}"#;
     let ping = r#"{"type":"ping"}"#;
-    let (unauthorized, twice) = (
-        "close 4401 Unauthorized",
-        "close 4429 Too many initialisation requests",
-    );
-    let (forbidden, late) = (
-        "close 4403 Forbidden",
-        "close 4408 Connection initialisation timeout",
-    );
+    let unauthorized = "close 4401 Unauthorized";
+    let twice = "close 4429 Too many initialisation requests";
+    let forbidden = "close 4403 Forbidden";
+    let late = "close 4408 Connection initialisation timeout";
     let duplicate = "close 4409 Subscriber for 1 already exists";
     let completed = r#"{"id":"1","type":"complete"}"#;
     let failed = r#"{"id":"1","type":"error","payload":[{"message":"no"}]}"#;
     let slow = "close 4290 Too slow: resume from your last position";
     let unknown = "close 4400 Invalid message: unknown type";
-    let (binary, large) = (
-        "close 4400 Invalid message: must be text",
-        "close 4400 Invalid message: too large",
-    );
+    let binary = "close 4400 Invalid message: must be text";
+    let large = "close 4400 Invalid message: too large";
     #[rustfmt::skip]
     let table: [(Input, [&str; 5]); 17] = [
         // input            awaiting init  authenticating  acknowledged  one active  closed
@@ -136,7 +131,7 @@ fn every_input_in_every_phase() {
             let mut protocol = after(start);
             let action = feed(&mut protocol, &input);
             let closes = matches!(action, Some(Action::Close { .. }));
-            assert_eq!(told(action), expected, "{input:?} after {start:?}");
+            assert_eq!(describe(action), expected, "{input:?} after {start:?}");
             assert!(
                 !closes || protocol.is_closed() && protocol.active_operations() == 0,
                 "{input:?}"
@@ -146,7 +141,7 @@ fn every_input_in_every_phase() {
 }
 
 #[test]
-fn malformed_messages_close_with_4400() {
+fn protocol_closes_with_4400_after_a_malformed_message() {
     let object = "must be a JSON object";
     let kind = "type must be a string";
     let id = "id must be a non-empty string";
@@ -219,12 +214,12 @@ fn malformed_messages_close_with_4400() {
     for (text, reason) in rows {
         let mut protocol = after(&[INIT, Accepted(None)]);
         let expected = format!("close 4400 Invalid message: {reason}");
-        assert_eq!(told(protocol.on_text(text)), expected, "{text}");
+        assert_eq!(describe(protocol.on_text(text)), expected, "{text}");
     }
 }
 
 #[test]
-fn null_absent_and_unknown_fields_are_tolerated() {
+fn protocol_tolerates_null_absent_and_unknown_fields() {
     let pong = r#"{"type":"pong"}"#;
     let rows = [
         (
@@ -249,12 +244,12 @@ fn null_absent_and_unknown_fields_are_tolerated() {
         (r#"{"type":"pong","payload":{"a":1},"id":7}"#, "-"),
     ];
     for (text, expected) in rows {
-        assert_eq!(told(after(&[]).on_text(text)), expected, "{text}");
+        assert_eq!(describe(after(&[]).on_text(text)), expected, "{text}");
     }
 }
 
 #[test]
-fn the_request_arrives_whole() {
+fn protocol_passes_the_whole_request_on() {
     let mut protocol = after(&[INIT, Accepted(None)]);
     let text = r#"{"type":"subscribe","id":"a\"b","payload":{"query":"subscription S { x }","operationName":"S",
         "variables":{"after":"p1","filter":{"n":[1,2.5,null]}},"extensions":{"e":1},"docId":"ignored"}}"#;
@@ -281,17 +276,17 @@ fn the_request_arrives_whole() {
 }
 
 #[test]
-fn an_id_is_free_again_after_either_side_completed() {
+fn protocol_frees_an_id_after_either_side_completed() {
     for end in [COMPLETE, Finished("1"), Failed("1")] {
         let mut protocol = after(&[INIT, Accepted(None), SUBSCRIBE, end.clone()]);
         assert!(!protocol.is_active("1"), "{end:?}");
         assert_eq!(
-            told(feed(&mut protocol, &COMPLETE)),
+            describe(feed(&mut protocol, &COMPLETE)),
             "-",
             "late complete after {end:?}"
         );
         assert_eq!(
-            told(feed(&mut protocol, &SUBSCRIBE)),
+            describe(feed(&mut protocol, &SUBSCRIBE)),
             "start 1",
             "after {end:?}"
         );
@@ -300,37 +295,44 @@ fn an_id_is_free_again_after_either_side_completed() {
 }
 
 #[test]
-fn one_operation_too_many_is_refused_and_the_socket_stays_open() {
+fn protocol_rejects_one_operation_too_many_and_keeps_the_socket_open() {
     let mut protocol = after(&[INIT, Accepted(None), SUBSCRIBE]);
     let subscribe =
         |id| format!(r#"{{"type":"subscribe","id":"{id}","payload":{{"query":"{{a}}"}}}}"#);
-    assert_eq!(told(protocol.on_text(&subscribe("2"))), "start 2");
-    assert_eq!(told(protocol.on_text(&subscribe("3"))), "start 3");
-    let refusal: Value = serde_json::from_str(&told(protocol.on_text(&subscribe("4")))).unwrap();
+    assert_eq!(describe(protocol.on_text(&subscribe("2"))), "start 2");
+    assert_eq!(describe(protocol.on_text(&subscribe("3"))), "start 3");
+    let rejection: Value =
+        serde_json::from_str(&describe(protocol.on_text(&subscribe("4")))).unwrap();
     assert_eq!(
-        (&refusal["id"], &refusal["type"]),
+        (&rejection["id"], &rejection["type"]),
         (&"4".into(), &"error".into())
     );
     assert_eq!(
-        refusal["payload"][0]["extensions"]["code"],
+        rejection["payload"][0]["extensions"]["code"],
         "LIMIT_EXCEEDED"
     );
     assert!(!protocol.is_closed() && !protocol.is_active("4"));
     assert_eq!(protocol.active_operations(), 3);
     assert_eq!(
-        told(feed(&mut protocol, &Finished("2"))),
+        describe(feed(&mut protocol, &Finished("2"))),
         r#"{"id":"2","type":"complete"}"#
     );
-    assert_eq!(told(protocol.on_text(&subscribe("4"))), "start 4");
+    assert_eq!(describe(protocol.on_text(&subscribe("4"))), "start 4");
 }
 
 #[test]
-fn payloads_of_the_server_stand_in_its_messages() {
+fn protocol_sends_the_payloads_of_ack_and_ping() {
     let mut protocol = after(&[INIT]);
     let ack = feed(&mut protocol, &Accepted(Some(r#"{"v":1}"#)));
-    assert_eq!(told(ack), r#"{"type":"connection_ack","payload":{"v":1}}"#);
+    assert_eq!(
+        describe(ack),
+        r#"{"type":"connection_ack","payload":{"v":1}}"#
+    );
     let ping = feed(&mut protocol, &PingDue(Some(r#"{"position":"p9"}"#)));
-    assert_eq!(told(ping), r#"{"type":"ping","payload":{"position":"p9"}}"#);
+    assert_eq!(
+        describe(ping),
+        r#"{"type":"ping","payload":{"position":"p9"}}"#
+    );
 }
 
 #[test]
@@ -355,7 +357,7 @@ fn frames_escape_ids_and_keep_payloads() {
 }
 
 #[test]
-fn the_table_of_close_codes() {
+fn close_codes_have_their_documented_numbers_and_reasons() {
     let codes = CloseCode::ALL.map(CloseCode::code);
     assert_eq!(
         codes,
@@ -364,7 +366,7 @@ fn the_table_of_close_codes() {
     for code in CloseCode::ALL {
         let expected = format!("close {} {}", code.code(), code.reason());
         assert_eq!(
-            told(after(&[INIT, Accepted(None), SUBSCRIBE]).close(code)),
+            describe(after(&[INIT, Accepted(None), SUBSCRIBE]).close(code)),
             expected
         );
         assert!(code.reason().len() <= MAX_REASON_BYTES);
@@ -372,7 +374,7 @@ fn the_table_of_close_codes() {
 }
 
 #[test]
-fn a_long_reason_is_cut_between_characters() {
+fn close_reason_is_cut_between_characters_when_too_long() {
     let subscribe = format!(
         r#"{{"type":"subscribe","id":"x{}","payload":{{"query":"{{a}}"}}}}"#,
         "é".repeat(99)
@@ -388,117 +390,4 @@ fn a_long_reason_is_cut_between_characters() {
         reason.len()
     );
     assert!(reason.starts_with("Subscriber for xéé"));
-}
-
-/// xorshift64: random enough for a walk, the same walk every time.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides as u64) as usize
-    }
-
-    fn message(&mut self, protocol: &Protocol) -> String {
-        let id = self.roll(6);
-        let free = (0..6)
-            .find(|id| !protocol.is_active(&id.to_string()))
-            .unwrap_or(id);
-        let fresh = if self.roll(50) == 0 { id } else { free };
-        let text = match self.roll(12) {
-            0 => r#"{"type":"ping","payload":{"a":[1,"b"]}}"#.to_owned(),
-            1 => r#"{"type":"pong"}"#.to_owned(),
-            2..=4 => format!(r#"{{"type":"complete","id":"{id}"}}"#),
-            _ => format!(r#"{{"type":"subscribe","id":"{fresh}","payload":{{"query":"{{a}}"}}}}"#),
-        };
-        if self.roll(60) > 0 {
-            return text;
-        }
-        let mut bytes = text.into_bytes();
-        for _ in 0..=self.roll(3) {
-            let at = self.roll(bytes.len());
-            match self.roll(3) {
-                0 => bytes[at] = self.roll(256) as u8,
-                1 => bytes.truncate(at.max(1)),
-                _ => bytes.insert(at, b"{}[]\",:\\0n"[self.roll(10)]),
-            }
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    fn step(&mut self, protocol: &mut Protocol) -> Option<Action> {
-        let id = self.roll(6).to_string();
-        match self.roll(400) {
-            0 => protocol.on_binary(),
-            1 => protocol.pong_missed(),
-            2 => protocol.on_text(r#"{"type":"connection_init"}"#),
-            3..20 => protocol.init_accepted(None),
-            20..40 => protocol.init_timeout(),
-            40..60 => protocol.ping_due(None),
-            60..100 => protocol.operation_finished(&id),
-            100..140 => protocol.operation_failed(&id, &raw(ERRORS)),
-            _ => protocol.on_text(&self.message(protocol)),
-        }
-    }
-}
-
-#[test]
-fn random_walks_keep_the_books() {
-    let mut started = 0;
-    for seed in 1..=400 {
-        let mut dice = Dice(seed * 0x9e37_79b9);
-        let mut protocol = if dice.roll(10) == 0 {
-            after(&[])
-        } else {
-            after(&[INIT, Accepted(None)])
-        };
-        let mut active = BTreeSet::new();
-        for _ in 0..300 {
-            let was_closed = protocol.is_closed();
-            let action = dice.step(&mut protocol);
-            assert!(
-                !was_closed || action.is_none(),
-                "seed {seed}: {action:?} after the end"
-            );
-            match action {
-                Some(Action::Start { id, .. }) => {
-                    started += 1;
-                    assert!(
-                        active.insert(id.to_string()),
-                        "seed {seed}: {id} started twice"
-                    );
-                }
-                Some(Action::Stop { id }) => {
-                    assert!(active.remove(&*id), "seed {seed}: {id} was not active")
-                }
-                Some(Action::Send(frame)) => {
-                    let value: Value = serde_json::from_str(frame.as_str()).unwrap();
-                    let refused = value["payload"][0]["extensions"]["code"] == "LIMIT_EXCEEDED";
-                    if ["complete", "error"].contains(&value["type"].as_str().unwrap()) && !refused
-                    {
-                        assert!(
-                            active.remove(value["id"].as_str().unwrap()),
-                            "seed {seed}: {value}"
-                        );
-                    }
-                }
-                Some(Action::Close { reason, .. }) => {
-                    assert!(reason.len() <= MAX_REASON_BYTES && protocol.is_closed());
-                    active.clear();
-                }
-                Some(Action::Authenticate { .. }) | None => {}
-            }
-            assert_eq!(protocol.active_operations(), active.len(), "seed {seed}");
-            assert!(
-                active.len() <= LIMITS.max_operations
-                    && active.iter().all(|id| protocol.is_active(id))
-            );
-        }
-    }
-    assert!(
-        started > 2_000,
-        "the walks hardly did anything: {started} operations"
-    );
 }

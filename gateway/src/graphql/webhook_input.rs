@@ -1,0 +1,87 @@
+//! Inputs of the mutations of webhooks.
+
+use async_graphql::{ID, InputObject, MaybeUndefined};
+use backbone::ids::SellerId;
+use webhooks::{Changes, Registration};
+
+use super::ids::parse_id;
+use super::webhook::WebhookEvent;
+use crate::error::Problem;
+
+/// A webhook to register.
+#[derive(InputObject)]
+pub(super) struct RegisterWebhookInput {
+    /// URL to call, with https and at most 2,000 characters.
+    url: String,
+    /// Events to call it for: at least one, none twice, and not TEST.
+    events: Vec<WebhookEvent>,
+    /// Sellers whose deals to call it for, 1 to 100; absent or null for every seller that grants access.
+    seller_ids: Option<Vec<ID>>,
+    /// Description for your own use, at most 500 characters.
+    description: Option<String>,
+}
+
+/// Changes to a webhook. Absent fields stay as they are.
+#[derive(InputObject)]
+pub(super) struct UpdateWebhookInput {
+    /// UUID of the webhook.
+    pub(super) id: ID,
+    /// URL to call, with https and at most 2,000 characters.
+    url: Option<String>,
+    /// Events to call it for: at least one, none twice, and not TEST.
+    events: Option<Vec<WebhookEvent>>,
+    /// Sellers whose deals to call it for, 1 to 100; null for every seller that grants access.
+    seller_ids: MaybeUndefined<Vec<ID>>,
+    /// Description for your own use, at most 500 characters; null removes it.
+    description: MaybeUndefined<String>,
+    /// Whether to pause the webhook. false also activates one that the server has disabled.
+    paused: Option<bool>,
+}
+
+impl RegisterWebhookInput {
+    pub(super) fn parse(self) -> Result<Registration, Problem> {
+        Ok(Registration {
+            url: self.url,
+            events: parse_events(self.events),
+            seller_ids: self.seller_ids.map(parse_sellers).transpose()?,
+            description: self.description,
+        })
+    }
+}
+
+impl UpdateWebhookInput {
+    pub(super) fn parse(self) -> Result<Changes, Problem> {
+        let seller_ids = if_present(self.seller_ids)
+            .map(|ids| ids.map(parse_sellers).transpose())
+            .transpose()?;
+
+        Ok(Changes {
+            url: self.url,
+            events: self.events.map(parse_events),
+            seller_ids,
+            description: if_present(self.description),
+            paused: self.paused,
+        })
+    }
+}
+
+fn parse_events(events: Vec<WebhookEvent>) -> Vec<webhooks::WebhookEvent> {
+    events
+        .into_iter()
+        .map(webhooks::WebhookEvent::from)
+        .collect()
+}
+
+fn parse_sellers(ids: Vec<ID>) -> Result<Vec<SellerId>, Problem> {
+    let parse = |(index, id)| parse_id(&format!("input.sellerIds.{index}"), id).map(SellerId);
+    ids.iter().enumerate().map(parse).collect()
+}
+
+/// Returns `None` for an absent field, and `Some(None)` for null.
+fn if_present<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
+    match value {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}
