@@ -5,17 +5,18 @@
 //! services --versions
 //! ```
 //!
-//! The command finds the servers under `DEALWIRE_TEST_NATS_URL`, `DEALWIRE_TEST_REDIS_URL` and
-//! `DEALWIRE_TEST_POSTGRES_URL`; with `--market` also the settings of `dealwire` for a market of that name, with
-//! its two databases made, on a PostgreSQL that syncs what it commits, as one in production does. Its exit code becomes
-//! ours (128 + the signal that killed it, 2 for wrong arguments).
+//! The command finds the servers in `DEALWIRE_TEST_NATS_URL`, `DEALWIRE_TEST_REDIS_URL` and
+//! `DEALWIRE_TEST_POSTGRES_URL`. With `--market` it also finds the settings of `dealwire` for a market of
+//! that name, with its two databases created, on a PostgreSQL that syncs what it commits, like one in
+//! production. The exit code is the command's: 128 plus the signal that killed it, or 2 for invalid
+//! arguments.
 //!
-//! Refuses to outlive the command, or to leave it running: SIGTERM is passed on at once. SIGINT comes from a
-//! terminal, which tells the command itself, so it is passed on as SIGTERM only where the command goes on.
+//! SIGTERM is passed on at once. A terminal sends SIGINT to the command as well, so it is passed on, as
+//! SIGTERM, only if the command goes on.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program of the command line"
+    reason = "this is a command-line program"
 )]
 
 use std::os::unix::process::ExitStatusExt;
@@ -28,17 +29,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str =
     "usage: services [--market NAME] -- COMMAND [ARGUMENT]... | services --versions";
-/// How long the command may take to stop after SIGINT before it gets SIGTERM, and after that before SIGKILL.
+/// Time in which the command must stop after SIGINT before it gets SIGTERM, and then before
+/// SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match parse(std::env::args().skip(1)) {
-        Some(Wish::Versions) => {
+        Some(Request::Versions) => {
             println!("{}", Versions::installed());
             ExitCode::SUCCESS
         }
-        Some(Wish::Run { market, command }) => {
+        Some(Request::Run { market, command }) => {
             ExitCode::from(run(market.as_deref(), &command).await)
         }
         None => {
@@ -49,7 +51,7 @@ async fn main() -> ExitCode {
 }
 
 #[derive(Debug)]
-enum Wish {
+enum Request {
     Versions,
     Run {
         market: Option<String>,
@@ -57,40 +59,47 @@ enum Wish {
     },
 }
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Wish> {
+fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
     let mut market = None;
     loop {
         match arguments.next()?.as_str() {
-            "--versions" => return Some(Wish::Versions),
+            "--versions" => return Some(Request::Versions),
             "--market" => market = Some(arguments.next()?),
             "--" => break,
             _ => return None,
         }
     }
+
     let command: Vec<String> = arguments.collect();
-    (!command.is_empty()).then_some(Wish::Run { market, command })
+    (!command.is_empty()).then_some(Request::Run { market, command })
 }
 
 async fn run(market: Option<&str>, command: &[String]) -> u8 {
-    // Caught from here on, and heeded when the servers run: half-started ones would be left behind.
+    // Caught from here on, and acted on once the servers run: half-started ones would be left behind.
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
+
     let services = if market.is_some() {
         Services::durable().await
     } else {
         Services::private().await
     };
+
     let mut child = Command::new(&command[0]);
     child.args(&command[1..]).envs(services.environment());
     if let Some(name) = market {
         child.envs(services.market_named(name).await.environment());
     }
+
+    // A signal that came while the servers started. Nothing else is ready, so the order decides.
     tokio::select! {
         biased;
         _ = interrupt.recv() => return 130,
         _ = terminate.recv() => return 143,
         () = std::future::ready(()) => {}
     }
+
+    // From here on the command has to be stopped before the servers.
     let mut child = match child.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -98,6 +107,7 @@ async fn run(market: Option<&str>, command: &[String]) -> u8 {
             return 127;
         }
     };
+
     let status = tokio::select! {
         status = child.wait() => status,
         _ = interrupt.recv() => match tokio::time::timeout(PATIENCE, child.wait()).await {
@@ -106,6 +116,7 @@ async fn run(market: Option<&str>, command: &[String]) -> u8 {
         },
         _ = terminate.recv() => stop(&mut child).await,
     };
+
     let status = status.expect("our own child can be waited for");
     let code = status
         .code()
@@ -116,7 +127,7 @@ async fn run(market: Option<&str>, command: &[String]) -> u8 {
 async fn stop(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
     if let Some(pid) = child.id() {
         let mut kill = Command::new("/bin/sh");
-        // It fails where the command has just ended by itself.
+        // It fails if the command has just ended by itself.
         let _ = kill
             .args([
                 "-c",
@@ -127,6 +138,7 @@ async fn stop(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
             .status()
             .await;
     }
+
     match tokio::time::timeout(PATIENCE, child.wait()).await {
         Ok(status) => status,
         Err(_) => {

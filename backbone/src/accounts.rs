@@ -1,5 +1,5 @@
-//! Accounts and their API keys: the tables that the seller database (sellers, admins) and the buyer database
-//! (buyers) both keep. A key is stored as its SHA-256 and shown once.
+//! Accounts and their API keys: the tables that the seller database (sellers and admins) and the
+//! buyer database (buyers) both have. A key is stored as its SHA-256 and shown only once.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,27 +13,17 @@ use crate::db::Db;
 use crate::time::Timestamp;
 use crate::{Error, on_db, random};
 
-const INSERT_ACCOUNT: &str = "
-    INSERT INTO account (id, role, name, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING";
-const ACCOUNT: &str = "SELECT id, role, name, created_at FROM account WHERE id = $1";
-const FIRST_OF_ROLE: &str = "SELECT id, role, name, created_at FROM account WHERE role = $1 ORDER BY created_at, id LIMIT 1";
-const ANY_ACCOUNT: &str = "SELECT EXISTS (SELECT 1 FROM account)";
-const INSERT_KEY: &str = "
-    INSERT INTO api_key (id, account_id, hash, label, created_at) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash
-    RETURNING id";
-const REVOKE_KEY: &str = "
-    UPDATE api_key SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1 RETURNING revoked_at";
-const HOLDER: &str = "
-    SELECT k.id AS key_id, a.id AS account_id, a.role, a.name
-      FROM api_key k JOIN account a ON a.id = k.account_id
-     WHERE k.hash = $1 AND k.revoked_at IS NULL";
-const VALID_POSTGRES: &str = "SELECT hash FROM api_key WHERE hash = ANY($1) AND revoked_at IS NULL";
-const VALID_SQLITE: &str = "
-    SELECT hash FROM api_key
-     WHERE hash IN (SELECT unhex(value) FROM json_each($1)) AND revoked_at IS NULL";
+const INSERT_ACCOUNT: &str = include_str!("accounts/insert_account.sql");
+const ACCOUNT: &str = include_str!("accounts/account.sql");
+const FIRST_OF_ROLE: &str = include_str!("accounts/first_of_role.sql");
+const ANY_ACCOUNT: &str = include_str!("accounts/any_account.sql");
+const INSERT_KEY: &str = include_str!("accounts/insert_key.sql");
+const REVOKE_KEY: &str = include_str!("accounts/revoke_key.sql");
+const HOLDER: &str = include_str!("accounts/holder.sql");
+const VALID_POSTGRES: &str = include_str!("accounts/valid_keys.postgres.sql");
+const VALID_SQLITE: &str = include_str!("accounts/valid_keys.sqlite.sql");
 
-/// What an account may do.
+/// Role of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Creates and updates deals.
@@ -45,7 +35,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The name that tables and the contract use.
+    /// Returns the name that tables and the public contract use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Seller => "SELLER",
@@ -61,57 +51,57 @@ impl TryFrom<String> for Role {
         [Self::Seller, Self::Buyer, Self::Admin]
             .into_iter()
             .find(|role| role.as_str() == text)
-            .ok_or_else(|| format!("{text} is no role"))
+            .ok_or_else(|| format!("unknown role {text}"))
     }
 }
 
-/// Somebody who may hold keys.
+/// An account, which may have any number of keys.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Account {
-    /// Unique over the market.
+    /// Id, unique within the market.
     pub id: Uuid,
-    /// What it may do.
+    /// Role, which decides what the account may do.
     #[sqlx(try_from = "String")]
     pub role: Role,
-    /// 1 … 200 characters.
+    /// Name, 1 to 200 characters.
     pub name: String,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// The SHA-256 of a key.
+/// SHA-256 digest of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyHash(pub [u8; 32]);
 
 impl KeyHash {
-    /// Of the key's text.
+    /// Computes the digest of a key's text.
     pub fn of(key: &str) -> Self {
         Self(Sha256::digest(key.as_bytes()).into())
     }
 }
 
-/// A key that was just made: the only time that its text is there.
+/// A newly issued key. Its text is not stored and cannot be read again.
 #[derive(Clone, Debug)]
 pub struct IssuedKey {
-    /// Names the key when it is revoked.
+    /// Id, by which the key is revoked.
     pub id: Uuid,
-    /// Who may use it.
+    /// Account that the key authenticates.
     pub account_id: Uuid,
-    /// The secret.
+    /// Text of the key: a secret.
     pub key: String,
 }
 
-/// Whose key it is.
+/// The account that a key authenticates.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct KeyHolder {
-    /// The key.
+    /// Id of the key.
     pub key_id: Uuid,
-    /// Its account.
+    /// Id of the account.
     pub account_id: Uuid,
-    /// What the account may do.
+    /// Role of the account.
     #[sqlx(try_from = "String")]
     pub role: Role,
-    /// The account's name.
+    /// Name of the account.
     pub name: String,
 }
 
@@ -123,43 +113,46 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Over tables `account` and `api_key` of this database.
+    /// Builds a handle of tables `account` and `api_key` of `db`.
     pub fn new(db: Db, clock: Clock) -> Self {
         Self { db, clock }
     }
 
-    /// Makes an account. With an id that exists, the account as it stands, whatever its role and name.
+    /// Creates an account. If `id` exists, returns that account unchanged, whatever its role and name.
     pub async fn create(&self, id: Option<Uuid>, role: Role, name: &str) -> Result<Account, Error> {
         let now = self.clock.now();
         let id = id.unwrap_or_else(|| random::row_id(now.as_micros()));
         on_db!(self.db.write(), pool => sqlx::query(INSERT_ACCOUNT)
             .bind(id).bind(role.as_str()).bind(name).bind(now).execute(pool).await.map(|_| ()))?;
+
+        // Read back, since the id may have been there before.
         on_db!(self.db.write(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_one(pool).await)
     }
 
-    /// The account with this id.
+    /// Reads an account by id.
     pub async fn find(&self, id: Uuid) -> Result<Option<Account>, Error> {
         on_db!(self.db.read(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_optional(pool).await)
     }
 
-    /// The oldest account of a role.
+    /// Reads the oldest account of a role.
     pub async fn first_of(&self, role: Role) -> Result<Option<Account>, Error> {
         on_db!(self.db.read(), pool =>
             sqlx::query_as(FIRST_OF_ROLE).bind(role.as_str()).fetch_optional(pool).await)
     }
 
-    /// Whether there is any account at all.
+    /// Returns whether the database has any account.
     pub async fn any(&self) -> Result<bool, Error> {
         on_db!(self.db.read(), pool => sqlx::query_scalar(ANY_ACCOUNT).fetch_one(pool).await)
     }
 
-    /// Makes a random key for an account that exists.
+    /// Issues a random key for an existing account.
     pub async fn issue(&self, account_id: Uuid, label: Option<&str>) -> Result<IssuedKey, Error> {
         let key = format!(
             "dw_{}",
             URL_SAFE_NO_PAD.encode(random::random_bytes::<32>())
         );
-        let id = self.keep(account_id, label, &key).await?;
+
+        let id = self.store_key(account_id, label, &key).await?;
         Ok(IssuedKey {
             id,
             account_id,
@@ -167,9 +160,9 @@ impl Accounts {
         })
     }
 
-    /// Keeps a key whose text is known already, and returns its id: only for examples with public keys. A second time
-    /// changes nothing.
-    pub async fn keep(
+    /// Stores a key whose text is already known and returns its id: only for examples with public keys.
+    /// Storing it again changes nothing.
+    pub async fn store_key(
         &self,
         account_id: Uuid,
         label: Option<&str>,
@@ -178,24 +171,26 @@ impl Accounts {
         let now = self.clock.now();
         let id = random::row_id(now.as_micros());
         let hash = KeyHash::of(key);
+
         on_db!(self.db.write(), pool => sqlx::query_scalar(INSERT_KEY)
             .bind(id).bind(account_id).bind(&hash.0[..]).bind(label).bind(now)
             .fetch_one(pool).await)
     }
 
-    /// Revokes a key, once for all; `None` when there is no such key here.
+    /// Revokes a key for good and returns when it was first revoked, `None` if the database has no such
+    /// key.
     pub async fn revoke(&self, key_id: Uuid) -> Result<Option<Timestamp>, Error> {
         on_db!(self.db.write(), pool => sqlx::query_scalar(REVOKE_KEY)
             .bind(key_id).bind(self.clock.now()).fetch_optional(pool).await)
     }
 
-    /// Whose key this is, if it is one and not revoked.
+    /// Reads the account that a key authenticates, `None` if the key is unknown or revoked.
     pub async fn holder(&self, hash: KeyHash) -> Result<Option<KeyHolder>, Error> {
         on_db!(self.db.read(), pool =>
             sqlx::query_as(HOLDER).bind(&hash.0[..]).fetch_optional(pool).await)
     }
 
-    /// Which of these are keys of this database and not revoked.
+    /// Returns those of these keys that exist and are not revoked.
     pub async fn still_valid(&self, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, Error> {
         let valid: Result<Vec<Vec<u8>>, _> = on_db!(self.db.read(), postgres(pool) => {
             let hashes: Vec<&[u8]> = hashes.iter().map(|hash| &hash.0[..]).collect();
@@ -210,8 +205,8 @@ impl Accounts {
                 .fetch_all(pool)
                 .await
         });
-        let valid = valid?;
-        Ok(valid
+
+        Ok(valid?
             .into_iter()
             .filter_map(|hash| hash.try_into().ok().map(KeyHash))
             .collect())

@@ -1,4 +1,4 @@
-//! The one door for the time of day. It refuses to measure durations: those are tokio's `Instant`.
+//! The only source of the time of day. Durations are measured with tokio's `Instant` instead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::time::Timestamp;
 
-/// Tells the time of day: the system's, or one that a test moves by hand. Clones show the same time.
+/// Source of the time of day: the operating system, or a clock that a test moves. Clones show the same
+/// time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -17,44 +18,46 @@ enum Source {
 }
 
 impl Clock {
-    /// The operating system's clock.
+    /// Returns the operating system's clock.
     pub fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock that stands at `micros` (UTC microseconds since the Unix epoch) until [`advance`](Self::advance).
+    /// Returns a clock that stands at `micros` (UTC microseconds since the Unix epoch) until [`advance`](Self::advance).
     pub fn fixed(micros: i64) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(micros))))
     }
 
-    /// The time of now. May step back when the system's clock is set.
+    /// Returns the present time, which may go back when the system's clock is set.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.now_micros())
     }
 
-    /// UTC microseconds since the Unix epoch. May step back when the system's clock is set.
+    /// Returns UTC microseconds since the Unix epoch, which may go back when the system's clock is set.
     pub fn now_micros(&self) -> i64 {
         match &self.0 {
             Source::System => system_micros(),
+            // The strongest ordering, because only tests run this and none should depend on less.
             Source::Manual(micros) => micros.load(Ordering::SeqCst),
         }
     }
 
-    /// Moves a [`fixed`](Self::fixed) clock and all its clones on.
+    /// Advances a [`fixed`](Self::fixed) clock and all its clones.
     ///
     /// # Panics
-    /// On the system's clock, which nobody here may move.
+    /// If this is the system's clock.
     pub fn advance(&self, by: Duration) {
         let Source::Manual(micros) = &self.0 else {
             panic!("only a fixed clock can be advanced")
         };
+
         micros.fetch_add(whole_micros(by), Ordering::SeqCst);
     }
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is the one door for the time of day"
+    reason = "this is the only source of the time of day"
 )]
 fn system_micros() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -72,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fixed_clock_moves_only_by_hand_and_with_its_clones() {
+    fn clock_that_is_fixed_moves_only_by_advance_and_with_its_clones() {
         let clock = Clock::fixed(1_700_000_000_000_000);
         let clone = clock.clone();
         assert_eq!(clone.now_micros(), 1_700_000_000_000_000);
@@ -81,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_clock_counts_microseconds_of_this_century() {
+    fn clock_of_the_system_counts_microseconds_of_this_century() {
         let now = Clock::system().now_micros();
         let (year_2024, year_2100) = (1_704_067_200_000_000, 4_102_444_800_000_000);
         assert!((year_2024..year_2100).contains(&now), "{now}");
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "only a fixed clock")]
-    fn the_system_clock_cannot_be_advanced() {
+    fn clock_of_the_system_cannot_be_advanced() {
         Clock::system().advance(Duration::from_secs(1));
     }
 }

@@ -1,7 +1,8 @@
-//! The event contract: what the log holds and both sides agree on.
+//! The event contract: what the log holds, and what both sides agree on.
 //!
-//! An event carries the full state after the change, so that a reader needs the last event of a subject and no
-//! more. How events look on the wire is [`wire`]'s; the rules that decide which events come to be are the slices'.
+//! An event carries the full state after the change, so a reader needs only the last event of a
+//! subject. [`wire`] defines how events are stored; the rules that decide which events happen belong
+//! to the seller and buyer sides.
 
 mod deal;
 mod recent;
@@ -21,41 +22,41 @@ use crate::time::Timestamp;
 /// An immutable fact of the market.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// The same through every attempt of one mutation.
+    /// Id, the same in every attempt of one mutation.
     pub id: EventId,
-    /// What it is about; the order of one subject's events is their `revision`.
+    /// Subject of the event. The `revision` of its fact gives the order of one subject's events.
     pub subject: Subject,
-    /// When it was decided.
+    /// Time of the decision. It never goes back within a subject.
     pub time: Timestamp,
-    /// The W3C trace that led to it.
+    /// W3C trace context of the request behind the event.
     pub trace: Option<TraceContext>,
-    /// What happened.
+    /// The fact itself.
     pub fact: Fact,
 }
 
-/// What an event is about. Optimistic concurrency is per subject.
+/// Subject of an event, and the unit of optimistic concurrency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// The market itself: the first event of a log.
+    /// The market itself: subject of a log's first event.
     Opened,
-    /// One deal, its bids included.
+    /// One deal.
     Deal {
-        /// Whose deal: another seller's deal is another subject.
+        /// Seller of the deal. The same deal id of a different seller is a different subject.
         seller: SellerId,
-        /// Which deal.
+        /// Id of the deal.
         deal: DealId,
     },
-    /// What one seller lets one buyer see.
+    /// Permission for one buyer to see the deals of one seller.
     Access {
-        /// Who grants.
+        /// Seller that grants and revokes access.
         seller: SellerId,
-        /// To whom.
+        /// Buyer that has or had access.
         buyer: BuyerId,
     },
 }
 
 impl std::fmt::Display for Subject {
-    /// The subject without its market.
+    /// Writes the subject without the market's name.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Opened => f.write_str("opened"),
@@ -66,14 +67,17 @@ impl std::fmt::Display for Subject {
 }
 
 impl Subject {
-    /// Reads a subject without its market; `None` when a newer version made it.
+    /// Parses a subject without the market's name; `None` for any other text, such as a subject of
+    /// a newer version.
     pub fn parse(text: &str) -> Option<Self> {
         if text == "opened" {
             return Some(Self::Opened);
         }
+
         let (kind, ids) = text.split_once('.')?;
         let (first, second) = ids.split_once('.')?;
         let seller = first.parse().ok()?;
+
         match kind {
             "deal" => Some(Self::Deal {
                 seller,
@@ -88,59 +92,59 @@ impl Subject {
     }
 }
 
-/// What happened.
+/// A fact of the market.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// The log began.
+    /// The log was opened.
     MarketOpened {
-        /// Its identity.
+        /// Identity of the log.
         epoch: Epoch,
     },
-    /// A deal began, changed, or was put right by an operator.
+    /// A deal was created, changed, or repaired by an operator.
     Deal(DealFact),
-    /// A seller's grant to a buyer began, ended, or was put right.
+    /// Access was granted, revoked, or repaired by an operator.
     Access(AccessFact),
 }
 
-/// Why a subject's state is what the event says.
+/// Reason for the state in a deal event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DealCause {
     /// `deal.created`
     Created,
     /// `deal.updated`
     Updated,
-    /// `deal.repaired`: readers go on from this state whatever they held.
+    /// `deal.repaired`: readers continue from this state, whatever they had before.
     Repaired,
 }
 
-/// Why a pair's access is what the event says.
+/// Reason for the state in an access event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessCause {
     /// `access.granted`
     Granted,
     /// `access.revoked`
     Revoked,
-    /// `access.repaired`: readers go on from this state whatever they held.
+    /// `access.repaired`: readers continue from this state, whatever they had before.
     Repaired,
 }
 
-/// The body of every deal event.
+/// Body of every deal event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DealFact {
-    /// In the event's type, not its body.
+    /// Reason for the state. It is part of the event's type, not of its body.
     #[serde(skip, default = "created")]
     pub cause: DealCause,
-    /// +1 with every event of the subject, 1 for the first.
+    /// Number of the event within its subject, from 1.
     pub revision: u64,
-    /// The deal after the change.
+    /// State of the deal after the change.
     pub deal: Deal,
-    /// What differs from the version before; all of them at creation.
+    /// Fields that differ from the previous version; every field at creation.
     pub changed: Vec<DealField>,
-    /// The filterable fields before the change; none at creation.
+    /// Filterable fields before the change; `None` at creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Previous>,
-    /// Which mutations have happened already.
+    /// Recent mutations of the subject.
     pub recent: Recent,
 }
 
@@ -148,30 +152,31 @@ fn created() -> DealCause {
     DealCause::Created
 }
 
-/// The fields that a subscriber's filter may name, before a change: enough to say whether the deal left the filter.
+/// The fields that a subscriber's filter may name, before a change. They show whether the deal left
+/// the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Previous {
-    /// The status before.
+    /// Status before the change.
     pub status: DealStatus,
-    /// The price before, in minor units.
+    /// Total price before the change, in minor units.
     pub total_price: MinorUnits,
 }
 
-/// The body of every access event.
+/// Body of every access event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessFact {
-    /// In the event's type, not its body.
+    /// Reason for the state. It is part of the event's type, not of its body.
     #[serde(skip, default = "granted")]
     pub cause: AccessCause,
-    /// +1 with every event of the subject, 1 for the first.
+    /// Number of the event within its subject, from 1.
     pub revision: u64,
-    /// Whether the buyer has access after the event.
+    /// Set if the buyer has access after the event.
     pub granted: bool,
-    /// When the grant that holds, or held last, was made.
+    /// Time of the latest grant, whether it still holds or not.
     pub since: Timestamp,
-    /// Which mutations have happened already.
+    /// Recent mutations of the subject.
     pub recent: Recent,
 }
 
@@ -180,7 +185,7 @@ fn granted() -> AccessCause {
 }
 
 impl Fact {
-    /// The CloudEvents type.
+    /// Returns the CloudEvents type.
     pub fn event_type(&self) -> &'static str {
         match self {
             Self::MarketOpened { .. } => "market.opened",
@@ -197,7 +202,7 @@ impl Fact {
         }
     }
 
-    /// The event's number within its subject.
+    /// Returns the number of the event within its subject, from 1.
     pub fn revision(&self) -> u64 {
         match self {
             Self::MarketOpened { .. } => 1,
@@ -206,7 +211,7 @@ impl Fact {
         }
     }
 
-    /// Whether readers go on from this event whatever they held before.
+    /// Returns whether readers continue from this event, whatever they had before.
     pub fn is_repair(&self) -> bool {
         match self {
             Self::MarketOpened { .. } => false,
@@ -215,7 +220,7 @@ impl Fact {
         }
     }
 
-    /// Which mutations this event's subject remembers.
+    /// Returns the recent mutations of the subject; `None` for the first event of a log.
     pub fn recent(&self) -> Option<&Recent> {
         match self {
             Self::MarketOpened { .. } => None,
@@ -230,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subjects_survive_their_text() {
+    fn subject_survives_formatting_and_parsing() {
         let (seller, other) = (SellerId(uuid::Uuid::from_u128(1)), uuid::Uuid::from_u128(2));
         for subject in [
             Subject::Opened,

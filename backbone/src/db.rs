@@ -1,7 +1,7 @@
-//! Where tables live: PostgreSQL or SQLite behind one handle, and one text of SQL for both wherever it can be.
+//! Databases: PostgreSQL or SQLite behind one handle, with one SQL text for both where possible.
 //!
-//! [`on_db!`] and [`on_tx!`] run one expression in either arm. Where dialects or hot paths part, two constants stand
-//! side by side in the file of the slice. No table is known here.
+//! [`on_db!`] and [`on_tx!`] run a statement on whichever engine is behind the handle. Where dialects
+//! or hot paths differ, each engine has its own statement. This module knows no tables.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use crate::Error;
 
-/// How long a caller waits for a connection before the database counts as away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A statement that takes longer is stuck, not slow: the server ends it.
-const STATEMENT_TIMEOUT: &str = "30s";
-/// A process that is stopped in the middle of a transaction must not keep its rows locked: a standby waits for them.
-const IDLE_TIMEOUT: &str = "3s";
-const READERS: u32 = 4;
-/// What is read whole all the same counts as very dear, which is no reason to compile the statement. Where the only way
-/// is by an index, arguments change no plan, and making one at every call would cost more than running it.
-const BEGIN_BY_INDEX: &str = "
-    BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan";
-/// The same, and its commit does not wait for the disk.
-const BEGIN_ASYNCHRONOUS_COMMIT: &str = "
-    BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan;
-    SET LOCAL synchronous_commit = off";
-const POSTGRES_VERSION: &str = "SELECT 'PostgreSQL ' || current_setting('server_version')";
-const SQLITE_VERSION: &str = "SELECT 'SQLite ' || sqlite_version()";
+const BEGIN_BY_INDEX: &str = include_str!("db/begin_by_index.postgres.sql");
+const BEGIN_ASYNCHRONOUS_COMMIT: &str = include_str!("db/begin_asynchronous_commit.postgres.sql");
+const BEGIN_SNAPSHOT: &str = include_str!("db/begin_snapshot.postgres.sql");
+const POSTGRES_VERSION: &str = include_str!("db/version.postgres.sql");
+const SQLITE_VERSION: &str = include_str!("db/version.sqlite.sql");
 
-/// One database.
+/// Time that a caller waits for a connection before the database counts as unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time after which the server ends a statement: one that takes longer is stuck.
+const STATEMENT_TIMEOUT: &str = "30s";
+/// Time after which the server ends a session that is idle in a transaction. A process that is
+/// stopped there would keep its rows locked, and a standby waits for them.
+const IDLE_TIMEOUT: &str = "3s";
+/// Largest number of connections to a PostgreSQL database.
+const CONNECTIONS: u32 = 12;
+/// Largest number of connections that read an SQLite database.
+const READERS: u32 = 4;
+
+/// Handle of one database. Clones share its connections.
 #[derive(Clone)]
 pub struct Db {
     what: &'static str,
@@ -41,14 +41,15 @@ pub struct Db {
 #[derive(Clone)]
 enum Backend {
     Postgres(PgPool),
-    /// SQLite has one writer at a time; its own pool of one keeps readers from waiting for it.
+    /// SQLite allows one writer at a time. A pool of one keeps readers from waiting behind it.
     Sqlite {
         readers: SqlitePool,
         writer: SqlitePool,
     },
 }
 
-/// A pool to run statements on, each in a transaction of its own; for [`on_db!`](crate::on_db).
+/// A pool on which each statement runs in a transaction of its own; used with
+/// [`on_db!`](crate::on_db).
 pub struct Pool<'a> {
     what: &'static str,
     engine: PoolEngine<'a>,
@@ -63,7 +64,8 @@ pub enum PoolEngine<'a> {
     Sqlite(&'a SqlitePool),
 }
 
-/// A transaction; for [`on_tx!`](crate::on_tx). Dropped without [`Tx::commit`], it is rolled back.
+/// A transaction, used with [`on_tx!`](crate::on_tx). Dropping it without [`Tx::commit`] rolls it
+/// back.
 pub struct Tx {
     what: &'static str,
     engine: TxEngine,
@@ -145,7 +147,7 @@ impl Tx {
         matches!(self.engine, TxEngine::Postgres(_))
     }
 
-    /// Commits.
+    /// Commits. An error leaves open whether the transaction was committed.
     pub async fn commit(self) -> Result<(), Error> {
         match self.engine {
             TxEngine::Postgres(tx) => tx.commit().await,
@@ -160,49 +162,56 @@ impl Tx {
     }
 }
 
-/// The migrations of one database in both engines.
+/// The migrations of one database, for both engines.
 pub struct Migrations {
-    /// For PostgreSQL.
+    /// Migrations for PostgreSQL.
     pub postgres: Migrator,
-    /// For SQLite.
+    /// Migrations for SQLite.
     pub sqlite: Migrator,
 }
 
 impl Db {
-    /// A PostgreSQL database. It connects when first used.
+    /// Builds a handle of a PostgreSQL database, which connects when it is first used.
     ///
     /// # Errors
-    /// [`Error::Broken`] when the URL is none.
+    /// [`Error::Broken`] if `url` cannot be parsed.
     pub fn postgres(what: &'static str, url: &str) -> Result<Self, Error> {
         let options: PgConnectOptions = url.parse().map_err(|error| Error::broken(what, error))?;
+
         let options = options.application_name("dealwire").options([
             ("statement_timeout", STATEMENT_TIMEOUT),
             ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
             ("timezone", "UTC"),
         ]);
+
         let pool = PgPoolOptions::new()
-            .max_connections(12)
+            .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
+
         Ok(Self {
             what,
             backend: Backend::Postgres(pool),
         })
     }
 
-    /// An SQLite database file, made if absent. The caller holds the lock of its folder.
+    /// Builds a handle of an SQLite database file, which is created if it does not exist. The
+    /// caller holds the lock of its directory.
     pub fn sqlite(what: &'static str, file: &Path) -> Self {
+        // A commit that was acknowledged must survive a power failure, so each one is synced.
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
+
         let pool = |connections, options| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .connect_lazy_with(options)
         };
+
         let backend = Backend::Sqlite {
             readers: pool(READERS, options.clone().read_only(true)),
             writer: pool(1, options),
@@ -210,19 +219,20 @@ impl Db {
         Self { what, backend }
     }
 
-    /// Brings the tables up to this binary's migrations. Processes that start together take turns.
+    /// Applies this binary's migrations. Processes that start together take turns.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<(), Error> {
         let done = match &self.backend {
             Backend::Postgres(pool) => migrations.postgres.run(pool).await,
             Backend::Sqlite { writer, .. } => migrations.sqlite.run(writer).await,
         };
+
         done.map_err(|error| match error {
             sqlx::migrate::MigrateError::Execute(error) => map_error(self.what, error),
             error => Error::broken(self.what, error),
         })
     }
 
-    /// The engine and its version, for operators.
+    /// Returns the engine and its version, for operators.
     pub async fn describe(&self) -> Result<String, Error> {
         on_db!(
             self.read(),
@@ -266,16 +276,16 @@ impl Db {
         self.begun(begun)
     }
 
-    /// Begins a transaction that writes, and that reaches rows by their indexes however small a table is: for tables
-    /// that grow a thousandfold within a minute. PostgreSQL keeps the plans of a connection's statements, and one that
-    /// was made for a table of ten rows reads all of it.
+    /// Begins a transaction that writes and reaches rows by their indexes, however small a table is:
+    /// for tables that grow a thousandfold within a minute. PostgreSQL keeps the plans of a
+    /// connection's statements, and a plan made for a table of ten rows reads the whole table.
     pub async fn begin_by_index(&self) -> Result<Tx, Error> {
         self.begin_with(BEGIN_BY_INDEX).await
     }
 
-    /// Begins a transaction as [`Db::begin_by_index`] does whose commit does not wait for the disk: for what no longer
-    /// matters when the server has crashed, such as a lease. What was committed within the last second may be gone
-    /// then.
+    /// Begins a transaction as [`Db::begin_by_index`] does, whose commit does not wait for the disk:
+    /// for data that no longer matters after a crash of the server, such as a lease. Such a crash
+    /// may lose what was committed within the last second.
     pub async fn begin_asynchronous_commit(&self) -> Result<Tx, Error> {
         self.begin_with(BEGIN_ASYNCHRONOUS_COMMIT).await
     }
@@ -290,11 +300,11 @@ impl Db {
         }
     }
 
-    /// Begins a transaction that reads, all of it from one snapshot.
+    /// Begins a transaction in which all reads see one snapshot.
     pub async fn begin_snapshot(&self) -> Result<Tx, Error> {
         let begun = match &self.backend {
             Backend::Postgres(pool) => pool
-                .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .begin_with(BEGIN_SNAPSHOT)
                 .await
                 .map(TxEngine::Postgres),
             Backend::Sqlite { readers, .. } => readers.begin().await.map(TxEngine::Sqlite),
@@ -315,8 +325,8 @@ impl Db {
 fn map_error(what: &'static str, error: sqlx::Error) -> Error {
     use sqlx::Error as Sql;
     match &error {
-        Sql::Database(said) if said.is_unique_violation() => Error::Conflict { what },
-        Sql::Database(said) if said.code().is_some_and(|code| may_pass(&code)) => {
+        Sql::Database(error) if error.is_unique_violation() => Error::Conflict { what },
+        Sql::Database(cause) if cause.code().is_some_and(|code| may_pass(&code)) => {
             Error::unavailable(what, error)
         }
         Sql::Io(_)
@@ -329,18 +339,20 @@ fn map_error(what: &'static str, error: sqlx::Error) -> Error {
     }
 }
 
-/// SQLSTATE classes and SQLite result codes that say "not now" rather than "not so".
+/// Returns whether an SQLSTATE or SQLite result code describes a passing condition.
 fn may_pass(code: &str) -> bool {
-    // connection, transaction rollback, resources, operator intervention, system error; read-only: a failover is
-    // under way; a transaction that was given up because we slept in it; undefined table: not migrated yet.
+    // Classes: connection, transaction rollback, resources, operator intervention, system error.
     let postgres = ["08", "40", "53", "57", "58"]
         .iter()
         .any(|class| code.len() == 5 && code.starts_with(class));
+
     // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR, in the low byte of an extended code.
     let sqlite = code
         .parse::<u32>()
         .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13));
-    postgres
-        || matches!(code, "25006" | "25P02" | "25P03" | "25P04" | "42P01")
-        || (code.len() < 5 && sqlite)
+
+    // Read-only, because a failover is under way; a transaction that the server ended because it was
+    // idle; an undefined table, because the migrations have not run yet.
+    let single = matches!(code, "25006" | "25P02" | "25P03" | "25P04" | "42P01");
+    postgres || single || (code.len() < 5 && sqlite)
 }

@@ -1,200 +1,120 @@
-//! The `deal` table that both read models keep: one row a deal, written by projections, read a deal or a page at a
-//! time. Whose deals a reader may see is the caller's ([`Scope`]).
+//! The `deal` table that both read models keep: one row for each deal, written by projections, read
+//! by id or by page. The caller decides which sellers' deals a reader may see ([`Scope`]).
 
 mod page;
+mod request;
+mod row;
 mod statement;
 
 #[cfg(feature = "testkit")]
 pub use page::plan;
-pub use page::{Cursor, DealFilter, DealOrder, Page, PageRequest, Scope, Window, find, page};
+pub use page::{find, page};
+pub use request::{Cursor, DealFilter, DealOrder, Page, PageRequest, Scope, Window};
 
 use std::collections::HashMap;
 
-use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::Error;
-use crate::contract::{Deal, DealStatus, Item};
+use crate::contract::Deal;
 use crate::db::Tx;
-use crate::ids::{DealId, SellerId};
-use crate::money::{Currency, Discount, MinorUnits};
+use crate::ids::DealId;
 use crate::on_tx;
 use crate::position::Sequence;
-use crate::time::Timestamp;
 
-/// Newer states replace older ones; `sequence` makes a replay harmless.
-const UPSERT_POSTGRES: &str = "
-    INSERT INTO deal (id, seller_id, name, total_price, currency, status, discount, items, version, revision,
-                      sequence, created_at, updated_at)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[],
-                         $8::jsonb[], $9::int[], $10::bigint[], $11::bigint[], $12::timestamptz[],
-                         $13::timestamptz[])
-    ON CONFLICT (id) DO UPDATE
-       SET name = excluded.name, total_price = excluded.total_price, status = excluded.status,
-           discount = excluded.discount, items = excluded.items, version = excluded.version,
-           revision = excluded.revision, sequence = excluded.sequence, updated_at = excluded.updated_at
-     WHERE deal.sequence < excluded.sequence";
-const UPSERT_SQLITE: &str = "
-    INSERT INTO deal (id, seller_id, name, total_price, currency, status, discount, items, version, revision,
-                      sequence, created_at, updated_at)
-    SELECT unhex(value ->> 'id'), unhex(value ->> 'seller'), value ->> 'name', value ->> 'price',
-           value ->> 'currency', value ->> 'status', nullif(value -> 'discount', 'null'), value -> 'items', value ->> 'version',
-           value ->> 'revision', value ->> 'sequence', value ->> 'created', value ->> 'updated'
-      FROM json_each($1) WHERE TRUE
-    ON CONFLICT (id) DO UPDATE
-       SET name = excluded.name, total_price = excluded.total_price, status = excluded.status,
-           discount = excluded.discount, items = excluded.items, version = excluded.version,
-           revision = excluded.revision, sequence = excluded.sequence, updated_at = excluded.updated_at
-     WHERE deal.sequence < excluded.sequence";
-const REVISIONS_POSTGRES: &str = "SELECT id, revision FROM deal WHERE id = ANY($1)";
-const REVISIONS_SQLITE: &str = "
-    SELECT id, revision FROM deal WHERE id IN (SELECT unhex(value) FROM json_each($1))";
+const UPSERT_POSTGRES: &str = include_str!("deal_table/upsert.postgres.sql");
+const UPSERT_SQLITE: &str = include_str!("deal_table/upsert.sqlite.sql");
+const REVISIONS_POSTGRES: &str = include_str!("deal_table/revisions.postgres.sql");
+const REVISIONS_SQLITE: &str = include_str!("deal_table/revisions.sqlite.sql");
 
-/// A deal to be written, with where its state stands.
+/// State of a deal to be written, with the event that produced it.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
-    /// The state.
+    /// State after the event.
     pub deal: &'a Deal,
-    /// Of the event that made it.
+    /// Revision of the event.
     pub revision: u64,
-    /// Of the event that made it.
+    /// Sequence of the event.
     pub sequence: Sequence,
 }
 
-/// A row, as read.
-#[derive(FromRow)]
-struct Row {
-    id: DealId,
-    seller_id: SellerId,
-    name: String,
-    total_price: MinorUnits,
-    #[sqlx(try_from = "String")]
-    currency: Currency,
-    #[sqlx(try_from = "String")]
-    status: DealStatus,
-    discount: Option<Json<Discount>>,
-    items: Json<Vec<Item>>,
-    version: i32,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-impl From<Row> for Deal {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            seller_id: row.seller_id,
-            name: row.name,
-            total_price: row.total_price,
-            currency: row.currency,
-            status: row.status,
-            discount: row.discount.map(|discount| discount.0),
-            items: row.items.0,
-            version: row.version.unsigned_abs(),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        }
-    }
-}
-
-/// Writes the last state of each deal; a deal may not occur twice.
+/// Writes the last state of each deal, in which a deal may occur only once.
+///
+/// A row with a newer state stays as it is, so writing a batch again is harmless.
 pub async fn upsert(tx: &mut Tx, rows: &[Write<'_>]) -> Result<(), Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    on_tx!(tx, postgres(tx) => {
-        let column = |of: fn(&Write<'_>) -> i64| rows.iter().map(of).collect::<Vec<_>>();
+
+    // One statement for the whole batch: arrays on PostgreSQL, JSON on SQLite.
+    on_tx!(tx, postgres(connection) => {
         sqlx::query(UPSERT_POSTGRES)
-            .bind(rows.iter().map(|row| row.deal.id.0).collect::<Vec<_>>())
-            .bind(
-                rows.iter()
-                    .map(|row| row.deal.seller_id.0)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                rows.iter()
-                    .map(|row| row.deal.name.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(column(|row| row.deal.total_price.get()))
-            .bind(
-                rows.iter()
-                    .map(|row| row.deal.currency.code())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                rows.iter()
-                    .map(|row| row.deal.status.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                rows.iter()
-                    .map(|row| row.deal.discount.map(Json))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                rows.iter()
-                    .map(|row| Json(&row.deal.items))
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                rows.iter()
-                    .map(|row| row.deal.version as i32)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(column(|row| row.revision as i64))
-            .bind(column(|row| row.sequence as i64))
-            .bind(
-                rows.iter()
-                    .map(|row| row.deal.created_at)
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                rows.iter()
-                    .map(|row| row.deal.updated_at)
-                    .collect::<Vec<_>>(),
-            )
-            .execute(&mut *tx)
+            .bind(column(rows, |row| row.deal.id.0))
+            .bind(column(rows, |row| row.deal.seller_id.0))
+            .bind(column(rows, |row| row.deal.name.as_str()))
+            .bind(column(rows, |row| row.deal.total_price.get()))
+            .bind(column(rows, |row| row.deal.currency.code()))
+            .bind(column(rows, |row| row.deal.status.as_str()))
+            .bind(column(rows, |row| row.deal.discount.map(Json)))
+            .bind(column(rows, |row| Json(&row.deal.items)))
+            .bind(column(rows, |row| row.deal.version as i32))
+            .bind(column(rows, |row| row.revision as i64))
+            .bind(column(rows, |row| row.sequence as i64))
+            .bind(column(rows, |row| row.deal.created_at))
+            .bind(column(rows, |row| row.deal.updated_at))
+            .execute(&mut *connection)
             .await
             .map(|_| ())
-    }, sqlite(tx) => {
-        let rows: Vec<serde_json::Value> = rows.iter().map(json).collect();
+    }, sqlite(connection) => {
         sqlx::query(UPSERT_SQLITE)
-            .bind(Json(rows))
-            .execute(&mut *tx)
+            .bind(Json(column(rows, json)))
+            .execute(&mut *connection)
             .await
             .map(|_| ())
     })
+}
+
+fn column<'a, T>(rows: &[Write<'a>], value: impl Fn(&Write<'a>) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
 }
 
 fn json(row: &Write<'_>) -> serde_json::Value {
     let deal = row.deal;
     serde_json::json!({
-        "id": deal.id.0.simple(), "seller": deal.seller_id.0.simple(), "name": deal.name,
-        "price": deal.total_price, "currency": deal.currency, "status": deal.status.as_str(),
-        "discount": deal.discount, "items": deal.items, "version": deal.version, "revision": row.revision,
-        "sequence": row.sequence, "created": deal.created_at.as_micros(), "updated": deal.updated_at.as_micros(),
+        "id": deal.id.0.simple(),
+        "seller": deal.seller_id.0.simple(),
+        "name": deal.name,
+        "price": deal.total_price,
+        "currency": deal.currency,
+        "status": deal.status.as_str(),
+        "discount": deal.discount,
+        "items": deal.items,
+        "version": deal.version,
+        "revision": row.revision,
+        "sequence": row.sequence,
+        "created": deal.created_at.as_micros(),
+        "updated": deal.updated_at.as_micros(),
     })
 }
 
-/// The revisions of those of these deals that have a row.
+/// Reads the revisions of these deals; deals without a row are left out.
 pub async fn revisions(tx: &mut Tx, ids: &[DealId]) -> Result<HashMap<DealId, u64>, Error> {
-    let rows: Result<Vec<(DealId, i64)>, _> = on_tx!(tx, postgres(tx) => {
+    let rows: Result<Vec<(DealId, i64)>, _> = on_tx!(tx, postgres(connection) => {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         sqlx::query_as(REVISIONS_POSTGRES)
             .bind(ids)
-            .fetch_all(&mut *tx)
+            .fetch_all(&mut *connection)
             .await
-    }, sqlite(tx) => {
+    }, sqlite(connection) => {
         let ids: Vec<_> = ids.iter().map(|id| id.0.simple().to_string()).collect();
         sqlx::query_as(REVISIONS_SQLITE)
             .bind(Json(ids))
-            .fetch_all(&mut *tx)
+            .fetch_all(&mut *connection)
             .await
     });
-    let rows = rows?;
-    Ok(rows
+
+    Ok(rows?
         .into_iter()
         .map(|(id, revision)| (id, revision as u64))
         .collect())

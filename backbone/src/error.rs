@@ -1,36 +1,37 @@
-//! The few kinds of failure of the pipes, named by what the caller does next.
+//! Failures of stores and transports, in three kinds named by what the caller does next.
 //!
-//! A business "no" is not here: it is data of the slice that says it.
+//! A rejection by the business rules is not an error of this kind: it is data of the side that decides.
 
-/// A failure of a store or a pipe.
+/// Failure of a store or transport.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The store is away or refused for now: **retry** later, nothing is known to be wrong with the data.
+    /// The store cannot be reached or is refusing for now: **retry** later. The data is not known to be
+    /// damaged.
     #[error("{what} is unavailable: {why}")]
     Unavailable {
-        /// Which store or pipe.
+        /// Name of the store or transport.
         what: &'static str,
-        /// What it or its driver said.
+        /// Reason, as the store or its driver reported it.
         why: String,
     },
-    /// Somebody else changed it first: **re-read** and decide again.
-    #[error("{what} was changed by somebody else")]
+    /// Another writer was first: **read again** and decide again.
+    #[error("{what} was changed by another writer")]
     Conflict {
-        /// What was changed.
+        /// Name of what was changed.
         what: &'static str,
     },
-    /// Something that must hold does not: **stop** and call an operator.
+    /// An invariant is violated: **stop** and alert an operator.
     #[error("{what} is broken: {why}")]
     Broken {
-        /// What is broken.
+        /// Name of what is broken.
         what: &'static str,
-        /// What was found instead.
+        /// Reason, as it was found.
         why: String,
     },
 }
 
 impl Error {
-    /// `what` cannot be had now.
+    /// Builds [`Error::Unavailable`].
     pub fn unavailable(what: &'static str, why: impl std::fmt::Display) -> Self {
         Self::Unavailable {
             what,
@@ -38,7 +39,7 @@ impl Error {
         }
     }
 
-    /// `what` is not as it must be.
+    /// Builds [`Error::Broken`].
     pub fn broken(what: &'static str, why: impl std::fmt::Display) -> Self {
         Self::Broken {
             what,
@@ -46,7 +47,7 @@ impl Error {
         }
     }
 
-    /// Whether waiting may help.
+    /// Returns whether the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }

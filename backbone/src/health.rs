@@ -1,24 +1,26 @@
-//! What a process needs before it is ready, part by part, and what it can go on without once it was there.
+//! Readiness of a process, part by part: what it needs before it is ready, and what it can continue
+//! without once it had it.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// The parts of one process. Ready when none is down.
+/// The parts of one process, which is ready while none is down. Clones are the same parts.
 #[derive(Clone, Default)]
 pub struct Health {
+    // Held for a few instructions and never across an await.
     parts: Arc<Mutex<Vec<(&'static str, State)>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Up,
-    /// It was up, and its loss takes something away, not everything.
+    /// The part was up and is lost; the process continues with less.
     Degraded(String),
     Down(String),
 }
 
-/// The owner's end of one part. Down until it says otherwise.
+/// Handle by which the owner of a part reports its state. A part is down at first.
 #[derive(Clone)]
 pub struct Part {
     health: Health,
@@ -26,9 +28,10 @@ pub struct Part {
 }
 
 impl Health {
-    /// Adds a part, not yet up.
+    /// Adds a part, which is down until its owner reports otherwise.
     pub fn part(&self, name: &'static str) -> Part {
         let mut parts = self.lock();
+
         parts.push((name, State::Down("starting".to_owned())));
         Part {
             health: self.clone(),
@@ -36,23 +39,23 @@ impl Health {
         }
     }
 
-    /// The parts without which the process is not ready, with why.
+    /// Returns the parts that keep the process from being ready, each with the reason.
     pub fn down(&self) -> Vec<(&'static str, String)> {
-        self.told(|state| match state {
+        self.with_reason(|state| match state {
             State::Down(why) => Some(why),
             State::Up | State::Degraded(_) => None,
         })
     }
 
-    /// The parts that the process goes on without, with why.
+    /// Returns the lost parts that the process continues without, each with the reason.
     pub fn degraded(&self) -> Vec<(&'static str, String)> {
-        self.told(|state| match state {
+        self.with_reason(|state| match state {
             State::Degraded(why) => Some(why),
             State::Up | State::Down(_) => None,
         })
     }
 
-    fn told(&self, why: impl Fn(&State) -> Option<&String>) -> Vec<(&'static str, String)> {
+    fn with_reason(&self, why: impl Fn(&State) -> Option<&String>) -> Vec<(&'static str, String)> {
         let parts = self.lock();
         parts
             .iter()
@@ -66,18 +69,21 @@ impl Health {
 }
 
 impl Part {
-    /// The part works.
+    /// Reports that the part works.
     pub fn up(&self) {
         self.set(|_| State::Up);
     }
 
-    /// The part does not work, and the process is not ready.
+    /// Reports that the part does not work and the process is not ready.
     pub fn down(&self, why: impl std::fmt::Display) {
         self.set(|_| State::Down(why.to_string()));
     }
 
-    /// What the part stands on is away. A process that starts waits for it; one that had it stays ready for all that
-    /// does not need it: what all processes share is no reason to take each of them from its load balancer.
+    /// Reports that a server behind the part cannot be reached.
+    ///
+    /// A process that is starting waits for it. One that had it stays ready for everything that does not
+    /// need it: the loss of a server that all processes share must not remove each of them from its load
+    /// balancer.
     pub fn away(&self, why: impl std::fmt::Display) {
         self.set(|state| match state {
             State::Down(_) => State::Down(why.to_string()),
@@ -85,22 +91,24 @@ impl Part {
         });
     }
 
-    /// A change is said in the process's own log, once.
+    /// Changes the state, and logs every change once.
     fn set(&self, change: impl FnOnce(&State) -> State) {
         let mut parts = self.health.lock();
-        let (name, held) = &mut parts[self.index];
-        let state = change(held);
-        if *held == state {
+        let (name, current) = &mut parts[self.index];
+        let state = change(current);
+        if *current == state {
             return;
         }
+
+        // Logged under the lock, so that the log has the changes in their order.
         match &state {
             State::Up => tracing::info!(part = name, "{name} is up"),
             State::Degraded(why) => {
-                tracing::warn!(part = name, why, "going on without {name}: {why}")
+                tracing::warn!(part = name, why, "continuing without {name}: {why}")
             }
             State::Down(why) => tracing::warn!(part = name, why, "{name} is down: {why}"),
         }
-        *held = state;
+        *current = state;
     }
 }
 
@@ -109,7 +117,7 @@ mod tests {
     use super::Health;
 
     #[test]
-    fn a_process_waits_for_a_part_and_may_lose_it_later() {
+    fn health_waits_for_a_part_at_first_and_may_lose_it_later() {
         let health = Health::default();
         let (tables, log) = (health.part("tables"), health.part("log"));
         assert_eq!(health.down().len(), 2);

@@ -1,4 +1,4 @@
-//! Identities: one type per kind of thing, so that a buyer's id cannot stand where a seller's belongs.
+//! Ids with one type for each kind of object, so that a buyer's id cannot be used as a seller's.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -27,30 +27,30 @@ macro_rules! id {
 }
 
 id!(
-    /// A seller.
+    /// Id of a seller.
     SellerId
 );
 id!(
-    /// A buyer.
+    /// Id of a buyer.
     BuyerId
 );
 id!(
-    /// A deal.
+    /// Id of a deal.
     DealId
 );
 id!(
-    /// An item within a deal; unique within its deal only.
+    /// Id of an item, unique within its deal only.
     ItemId
 );
 id!(
-    /// An event in the log. It is the same through every attempt of one mutation.
+    /// Id of an event, the same in every attempt of one mutation.
     EventId
 );
 id!(
-    /// An endpoint that is called with changes.
+    /// Id of a webhook endpoint.
     WebhookId
 );
 id!(
-    /// One call owed to one endpoint: the same through all attempts and replays.
+    /// Id of a delivery, the same in all attempts and replays.
     DeliveryId
 );

@@ -1,8 +1,9 @@
-//! The words and pipes that both sides of Dealwire share.
+//! The event contract, storage and transport that both sides of Dealwire share.
 //!
-//! Read in this order: the event [`contract`], the [`event_log`] that keeps it, the [`write_path`] that adds to it,
-//! the [`projection`] that follows it, and the [`live_bus`] that spreads what was projected. Rules of deals, access
-//! and webhooks are the slices'; HTTP and GraphQL are the gateway's.
+//! Suggested order of reading: the event [`contract`], the [`event_log`] that stores events, the
+//! [`write_path`] that appends them, the [`projection`] that follows them, and the [`live_bus`] that
+//! announces what was projected. Business rules belong to the seller, buyer and webhook crates; HTTP
+//! and GraphQL belong to the gateway.
 
 pub mod contract;
 pub mod ids;

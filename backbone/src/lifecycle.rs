@@ -1,8 +1,9 @@
-//! The one door for tasks, and the two stages in which all of them end. It refuses tasks nobody waits for, and a
-//! process that lives on after one of its parts has failed.
+//! Tasks of an app, and the two stages in which they end. Every task is spawned here, is awaited
+//! before the process ends, and ends the process if it fails.
 //!
-//! Stage one, *draining*: take no new work, finish what is held. Stage two, *stopping*: let go now. Support tasks
-//! (links that the others need until they are done) skip stage one.
+//! Stage one, *draining*: tasks take no new work and finish what they have. Stage two, *stopping*:
+//! tasks stop at once. Support tasks (links that other tasks need until they are done) are not
+//! awaited in stage one.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -22,12 +23,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::telemetry::Metrics;
 
-/// How long tasks may take to notice stage two before they are aborted.
+/// Time in which tasks must end in stage two before they are aborted.
 const STOPPING: Duration = Duration::from_secs(2);
-/// How long an aborted task may take to reach its next await.
+/// Time in which an aborted task must reach its next await.
 const ABORTING: Duration = Duration::from_millis(500);
 
-/// Owns the tasks of one app and ends them in order. Clones are the same lifecycle.
+/// Spawns the tasks of one app and ends them in order. Clones are the same lifecycle.
 #[derive(Clone)]
 pub struct Lifecycle(Arc<Inner>);
 
@@ -36,23 +37,24 @@ struct Inner {
     stopping: CancellationToken,
     work: TaskTracker,
     support: TaskTracker,
+    // Held for map operations only, never across an await.
     running: Mutex<Running>,
     first_failure: OnceLock<Failure>,
     detached_panics: Counter,
 }
 
-/// The task that ended the app, and its error or panic.
+/// Error or panic of the task that ended the app.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{task} failed: {why}")]
 pub struct Failure {
-    /// The name the task was spawned with.
+    /// Name that the task was spawned with.
     pub task: String,
-    /// Its error, or the message of its panic.
+    /// Error of the task, or the message of its panic.
     pub why: String,
 }
 
 impl Lifecycle {
-    /// A lifecycle with no tasks, in neither stage.
+    /// Returns a lifecycle without tasks, in neither stage.
     #[expect(
         clippy::new_without_default,
         reason = "a second lifecycle in an app should not come about by default"
@@ -69,8 +71,9 @@ impl Lifecycle {
         }))
     }
 
-    /// Runs a part of the app. It should end, with `Ok`, soon after [`draining`](Self::draining); if it ends with
-    /// an error or a panic, ever, the whole app shuts down and [`finish`](Self::finish) reports the failure.
+    /// Spawns a part of the app, which must end with `Ok` soon after [`draining`](Self::draining). If it
+    /// ever ends with an error or a panic, the whole app shuts down and [`finish`](Self::finish) reports
+    /// the failure.
     pub fn spawn<E: Display + 'static>(
         &self,
         name: &'static str,
@@ -79,8 +82,9 @@ impl Lifecycle {
         self.start(&self.0.work, name, self.clone().supervise(name, future));
     }
 
-    /// Runs a part that the others need until they are done, such as a link to a server: it is not awaited in
-    /// stage one and should end at [`stopping`](Self::stopping). It fails as [`spawn`](Self::spawn) does.
+    /// Spawns a part that others need until they are done, such as a link to a server. It is not awaited
+    /// in stage one and must end at [`stopping`](Self::stopping). It fails as [`spawn`](Self::spawn)
+    /// does.
     pub fn spawn_support<E: Display + 'static>(
         &self,
         name: &'static str,
@@ -89,17 +93,18 @@ impl Lifecycle {
         self.start(&self.0.support, name, self.clone().supervise(name, future));
     }
 
-    /// Runs something whose failure is its own, such as one connection. It is awaited in stage one; its panic is
-    /// logged and counted, and ends nothing else.
+    /// Spawns a task whose failure concerns nothing else, such as one connection. It is awaited in stage
+    /// one. A panic is logged and counted, and ends nothing else.
     pub fn spawn_detached(
         &self,
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
         let lifecycle = self.clone();
-        // Each wrapper around it would hold it twice, where it came from and where it is awaited, and connections are
-        // many.
+        // Boxed once. Each wrapper around an unboxed future would hold its state twice, where it came
+        // from and where it is awaited, and there are many connections.
         let future = Box::pin(future);
+
         self.start(&self.0.work, name, async move {
             if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
                 lifecycle.0.detached_panics.inc();
@@ -112,34 +117,38 @@ impl Lifecycle {
         });
     }
 
-    /// Cancelled in stage one: take no new work, finish what is held.
+    /// Returns the token of stage one: take no new work and finish what is there.
     pub fn draining(&self) -> CancellationToken {
         self.0.draining.clone()
     }
 
-    /// Cancelled in stage two: let go now.
+    /// Returns the token of stage two: stop at once.
     pub fn stopping(&self) -> CancellationToken {
         self.0.stopping.clone()
     }
 
-    /// Starts stage one. More calls change nothing.
+    /// Starts stage one. Further calls have no effect.
     pub fn shutdown(&self) {
         self.0.draining.cancel();
     }
 
-    /// Waits for SIGTERM or SIGINT and starts stage one, or for stage one however it starts. From then on a
-    /// further signal starts stage two. [`finish`](Self::finish) is due when this returns.
+    /// Waits for SIGTERM or SIGINT, or until stage one starts for another reason, and starts stage one.
+    /// From then on a further signal starts stage two. The caller runs [`finish`](Self::finish) next.
     pub async fn run_until_signal(&self) {
         let mut signals = match Signals::listen() {
             Ok(signals) => signals,
             Err(error) => return self.fail("signals", error.to_string()),
         };
+
         tokio::select! {
             name = signals.next() => tracing::info!(signal = name, "shutting down"),
             () = self.0.draining.cancelled() => {}
         }
+
         self.shutdown();
+
         let stopping = self.stopping();
+        // A support task, because stage one would otherwise wait for a signal that may never come.
         self.spawn_support("signals", async move {
             tokio::select! {
                 name = signals.next() => {
@@ -152,23 +161,30 @@ impl Lifecycle {
         });
     }
 
-    /// Ends the app: stage one for up to `grace`, stage two for up to 2 s, then what is left is aborted.
+    /// Ends the app: stage one for up to `grace`, stage two for up to 2 s; tasks that still run are
+    /// aborted.
     ///
     /// # Errors
-    /// The first failure of a task, or the names of the tasks that did not heed stage two.
+    /// The first failure of a task, or the names of the tasks that did not end in stage two.
     pub async fn finish(self, grace: Duration) -> Result<(), Failure> {
         self.shutdown();
+
+        // A closed tracker is done when its last task ends. It still accepts tasks, so that
+        // draining tasks can spawn what they need to finish.
         self.0.work.close();
         self.0.support.close();
+
         tokio::select! {
             () = self.0.work.wait() => {}
             () = self.0.stopping.cancelled() => {}
             () = tokio::time::sleep(grace) => {
-                tracing::warn!(tasks = self.running(), "the grace is over, stopping");
+                tracing::warn!(tasks = self.running(), "the drain time is over, stopping");
             }
         }
+
         self.0.stopping.cancel();
         if !self.all_end_within(STOPPING).await {
+            // Named before the abort, while the tasks are still there.
             let stuck = self.running();
             lock(&self.0.running).abort();
             self.all_end_within(ABORTING).await;
@@ -177,13 +193,14 @@ impl Lifecycle {
                 format!("still running {STOPPING:?} after it was told to stop"),
             );
         }
+
         self.0
             .first_failure
             .get()
             .map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
-    /// Shows the number of panics of detached tasks among `metrics`.
+    /// Registers the number of panics of detached tasks in `metrics`.
     pub fn measure(&self, metrics: &Metrics) {
         let panics = self.0.detached_panics.clone();
         metrics.register(
@@ -217,25 +234,31 @@ impl Lifecycle {
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
+        // Registered before the spawn: the task may end, and remove itself, at any moment after it.
         let number = lock(&self.0.running).enter(name);
         let ended = Ended {
             inner: Arc::clone(&self.0),
             number,
         };
+
         let task = tracker.spawn(async move {
             let _ended = ended;
             future.await;
         });
-        lock(&self.0.running).abort_by(number, task.abort_handle());
+
+        // The abort handle exists only now. If the task has ended, its entry is gone; if the abort
+        // has come in between, `set_abort` carries it out.
+        lock(&self.0.running).set_abort(number, task.abort_handle());
     }
 
     fn fail(&self, task: &str, why: String) {
         tracing::error!(task, why, "a task failed, shutting down");
-        // Later failures are mostly consequences of the first.
+        // The first failure wins; later ones are mostly its consequences.
         let _ = self.0.first_failure.set(Failure {
             task: task.to_owned(),
             why,
         });
+
         self.shutdown();
     }
 
@@ -244,6 +267,7 @@ impl Lifecycle {
         for task in lock(&self.0.running).tasks.values() {
             *count.entry(task.name).or_default() += 1;
         }
+
         let named: Vec<String> = count
             .iter()
             .map(|(name, count)| format!("{name} ({count})"))
@@ -252,18 +276,18 @@ impl Lifecycle {
     }
 }
 
-/// The tasks that have not ended, by number.
+/// Tasks that have not ended, by number.
 #[derive(Default)]
 struct Running {
     tasks: HashMap<u64, Task>,
     last: u64,
-    /// Whoever comes from now on is aborted too.
+    /// Set once the tasks are being aborted; tasks that are spawned from then on are aborted too.
     aborting: bool,
 }
 
 struct Task {
     name: &'static str,
-    /// None for the moment in which it is spawned.
+    /// `None` for the moment between registration and spawn.
     abort: Option<AbortHandle>,
 }
 
@@ -274,11 +298,13 @@ impl Running {
         self.last
     }
 
-    /// A task that has ended already is not there any more.
-    fn abort_by(&mut self, number: u64, handle: AbortHandle) {
+    /// Stores the handle by which a task is aborted, or aborts it if that has begun. A task that has
+    /// ended is no longer registered.
+    fn set_abort(&mut self, number: u64, handle: AbortHandle) {
         let Some(task) = self.tasks.get_mut(&number) else {
             return;
         };
+
         if self.aborting {
             handle.abort();
         }
@@ -287,6 +313,7 @@ impl Running {
 
     fn abort(&mut self) {
         self.aborting = true;
+
         self.tasks
             .values()
             .filter_map(|task| task.abort.as_ref())
@@ -294,7 +321,7 @@ impl Running {
     }
 }
 
-/// Held by a task until it ends, however it does.
+/// Guard that a task holds until it ends, also by a panic or an abort.
 struct Ended {
     inner: Arc<Inner>,
     number: u64,

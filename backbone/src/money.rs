@@ -1,10 +1,11 @@
-//! Money: whole minor units, ISO 4217 currencies, discounts and what they leave.
+//! Money: whole minor units, ISO 4217 currencies, and discounts.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Whole minor units of a currency (pence, cents): 0 … 2^53 − 1, the integers that every JSON reader keeps exact.
+/// Whole minor units of a currency, such as pence or cents: 0 to 2^53 − 1, the integers that every
+/// JSON parser reads exactly.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
 )]
@@ -13,15 +14,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct MinorUnits(i64);
 
 impl MinorUnits {
-    /// The greatest amount: 2^53 − 1.
+    /// Largest amount, 2^53 − 1.
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// `None` outside 0 … 2^53 − 1.
+    /// Builds an amount; `None` outside 0 to 2^53 − 1.
     pub fn new(amount: i64) -> Option<Self> {
         (0..=Self::MAX.0).contains(&amount).then_some(Self(amount))
     }
 
-    /// The amount as a number.
+    /// Returns the amount as a number.
     pub const fn get(self) -> i64 {
         self.0
     }
@@ -32,7 +33,7 @@ impl MinorUnits {
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {
-    /// The alphabetic code, for example `GBP`.
+    /// Returns the alphabetic code, for example `GBP`.
     pub fn code(self) -> &'static str {
         self.0.code()
     }
@@ -54,9 +55,9 @@ impl TryFrom<String> for Currency {
     }
 }
 
-/// The text is no ISO 4217 alphabetic code (three upper-case letters).
+/// Error of parsing a text that is not an ISO 4217 alphabetic code (three upper-case letters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no ISO 4217 currency code")]
+#[error("must be an ISO 4217 currency code")]
 pub struct UnknownCurrency;
 
 impl Serialize for Currency {
@@ -73,27 +74,30 @@ impl<'de> Deserialize<'de> for Currency {
     }
 }
 
-/// A share in hundredths of a percent: 0 … 10,000.
+/// A share in hundredths of a percent, 0 to 10,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BasisPoints(u16);
 
 impl BasisPoints {
-    /// From a percentage of at most two decimals in 0 … 100; `None` for anything else.
+    /// Builds a share from a percentage of 0 to 100 with at most two decimals; `None` for any other
+    /// number.
     pub fn from_percentage(percentage: f64) -> Option<Self> {
         let points = (percentage * 100.0).round();
-        // The nearest double of the rounded value is what a decimal text of two places reads as.
+
+        // A decimal text with two places is parsed to the double nearest to its value, which is what
+        // this division yields too. Any other double had more places.
         let exact = points / 100.0 == percentage;
         (exact && (0.0..=10_000.0).contains(&points)).then_some(Self(points as u16))
     }
 
-    /// As a percentage, for example 12.5.
+    /// Returns the share as a percentage, for example 12.5.
     pub fn percentage(self) -> f64 {
         f64::from(self.0) / 100.0
     }
 }
 
-/// What is taken off a deal's total price.
+/// Reduction of a deal's total price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(
     tag = "type",
@@ -103,22 +107,24 @@ impl BasisPoints {
 pub enum Discount {
     /// A fixed amount, at most the total price.
     Flat {
-        /// Minor units of the deal's currency.
+        /// Amount in minor units of the deal's currency.
         amount: MinorUnits,
     },
     /// A share of the total price.
     Percentage {
-        /// Hundredths of a percent.
+        /// Share in hundredths of a percent.
         basis_points: BasisPoints,
     },
 }
 
 impl Discount {
-    /// What remains of `total`: half a minor unit is rounded up; a flat discount never goes below zero.
+    /// Returns `total` less the discount. Half a minor unit is rounded up, and a flat discount that
+    /// exceeds `total` leaves zero.
     pub fn applied_to(self, total: MinorUnits) -> MinorUnits {
         match self {
             Self::Flat { amount } => MinorUnits((total.0 - amount.0).max(0)),
             Self::Percentage { basis_points } => {
+                // In 128 bits, since 2^53 times 10,000 exceeds 64.
                 let kept = i128::from(total.0) * i128::from(10_000 - basis_points.0);
                 MinorUnits(((kept + 5_000) / 10_000) as i64)
             }

@@ -1,40 +1,40 @@
-//! Places in the log's order, and their opaque public form.
+//! Positions in the log's order, and their opaque public form.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A log's random identity: 63 bits, never zero.
+/// Random identity of a log: 63 bits, never zero.
 ///
-/// A position of another epoch belongs to another log, whatever its numbers say.
+/// Positions of different epochs belong to different logs and cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(transparent)]
 #[sqlx(transparent)]
 pub struct Epoch(pub i64);
 
-/// The place of one event in the log: 1 for the first. 0 stands before all events.
+/// Number of an event in the log, from 1. The number 0 stands before all events.
 pub type Sequence = u64;
 
-/// A place in the market's order: an event, and a change within it.
+/// Position in the log's order: an event, and a change within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// Which log.
+    /// Epoch of the log.
     pub epoch: Epoch,
-    /// Which event.
+    /// Sequence of the event.
     pub sequence: Sequence,
-    /// Which change of the event; [`Position::END`] sorts after them all.
+    /// Index of the change within the event, from 0; [`Position::END`] sorts after every change.
     pub index: u16,
 }
 
-/// The encoding's version: the first byte, so that it can grow without breaking what clients stored.
+/// Version of the encoding, its first byte: a later one must not break what clients have stored.
 const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 8 + 8 + 2;
 
 impl Position {
-    /// The index that stands after every change of an event.
+    /// Index after every change of an event.
     pub const END: u16 = u16::MAX;
 
-    /// The end of an event: what pages, payloads, heartbeats and projection rows carry.
+    /// Returns the end of an event, which pages, payloads, heartbeats and projection rows carry.
     pub const fn end_of(epoch: Epoch, sequence: Sequence) -> Self {
         Self {
             epoch,
@@ -43,34 +43,35 @@ impl Position {
         }
     }
 
-    /// What orders changes of one log.
+    /// Returns the sort key within one log.
     pub const fn order(self) -> (Sequence, u16) {
         (self.sequence, self.index)
     }
 
-    /// The opaque text that clients store.
+    /// Encodes the position as the opaque text that clients store.
     pub fn encode(self) -> String {
         let mut bytes = [0; LENGTH];
         bytes[0] = VERSION;
         bytes[1..9].copy_from_slice(&self.epoch.0.to_be_bytes());
         bytes[9..17].copy_from_slice(&self.sequence.to_be_bytes());
         bytes[17..19].copy_from_slice(&self.index.to_be_bytes());
+
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads what [`Position::encode`] wrote; `None` for anything else.
+    /// Decodes a text of [`Position::encode`]; `None` for any other text.
     pub fn decode(text: &str) -> Option<Self> {
         let bytes: [u8; LENGTH] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let [VERSION, rest @ ..] = bytes else {
             return None;
         };
+
         let (epoch, rest) = rest.split_first_chunk::<8>()?;
         let (sequence, index) = rest.split_first_chunk::<8>()?;
-        let (sequence, index) = (
-            u64::from_be_bytes(*sequence),
-            u16::from_be_bytes([index[0], index[1]]),
-        );
-        // Stores count sequences in signed 64 bits.
+        let sequence = u64::from_be_bytes(*sequence);
+        let index = u16::from_be_bytes([index[0], index[1]]);
+
+        // Tables hold sequences as signed 64-bit integers; a larger one is forged.
         i64::try_from(sequence).ok()?;
         Some(Self {
             epoch: Epoch(i64::from_be_bytes(*epoch)),
@@ -95,7 +96,7 @@ impl Serialize for Position {
 impl<'de> Deserialize<'de> for Position {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::decode(&String::deserialize(deserializer)?)
-            .ok_or_else(|| de::Error::custom("not a position"))
+            .ok_or_else(|| de::Error::custom("must be a position that this service issued"))
     }
 }
 
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_survives_its_text() {
+    fn position_survives_encoding_and_decoding() {
         let position = Position {
             epoch: Epoch(i64::MAX),
             sequence: 7,
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_no_position() {
+    fn position_is_not_decoded_from_other_text() {
         let good = Position::end_of(Epoch(5), 9).encode();
         let other_version = format!("B{}", &good[1..]);
         let beyond = Position {

@@ -1,18 +1,22 @@
-//! The one door for randomness, all of it fit for secrets. It refuses what is derived: ids that must repeat are
-//! UUIDv5 where their inputs are known.
+//! The only source of randomness, all of it suitable for secrets. Ids that must be reproducible are
+//! UUIDv5 and are built where their inputs are known.
 
 use std::time::Duration;
 
 use rand::{Rng, RngCore};
 use uuid::{Builder, Uuid};
 
-/// A UUIDv7 for the row made at `now_micros` (UTC microseconds since the Unix epoch; before it counts as 0).
+/// Returns a UUIDv7 for a row created at `now_micros`, UTC microseconds since the Unix epoch. Earlier
+/// times count as 0.
 ///
-/// Ids of later microseconds sort later, so that inserts touch only the end of an index.
+/// Ids of later microseconds sort later, so inserts touch only the end of an index.
 pub fn row_id(now_micros: i64) -> Uuid {
     let micros = now_micros.max(0).unsigned_abs();
-    // RFC 9562, 6.2, method 3: the fraction of the millisecond fills the 12 bits before the variant.
+
+    // RFC 9562, section 6.2, method 3: the fraction of the millisecond fills the 12 bits before the
+    // variant.
     let fraction = (micros % 1_000) * 4_096 / 1_000;
+
     let mut tail = random_bytes::<10>();
     tail[..2].copy_from_slice(
         &u16::try_from(fraction)
@@ -22,35 +26,40 @@ pub fn row_id(now_micros: i64) -> Uuid {
     Builder::from_unix_timestamp_millis(micros / 1_000, &tail).into_uuid()
 }
 
-/// A UUIDv4: an id that tells nothing, not even its age.
+/// Returns a UUIDv4, which reveals nothing, not even its age.
 pub fn random_id() -> Uuid {
     Builder::from_random_bytes(random_bytes()).into_uuid()
 }
 
-/// `N` random bytes.
+/// Returns `N` random bytes.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     generator().fill_bytes(&mut bytes);
     bytes
 }
 
-/// `around`, made longer or shorter by up to `fraction` of itself (0 to 1, else clamped; not a number counts as 0).
+/// Returns `around`, lengthened or shortened by a random share of up to `fraction`, which is clamped to
+/// 0 to 1; NaN counts as 0.
 pub fn jitter(around: Duration, fraction: f64) -> Duration {
     let fraction = if fraction.is_nan() {
         0.0
     } else {
         fraction.clamp(0.0, 1.0)
     };
+
     let scaled = around.as_secs_f64() * generator().random_range(1.0 - fraction..=1.0 + fraction);
     Duration::try_from_secs_f64(scaled).unwrap_or(Duration::MAX)
 }
 
-/// The identity of a new log: 1 to `i64::MAX`.
+/// Returns the identity of a new log, 1 to `i64::MAX`.
 pub fn epoch() -> i64 {
     generator().random_range(1..=i64::MAX)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one door for chance")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the only source of randomness"
+)]
 fn generator() -> rand::rngs::ThreadRng {
     rand::rng()
 }
@@ -60,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn row_ids_are_version_7_and_sort_by_their_microsecond() {
+    fn row_ids_are_version_7_and_sort_by_microsecond() {
         let start = 1_718_600_000_123_000;
         let ids: Vec<Uuid> = (0..3_000).map(|micro| row_id(start + micro)).collect();
         assert!(ids.is_sorted());

@@ -1,5 +1,5 @@
-//! What operators see: metrics, logs and trace ids. It refuses statics (ten apps may live in one process), and
-//! metrics whose labels are not known before the traffic is.
+//! Metrics, logs and trace ids. There are no statics, since a process may run several apps, and no
+//! metrics with labels that callers choose.
 
 mod trace_context;
 
@@ -24,27 +24,30 @@ pub use trace_context::{NotATraceparent, TraceContext};
 
 use crate::Error;
 
-/// The metrics of one app, all named `dealwire_…`. Clones are the same registry.
+/// Metrics of one app, all named `dealwire_…`. Clones are the same registry.
 ///
-/// Asking for a name again gives the same metric. Labels may be arrays of pairs:
+/// Requesting a name again returns the same metric. Labels may be arrays of pairs:
 /// `metrics.counter_family::<[(&str, &str); 1]>(…)`.
 #[derive(Clone)]
-pub struct Metrics(Arc<Mutex<Named>>);
+pub struct Metrics(
+    // Taken to register and to encode; the metrics themselves are atomics and need no lock.
+    Arc<Mutex<Named>>,
+);
 
 struct Named {
     registry: Registry,
     known: HashMap<&'static str, Box<dyn Any + Send>>,
 }
 
-/// A histogram for each set of labels.
+/// Histograms by set of labels.
 pub type HistogramFamily<L> = Family<L, Histogram, Buckets>;
 
-/// The upper bounds, ascending, of a histogram's buckets.
+/// Upper bounds of a histogram's buckets, ascending.
 #[derive(Clone, Debug)]
 pub struct Buckets(Arc<[f64]>);
 
 impl Metrics {
-    /// An empty registry.
+    /// Returns an empty registry.
     #[expect(
         clippy::new_without_default,
         reason = "a second registry in an app should not come about by default"
@@ -57,17 +60,18 @@ impl Metrics {
         })))
     }
 
-    /// A number that only grows; shown as `dealwire_{name}_total`.
+    /// Returns a number that only grows, shown as `dealwire_{name}_total`.
     pub fn counter(&self, name: &'static str, help: &'static str) -> Counter {
         self.register(name, help, None, Counter::default)
     }
 
-    /// A number that goes up and down; shown as `dealwire_{name}`.
+    /// Returns a number that goes up and down, shown as `dealwire_{name}`.
     pub fn gauge(&self, name: &'static str, help: &'static str) -> Gauge {
         self.register(name, help, None, Gauge::default)
     }
 
-    /// A distribution over `buckets` (ascending upper bounds, in `unit`); shown as `dealwire_{name}_{unit}`.
+    /// Returns a distribution over `buckets` (ascending upper bounds in `unit`), shown as
+    /// `dealwire_{name}_{unit}`.
     pub fn histogram(
         &self,
         name: &'static str,
@@ -80,7 +84,7 @@ impl Metrics {
         })
     }
 
-    /// A counter for each set of labels.
+    /// Returns counters by set of labels.
     pub fn counter_family<L: Labels>(
         &self,
         name: &'static str,
@@ -89,7 +93,7 @@ impl Metrics {
         self.register(name, help, None, Family::default)
     }
 
-    /// A gauge for each set of labels.
+    /// Returns gauges by set of labels.
     pub fn gauge_family<L: Labels>(
         &self,
         name: &'static str,
@@ -98,7 +102,7 @@ impl Metrics {
         self.register(name, help, None, Family::default)
     }
 
-    /// A histogram for each set of labels; see [`histogram`](Self::histogram).
+    /// Returns histograms by set of labels; see [`histogram`](Self::histogram).
     pub fn histogram_family<L: Labels>(
         &self,
         name: &'static str,
@@ -111,8 +115,8 @@ impl Metrics {
         })
     }
 
-    /// All metrics as OpenMetrics text
-    /// (`application/openmetrics-text; version=1.0.0; charset=utf-8`), ended by `# EOF`.
+    /// Returns all metrics as OpenMetrics text, ending with `# EOF`
+    /// (`application/openmetrics-text; version=1.0.0; charset=utf-8`).
     pub fn encode(&self) -> String {
         let named = self.0.lock();
         let mut text = String::new();
@@ -121,10 +125,10 @@ impl Metrics {
         text
     }
 
-    /// The metric of this name, made and registered if it is not there yet.
+    /// Returns the metric of this name, and builds and registers it first if necessary.
     ///
     /// # Panics
-    /// If the name belongs to a metric of another type: two parts of the program disagree.
+    /// If a metric of a different type has this name.
     pub(crate) fn register<M: Metric + Clone>(
         &self,
         name: &'static str,
@@ -132,13 +136,15 @@ impl Metrics {
         unit: Option<Unit>,
         make: impl FnOnce() -> M,
     ) -> M {
+        // One lock around look-up and registration: two callers must not register one name twice.
         let mut named = self.0.lock();
         if let Some(known) = named.known.get(name) {
             let Some(metric) = known.downcast_ref::<M>() else {
-                panic!("two types for the metric {name}")
+                panic!("the metric {name} is registered with two types")
             };
             return metric.clone();
         }
+
         let metric = make();
         match unit {
             Some(unit) => named
@@ -151,7 +157,8 @@ impl Metrics {
     }
 }
 
-/// What may label a metric. Every set of labels stays in memory for ever: never use what callers choose.
+/// Labels of a metric. Every set of labels stays in memory for ever, so they must never contain values
+/// that callers choose.
 pub trait Labels: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + 'static {}
 
 impl<L: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + 'static> Labels for L {}
@@ -162,11 +169,13 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-/// Sends the process's log to standard error, as text or as one JSON object a line. `filter` is in the syntax of
-/// `RUST_LOG` (`info,backbone=debug`). The first call in a process wins; later ones only check their filter.
+/// Sends the process's log to standard error, as text or as one JSON object per line.
+///
+/// `filter` has the syntax of `RUST_LOG`, such as `info,backbone=debug`. Only the first call in a
+/// process has an effect; later ones check their filter.
 ///
 /// # Errors
-/// [`Error::Broken`] if the filter cannot be read.
+/// [`Error::Broken`] if the filter cannot be parsed.
 pub fn init_tracing(filter: &str, json: bool) -> Result<(), Error> {
     let filter = EnvFilter::builder()
         .parse(filter)
@@ -174,17 +183,20 @@ pub fn init_tracing(filter: &str, json: bool) -> Result<(), Error> {
             what: "the log filter",
             why: error.to_string(),
         })?;
+
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
+
     let first = if json {
         builder.json().flatten_event(true).try_init()
     } else {
         builder.try_init()
     };
+    // Tests run several apps in one process, and the subscriber is global.
     if first.is_err() {
-        tracing::debug!("the log was set up before");
+        tracing::debug!("logging was initialised before");
     }
     Ok(())
 }
@@ -194,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_are_shown_with_prefix_unit_and_labels() {
+    fn metrics_are_encoded_with_prefix_unit_and_labels() {
         let metrics = Metrics::new();
         metrics.counter("appends", "Events appended").inc_by(3);
         metrics.gauge("sockets", "Open sockets").set(-2);
@@ -233,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_asked_for_twice_is_one_metric_and_two_apps_share_none() {
+    fn metrics_share_a_name_within_one_app_only() {
         let (metrics, other_app) = (Metrics::new(), Metrics::new());
         metrics.counter("appends", "Events appended").inc();
         metrics.clone().counter("appends", "Events appended").inc();
@@ -247,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "two types for the metric appends")]
-    fn one_name_cannot_be_two_things() {
+    #[should_panic(expected = "the metric appends is registered with two types")]
+    fn metrics_of_two_types_cannot_share_a_name() {
         let metrics = Metrics::new();
         metrics.counter("appends", "Events appended");
         metrics.gauge("appends", "Events appended");
     }
 
     #[test]
-    fn a_bad_log_filter_is_an_error_and_a_second_set_up_is_not() {
+    fn tracing_reports_a_bad_filter_and_ignores_a_second_initialisation() {
         assert!(matches!(
             init_tracing("info,backbone=loud", false),
             Err(Error::Broken { .. })

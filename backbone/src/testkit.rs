@@ -1,12 +1,13 @@
-//! Real servers for tests, and the faults to put between them and us.
+//! Real servers for tests, and faults to inject between them and the code under test.
 //!
-//! Owns: starting, killing, pausing and restarting private nats-server, redis-server and PostgreSQL processes, a
-//! TCP proxy that breaks connections on request, a receiver of webhooks as bad as a test needs it, and the one place where a test may wait. Every server listens
-//! on 127.0.0.1, keeps its files in a temporary folder of its own and dies with the value that stands for it, or
+//! The kit starts, kills, pauses and restarts private nats-server, redis-server and PostgreSQL
+//! processes; it has a TCP proxy that breaks connections on request, a webhook receiver that misbehaves
+//! as a test requires, and the only place where a test may wait. Every server listens on 127.0.0.1,
+//! keeps its files in a temporary directory of its own, and ends with the value that represents it, or
 //! with the process that held that value.
 //!
-//! Refuses: mocks, signals to processes it did not start, fixed ports and fixed sleeps. It panics with a message
-//! that says what to do, as a test would; nothing here is for production code.
+//! There are no mocks, no fixed ports and no fixed sleeps. Functions panic with a message that says what
+//! to do, as a test would; nothing here is for production code.
 
 mod nats;
 mod port;

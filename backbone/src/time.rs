@@ -1,4 +1,4 @@
-//! Points in time as the project stores and shows them: UTC microseconds.
+//! Points in time as the project stores and shows them, in UTC microseconds.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sqlx::encode::IsNull;
@@ -11,22 +11,22 @@ use time::format_description::well_known::Rfc3339;
 
 /// A point in time in UTC, in whole microseconds since the Unix epoch.
 ///
-/// `timestamptz` in PostgreSQL, `INTEGER` microseconds in SQLite, RFC 3339 in JSON.
+/// Stored as `timestamptz` in PostgreSQL and as `INTEGER` microseconds in SQLite; RFC 3339 in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From microseconds since the Unix epoch.
+    /// Builds a timestamp from microseconds since the Unix epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the Unix epoch.
+    /// Returns microseconds since the Unix epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Reads RFC 3339; anything finer than a microsecond is cut off. `None` when it is not RFC 3339.
+    /// Parses RFC 3339 and truncates to whole microseconds; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc3339)
             .ok()
@@ -44,7 +44,7 @@ impl Timestamp {
 }
 
 impl std::fmt::Display for Timestamp {
-    /// RFC 3339 with a `Z`.
+    /// Writes RFC 3339 in UTC, with a `Z`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(
             &self
@@ -64,7 +64,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("not an RFC 3339 time"))
+        Self::parse(&text).ok_or_else(|| de::Error::custom("must be a time in RFC 3339 format"))
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use super::Timestamp;
 
     #[test]
-    fn text_and_micros_are_the_same_point() {
+    fn timestamp_is_the_same_as_text_and_as_microseconds() {
         let at = Timestamp::parse("2024-06-17T05:30:12.520001Z").expect("RFC 3339");
         assert_eq!(at.as_micros(), 1_718_602_212_520_001);
         assert_eq!(at.to_string(), "2024-06-17T05:30:12.520001Z");

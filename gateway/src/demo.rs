@@ -102,7 +102,7 @@ pub async fn complete(backends: &Backends) -> Result<(), Failed> {
     for (role, id, name, key) in ACCOUNTS {
         let accounts = accounts(backends, role);
         accounts.create(Some(id), role, name).await?;
-        accounts.keep(id, Some("demo"), key).await?;
+        accounts.store_key(id, Some("demo"), key).await?;
     }
     backends
         .sellers

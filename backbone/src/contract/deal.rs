@@ -8,37 +8,37 @@ use crate::ids::{DealId, ItemId, SellerId};
 use crate::money::{Currency, Discount, MinorUnits};
 use crate::time::Timestamp;
 
-/// The state of a deal after some version of it.
+/// State of a deal after one of its versions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deal {
-    /// Unique over the market.
+    /// Id, unique within the market.
     pub id: DealId,
-    /// Whose deal.
+    /// Seller that the deal belongs to.
     pub seller_id: SellerId,
-    /// 1 … 200 characters.
+    /// Name, 1 to 200 characters.
     pub name: String,
-    /// Minor units of `currency`; need not equal the items' sum.
+    /// Total price in minor units of `currency`. It need not equal the sum of the items.
     pub total_price: MinorUnits,
-    /// Fixed at creation.
+    /// Currency of all prices of the deal, fixed at creation.
     pub currency: Currency,
-    /// Where the deal stands.
+    /// Status of the deal.
     pub status: DealStatus,
-    /// What is taken off the total price.
+    /// Reduction of the total price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discount: Option<Discount>,
-    /// 1 … 100, in the seller's order.
+    /// Items, 1 to 100, in the seller's order.
     pub items: Vec<Item>,
-    /// 1 at creation, +1 with every change of the deal itself.
+    /// Version: 1 at creation, one more with every change of the deal itself.
     pub version: u32,
-    /// When version 1 was decided.
+    /// Time at which version 1 was decided.
     pub created_at: Timestamp,
-    /// When this version was decided.
+    /// Time at which this version was decided.
     pub updated_at: Timestamp,
 }
 
 impl Deal {
-    /// The total price less the discount.
+    /// Returns the total price less the discount, in minor units.
     pub fn final_price(&self) -> MinorUnits {
         self.discount.map_or(self.total_price, |discount| {
             discount.applied_to(self.total_price)
@@ -46,29 +46,29 @@ impl Deal {
     }
 }
 
-/// One thing within a deal.
+/// One line of a deal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
-    /// Unique within the deal.
+    /// Id, unique within the deal.
     pub id: ItemId,
-    /// 1 … 200 characters.
+    /// Name, 1 to 200 characters.
     pub name: String,
-    /// Minor units of the deal's currency.
+    /// Price in minor units of the deal's currency.
     pub price: MinorUnits,
 }
 
-/// Where a deal stands. It never leaves `Sold`, and leaves `Withdrawn` only for `Available`.
+/// Status of a deal. `Sold` is final; `Withdrawn` may only change to `Available`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DealStatus {
     /// Open to buyers.
     Available,
-    /// Held for somebody.
+    /// Held for one buyer.
     Reserved,
-    /// Gone for good.
+    /// Sold; this cannot change any more.
     Sold,
-    /// Taken back by the seller.
+    /// Withdrawn by the seller.
     Withdrawn,
 }
 
@@ -76,7 +76,7 @@ impl DealStatus {
     /// Every status.
     pub const ALL: [Self; 4] = [Self::Available, Self::Reserved, Self::Sold, Self::Withdrawn];
 
-    /// The name that tables and JSON use.
+    /// Returns the name that tables and JSON use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Available => "AVAILABLE",
@@ -87,9 +87,9 @@ impl DealStatus {
     }
 }
 
-/// The text names no deal status.
+/// Error of parsing a text that is not a deal status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no deal status")]
+#[error("must be one of AVAILABLE, RESERVED, SOLD and WITHDRAWN")]
 pub struct UnknownStatus;
 
 impl FromStr for DealStatus {
@@ -109,7 +109,7 @@ impl TryFrom<String> for DealStatus {
     }
 }
 
-/// A part of a deal that a change may touch.
+/// Part of a deal that a change may affect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DealField {
@@ -126,7 +126,7 @@ pub enum DealField {
 }
 
 impl DealField {
-    /// Every field, in the contract's order.
+    /// Every field, in the order of the contract.
     pub const ALL: [Self; 5] = [
         Self::Name,
         Self::TotalPrice,

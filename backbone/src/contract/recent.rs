@@ -1,53 +1,64 @@
-//! What a subject remembers of the mutations that made it, so that a repeat is known for one.
+//! The recent mutations of a subject, carried by each of its events, by which a repeat of a mutation
+//! is recognised.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::ids::EventId;
 
-/// How many of a subject's newest events are remembered, besides its first.
+/// Number of a subject's newest events that are remembered, besides its first.
 pub const RECENT_EVENTS: usize = 16;
 
-/// 128 bits of a SHA-256, as lower-case hexadecimal.
+/// The first 128 bits of a SHA-256 digest, as lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Of these bytes.
+    /// Computes the fingerprint of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let digest = Sha256::digest(bytes);
+        // Half of a SHA-256 still makes collisions infeasible, and every event carries many.
         Self(hex::encode(&digest[..16]))
     }
 }
 
-/// What one event remembers of the mutation behind it.
+/// Record of the mutation that produced an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
-    /// The event.
+    /// Id of the event.
     pub event: EventId,
-    /// Of the caller's idempotency key; none when the caller gave none.
+    /// Fingerprint of the caller's idempotency key, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
-    /// Of what was asked.
+    /// Fingerprint of the request.
     pub request: Fingerprint,
-    /// The version it made.
+    /// Version that the mutation produced.
     pub version: u32,
 }
 
-/// The creation and the newest events of a subject, the carrying event included.
+impl Applied {
+    /// Returns whether both records are of the same request under the same idempotency key.
+    pub fn same_request(&self, other: &Self) -> bool {
+        self.request == other.request && self.key == other.key
+    }
+}
+
+/// The mutations behind a subject's first and newest events, the carrying event included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recent {
-    /// The subject's first event: a repeated creation is known for ever.
+    /// Mutation behind the first event, kept for ever so that a repeated creation is always
+    /// recognised.
     pub creation: Applied,
-    /// The newest events, oldest first, at most [`RECENT_EVENTS`]; the last is the carrying event.
+    /// Mutations behind the newest events, oldest first, at most [`RECENT_EVENTS`]. The last one is
+    /// behind the carrying event.
     pub latest: Vec<Applied>,
 }
 
 impl Recent {
-    /// Of a subject's first event.
+    /// Builds the list of a subject's first event.
     pub fn first(applied: Applied) -> Self {
         Self {
             creation: applied.clone(),
@@ -55,18 +66,19 @@ impl Recent {
         }
     }
 
-    /// With one more event.
+    /// Returns the list of the next event, from which the oldest mutation is dropped if it is full.
     pub fn then(&self, applied: Applied) -> Self {
         let forgotten = (self.latest.len() + 1).saturating_sub(RECENT_EVENTS);
         let mut latest = self.latest[forgotten.min(self.latest.len())..].to_vec();
         latest.push(applied);
+
         Self {
             creation: self.creation.clone(),
             latest,
         }
     }
 
-    /// The applied of this event, if it is remembered.
+    /// Finds the mutation behind `event`, if it is still remembered.
     pub fn find(&self, event: EventId) -> Option<&Applied> {
         self.latest
             .iter()
@@ -75,7 +87,8 @@ impl Recent {
             .find(|applied| applied.event == event)
     }
 
-    /// Whether every event after `revision` of a subject now at `current` is remembered.
+    /// Returns whether every event after `revision` is remembered, given the subject's present
+    /// revision `current`.
     pub fn reaches_back_to(&self, revision: u64, current: u64) -> bool {
         current.saturating_sub(revision) <= self.latest.len() as u64
     }
@@ -95,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_creation_and_the_last_sixteen_are_remembered() {
+    fn recent_mutations_are_the_creation_and_the_last_sixteen() {
         let recent = (2..=40).fold(Recent::first(applied(1)), |recent, number| {
             recent.then(applied(number))
         });

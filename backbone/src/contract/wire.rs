@@ -1,8 +1,8 @@
-//! Events as messages: CloudEvents 1.0 in binary mode (attributes as `ce-` headers, NATS protocol binding 1.0.2)
-//! with a JSON body.
+//! Events as messages: CloudEvents 1.0 in binary mode, with attributes as `ce-` headers (NATS
+//! protocol binding 1.0.2) and a JSON body.
 //!
-//! Every version ever released decodes here for ever; a type or a version newer than this binary is not an error of
-//! the event, it is left to a newer binary.
+//! Every version that was ever released can be decoded. A type or version newer than this binary is
+//! not an error of the event: a newer binary has to read it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,10 +17,10 @@ use crate::position::Epoch;
 use crate::telemetry::TraceContext;
 use crate::time::Timestamp;
 
-/// The version of the bodies that this binary writes.
+/// Version of the bodies that this binary writes.
 const SCHEMA_VERSION: u32 = 1;
 
-/// CloudEvents' attributes and our extensions, by their header names.
+// Header names of the CloudEvents attributes and of our extensions.
 const ID: &str = "ce-id";
 const TYPE: &str = "ce-type";
 const TIME: &str = "ce-time";
@@ -32,7 +32,7 @@ const CONTENT_HASH: &str = "ce-contenthash";
 const TRACE_PARENT: &str = "ce-traceparent";
 const CONTENT_TYPE: &str = "content-type";
 
-/// The headers of a message, by name; ours have names that never change.
+/// Headers of a message by name. Those of this project are constants.
 pub type Headers = BTreeMap<Cow<'static, str>, String>;
 
 /// An event as it is stored.
@@ -40,33 +40,33 @@ pub type Headers = BTreeMap<Cow<'static, str>, String>;
 pub struct Message {
     /// CloudEvents attributes.
     pub headers: Headers,
-    /// JSON.
+    /// Body in JSON.
     pub body: Bytes,
 }
 
-/// Why a stored message is no event for this binary.
+/// Reason why a stored message cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
-    /// A newer binary wrote it and will understand it.
+    /// A newer binary wrote the event and can decode it.
     #[error("{event_type} version {version} is newer than this binary knows")]
     Newer {
-        /// Its CloudEvents type.
+        /// CloudEvents type of the event.
         event_type: String,
-        /// Its body's version.
+        /// Version of the body.
         version: String,
     },
-    /// Nobody will understand it.
+    /// No version of this project can decode the message.
     #[error("{0}")]
     Corrupt(String),
 }
 
-/// The body of `market.opened`.
+/// Body of `market.opened`.
 #[derive(Serialize, Deserialize)]
 struct Opened {
     epoch: Epoch,
 }
 
-/// Writes an event of a market.
+/// Encodes an event of a market.
 pub fn encode(market: &str, event: &Event) -> Message {
     let body = match &event.fact {
         Fact::MarketOpened { epoch } => serde_json::to_vec(&Opened { epoch: *epoch }),
@@ -74,6 +74,7 @@ pub fn encode(market: &str, event: &Event) -> Message {
         Fact::Access(fact) => serde_json::to_vec(fact),
     };
     let body = Bytes::from(body.expect("event bodies have string keys and no failing serializer"));
+
     let headers = [
         (SPEC_VERSION, "1.0".to_owned()),
         (ID, event.id.to_string()),
@@ -85,71 +86,82 @@ pub fn encode(market: &str, event: &Event) -> Message {
         (CONTENT_HASH, content_hash(&body)),
         (CONTENT_TYPE, "application/json".to_owned()),
     ];
+
     let trace = event
         .trace
         .as_ref()
         .map(|trace| (TRACE_PARENT, trace.to_string()));
+
     let headers = headers
         .into_iter()
         .chain(trace)
         .map(|(name, value)| (name.into(), value))
         .collect();
+
     Message { headers, body }
 }
 
-/// Reads a stored message of this subject (without its market).
+/// Decodes a stored message. `subject` is the subject that it was stored under, without the market.
 ///
 /// # Errors
-/// [`Undecodable`]; a body that does not match its hash, or its subject, is corrupt.
+/// [`Undecodable`]. A body that does not match its hash or its subject is corrupt.
 pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
     let header = |name: &str| {
         message
             .headers
             .get(name)
             .map(String::as_str)
-            .ok_or_else(|| corrupt(format!("no header {name}")))
+            .ok_or_else(|| corrupt(format!("the header {name} is missing")))
     };
-    let (event_type, version) = (header(TYPE)?, header(BODY_VERSION)?);
+    let event_type = header(TYPE)?;
+    let version = header(BODY_VERSION)?;
     let newer = || Undecodable::Newer {
         event_type: event_type.to_owned(),
         version: version.to_owned(),
     };
-    if version
-        .parse::<u32>()
-        .map_err(|_| corrupt("the body's version is no number"))?
-        > SCHEMA_VERSION
-    {
+
+    // The version comes first: a newer body may be hashed in a different way.
+    let number: u32 = version
+        .parse()
+        .map_err(|_| corrupt(format!("the body's version {version} is not a number")))?;
+    if number > SCHEMA_VERSION {
         return Err(newer());
     }
     if header(CONTENT_HASH)? != content_hash(&message.body) {
         return Err(corrupt("the body does not match its hash"));
     }
+
     let fact = decode_fact(event_type, &message.body)?.ok_or_else(newer)?;
-    let subject = Subject::parse(subject).ok_or_else(|| corrupt("unknown subject"))?;
+    let subject = Subject::parse(subject)
+        .ok_or_else(|| corrupt(format!("the subject {subject} cannot be parsed")))?;
+    let id = header(ID)?
+        .parse()
+        .map_err(|_| corrupt("the id is not a UUID"))?;
+    let time = Timestamp::parse(header(TIME)?)
+        .ok_or_else(|| corrupt("the time is not in RFC 3339 format"))?;
     let event = Event {
-        id: EventId(
-            header(ID)?
-                .parse()
-                .map_err(|_| corrupt("the id is no UUID"))?,
-        ),
+        id: EventId(id),
         subject,
-        time: Timestamp::parse(header(TIME)?).ok_or_else(|| corrupt("the time is not RFC 3339"))?,
+        time,
+        // A trace context that cannot be parsed is no reason to lose an event.
         trace: message
             .headers
             .get(TRACE_PARENT)
             .and_then(|text| text.parse::<TraceContext>().ok()),
         fact,
     };
+
     belongs_to_subject(&event)
         .then_some(event)
-        .ok_or_else(|| corrupt("the body is of another subject"))
+        .ok_or_else(|| corrupt("the body belongs to a different subject"))
 }
 
-/// `None` when the type is unknown.
+/// Decodes a body; `None` if the type is unknown.
 fn decode_fact(event_type: &str, body: &[u8]) -> Result<Option<Fact>, Undecodable> {
     let deal = |cause| json::<DealFact>(body).map(|fact| Fact::Deal(DealFact { cause, ..fact }));
     let access =
         |cause| json::<AccessFact>(body).map(|fact| Fact::Access(AccessFact { cause, ..fact }));
+
     Ok(Some(match event_type {
         "market.opened" => Fact::MarketOpened {
             epoch: json::<Opened>(body)?.epoch,

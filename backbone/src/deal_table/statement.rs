@@ -1,11 +1,12 @@
-//! A statement put together at run time from constant text and bound values, the same for both engines.
+//! A statement that is assembled at run time from constant text and bound values, for either
+//! engine.
 
 use sqlx::QueryBuilder;
 use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
 use uuid::Uuid;
 
-/// The pieces of a statement, in order.
+/// Pieces of a statement, in order.
 #[derive(Debug, Default)]
 pub(super) struct Statement(Vec<Piece>);
 
@@ -22,7 +23,7 @@ enum Piece {
     Name(&'static str),
 }
 
-/// Generates the same loop for an engine: `QueryBuilder` is generic, its binds are not.
+/// Expands to the same loop for either engine: `QueryBuilder` is generic, but its binds are not.
 macro_rules! builder {
     ($pieces:expr, $engine:ty, $dialect:ident) => {{
         let mut builder = QueryBuilder::<$engine>::new("");
@@ -41,33 +42,38 @@ macro_rules! builder {
 }
 
 impl Statement {
+    /// Adds constant text.
     pub(super) fn text(&mut self, text: &'static str) -> &mut Self {
         self.push(Piece::Text(text))
     }
 
-    /// Where dialects part.
+    /// Adds text that differs between the engines.
     pub(super) fn either(&mut self, postgres: &'static str, sqlite: &'static str) -> &mut Self {
         self.push(Piece::Either { postgres, sqlite })
     }
 
-    /// A number that the planner should know: as text, not bound. Few values, or every one is a statement to prepare.
+    /// Adds a number as text, so that the planner knows it. Only for numbers with few values, since every
+    /// one makes a statement of its own to prepare.
     pub(super) fn count(&mut self, count: u32) -> &mut Self {
         self.push(Piece::Count(count))
     }
 
+    /// Binds an id.
     pub(super) fn id(&mut self, id: Uuid) -> &mut Self {
         self.push(Piece::Id(id))
     }
 
+    /// Binds a number.
     pub(super) fn number(&mut self, number: i64) -> &mut Self {
         self.push(Piece::Number(number))
     }
 
+    /// Binds a constant name.
     pub(super) fn name(&mut self, name: &'static str) -> &mut Self {
         self.push(Piece::Name(name))
     }
 
-    /// `column IN (a, b, …)`, or nothing that is true when there are none.
+    /// Adds `column IN (a, b, …)`, which is true for no row if `of` is empty.
     pub(super) fn any_of<T: Copy>(
         &mut self,
         column: &'static str,
@@ -75,16 +81,19 @@ impl Statement {
         bind: fn(&mut Self, T) -> &mut Self,
     ) {
         self.text(column).text(" IN (");
+
         for (index, value) in of.iter().enumerate() {
             if index > 0 {
                 self.text(", ");
             }
             bind(self, *value);
         }
+
+        // An empty list is a syntax error in PostgreSQL, and NULL equals nothing.
         self.text(if of.is_empty() { "NULL)" } else { ")" });
     }
 
-    /// The same statement with a text before it.
+    /// Returns the same statement with a text in front.
     #[cfg(feature = "testkit")]
     pub(super) fn after(mut self, text: &'static str) -> Self {
         self.0.insert(0, Piece::Text(text));

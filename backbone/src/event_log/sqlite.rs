@@ -1,5 +1,5 @@
-//! The log as one SQLite table, written by one task: what waits when it looks is committed as a group, so that
-//! concurrent appends share one fsync.
+//! The log as one SQLite table with one writing task. Appends that wait when the task looks are
+//! committed as a group, so that concurrent appends share one fsync.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use sqlx::{FromRow, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{AppendAnswer, Stored, epoch_of, opening};
+use super::opening::{epoch_of, opening};
+use super::record::{AppendAnswer, Stored};
 use crate::Error;
 use crate::clock::Clock;
 use crate::contract::wire::{self, Headers, Message};
@@ -17,26 +18,19 @@ use crate::ids::EventId;
 use crate::lifecycle::Lifecycle;
 use crate::position::{Epoch, Sequence};
 
-/// Stores the event if its subject ends where expected and its id is new.
-const INSERT: &str = "
-    INSERT INTO event (id, subject, headers, body)
-    SELECT $1, $2, $3, $4
-     WHERE $5 = (SELECT coalesce(max(sequence), 0) FROM event WHERE subject = $2)
-       AND NOT EXISTS (SELECT 1 FROM event WHERE id = $1)
-    RETURNING sequence";
-const SEQUENCE_OF_ID: &str = "SELECT sequence FROM event WHERE id = $1";
-const HEAD: &str = "SELECT coalesce(max(sequence), 0) FROM event";
-const GET: &str = "SELECT sequence, subject, headers, body FROM event WHERE sequence = $1";
-const LAST: &str = "
-    SELECT sequence, subject, headers, body FROM event WHERE subject = $1 ORDER BY sequence DESC LIMIT 1";
-const NEXT: &str = "
-    SELECT sequence, subject, headers, body FROM event
-     WHERE subject = $1 AND sequence > $2 ORDER BY sequence LIMIT 1";
-const RANGE: &str = "
-    SELECT sequence, subject, headers, body FROM event WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+const APPEND: &str = include_str!("sqlite/append.sqlite.sql");
+const SEQUENCE_OF_ID: &str = include_str!("sqlite/sequence_of_id.sqlite.sql");
+const HEAD: &str = include_str!("sqlite/head.sqlite.sql");
+const GET: &str = include_str!("sqlite/get.sqlite.sql");
+const LAST: &str = include_str!("sqlite/last.sqlite.sql");
+const NEXT: &str = include_str!("sqlite/next.sqlite.sql");
+const RANGE: &str = include_str!("sqlite/range.sqlite.sql");
 
-/// How many appends one group holds at most; the queue before it holds as many again.
+/// Largest number of appends in one group. The queue in front of the writer holds as many again.
 const GROUP: usize = 256;
+
+/// Largest number of connections that read the log's file at a time.
+const READERS: u32 = 4;
 
 #[derive(Clone)]
 pub(super) struct SqliteLog {
@@ -69,6 +63,7 @@ impl SqliteLog {
         clock: Clock,
         lifecycle: &Lifecycle,
     ) -> Result<Self, Error> {
+        // A transaction that was acknowledged must survive a power failure, so each one is synced.
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -77,17 +72,19 @@ impl SqliteLog {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .connect_with(options.clone())
-            .await;
-        let writer = writer.map_err(broken)?;
+            .await
+            .map_err(broken)?;
         sqlx::migrate!("../migrations/sqlite/log")
             .run(&writer)
             .await
             .map_err(broken)?;
+
         let readers = SqlitePoolOptions::new()
-            .max_connections(4)
+            .max_connections(READERS)
             .connect_lazy_with(options.read_only(true));
         let head = head_of(&writer).await?;
         let (head_sender, head) = watch::channel(head);
+
         let (appends, queue) = mpsc::channel(GROUP);
         let mut log = Self {
             epoch: Epoch(0),
@@ -95,19 +92,23 @@ impl SqliteLog {
             appends,
             head,
         };
+
         let stopping = lifecycle.stopping();
         lifecycle.spawn_support(
             "event log writer",
             write_groups(writer, queue, head_sender, stopping),
         );
+
+        // An empty file is a new log. The first event goes through the writer like any other.
         if *log.head.borrow() == 0 {
             let event = opening(&clock);
             let message = wire::encode(market, &event);
             let answer = log
                 .append(event.id, event.subject.to_string(), message, 0)
                 .await;
-            tracing::info!(?answer, "a new event log was opened");
+            tracing::info!(?answer, "opened a new event log");
         }
+
         log.epoch = epoch_of(log.get(1).await?)?;
         Ok(log)
     }
@@ -124,24 +125,22 @@ impl SqliteLog {
         expected: Sequence,
     ) -> AppendAnswer {
         let (answer, answered) = oneshot::channel();
-        if self
-            .appends
-            .send(Append {
-                id,
-                subject,
-                message,
-                expected,
-                answer,
-            })
-            .await
-            .is_err()
-        {
+        let append = Append {
+            id,
+            subject,
+            message,
+            expected,
+            answer,
+        };
+        if self.appends.send(append).await.is_err() {
             return AppendAnswer::NotConnected {
-                why: "the log's writer has ended".to_owned(),
+                why: "the event log's writer has ended".to_owned(),
             };
         }
+
+        // The writer took the append and ended without an answer, perhaps after the commit.
         answered.await.unwrap_or_else(|_| AppendAnswer::Unknown {
-            why: "the log's writer ended".to_owned(),
+            why: "the event log's writer ended before it answered".to_owned(),
         })
     }
 
@@ -193,23 +192,26 @@ pub(super) struct Tail {
 impl Tail {
     pub(super) async fn batch(&mut self, max: usize) -> Result<Vec<Stored>, Error> {
         let last = self.last;
-        let ended = |_| Error::unavailable("event log", "its writer has ended");
+        let ended = |_| Error::unavailable("event log", "the event log's writer has ended");
+        // The writer publishes the head after its commit, so the rows up to it can be read.
         self.head
             .wait_for(|head| *head > last)
             .await
             .map_err(ended)?;
+
         let rows: Vec<Row> = sqlx::query_as(RANGE)
             .bind(last as i64)
             .bind(max as i64)
             .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
+
         self.last = rows.last().map_or(last, |row| row.sequence as Sequence);
         Ok(rows.into_iter().map(Stored::from).collect())
     }
 }
 
-/// The one writer. What was queued before it is told to stop is still written.
+/// Runs the only writer of the log, until it is told to stop and its queue is empty.
 async fn write_groups(
     pool: SqlitePool,
     mut queue: mpsc::Receiver<Append>,
@@ -218,6 +220,8 @@ async fn write_groups(
 ) -> Result<(), Error> {
     let mut group = Vec::with_capacity(GROUP);
     loop {
+        // The queue goes first: closing it lets no new append in, and the ones that were queued
+        // before are still written.
         let received = tokio::select! {
             biased;
             received = queue.recv_many(&mut group, GROUP) => received,
@@ -226,17 +230,21 @@ async fn write_groups(
                 continue;
             }
         };
+
         if received == 0 {
             pool.close().await;
             return Ok(());
         }
+
         let answers = match write_group(&pool, &group).await {
             Ok(answers) => answers,
             Err(answer) => {
-                tracing::error!(?answer, "the event log could not be written");
+                tracing::error!(?answer, "could not write to the event log");
                 vec![answer; group.len()]
             }
         };
+
+        // Readers wait for this value, so it moves only after the commit.
         let newest = answers.iter().filter_map(|answer| match answer {
             AppendAnswer::Stored(sequence) => Some(*sequence),
             _ => None,
@@ -244,14 +252,16 @@ async fn write_groups(
         if let Some(newest) = newest.max() {
             head.send_replace(newest);
         }
+
         for (append, answer) in group.drain(..).zip(answers) {
-            // A caller that has gone away reads the outcome from the log, as after any lost answer.
+            // The caller may have given up. It finds the outcome in the log, as after any lost
+            // answer.
             let _gone = append.answer.send(answer);
         }
     }
 }
 
-/// Writes a group in one transaction. The error is the answer to all of them.
+/// Writes a group in one transaction. An error is the answer to every append of the group.
 async fn write_group(
     pool: &SqlitePool,
     group: &[Append],
@@ -259,11 +269,16 @@ async fn write_group(
     let refused = |error: sqlx::Error| AppendAnswer::Refused {
         why: error.to_string(),
     };
+    // Takes the write lock at once; a read lock could not be upgraded if another process wrote
+    // first.
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
+
     let mut answers = Vec::with_capacity(group.len());
     for append in group {
         answers.push(write_one(&mut tx, append).await.map_err(refused)?);
     }
+
+    // After a failed commit the transaction may be on disk or not.
     tx.commit().await.map_err(|error| AppendAnswer::Unknown {
         why: error.to_string(),
     })?;
@@ -274,7 +289,7 @@ async fn write_one(
     tx: &mut Transaction<'_, Sqlite>,
     append: &Append,
 ) -> Result<AppendAnswer, sqlx::Error> {
-    let stored: Option<i64> = sqlx::query_scalar(INSERT)
+    let stored: Option<i64> = sqlx::query_scalar(APPEND)
         .bind(append.id)
         .bind(&append.subject)
         .bind(Json(&append.message.headers))
@@ -282,9 +297,13 @@ async fn write_one(
         .bind(append.expected as i64)
         .fetch_optional(&mut **tx)
         .await?;
+
     if let Some(sequence) = stored {
         return Ok(AppendAnswer::Stored(sequence as Sequence));
     }
+
+    // The insert found the id in the log, or a different last event of the subject: a repeat is
+    // reported as such, whatever the subject's last event is now.
     let same: Option<i64> = sqlx::query_scalar(SEQUENCE_OF_ID)
         .bind(append.id)
         .fetch_optional(&mut **tx)

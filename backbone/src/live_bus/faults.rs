@@ -1,4 +1,4 @@
-//! What can go wrong with a live bus, as switches on the one inside the process, for tests. It refuses time: a
+//! Faults of a live bus that tests inject into the one within the process. Nothing depends on time: a
 //! delay lasts until the test ends it.
 
 use std::collections::VecDeque;
@@ -9,20 +9,21 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::hub::Session;
 
-/// Switches on one local bus; they act on what any of its clones publishes. Clones are the same switches.
+/// Faults of one local bus, which affect what any of its clones publishes. Clones are the same faults.
 #[derive(Clone)]
+// Held while messages are passed on, so that they keep their order.
 pub struct LocalFaults(Arc<Mutex<Plan>>);
 
 struct Plan {
     session: Session,
     drop: usize,
     duplicate: usize,
-    held: Option<VecDeque<Bytes>>,
+    delayed: Option<VecDeque<Bytes>>,
     cut: bool,
 }
 
-/// Held messages; one more is refused.
-const HELD: usize = 4_096;
+/// Largest number of delayed messages; further ones are refused.
+const DELAYED: usize = 4_096;
 
 impl LocalFaults {
     pub(super) fn over(session: Session) -> Self {
@@ -30,43 +31,44 @@ impl LocalFaults {
             session,
             drop: 0,
             duplicate: 0,
-            held: None,
+            delayed: None,
             cut: false,
         })))
     }
 
-    /// The next `count` messages vanish; their publishers are told that all is well.
+    /// Loses the next `count` messages, although publishing them succeeds.
     pub fn drop_next(&self, count: usize) {
         self.plan().drop = count;
     }
 
-    /// The next `count` messages that do not vanish arrive twice in a row.
+    /// Delivers the next `count` messages that are not lost twice in a row.
     pub fn duplicate_next(&self, count: usize) {
         self.plan().duplicate = count;
     }
 
-    /// Messages are delayed, in order, until [`release`](Self::release); their publishers are told that all is
-    /// well. More than 4,096 of them are refused.
-    pub fn hold(&self) {
-        self.plan().held.get_or_insert_default();
+    /// Delays messages, in order, until [`release`](Self::release), although publishing them succeeds.
+    /// Beyond 4,096 delayed messages, publishing fails.
+    pub fn delay(&self) {
+        self.plan().delayed.get_or_insert_default();
     }
 
-    /// Lets the held messages go, and all later ones. If the link is cut by now, the held ones are lost.
+    /// Delivers the delayed messages, and stops delaying. If the link is cut by now, they are lost.
     pub fn release(&self) {
         let mut plan = self.plan();
-        for message in plan.held.take().unwrap_or_default() {
+        for message in plan.delayed.take().unwrap_or_default() {
             plan.session.message(message);
         }
     }
 
-    /// The link goes down: receivers are disconnected, and publishing is refused, until [`mend`](Self::mend).
+    /// Takes the link down until [`mend`](Self::mend): receivers are disconnected, and publishing
+    /// fails.
     pub fn cut(&self) {
         let mut plan = self.plan();
         plan.cut = true;
         plan.session.down();
     }
 
-    /// The link comes up again.
+    /// Brings the link up again.
     pub fn mend(&self) {
         let mut plan = self.plan();
         plan.cut = false;
@@ -77,18 +79,22 @@ impl LocalFaults {
         // The lock is held to the end, for the order of messages.
         let mut plan = self.plan();
         if plan.cut {
-            return Err("cut by a test".to_owned());
+            return Err("the link was cut by a test".to_owned());
         }
+
         if take_one(&mut plan.drop) {
             return Ok(());
         }
+
         let copies = if take_one(&mut plan.duplicate) { 2 } else { 1 };
         for message in std::iter::repeat_n(message, copies) {
-            let Plan { session, held, .. } = &mut *plan;
-            match held {
+            let Plan {
+                session, delayed, ..
+            } = &mut *plan;
+            match delayed {
                 None => session.message(message),
-                Some(held) if held.len() < HELD => held.push_back(message),
-                Some(_) => return Err(format!("a test holds {HELD} messages already")),
+                Some(delayed) if delayed.len() < DELAYED => delayed.push_back(message),
+                Some(_) => return Err(format!("{DELAYED} messages are delayed already")),
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Fans one link out to the receivers and keeps its state with them. It refuses to wait for anyone: a receiver
-//! that falls behind loses the oldest messages and is told.
+//! Fan-out of one link to its receivers, with the state of the link. The hub never waits: a receiver
+//! that falls behind loses the oldest messages and is told so.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use crate::telemetry::{Counter, Gauge, Metrics};
 
 pub(super) struct Hub {
     sender: Sender<Item>,
+    // Held while an item is sent, so that changes of the link and messages reach every receiver in
+    // one order. Sending never blocks, so the lock is never held for long.
     state: Mutex<State>,
     up: Gauge,
     received: Counter,
@@ -27,13 +29,16 @@ struct Item {
     message: Option<Bytes>,
 }
 
-/// Counts the changes of the link: odd is up. Every item carries it, so that a receiver which loses the news of a
-/// change hears of it with the next item it gets, and the newest item is never lost.
+/// Number of changes of the link; it is up while the number is odd.
+///
+/// Every item carries the number. A receiver that loses the item of a change learns of it from the next
+/// item it gets, and the newest item is never lost.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Link(u64);
 
 #[derive(Default)]
 struct State {
+    /// Number of the newest session; items of earlier ones are ignored.
     session: u64,
     link: Link,
 }
@@ -56,7 +61,7 @@ impl Hub {
         })
     }
 
-    /// Begins a session, with the link down, in place of any other.
+    /// Begins a session, with the link down, which replaces any earlier one.
     pub(super) fn begin(hub: &Arc<Self>) -> Session {
         Session {
             hub: hub.clone(),
@@ -64,19 +69,21 @@ impl Hub {
         }
     }
 
-    /// The link is down, and what its session still says is ignored from here on: a connection that was given up
-    /// may deliver for a while. Gives the number of the next session.
+    /// Takes the link down and ignores its session from now on: a connection that was given up may
+    /// deliver for a while. Returns the number of the next session.
     pub(super) fn end(&self) -> u64 {
         let mut state = self.state();
         state.session += 1;
-        self.turn(&mut state, false);
+        self.change(&mut state, false);
         state.session
     }
 
     pub(super) fn subscribe(hub: &Arc<Self>) -> BusReceiver {
-        // In this order a change between the two lines is seen twice, which `accept` can tell, and never missed.
+        // In this order a change between the two statements is seen twice, which `accept` recognises.
+        // In the other order it would be missed.
         let receiver = hub.sender.subscribe();
         let link = hub.state().link;
+
         BusReceiver {
             receiver,
             link,
@@ -89,15 +96,17 @@ impl Hub {
         self.state().link.is_up()
     }
 
-    fn turn(&self, state: &mut State, up: bool) {
+    fn change(&self, state: &mut State, up: bool) {
         if state.link.is_up() == up {
             return;
         }
+
         state.link.0 += 1;
         self.up.set(i64::from(up));
         if up {
             self.subscribed.inc();
         }
+
         self.send(Item {
             link: state.link,
             message: None,
@@ -105,7 +114,7 @@ impl Hub {
     }
 
     fn send(&self, item: Item) {
-        // An error says that nobody listens, which is nobody's fault.
+        // An error says that there are no receivers, which is no failure.
         let _ = self.sender.send(item);
     }
 
@@ -120,7 +129,8 @@ impl Link {
     }
 }
 
-/// One connection's voice in the hub. It says nothing any more once a later session has begun.
+/// Handle by which one connection reports to the hub. It has no effect once a later session has
+/// begun.
 #[derive(Clone)]
 pub(super) struct Session {
     hub: Arc<Hub>,
@@ -129,16 +139,17 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn up(&self) {
-        self.turn(true);
+        self.change(true);
     }
 
     #[cfg(any(test, feature = "testkit"))]
     pub(super) fn down(&self) {
-        self.turn(false);
+        self.change(false);
     }
 
-    /// Passed on only while the link is up. Never waits.
+    /// Passes a message on, if the link is up. Never waits.
     pub(super) fn message(&self, message: Bytes) {
+        // The lock is held until the item is sent: a change of the link must not overtake it.
         let state = self.hub.state();
         if state.session == self.id && state.link.is_up() {
             self.hub.received.inc();
@@ -149,31 +160,33 @@ impl Session {
         }
     }
 
-    fn turn(&self, up: bool) {
+    fn change(&self, up: bool) {
         let mut state = self.hub.state();
         if state.session == self.id {
-            self.hub.turn(&mut state, up);
+            self.hub.change(&mut state, up);
         }
     }
 }
 
-/// Listens to a [`LiveBus`](super::LiveBus). Bounded: when it is not read for too long it loses the oldest
-/// messages and gets a [`Gap`](BusEvent::Gap).
+/// Listener of a [`LiveBus`](super::LiveBus). It is bounded: one that is not read for too long loses the
+/// oldest messages and gets a [`Gap`](BusEvent::Gap).
 pub struct BusReceiver {
     receiver: Receiver<Item>,
     link: Link,
+    /// Event to return next, before anything else is received.
     due: Option<BusEvent>,
     gaps: Counter,
 }
 
 impl BusReceiver {
-    /// The next event. Never ends by itself: when the bus is gone it waits for ever. Nothing is lost when the
-    /// future is dropped early.
+    /// Returns the next event, and waits for ever if the bus is gone. Dropping the future loses
+    /// nothing.
     pub async fn next(&mut self) -> BusEvent {
         loop {
             if let Some(due) = self.due.take() {
                 return due;
             }
+
             match self.receiver.recv().await {
                 Ok(item) => {
                     if let Some(event) = self.accept(item) {
@@ -184,6 +197,7 @@ impl BusReceiver {
                     self.gaps.inc();
                     return BusEvent::Gap;
                 }
+                // The bus itself is gone, which for a receiver is a link that stays down.
                 Err(RecvError::Closed) if self.link.is_up() => {
                     self.link.0 += 1;
                     return BusEvent::Disconnected;
@@ -193,11 +207,13 @@ impl BusReceiver {
         }
     }
 
+    /// Returns the event of an item, and keeps the message for later if the link changed before it.
     fn accept(&mut self, item: Item) -> Option<BusEvent> {
         let message = item.message.map(BusEvent::Message);
         if item.link <= self.link {
             return message;
         }
+
         self.link = item.link;
         self.due = message;
         Some(if item.link.is_up() {

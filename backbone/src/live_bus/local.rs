@@ -1,4 +1,4 @@
-//! The live bus inside one process. It refuses what Redis cannot do either: nothing is kept for late listeners.
+//! The live bus within one process. As with Redis, nothing is kept for later listeners.
 
 use std::sync::Arc;
 

@@ -1,9 +1,11 @@
-//! The live bus over Redis pub/sub: the only file that knows the client library. It refuses that library's
-//! ConnectionManager, which stays deaf after six failed attempts to subscribe again, and its RESP2, in which a
-//! subscribed connection takes no other command.
+//! The live bus over Redis pub/sub, the only module that knows the client library.
 //!
-//! The link is two connections, one to publish and one to listen, kept by one task: both up, or down. Pushes go
-//! from the reading task straight to the receivers' bounded queues, so nothing can pile up on the way.
+//! The link is two connections, one to publish and one to listen, kept by one task: both are up, or the
+//! link is down. Pushes go from the reading task straight to the receivers' bounded queues, so nothing
+//! can pile up on the way.
+//!
+//! The library's ConnectionManager is not used, because it stops resubscribing after six failed
+//! attempts; nor is RESP2, in which a subscribed connection takes no other command.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,14 +26,18 @@ use super::hub::{Hub, Session};
 use crate::lifecycle::Lifecycle;
 use crate::random::jitter;
 
-/// For a connection to be made, and for any answer.
+/// Time limit for a connection to be made, and for any answer.
 const LIMIT: Duration = Duration::from_secs(1);
+/// Interval of pings on both connections, by which a dead server is noticed.
 const PING_EVERY: Duration = Duration::from_secs(1);
+/// Pause before the first new attempt to connect; it doubles with every further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// Longest pause between attempts, before jitter.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
-/// With it the longest pause stays within 500 ms.
+/// Jitter of a pause, with which the longest one stays within 500 ms.
 const PAUSE_JITTER: f64 = 0.25;
-/// A link that lived this long was a good one: the next pause is a first one again.
+/// Time after which a link counts as healthy: the pause before the next attempt is a first one
+/// again.
 const GOOD: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -42,7 +48,7 @@ pub(super) struct RedisBus {
 
 #[derive(Clone)]
 enum Publishing {
-    /// The first attempt to connect is still on.
+    /// The first attempt to connect is still running.
     Undecided,
     Up(Connection),
     Down(String),
@@ -51,7 +57,7 @@ enum Publishing {
 #[derive(Clone)]
 struct Connection {
     redis: MultiplexedConnection,
-    /// Cancelled by whoever finds out first; the whole link is given up then.
+    /// Token that whichever side notices the loss first cancels; the whole link is then given up.
     lost: CancellationToken,
 }
 
@@ -64,16 +70,19 @@ impl RedisBus {
     ) -> Result<Self, String> {
         let client = open(url).map_err(|error| error.to_string())?;
         let channel: Arc<str> = channel.into();
+
         let (decide, publishing) = watch::channel(Publishing::Undecided);
-        let keeper = Keeper {
+        let keeper = LinkKeeper {
             client,
             channel: channel.clone(),
             hub,
             decide,
         };
+
         let stopping = lifecycle.stopping();
+        // A support task: draining tasks may still publish.
         lifecycle.spawn_support("live bus", async move {
-            keeper.keep(stopping).await;
+            keeper.run(stopping).await;
             Ok::<_, Infallible>(())
         });
         Ok(Self {
@@ -83,9 +92,11 @@ impl RedisBus {
     }
 
     pub(super) async fn publish(&self, message: &Bytes) -> Result<(), String> {
+        // One deadline for connecting and for the answer, so that a publisher waits 1 s at most.
         let deadline = Instant::now() + LIMIT;
         let connected = timeout_at(deadline, self.connection()).await;
         let mut connection = connected.map_err(|_| "not connected yet".to_owned())??;
+
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(&*self.channel).arg(&message[..]);
         let answer = timeout_at(
@@ -93,11 +104,14 @@ impl RedisBus {
             publish.query_async::<Value>(&mut connection.redis),
         )
         .await;
+
         let error = match answer {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => error,
             Err(_) => no_answer(),
         };
+        // An error that the server sent proves the connection alive; anything else gives the link
+        // up.
         if !is_an_answer(&error) {
             connection.lost.cancel();
         }
@@ -109,6 +123,7 @@ impl RedisBus {
         let decided = publishing
             .wait_for(|publishing| !matches!(publishing, Publishing::Undecided))
             .await;
+
         match decided.as_deref() {
             Ok(Publishing::Up(connection)) if !connection.lost.is_cancelled() => {
                 Ok(connection.clone())
@@ -122,43 +137,47 @@ impl RedisBus {
     }
 }
 
-/// Makes the link, watches it, and makes it again, for ever.
-struct Keeper {
+/// Task that makes the link, watches it, and makes it again until it is told to stop.
+struct LinkKeeper {
     client: Client,
     channel: Arc<str>,
     hub: Arc<Hub>,
     decide: watch::Sender<Publishing>,
 }
 
-impl Keeper {
-    async fn keep(self, stopping: CancellationToken) {
+impl LinkKeeper {
+    async fn run(self, stopping: CancellationToken) {
         let lives = async {
             let mut pause = FIRST_PAUSE;
             loop {
                 let began = Instant::now();
-                let Err(error) = self.live().await;
+                let Err(error) = self.keep_link().await;
                 if began.elapsed() >= GOOD {
                     pause = FIRST_PAUSE;
                 }
+
                 self.note_down(&error, pause == FIRST_PAUSE);
                 sleep(jitter(pause, PAUSE_JITTER)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         };
+
         let _: Option<Infallible> = stopping.run_until_cancelled(lives).await;
         self.hub.end();
         self.decide
             .send_replace(Publishing::Down("stopped".to_owned()));
     }
 
-    /// One life of the link, from connecting to its end.
-    async fn live(&self) -> RedisResult<Infallible> {
+    /// Makes the link once, and returns with the error that ended it.
+    async fn keep_link(&self) -> RedisResult<Infallible> {
         let session = Hub::begin(&self.hub);
         let lost = CancellationToken::new();
+
         let ended = tokio::select! {
             ended = self.connect_and_watch(&session, &lost) => ended,
             () = lost.cancelled() => Err((ErrorKind::Io, "the connection was lost").into()),
         };
+        // The session ends with its connections: what they still deliver is ignored.
         self.hub.end();
         ended
     }
@@ -170,14 +189,17 @@ impl Keeper {
     ) -> RedisResult<Infallible> {
         let mut publisher = self.connect(None, lost).await?;
         let mut listener = self.connect(Some(session.clone()), lost).await?;
-        // In this order nobody who hears `Subscribed` finds publishing refused.
+        // Publishing comes first, so that nobody who receives `Subscribed` finds it failing.
+
         let connection = Connection {
             redis: publisher.clone(),
             lost: lost.clone(),
         };
         self.decide.send_replace(Publishing::Up(connection));
+
         listener.subscribe(&*self.channel).await?;
         tracing::info!(channel = &*self.channel, "the live bus is up");
+
         loop {
             sleep(PING_EVERY).await;
             tokio::try_join!(ping(&mut publisher), ping(&mut listener))?;
@@ -192,7 +214,7 @@ impl Keeper {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(LIMIT))
             .set_response_timeout(Some(LIMIT))
-            .set_push_sender(ear(session, lost.clone()));
+            .set_push_sender(push_handler(session, lost.clone()));
         self.client
             .get_multiplexed_async_connection_with_config(&config)
             .await
@@ -209,9 +231,9 @@ impl Keeper {
     }
 }
 
-/// Hears a connection's end and, with a session, its messages. The connection's reading task calls it, in the order
-/// of the wire; it must not wait.
-fn ear(
+/// Returns the handler of a connection's pushes: its end and, with a session, its messages. The
+/// connection's reading task calls it in the order of the wire, so it must not wait.
+fn push_handler(
     session: Option<Session>,
     lost: CancellationToken,
 ) -> impl Fn(PushInfo) -> Result<(), SendError> {
@@ -219,7 +241,7 @@ fn ear(
         match (push.kind, &session) {
             (PushKind::Subscribe, Some(session)) => session.up(),
             (PushKind::Message, Some(session)) => {
-                // The channel's name, then the payload.
+                // The payload follows the channel's name.
                 if let Some(Value::BulkString(payload)) = push.data.into_iter().nth(1) {
                     session.message(payload.into());
                 }
@@ -237,12 +259,14 @@ fn open(url: &str) -> RedisResult<Client> {
         .redis_settings()
         .clone()
         .set_protocol(ProtocolVersion::RESP3);
-    // Off by default in the library, and then the second of two messages waits for the answer to the first.
+
+    // The library leaves Nagle's algorithm on, and then the second of two messages waits for the
+    // answer to the first.
     let tcp = TcpSettings::default().set_nodelay(true);
     Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp))
 }
 
-/// An answer of any kind proves that the server lives, even "LOADING".
+/// Sends a PING. An answer of any kind proves that the server is alive, even "LOADING".
 async fn ping(connection: &mut MultiplexedConnection) -> RedisResult<()> {
     match timeout(LIMIT, redis::cmd("PING").query_async::<Value>(connection)).await {
         Ok(Err(error)) if !is_an_answer(&error) => Err(error),

@@ -1,4 +1,5 @@
-//! Where a projection's tables stand in the log: one row, moved only from where its mover read it.
+//! The checkpoint: position of a projection's tables in the log, stored in one row that is moved
+//! only from where its mover read it.
 
 use sqlx::FromRow;
 
@@ -7,44 +8,48 @@ use crate::ids::EventId;
 use crate::position::{Epoch, Sequence};
 use crate::{Error, on_db, on_tx};
 
-const READ: &str = "SELECT epoch, position, event_id, generation FROM projection WHERE name = $1";
-const ADOPT: &str =
-    "UPDATE projection SET epoch = $2 WHERE name = $1 AND position = 0 AND epoch = 0";
-const ADVANCE: &str = "
-    UPDATE projection SET position = $1, event_id = $2
-     WHERE name = $3 AND epoch = $4 AND position = $5 AND generation = $6";
+const READ: &str = include_str!("checkpoint/read.sql");
+const ADOPT: &str = include_str!("checkpoint/adopt.sql");
+const ADVANCE: &str = include_str!("checkpoint/advance.sql");
 
-/// The place of a projection's tables.
+/// Position of a projection's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
 pub struct Checkpoint {
-    /// Of which log.
+    /// Epoch of the log that the tables were built from; 0 before the first.
     pub epoch: Epoch,
-    /// The last event in the tables; 0 before the first.
+    /// Sequence of the last event in the tables; 0 before the first.
     #[sqlx(try_from = "i64")]
     pub position: Sequence,
-    /// That event's id; none before the first, or when it could not be read.
+    /// Id of that event; `None` before the first, or if it could not be decoded.
     pub event_id: Option<EventId>,
-    /// Which build of the tables.
+    /// Number of the build of the tables.
     pub generation: i32,
 }
 
 impl Checkpoint {
-    /// Reads the place of the projection of this name.
+    /// Reads the checkpoint of the projection `name`.
     pub async fn read(db: &Db, name: &str) -> Result<Self, Error> {
         on_db!(db.read(), pool => sqlx::query_as(READ).bind(name).fetch_one(pool).await)
     }
 }
 
-/// Tables at 0 take the log's epoch for theirs.
+/// Gives empty tables the log's epoch, and returns the checkpoint. Tables with an epoch keep theirs.
 pub(super) async fn adopt(db: &Db, name: &str, epoch: Epoch) -> Result<Checkpoint, Error> {
-    on_db!(db.write(), pool => sqlx::query(ADOPT).bind(name).bind(epoch).execute(pool).await.map(|_| ()))?;
+    on_db!(db.write(), pool => sqlx::query(ADOPT)
+        .bind(name)
+        .bind(epoch)
+        .execute(pool)
+        .await
+        .map(|_| ()))?;
+
+    // Another worker may have adopted an epoch first: what the row holds now decides.
     Checkpoint::read(db, name).await
 }
 
-/// Moves the place, if it still is where its mover read it.
+/// Moves the checkpoint, if it still is where its mover read it.
 ///
 /// # Errors
-/// [`Error::Conflict`] when it is not.
+/// [`Error::Conflict`] if another worker moved it.
 pub(super) async fn advance(
     tx: &mut Tx,
     name: &str,
@@ -60,8 +65,9 @@ pub(super) async fn advance(
         .bind(from.generation)
         .execute(connection)
         .await
-        .map(|done| done.rows_affected()));
-    match moved? {
+        .map(|done| done.rows_affected()))?;
+
+    match moved {
         0 => Err(Error::Conflict { what: "projection" }),
         _ => Ok(()),
     }

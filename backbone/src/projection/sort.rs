@@ -1,5 +1,7 @@
-//! Which events of a batch can be applied: an event that cannot be read, or does not follow its subject's last one,
-//! is dead; later events of its subject join it in order until a repair. The rest goes on.
+//! Sorting of a batch into events that can be applied and dead ones.
+//!
+//! An event that cannot be decoded, or does not follow its subject's last event, is dead. Later
+//! events of its subject are dead too, until a repair. Events of other subjects are not affected.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,33 +14,31 @@ use crate::event_log::Record;
 use crate::position::Sequence;
 use crate::{Error, on_tx};
 
-const DEAD_SUBJECTS: &str = "SELECT DISTINCT subject FROM dead_event WHERE NOT repaired";
-const KEEP: &str = "
-    INSERT INTO dead_event (sequence, subject, reason, headers, body, repaired)
-    VALUES ($1, $2, $3, $4, $5, FALSE)";
-const REPAIR: &str = "UPDATE dead_event SET repaired = TRUE WHERE subject = $1 AND sequence < $2";
+const DEAD_SUBJECTS: &str = include_str!("sort/dead_subjects.sql");
+const INSERT_DEAD: &str = include_str!("sort/insert_dead.sql");
+const REPAIR: &str = include_str!("sort/repair.sql");
 
-/// One event of a batch, as the slice applies it.
+/// One event of a batch, as a projection applies it.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry<'a> {
-    /// It can be applied.
+    /// An event that can be applied.
     Event {
-        /// Its place in the log.
+        /// Sequence of the event.
         sequence: Sequence,
         /// The event.
         event: &'a Event,
     },
-    /// It cannot, and its subject stays at its last good state.
+    /// A dead event. Its subject stays at its last good state.
     Dead {
-        /// Its place in the log.
+        /// Sequence of the event.
         sequence: Sequence,
-        /// Its subject; none when that cannot be read either.
+        /// Subject of the event; `None` if that cannot be parsed either.
         subject: Option<Subject>,
     },
 }
 
 impl Entry<'_> {
-    /// Its place in the log.
+    /// Returns the sequence of the event.
     pub fn sequence(&self) -> Sequence {
         match self {
             Self::Event { sequence, .. } | Self::Dead { sequence, .. } => *sequence,
@@ -46,17 +46,17 @@ impl Entry<'_> {
     }
 }
 
-/// A batch, sorted.
+/// A sorted batch.
 pub(super) struct Sorted<'a> {
     /// Every event of the batch, in order.
     pub(super) entries: Vec<Entry<'a>>,
-    /// Those that are dead, with why.
+    /// The dead events, each with its reason.
     pub(super) dead: Vec<(&'a Record, String)>,
     /// The repairs that settle dead events of their subject before them.
     pub(super) repairs: Vec<&'a Record>,
 }
 
-/// The subjects that a batch names.
+/// Returns the subjects of a batch, each once.
 pub(super) fn subjects(records: &[Record]) -> Vec<Subject> {
     let named: HashSet<Subject> = records
         .iter()
@@ -65,7 +65,8 @@ pub(super) fn subjects(records: &[Record]) -> Vec<Subject> {
     named.into_iter().collect()
 }
 
-/// Decides, event by event. `revisions` are those of the tables before the batch.
+/// Sorts a batch. `revisions` are those of the tables before the batch; `dead_subjects` wait for a
+/// repair.
 pub(super) fn sort<'a>(
     records: &'a [Record],
     mut revisions: HashMap<Subject, u64>,
@@ -76,9 +77,11 @@ pub(super) fn sort<'a>(
         dead: Vec::new(),
         repairs: Vec::new(),
     };
+
     for record in records {
         match judge(record, &revisions, &dead_subjects) {
             Ok(event) => {
+                // A repair of a healthy subject is applied like any event, and settles nothing.
                 if event.fact.is_repair() && dead_subjects.remove(&record.subject) {
                     sorted.repairs.push(record);
                 }
@@ -99,6 +102,7 @@ pub(super) fn sort<'a>(
             }
         }
     }
+
     sorted
 }
 
@@ -108,33 +112,35 @@ fn judge<'a>(
     dead_subjects: &HashSet<String>,
 ) -> Result<&'a Event, String> {
     let event = record.event.as_ref().map_err(ToString::to_string)?;
+    // A repair carries the whole state, so it may follow anything.
     if event.fact.is_repair() {
         return Ok(event);
     }
+
     if dead_subjects.contains(&record.subject) {
         return Err("an earlier event of its subject is dead".to_owned());
     }
-    let (last, revision) = (
-        revisions.get(&event.subject).copied().unwrap_or(0),
-        event.fact.revision(),
-    );
+
+    let last = revisions.get(&event.subject).copied().unwrap_or(0);
+    let revision = event.fact.revision();
     if revision != last + 1 {
         return Err(format!(
-            "its revision is {revision}, the one before is {last}"
+            "its revision is {revision}, but the subject's last revision is {last}"
         ));
     }
     Ok(event)
 }
 
-/// The subjects that wait for a repair. Few, as a rule none.
+/// Reads the subjects that wait for a repair: few, and usually none.
 pub(super) async fn dead_subjects(tx: &mut Tx) -> Result<HashSet<String>, Error> {
     let subjects: Result<Vec<String>, _> =
         on_tx!(tx, connection => sqlx::query_scalar(DEAD_SUBJECTS).fetch_all(connection).await);
     Ok(subjects?.into_iter().collect())
 }
 
-/// Keeps what is dead, and settles what a repair covers: the dead before it, not those after.
-pub(super) async fn keep_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Error> {
+/// Stores the dead events of a batch, and marks those that a repair settles: the ones before the
+/// repair, not those after it.
+pub(super) async fn store_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Error> {
     for (record, reason) in &sorted.dead {
         let message = &record.message;
         let headers: Headers = message
@@ -142,7 +148,8 @@ pub(super) async fn keep_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Er
             .iter()
             .map(|(name, value)| (without_nul(name).into(), without_nul(value)))
             .collect();
-        on_tx!(tx, connection => sqlx::query(KEEP)
+
+        on_tx!(tx, connection => sqlx::query(INSERT_DEAD)
             .bind(record.sequence as i64)
             .bind(without_nul(&record.subject))
             .bind(without_nul(reason))
@@ -152,6 +159,8 @@ pub(super) async fn keep_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Er
             .await
             .map(|_| ()))?;
     }
+
+    // After the inserts, so that a repair also settles what died before it in this batch.
     for repair in &sorted.repairs {
         on_tx!(tx, connection => sqlx::query(REPAIR)
             .bind(&repair.subject)
@@ -163,7 +172,8 @@ pub(super) async fn keep_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), Er
     Ok(())
 }
 
-/// PostgreSQL's text and JSON hold no NUL, and a dead event is the one that may bring it.
+/// Replaces NUL characters, which PostgreSQL's text and JSON cannot hold. A dead event is the one
+/// that may contain them.
 fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }

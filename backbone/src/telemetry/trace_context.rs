@@ -1,12 +1,12 @@
-//! W3C Trace Context level 1: the `traceparent` header, read strictly. It refuses `tracestate`, which belongs to
-//! tracing vendors, and repairs nothing: an invalid header begins a new trace.
+//! W3C Trace Context level 1: the `traceparent` header, parsed strictly. An invalid header begins a new
+//! trace. `tracestate`, which belongs to tracing vendors, is not supported.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::random::random_bytes;
 
-/// Where a piece of work stands in a trace.
+/// Position of a piece of work in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     trace_id: [u8; 16],
@@ -14,17 +14,17 @@ pub struct TraceContext {
     sampled: bool,
 }
 
-/// The text is no `traceparent` header.
+/// Error of parsing a text that is not a `traceparent` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a W3C traceparent")]
+#[error("must be a W3C traceparent header")]
 pub struct NotATraceparent;
 
-/// `00-` trace id `-` span id `-` flags.
+/// Length of `00-` trace id `-` span id `-` flags, in bytes.
 const LENGTH: usize = 55;
 const SAMPLED: u8 = 1;
 
 impl TraceContext {
-    /// The beginning of a new, sampled trace.
+    /// Begins a new, sampled trace.
     pub fn root() -> Self {
         Self {
             trace_id: nonzero_bytes(),
@@ -33,7 +33,7 @@ impl TraceContext {
         }
     }
 
-    /// The same trace with a new span: what to send with work that this one caused.
+    /// Returns the same trace with a new span, to send with work that this one causes.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
@@ -42,45 +42,52 @@ impl TraceContext {
         }
     }
 
-    /// The trace's id: 32 lower case hex digits, for logs.
+    /// Returns the trace's id as 32 lower-case hexadecimal digits.
     pub fn trace_id(&self) -> String {
         Hex(&self.trace_id).to_string()
     }
 
-    /// Whether whoever began the trace records it.
+    /// Returns whether the caller that began the trace records it.
     pub fn is_sampled(&self) -> bool {
         self.sampled
     }
 }
 
-/// Reads a header's value. Of a version newer than `00` it reads what `00` knows, as the specification asks.
+/// Parses the header's value. Of a version newer than `00`, the part that `00` defines is read, as
+/// section 3.2.3 of the specification requires.
 impl FromStr for TraceContext {
     type Err = NotATraceparent;
 
     fn from_str(header: &str) -> Result<Self, NotATraceparent> {
         let bytes = header.as_bytes();
         let known = bytes.get(..LENGTH).ok_or(NotATraceparent)?;
+
+        // Version 00 ends after the flags; a later one may go on, after a dash.
         let [version] = hex(&known[..2])?;
         let rest = &bytes[LENGTH..];
-        let well_ended = rest.is_empty() || (version > 0 && rest[0] == b'-');
+        let ends_well = rest.is_empty() || (version > 0 && rest[0] == b'-');
         let dashed = [2, 35, 52].iter().all(|&at| known[at] == b'-');
+
         let context = Self {
             trace_id: hex(&known[3..35])?,
             span_id: hex(&known[36..52])?,
             sampled: flags(&known[53..])?,
         };
-        let nowhere = context.trace_id == [0; 16] || context.span_id == [0; 8];
-        if version == 0xff || !well_ended || !dashed || nowhere {
+
+        // The specification forbids version ff and ids of zeros only.
+        let zeros = context.trace_id == [0; 16] || context.span_id == [0; 8];
+        if version == 0xff || !ends_well || !dashed || zeros {
             return Err(NotATraceparent);
         }
         Ok(context)
     }
 }
 
-/// The header's value, in version `00`.
+/// Writes the header's value, in version `00`.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (trace_id, span_id) = (Hex(&self.trace_id), Hex(&self.span_id));
+        let trace_id = Hex(&self.trace_id);
+        let span_id = Hex(&self.span_id);
         write!(
             f,
             "00-{trace_id}-{span_id}-{:02x}",
@@ -91,11 +98,11 @@ impl fmt::Display for TraceContext {
 
 fn flags(digits: &[u8]) -> Result<bool, NotATraceparent> {
     let [flags] = hex(digits)?;
-    // Level 1 defines this bit alone; the others may be set by newer versions and mean nothing here.
+    // Level 1 defines only this bit. Newer versions may set others, which are ignored.
     Ok(flags & SAMPLED != 0)
 }
 
-/// Lower case only, as the specification demands.
+/// Decodes lower-case hexadecimal digits; the specification forbids upper case.
 fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], NotATraceparent> {
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
@@ -136,7 +143,7 @@ mod tests {
     const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn the_specification_s_example_is_read_and_written() {
+    fn trace_context_parses_and_writes_the_example_of_the_specification() {
         let context: TraceContext = GIVEN.parse().unwrap();
         assert_eq!(context.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert!(context.is_sampled());
@@ -144,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_keeps_trace_and_sampling_and_has_its_own_span() {
+    fn trace_context_of_a_child_keeps_trace_and_sampling_and_has_its_own_span() {
         let unsampled: TraceContext = GIVEN.replace("-01", "-00").parse().unwrap();
         let child = unsampled.child();
         assert_eq!((child.trace_id, child.sampled), (unsampled.trace_id, false));
@@ -154,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_level_1_does_not_define_are_dropped() {
+    fn trace_context_drops_flags_that_level_1_does_not_define() {
         let context: TraceContext = GIVEN.replace("-01", "-ff").parse().unwrap();
         assert_eq!(context.to_string(), GIVEN);
         let context: TraceContext = GIVEN.replace("-01", "-fe").parse().unwrap();
@@ -162,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_read_as_far_as_it_is_known() {
+    fn trace_context_of_a_newer_version_is_read_as_far_as_it_is_known() {
         for newer in [
             GIVEN.replacen("00", "cc", 1),
             GIVEN.replacen("00", "cc", 1) + "-what-the-future-brings",
@@ -177,8 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
-        let refused = [
+    fn trace_context_rejects_everything_else() {
+        let invalid = [
             String::new(),
             "00".to_owned(),
             GIVEN.to_uppercase(),
@@ -198,7 +205,7 @@ mod tests {
             format!("{GIVEN} "),
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0é".to_owned(),
         ];
-        for header in refused {
+        for header in invalid {
             assert_eq!(
                 header.parse::<TraceContext>(),
                 Err(NotATraceparent),

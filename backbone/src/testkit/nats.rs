@@ -1,6 +1,4 @@
-//! A private nats-server with JetStream.
-//!
-//! Refuses clusters: one server, one store.
+//! A private nats-server with JetStream: one server with one store, no cluster.
 
 use std::ffi::OsString;
 
@@ -14,20 +12,21 @@ use super::server::{Probe, Server, find, folder};
 pub struct NatsServer(Server);
 
 impl NatsServer {
-    /// Starts one and returns when it answers.
+    /// Starts a server and returns when it answers.
     ///
     /// # Panics
-    /// When nats-server is missing or does not answer within a minute.
+    /// If nats-server is missing or does not answer within a minute.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// The same with more command line arguments, such as `["-c", "file.conf"]`.
+    /// Starts a server with further command-line arguments, such as `["-c", "file.conf"]`.
     ///
     /// # Panics
-    /// As [`Self::start`] does.
+    /// Under the conditions of [`Self::start`].
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let (folder, port) = (folder("nats"), Port::reserve());
+        let folder = folder("nats");
+        let port = Port::reserve();
         let fixed = [
             "-js",
             "-a",
@@ -37,6 +36,7 @@ impl NatsServer {
             "-sd",
         ]
         .map(OsString::from);
+
         let store = [folder.path().join("store").into_os_string()];
         let server = Self(Server {
             program: find("nats-server", vec![]),
@@ -51,36 +51,37 @@ impl NatsServer {
             process: Mutex::default(),
             folder,
         });
+
         server.0.start().await;
         server
     }
 
-    /// `nats://127.0.0.1:PORT`, the same through every restart.
+    /// Returns `nats://127.0.0.1:PORT`, the same through every restart.
     pub fn url(&self) -> String {
         format!("nats://{}", self.0.port.addr())
     }
 
-    /// SIGKILL; returns when the process is gone.
+    /// Kills it with SIGKILL and returns when the process is gone.
     pub fn kill(&self) {
         self.0.kill();
     }
 
-    /// Starts it again (killing it first if it runs) on the same port with the same store.
+    /// Starts it again on the same port with the same store, and kills it first if it runs.
     pub async fn restart(&self) {
         self.0.start().await;
     }
 
-    /// SIGSTOP: connections stay open and unanswered.
+    /// Pauses it with SIGSTOP: connections stay open and unanswered.
     pub fn pause(&self) {
         self.0.pause();
     }
 
-    /// SIGCONT.
+    /// Resumes it with SIGCONT.
     pub fn resume(&self) {
         self.0.resume();
     }
 
-    /// What it has logged so far.
+    /// Returns what it has logged so far.
     pub fn log(&self) -> String {
         self.0.log()
     }

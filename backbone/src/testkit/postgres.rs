@@ -1,6 +1,6 @@
 //! A private PostgreSQL cluster, and databases in one that a test run shares.
 //!
-//! Refuses to run as root, because PostgreSQL does: root's clusters belong to `postgres`, or else `nobody`.
+//! PostgreSQL does not run as root, so root's clusters run as the user `postgres`, or else `nobody`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,41 +14,45 @@ use url::Url;
 use super::port::Port;
 use super::server::{Probe, Server, find, folder};
 
-/// A running PostgreSQL, 15 or newer. It is shut down at once (SIGQUIT) when this value is dropped.
+/// A running PostgreSQL, 15 or newer. It is shut down at once with SIGQUIT when this value is dropped.
 #[derive(Debug)]
 pub struct PostgresServer(Server);
 
 impl PostgresServer {
-    /// Starts one that skips fsync, for tests that do not ask what survives a crash of the machine.
+    /// Starts a server without fsync, for tests that do not depend on what survives a crash of the
+    /// machine.
     ///
     /// # Panics
-    /// When PostgreSQL is missing or does not answer within a minute.
+    /// If PostgreSQL is missing or does not answer within a minute.
     pub async fn start() -> Self {
         Self::launch(false).await
     }
 
-    /// Starts one that syncs what it commits, for tests that kill it.
+    /// Starts a server that syncs what it commits, for tests that kill it.
     ///
     /// # Panics
-    /// As [`Self::start`] does.
+    /// Under the conditions of [`Self::start`].
     pub async fn durable() -> Self {
         Self::launch(true).await
     }
 
     async fn launch(durable: bool) -> Self {
-        let (folder, port) = (folder("postgres"), Port::reserve());
+        let folder = folder("postgres");
+        let port = Port::reserve();
         let identity = identity(folder.path());
         if let Some((user, group)) = identity {
-            chown(folder.path(), Some(user), Some(group)).expect("root may give a folder away");
+            chown(folder.path(), Some(user), Some(group))
+                .expect("root may change the owner of a directory");
         }
+
         let sync = if durable { "on" } else { "off" };
-        // Shared memory in files of its own folder: a killed cluster leaves nothing in /dev/shm.
+        // With shared memory in files of its own directory, a killed cluster leaves nothing in /dev/shm.
         let settings = format!(
             "-h 127.0.0.1 -p {} -c max_connections=300 -c fsync={sync} -c full_page_writes={sync} \
              -c dynamic_shared_memory_type=mmap -c timezone=UTC",
             port.number()
         );
-        let places = [
+        let folders = [
             OsString::from("-D"),
             data(folder.path()).into(),
             OsString::from("-k"),
@@ -56,7 +60,7 @@ impl PostgresServer {
         ];
         let server = Self(Server {
             program: find("postgres", binaries()),
-            arguments: places
+            arguments: folders
                 .into_iter()
                 .chain(settings.split(' ').map(OsString::from))
                 .collect(),
@@ -66,6 +70,7 @@ impl PostgresServer {
             process: Mutex::default(),
             folder,
         });
+
         server.initialise().await;
         server.0.start().await;
         server
@@ -82,48 +87,53 @@ impl PostgresServer {
             "-D",
         ]);
         command.arg(data(self.0.folder.path()));
+
         let output = tokio::process::Command::from(command)
             .output()
             .await
             .expect("initdb can be run");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "initdb: {}\n{said}", output.status);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "initdb failed with {}:\n{errors}",
+            output.status
+        );
     }
 
-    /// `postgres://postgres@127.0.0.1:PORT/postgres`, the same through every restart.
+    /// Returns `postgres://postgres@127.0.0.1:PORT/postgres`, the same through every restart.
     pub fn url(&self) -> String {
         admin_url(&self.0.port)
     }
 
-    /// Makes an empty database and returns its URL.
+    /// Creates an empty database and returns its URL.
     ///
     /// # Panics
-    /// As [`create_database`] does.
+    /// Under the conditions of [`create_database`].
     pub async fn create_database(&self, name: &str) -> String {
         create_database(&self.url(), name).await
     }
 
-    /// SIGKILL to the postmaster and every process of it; returns when they are gone.
+    /// Kills the postmaster and its processes with SIGKILL, and returns when they are gone.
     pub fn kill(&self) {
         self.0.kill();
     }
 
-    /// Starts it again (killing it first if it runs) on the same port with the same data.
+    /// Starts it again on the same port with the same data, and kills it first if it runs.
     pub async fn restart(&self) {
         self.0.start().await;
     }
 
-    /// SIGSTOP to the postmaster and every process of it: connections stay open and unanswered.
+    /// Pauses the postmaster and its processes with SIGSTOP: connections stay open and unanswered.
     pub fn pause(&self) {
         self.0.pause();
     }
 
-    /// SIGCONT.
+    /// Resumes it with SIGCONT.
     pub fn resume(&self) {
         self.0.resume();
     }
 
-    /// What it has logged so far.
+    /// Returns what it has logged so far.
     pub fn log(&self) -> String {
         self.0.log()
     }
@@ -132,8 +142,9 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.0.end();
-        // A cluster that was killed and not restarted leaves a shared memory segment, whose number is the second on
-        // line 7 of its lock file. The system has room for some thousands.
+
+        // A cluster that was killed and not restarted leaves a shared memory segment, whose id is the
+        // second number on line 7 of its lock file. A system has room for only some thousands.
         let lock = fs::read_to_string(data(self.0.folder.path()).join("postmaster.pid"))
             .unwrap_or_default();
         if let Some(id) = lock
@@ -141,7 +152,7 @@ impl Drop for PostgresServer {
             .nth(6)
             .and_then(|line| line.split_whitespace().nth(1))
         {
-            // Where there is no ipcrm the segment stays until the next boot.
+            // Without ipcrm the segment stays until the next boot.
             let _ = std::process::Command::new("ipcrm")
                 .args(["-m", id])
                 .status();
@@ -149,21 +160,22 @@ impl Drop for PostgresServer {
     }
 }
 
-/// Makes an empty database on the server of `admin_url` and returns its URL.
+/// Creates an empty database on the server at `admin_url` and returns its URL.
 ///
 /// # Panics
-/// When the server refuses, or `name` is more than lower-case letters, digits and `_`.
+/// If the server refuses, or `name` has other characters than lower-case letters, digits and `_`.
 pub async fn create_database(admin_url: &str, name: &str) -> String {
     execute(admin_url, name, "CREATE DATABASE").await;
     let mut url = Url::parse(admin_url).expect("the server's URL is well formed");
+
     url.set_path(name);
     url.into()
 }
 
-/// Drops the database that `url` names, with whoever is still connected to it.
+/// Drops the database at `url`, and ends sessions that are connected to it.
 ///
 /// # Panics
-/// When the server refuses.
+/// If the server refuses.
 pub async fn drop_database(admin_url: &str, url: &str) {
     let url = Url::parse(url).expect("the database's URL is well formed");
     let name = url.path().trim_start_matches('/');
@@ -179,8 +191,12 @@ async fn execute(admin_url: &str, name: &str, statement: &str) {
     let plain = name
         .trim_end_matches(" WITH (FORCE)")
         .bytes()
-        .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    assert!(plain, "not a plain database name: {name}");
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    assert!(
+        plain,
+        "a database name may have lower-case letters, digits and _, not: {name}"
+    );
+
     let done = async {
         let mut session = PgConnection::connect(admin_url).await?;
         sqlx::query(AssertSqlSafe(format!("{statement} {name}")))
@@ -189,7 +205,7 @@ async fn execute(admin_url: &str, name: &str, statement: &str) {
         session.close().await
     };
     done.await
-        .unwrap_or_else(|error: sqlx::Error| panic!("{statement} {name}: {error}"));
+        .unwrap_or_else(|error: sqlx::Error| panic!("{statement} {name} failed: {error}"));
 }
 
 fn admin_url(port: &Port) -> String {
@@ -200,7 +216,7 @@ fn data(folder: &Path) -> PathBuf {
     folder.join("data")
 }
 
-/// Where Debian keeps the programs, newest version first.
+/// Returns the directories in which Debian has the programs, newest version first.
 pub(super) fn binaries() -> Vec<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -215,15 +231,22 @@ pub(super) fn binaries() -> Vec<PathBuf> {
         })
         .filter(|(_, path)| path.join("postgres").is_file() && path.join("initdb").is_file())
         .collect();
+
     found.sort_by(|a, b| b.cmp(a));
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// User and group to run as when we are root, which shows in whose the new folder is.
+/// Returns user and group to run as when this process is root, which owns the new directory then.
 fn identity(folder: &Path) -> Option<(u32, u32)> {
-    if folder.metadata().expect("the folder was just made").uid() != 0 {
+    if folder
+        .metadata()
+        .expect("the directory was just created")
+        .uid()
+        != 0
+    {
         return None;
     }
+
     let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd can be read");
     let ids = |wanted: &str| {
         let fields = users

@@ -1,7 +1,7 @@
-//! One server process with its children: spawned, paused, resumed, killed, and never outliving us.
+//! One server process with its children: spawned, paused, resumed, killed, and ended with this process.
 //!
-//! Refuses to signal anything but a child of its own that has not been waited for, and that child's children while
-//! it is stopped: only so no process number can have passed to a stranger.
+//! Signals go only to a child that has not been waited for, and to its children while it is stopped.
+//! Otherwise a process number could have passed to an unrelated process.
 
 use std::fs;
 use std::io;
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use super::wait::settles;
 
-/// How long the kernel may take to carry out a kill.
+/// Time in which the kernel must carry out a kill.
 const KILLED: Duration = Duration::from_secs(10);
-/// How long an orderly end may take on drop before it becomes a kill, of the children first.
+/// Time for an orderly end on drop before the children, and then the process, are killed.
 const STOPPED: Duration = Duration::from_secs(2);
 
 /// A running server.
@@ -25,8 +25,10 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Runs `command` with its output appended to `log`. `end` is the signal (such as `KILL`) that ends it without
-    /// leaving shared memory or children behind; should we die first, a guard sends it and removes `folder`.
+    /// Runs `command` with its output appended to `log`.
+    ///
+    /// `end` is the signal, such as `KILL`, that ends the server without leaving shared memory or children
+    /// behind. If this process dies first, a guard process sends it and removes `folder`.
     pub(super) fn spawn(
         mut command: Command,
         log: &Path,
@@ -41,40 +43,44 @@ impl Process {
             .open(log)
             .expect("the log file can be opened");
         let errors = output.try_clone().expect("a file handle can be cloned");
-        // Its own process group: Ctrl-C at a terminal is for the program under test, which then stops in order.
+
+        // A process group of its own, since Ctrl-C at a terminal is meant for the program under test,
+        // which then stops in order.
         let child = command
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
             .spawn();
-        let mut child =
-            child.unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
+        let mut child = child
+            .unwrap_or_else(|error| panic!("{} could not be started: {error}", program.display()));
         let guard = guard(child.id(), folder, end).unwrap_or_else(|error| {
             let _ = child.kill();
-            panic!("/bin/sh does not start: {error}")
+            panic!("/bin/sh could not be started: {error}")
         });
+
         Self { child, guard, end }
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status if the process has ended.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.child
             .try_wait()
             .expect("our own child can be waited for")
     }
 
-    /// Stops it and its children where they stand (SIGSTOP): connections stay open and unanswered.
+    /// Stops the process and its children (SIGSTOP): connections stay open and unanswered.
     pub(super) fn pause(&mut self) {
         if self.ended().is_none() {
-            // The parent first: a stopped parent makes no new children and leaves the numbers of dead ones taken.
+            // The parent first. A stopped parent spawns no more children, and does not release the numbers
+            // of dead ones.
             signal("STOP", &[self.child.id()]);
             self.settle("stopped", |state| state == 'T');
             signal("STOP", &children(self.child.id()));
         }
     }
 
-    /// Lets a paused process go on (SIGCONT).
+    /// Resumes a paused process (SIGCONT).
     pub(super) fn resume(&mut self) {
         if self.ended().is_none() {
             signal("CONT", &children(self.child.id()));
@@ -82,7 +88,7 @@ impl Process {
         }
     }
 
-    /// Kills it and its children (SIGKILL) and returns when all are gone.
+    /// Kills the process and its children (SIGKILL) and returns when all are gone.
     pub(super) fn kill(&mut self) {
         self.dismiss_guard();
         if self.ended().is_none() {
@@ -95,7 +101,10 @@ impl Process {
                 all.iter()
                     .all(|&pid| state_and_parent(pid).is_none_or(|(s, _)| s == 'Z'))
             });
-            assert!(gone, "killed processes are still there: {all:?}");
+            assert!(
+                gone,
+                "processes {all:?} still run {KILLED:?} after they were killed"
+            );
         }
     }
 
@@ -105,11 +114,11 @@ impl Process {
         let settled = settles(KILLED, || {
             state_and_parent(pid).is_none_or(|(state, _)| reached(state) || state == 'Z')
         });
-        assert!(settled, "process {pid} is not {what}");
+        assert!(settled, "process {pid} is not {what} within {KILLED:?}");
     }
 
     fn dismiss_guard(&mut self) {
-        // Its own death is all it could refuse, and then it is gone as wished.
+        // An error says that the guard is already dead, which is the purpose.
         let _ = self.guard.kill();
         let _ = self.guard.wait();
     }
@@ -121,7 +130,7 @@ impl Drop for Process {
             signal(self.end, &[self.child.id()]);
             self.resume();
             if !settles(STOPPED, || self.ended().is_some()) {
-                // A child that was just being born can miss the signal; its parent then waits for it.
+                // A child that was being spawned can miss the signal, and its parent then waits for it.
                 signal("KILL", &children(self.child.id()));
                 settles(STOPPED, || self.ended().is_some());
             }
@@ -130,7 +139,8 @@ impl Drop for Process {
     }
 }
 
-/// A shell that reads from a pipe only we hold: when we are gone, however that came, the read ends and it acts.
+/// Spawns a shell that reads from a pipe held only by this process. However this process ends, the read
+/// ends with it, and the shell acts.
 fn guard(pid: u32, folder: &Path, end: &'static str) -> io::Result<Child> {
     use std::os::unix::process::CommandExt;
     let script = r#"read -r _; kill -s "$1" "$2"; kill -s CONT "$2"
@@ -147,21 +157,22 @@ fn guard(pid: u32, folder: &Path, end: &'static str) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Sends a signal through the shell's own `kill`: the standard library has none, and the crate no unsafe code.
+/// Sends a signal with the shell's `kill`: the standard library cannot, and the crate has no unsafe
+/// code.
 fn signal(name: &str, pids: &[u32]) {
     if pids.is_empty() {
         return;
     }
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"kill -s "$@" 2>/dev/null"#, "kill", name]);
-    // A process that is already gone makes it fail, and is what was wanted.
+    // It fails for a process that is already gone, which is the purpose.
     command
         .args(pids.iter().map(u32::to_string))
         .status()
         .expect("/bin/sh can be run");
 }
 
-/// The children of a process, by Linux's /proc; none where there is no such thing.
+/// Returns the children of a process from Linux's /proc, or none without it.
 fn children(parent: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -171,7 +182,8 @@ fn children(parent: u32) -> Vec<u32> {
     .collect()
 }
 
-/// State and parent of a process: the fields after the name, which stands in parentheses and may hold any of them.
+/// Returns state and parent of a process: the fields after its name, which is in parentheses and may
+/// contain any character.
 fn state_and_parent(pid: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();

@@ -1,6 +1,4 @@
-//! A private redis-server that keeps nothing on disk.
-//!
-//! Refuses persistence: Redis is a hint here, and a restart must be allowed to forget.
+//! A private redis-server without persistence: the live bus is a hint, and a restart may lose it all.
 
 use std::ffi::OsString;
 
@@ -16,21 +14,22 @@ use super::server::{Probe, Server, find, folder};
 pub struct RedisServer(Server);
 
 impl RedisServer {
-    /// Starts one and returns when it answers.
+    /// Starts a server and returns when it answers.
     ///
     /// # Panics
-    /// When redis-server is missing or does not answer within a minute.
+    /// If redis-server is missing or does not answer within a minute.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// The same with more command line arguments, such as
+    /// Starts a server with further command-line arguments, such as
     /// `["--client-output-buffer-limit", "pubsub 64kb 32kb 5"]`.
     ///
     /// # Panics
-    /// As [`Self::start`] does.
+    /// Under the conditions of [`Self::start`].
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let (folder, port) = (folder("redis"), Port::reserve());
+        let folder = folder("redis");
+        let port = Port::reserve();
         let fixed = [
             "--bind",
             "127.0.0.1",
@@ -41,6 +40,7 @@ impl RedisServer {
             "--port",
             &port.number().to_string(),
         ];
+
         let server = Self(Server {
             program: find("redis-server", vec![]),
             arguments: fixed.iter().chain(arguments).map(OsString::from).collect(),
@@ -50,45 +50,47 @@ impl RedisServer {
             process: Mutex::default(),
             folder,
         });
+
         server.0.start().await;
         server
     }
 
-    /// `redis://127.0.0.1:PORT`, the same through every restart.
+    /// Returns `redis://127.0.0.1:PORT`, the same through every restart.
     pub fn url(&self) -> String {
         format!("redis://{}", self.0.port.addr())
     }
 
-    /// SIGKILL; returns when the process is gone.
+    /// Kills it with SIGKILL and returns when the process is gone.
     pub fn kill(&self) {
         self.0.kill();
     }
 
-    /// Starts it again (killing it first if it runs) on the same port, empty.
+    /// Starts it again on the same port, empty, and kills it first if it runs.
     pub async fn restart(&self) {
         self.0.start().await;
     }
 
-    /// SIGSTOP: connections stay open and unanswered.
+    /// Pauses it with SIGSTOP: connections stay open and unanswered.
     pub fn pause(&self) {
         self.0.pause();
     }
 
-    /// SIGCONT.
+    /// Resumes it with SIGCONT.
     pub fn resume(&self) {
         self.0.resume();
     }
 
-    /// Sends a command whose answer is one line, on a connection of its own; the answer with its marker, such as
-    /// `+OK` or `:2`.
+    /// Sends a command on a connection of its own and returns its answer of one line with its marker, such
+    /// as `+OK` or `:2`.
     ///
     /// # Panics
-    /// When the server does not answer, or with an error.
+    /// If the server does not answer, or answers with an error.
     pub async fn command(&self, words: &[&str]) -> String {
         let mut command = format!("*{}\r\n", words.len());
         for word in words {
             command += &format!("${}\r\n{word}\r\n", word.len());
         }
+
         let answer = async {
             let mut stream = BufStream::new(TcpStream::connect(self.0.port.addr()).await?);
             stream.write_all(command.as_bytes()).await?;
@@ -104,7 +106,7 @@ impl RedisServer {
         answer
     }
 
-    /// What it has logged so far.
+    /// Returns what it has logged so far.
     pub fn log(&self) -> String {
         self.0.log()
     }

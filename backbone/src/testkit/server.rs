@@ -1,7 +1,6 @@
-//! What the three servers have in common: a program found on this machine, a private folder, a reserved port, and
-//! a life of start, kill, pause and restart in which port and data stay.
-//!
-//! Refuses to hand a server out before it answers on its port.
+//! Common parts of the three servers: a program found on this machine, a private directory and a
+//! reserved port. Port and data stay the same through kills and restarts. A server is handed out only
+//! once it answers on its port.
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,7 +20,7 @@ use super::port::Port;
 use super::process::Process;
 use super::wait::wait_until;
 
-/// From spawning to the first answer, recovery included, on a machine that is busy with other tests.
+/// Time from spawning to the first answer, recovery included, on a machine that is busy with other tests.
 const READY: Duration = Duration::from_secs(60);
 
 /// A server program with its arguments and its files.
@@ -29,28 +28,28 @@ const READY: Duration = Duration::from_secs(60);
 pub(super) struct Server {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<OsString>,
-    /// User and group to run as, if not our own.
+    /// User and group to run as, if different from this process's.
     pub(super) identity: Option<(u32, u32)>,
     pub(super) probe: Probe,
     pub(super) port: Port,
     pub(super) process: Mutex<Option<Process>>,
-    /// The last field: the folder goes when the process has.
+    // The last field, because fields are dropped in order: the directory outlives the process.
     pub(super) folder: TempDir,
 }
 
-/// How a server shows that it is ready.
+/// Sign by which a server shows that it is ready.
 #[derive(Debug)]
 pub(super) enum Probe {
-    /// It greets with an INFO line.
+    /// NATS greets with an INFO line.
     Nats,
-    /// It answers PING with PONG.
+    /// Redis answers PING with PONG.
     Redis,
-    /// It lets a session in at this URL.
+    /// PostgreSQL accepts a session at this URL.
     Postgres(String),
 }
 
 impl Server {
-    /// Starts the process, or one in place of it, and returns when it answers.
+    /// Starts the process, after killing one that runs, and returns when it answers.
     pub(super) async fn start(&self) {
         self.kill();
         let mut seen = self.spawn();
@@ -61,12 +60,14 @@ impl Server {
                 let ended = self.process().as_mut().and_then(Process::ended);
                 if let Some(status) = ended {
                     let log = self.log();
-                    let said = log.get(seen..).unwrap_or(&log);
-                    // What a killed postmaster held is let go a moment after its death.
+                    let output = log.get(seen..).unwrap_or(&log);
+
+                    // The kernel releases what a killed postmaster held a moment after its death, so
+                    // these failures pass.
                     let held = ["shared memory block", "postmaster.pid\" already exists"];
                     assert!(
-                        held.iter().any(|text| said.contains(text)),
-                        "{}\n{status}:\n{said}",
+                        held.iter().any(|text| output.contains(text)),
+                        "{} ended with {status}:\n{output}",
                         self.program.display()
                     );
                     seen = self.spawn();
@@ -77,14 +78,15 @@ impl Server {
         .await;
     }
 
-    /// SIGKILL to the process and its children; returns when they are gone. A server that is down stays so.
+    /// Kills the process and its children with SIGKILL and returns when they are gone. Does nothing if it
+    /// does not run.
     pub(super) fn kill(&self) {
         if let Some(mut process) = self.process().take() {
             process.kill();
         }
     }
 
-    /// Ends it as gently as is quick.
+    /// Ends the process, in an orderly way if that is quick.
     pub(super) fn end(&self) {
         drop(self.process().take());
     }
@@ -103,7 +105,7 @@ impl Server {
             .resume();
     }
 
-    /// A command of the server's user in its folder.
+    /// Builds a command that runs as the server's user in its directory.
     pub(super) fn command(&self, program: &Path) -> Command {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new(program);
@@ -114,12 +116,12 @@ impl Server {
         command
     }
 
-    /// All that the server has printed so far.
+    /// Returns everything that the server has printed so far.
     pub(super) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
-    /// Returns how much of the log is older than the new process.
+    /// Spawns the process and returns the length of the log before it.
     fn spawn(&self) -> usize {
         let seen = self.log().len();
         let mut command = self.command(&self.program);
@@ -181,18 +183,18 @@ async fn converse(addr: SocketAddr, say: &[u8], hear: &[u8]) -> bool {
         && heard == hear
 }
 
-/// A fresh folder that the servers and nobody else may read.
+/// Creates a directory that only the server's user can read.
 pub(super) fn folder(name: &str) -> TempDir {
     tempfile::Builder::new()
         .prefix(&format!("dealwire-{name}-"))
         .tempdir()
-        .expect("a temporary folder can be made")
+        .expect("a temporary directory can be created")
 }
 
-/// Makes a test that needs servers fail in a run that promises to start none.
+/// Fails a test that needs servers in a run that promises to start none.
 ///
 /// # Panics
-/// When `DEALWIRE_TEST_SERVERS` is `none`, or nextest runs its profile `quick`.
+/// If `DEALWIRE_TEST_SERVERS` is `none`, or nextest runs its profile `quick`.
 pub(super) fn require_servers_allowed() {
     let quick = environment("NEXTEST_PROFILE").is_some_and(|profile| profile == "quick");
     let none = environment("DEALWIRE_TEST_SERVERS").is_some_and(|servers| servers == "none");
@@ -204,10 +206,10 @@ pub(super) fn require_servers_allowed() {
     );
 }
 
-/// Finds a program in `folders`, then on the search path, then where Debian keeps daemons.
+/// Finds a program in `folders`, then on the search path, then in Debian's directories of daemons.
 ///
 /// # Panics
-/// When it is nowhere, with what to do; when the run is one without servers.
+/// If it is in none of them, or the run is one without servers. The message says what to do.
 pub(super) fn find(program: &str, folders: Vec<PathBuf>) -> PathBuf {
     require_servers_allowed();
     let path = environment("PATH").unwrap_or_default();
@@ -223,7 +225,8 @@ pub(super) fn find(program: &str, folders: Vec<PathBuf>) -> PathBuf {
     })
 }
 
-/// The environment, for the kit alone: where programs are, and which servers a test run shares.
+/// Reads a variable of the environment. The kit needs them to find programs, and the servers that a test
+/// run shares.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests have no settings; this is the kit's own door"

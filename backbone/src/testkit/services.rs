@@ -1,6 +1,6 @@
-//! The three servers a test needs, shared by a whole run where one was prepared, and a market of its own in them.
-//!
-//! Refuses to let tests meet: every market has a name of its own (stream and channel) and two fresh databases.
+//! The three servers that a test needs, shared by a whole test run if it has prepared them, and a market
+//! of its own on them. Tests do not affect each other: every market has its own name, and so its own
+//! stream and channel, and two new databases.
 
 use std::fmt;
 use std::process::Command;
@@ -22,18 +22,18 @@ pub struct Services {
     pub nats_url: String,
     /// `redis://…`
     pub redis_url: String,
-    /// `postgres://…` of a user that may create databases.
+    /// URL `postgres://…` of a user that may create databases.
     pub postgres_admin_url: String,
     private: Option<(NatsServer, RedisServer, PostgresServer)>,
 }
 
 impl Services {
-    /// The servers named by `DEALWIRE_TEST_NATS_URL`, `DEALWIRE_TEST_REDIS_URL` and `DEALWIRE_TEST_POSTGRES_URL`
-    /// where all three are set, else private ones that live as long as this value. A test that breaks servers
-    /// starts its own instead.
+    /// Uses the servers in `DEALWIRE_TEST_NATS_URL`, `DEALWIRE_TEST_REDIS_URL` and
+    /// `DEALWIRE_TEST_POSTGRES_URL` if all three are set, and otherwise starts private ones that live as
+    /// long as this value. A test that breaks servers starts its own instead.
     ///
     /// # Panics
-    /// When only some of the three are set, a server does not start, or the run is one without servers.
+    /// If only some of the three are set, a server does not start, or the run is one without servers.
     pub async fn shared_or_private() -> Self {
         require_servers_allowed();
         match [NATS, REDIS, POSTGRES].map(environment) {
@@ -44,14 +44,14 @@ impl Services {
                 private: None,
             },
             [None, None, None] => Self::private().await,
-            _ => panic!("set all of {NATS}, {REDIS} and {POSTGRES}, or none"),
+            _ => panic!("{NATS}, {REDIS} and {POSTGRES} must all be set, or none of them"),
         }
     }
 
-    /// Private servers that live as long as this value.
+    /// Starts private servers that live as long as this value.
     ///
     /// # Panics
-    /// When one does not start.
+    /// If one does not start.
     pub async fn private() -> Self {
         Self::of(tokio::join!(
             NatsServer::start(),
@@ -60,11 +60,11 @@ impl Services {
         ))
     }
 
-    /// The same with a PostgreSQL that syncs what it commits, for figures, and for a test that kills it again and
-    /// again.
+    /// Starts private servers with a PostgreSQL that syncs what it commits, for measurements and for tests
+    /// that kill it repeatedly.
     ///
     /// # Panics
-    /// When one does not start.
+    /// If one does not start.
     pub async fn durable() -> Self {
         Self::of(tokio::join!(
             NatsServer::start(),
@@ -82,20 +82,20 @@ impl Services {
         }
     }
 
-    /// The private NATS, for a test that breaks it.
+    /// Returns the private NATS server, for a test that breaks it.
     ///
     /// # Panics
-    /// When the servers are shared: then they are not this test's to break.
+    /// If the servers are shared, since other tests use them too.
     pub fn nats(&self) -> &NatsServer {
         &self.own().0
     }
 
-    /// The private Redis; as [`Self::nats`].
+    /// Returns the private Redis server, as [`Self::nats`] does.
     pub fn redis(&self) -> &RedisServer {
         &self.own().1
     }
 
-    /// The private PostgreSQL; as [`Self::nats`].
+    /// Returns the private PostgreSQL server, as [`Self::nats`] does.
     pub fn postgres(&self) -> &PostgresServer {
         &self.own().2
     }
@@ -103,10 +103,10 @@ impl Services {
     fn own(&self) -> &(NatsServer, RedisServer, PostgresServer) {
         self.private
             .as_ref()
-            .expect("a test breaks only servers of its own: Services::private()")
+            .expect("a test that breaks servers must start its own with Services::private()")
     }
 
-    /// The variables under which [`Self::shared_or_private`] finds these servers.
+    /// Returns the variables by which [`Self::shared_or_private`] finds these servers.
     pub fn environment(&self) -> [(&'static str, &str); 3] {
         [
             (NATS, &self.nats_url),
@@ -115,20 +115,21 @@ impl Services {
         ]
     }
 
-    /// A market that no other test knows, with two empty databases.
+    /// Creates a market that no other test uses, with two empty databases.
     ///
     /// # Panics
-    /// When a database cannot be made.
+    /// If a database cannot be created.
     pub async fn market(&self) -> Market {
         self.market_named(&format!("t{:016x}", random())).await
     }
 
-    /// The same with a given name: lower-case letters and digits.
+    /// Creates a market with a given name of lower-case letters and digits.
     ///
     /// # Panics
-    /// When a database cannot be made, as when it exists.
+    /// If a database cannot be created, for example because it exists.
     pub async fn market_named(&self, market: &str) -> Market {
-        let (seller, buyer) = (format!("{market}_seller"), format!("{market}_buyer"));
+        let seller = format!("{market}_seller");
+        let buyer = format!("{market}_buyer");
         let (seller_database_url, buyer_database_url) = tokio::join!(
             create_database(&self.postgres_admin_url, &seller),
             create_database(&self.postgres_admin_url, &buyer)
@@ -142,37 +143,38 @@ impl Services {
         }
     }
 
-    /// Drops a market's databases, whoever is still connected. Tests that make few need not: the databases go
-    /// with the server.
+    /// Drops a market's databases and ends sessions that are connected to them. Tests that create few need
+    /// not call this, since the databases end with the server.
     ///
     /// # Panics
-    /// When the server refuses.
+    /// If the server refuses.
     pub async fn drop_market(&self, market: &Market) {
         drop_database(&self.postgres_admin_url, &market.seller_database_url).await;
         drop_database(&self.postgres_admin_url, &market.buyer_database_url).await;
     }
 }
 
-/// What markets of tests encrypt webhook secrets with: 32 bytes in base64, the same for every process of a market.
+/// Key with which the markets of tests encrypt webhook secrets: 32 bytes in base64, the same for every
+/// process of a market.
 const SECRETS_KEY: &str = "dGhlIHNhbWUgMzIgYnl0ZXMgZm9yIGFsbCBvZiB1cyE=";
 
-/// What a production-mode instance needs to know of the outside.
+/// Settings of a production-mode instance that depend on its market.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
-    /// Its name: lower-case letters and digits.
+    /// Name of the market: lower-case letters and digits.
     pub market: String,
     /// `nats://…`
     pub nats_url: String,
     /// `redis://…`
     pub redis_url: String,
-    /// `postgres://…` of the seller database.
+    /// URL `postgres://…` of the seller database.
     pub seller_database_url: String,
-    /// `postgres://…` of the buyer database.
+    /// URL `postgres://…` of the buyer database.
     pub buyer_database_url: String,
 }
 
 impl Market {
-    /// The settings of `dealwire serve` for this market.
+    /// Returns the variables that configure `dealwire serve` for this market.
     pub fn environment(&self) -> [(&'static str, &str); 6] {
         [
             ("DEALWIRE_MARKET", &self.market),
@@ -185,22 +187,22 @@ impl Market {
     }
 }
 
-/// The versions of the servers the kit starts.
+/// Versions of the servers that the kit starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Versions {
-    /// Such as `2.9.10`.
+    /// Version of nats-server, such as `2.9.10`.
     pub nats: String,
-    /// Such as `7.0.15`.
+    /// Version of Redis, such as `7.0.15`.
     pub redis: String,
-    /// Such as `15.19`.
+    /// Version of PostgreSQL, such as `15.19`.
     pub postgres: String,
 }
 
 impl Versions {
-    /// Asks the programs themselves.
+    /// Reads the versions from the installed programs.
     ///
     /// # Panics
-    /// When one is missing, or prints no version.
+    /// If a program is missing or prints no version.
     pub fn installed() -> Self {
         Self {
             nats: version("nats-server", vec![]),
@@ -220,13 +222,14 @@ impl fmt::Display for Versions {
     }
 }
 
-/// The first word that reads as a version: `nats-server: v2.9.10`, `Redis server v=7.0.15 …`, `postgres … 15.19 …`.
+/// Returns the first word of the output that looks like a version: `nats-server: v2.9.10`, `Redis server v=7.0.15 …`, `postgres … 15.19 …`.
 fn version(program: &str, folders: Vec<std::path::PathBuf>) -> String {
     let program = find(program, folders);
     let output = Command::new(&program)
         .arg("--version")
         .output()
         .expect("a program that was found can be run");
+
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut words = text
         .split_whitespace()

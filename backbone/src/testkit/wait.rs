@@ -1,6 +1,5 @@
-//! The one place where a test waits: polls a condition until it holds or a deadline has passed.
-//!
-//! Refuses fixed sleeps: whoever waits says for what, and a wait that fails says where it stood.
+//! The only place where a test waits: polls a condition until it holds or a deadline has passed. A wait
+//! that fails reports what it was for and where it was called.
 
 use std::future::Future;
 use std::panic::Location;
@@ -11,8 +10,8 @@ const POLL: Duration = Duration::from_millis(10);
 /// Polls `condition` every 10 ms until it is true.
 ///
 /// # Panics
-/// With `what` and the caller's place when it has not become true within `deadline`, also when one evaluation of
-/// it hangs for that long.
+/// If the condition does not become true within `deadline`, also because one evaluation hangs for that
+/// long. The message has `what` and the caller's location.
 #[track_caller]
 pub fn wait_until(
     deadline: Duration,
@@ -24,10 +23,10 @@ pub fn wait_until(
     })
 }
 
-/// Polls `condition` every 10 ms until it gives a value, and returns that.
+/// Polls `condition` every 10 ms until it yields a value, and returns that.
 ///
 /// # Panics
-/// As [`wait_until`] does.
+/// Under the conditions of [`wait_until`].
 #[track_caller]
 pub fn wait_for<T>(
     deadline: Duration,
@@ -44,6 +43,7 @@ pub fn wait_for<T>(
                 tokio::time::sleep(POLL).await;
             }
         };
+
         match tokio::time::timeout(deadline, polling).await {
             Ok(value) => value,
             Err(_) => panic!("not within {deadline:?}: {what} (awaited at {caller})"),
@@ -51,7 +51,8 @@ pub fn wait_for<T>(
     }
 }
 
-/// The same for places that cannot await, such as a drop: says whether the condition came true in time.
+/// Blocks until `condition` holds, for code that cannot await, such as a drop. Returns whether it held
+/// in time.
 pub(super) fn settles(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + deadline;
     loop {

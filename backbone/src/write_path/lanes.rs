@@ -1,61 +1,71 @@
-//! Mutations of one subject take turns within a process, so that many writers of one deal do not fight each other
-//! at the log. Other processes are kept apart by the expectation alone.
+//! Queues in which mutations of one subject take turns within a process, so that many writers of
+//! one deal do not contend at the log. Between processes only the append's expectation decides.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::contract::Subject;
 
-/// The most mutations of one subject that wait or work at a time.
+/// Largest number of mutations of one subject that wait or run at a time.
 const LANE: usize = 256;
 
-/// The lanes in use.
+/// The lanes in use, by subject.
 #[derive(Clone, Default)]
 pub(super) struct Lanes {
+    // Held only for map operations and never across an await: a blocking lock is the right kind.
     lanes: Arc<Mutex<HashMap<Subject, Lane>>>,
 }
 
 struct Lane {
     turns: Arc<Semaphore>,
+    /// Mutations that wait or run; the lane is removed with the last of them.
     users: usize,
 }
 
-/// Why there is no turn.
+/// Reason why a mutation got no turn.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum NotEntered {
     /// The lane is full.
     Full,
-    /// The deadline came first.
+    /// The deadline passed while the mutation waited.
     TooLate,
 }
 
-/// A turn; the next one's comes when it is dropped.
+/// A turn in a lane. Dropping it lets the next mutation in.
 pub(super) struct Turn {
+    // The slot counts this mutation against the lane's limit; the permit is the turn itself.
     _slot: QueueSlot,
     _permit: OwnedSemaphorePermit,
 }
 
-/// A place in a lane, waiting or at work.
+/// Membership in a lane, waiting or running.
 struct QueueSlot {
     lanes: Lanes,
     subject: Subject,
 }
 
 impl Lanes {
-    /// Waits for a turn, first come first served.
-    pub(super) async fn enter(&self, subject: Subject, deadline: Instant) -> Result<Turn, Refused> {
-        let (place, turns) = self.join(subject).ok_or(Refused::Full)?;
+    /// Waits for a turn in the order of arrival, until `deadline`.
+    pub(super) async fn enter(
+        &self,
+        subject: Subject,
+        deadline: Instant,
+    ) -> Result<Turn, NotEntered> {
+        let (slot, turns) = self.join(subject).ok_or(NotEntered::Full)?;
+
+        // The slot is taken before the wait, so that waiting mutations count against the limit. If
+        // this future is dropped or too late, the slot goes with it.
         let permit = timeout_at(deadline, turns.acquire_owned())
             .await
-            .map_err(|_| Refused::TooLate)?;
-        let permit = permit.expect("a lane's semaphore is never closed");
+            .map_err(|_| NotEntered::TooLate)?;
+
         Ok(Turn {
-            _slot: place,
-            _permit: permit,
+            _slot: slot,
+            _permit: permit.expect("a lane's semaphore is never closed"),
         })
     }
 
@@ -68,17 +78,16 @@ impl Lanes {
         if lane.users == LANE {
             return None;
         }
+
         lane.users += 1;
-        Some((
-            QueueSlot {
-                lanes: self.clone(),
-                subject,
-            },
-            Arc::clone(&lane.turns),
-        ))
+        let slot = QueueSlot {
+            lanes: self.clone(),
+            subject,
+        };
+        Some((slot, Arc::clone(&lane.turns)))
     }
 
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<Subject, Lane>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Lane>> {
         self.lanes.lock()
     }
 }
@@ -86,8 +95,12 @@ impl Lanes {
 impl Drop for QueueSlot {
     fn drop(&mut self) {
         let mut lanes = self.lanes.lock();
-        let lane = lanes.get_mut(&self.subject).expect("a place is in a lane");
+        let lane = lanes
+            .get_mut(&self.subject)
+            .expect("a lane exists as long as it has users");
         lane.users -= 1;
+
+        // Subjects come and go without bound; an empty lane must not stay behind.
         if lane.users == 0 {
             lanes.remove(&self.subject);
         }
@@ -101,7 +114,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_lane_is_bounded_and_goes_when_it_is_empty() {
+    async fn a_lane_is_bounded_and_is_removed_when_it_is_empty() {
         let lanes = Lanes::default();
         let soon = || Instant::now() + Duration::from_millis(5);
         let turn = lanes
@@ -110,14 +123,14 @@ mod tests {
             .expect("the lane is empty");
         assert_eq!(
             lanes.enter(Subject::Opened, soon()).await.err(),
-            Some(Refused::TooLate)
+            Some(NotEntered::TooLate)
         );
         let waiting: Vec<_> = (1..LANE)
-            .map(|_| lanes.join(Subject::Opened).expect("there is room"))
+            .map(|_| lanes.join(Subject::Opened).expect("the lane is not full"))
             .collect();
         assert_eq!(
             lanes.enter(Subject::Opened, soon()).await.err(),
-            Some(Refused::Full)
+            Some(NotEntered::Full)
         );
         drop(waiting);
         drop(turn);

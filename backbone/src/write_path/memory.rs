@@ -1,8 +1,10 @@
-//! What this process wrote last, by subject: a guess at the subject's last event that saves asking the log for it.
+//! The write memory: the last event that this process wrote to a subject, used as a speculative
+//! starting point that saves loading it from the log.
 //!
-//! A guess may be old. That is harmless where something is appended, since the log checks the expectation; a "no", or
-//! that nothing is to be done, must never rest on it. A guess from before a lost connection is none: where a server
-//! forgot its newest events in a power loss, another event may stand at the sequence that was known.
+//! An entry may be outdated. That is harmless where an append follows, because the log checks the
+//! expectation; a rejection, or the decision that nothing is to be done, must never rest on it.
+//! Entries of an earlier connection do not count: where a server lost its newest events in a power
+//! failure, a different event may have taken the remembered sequence.
 
 use std::sync::Arc;
 
@@ -12,10 +14,14 @@ use quick_cache::sync::Cache;
 use crate::contract::{Fact, Subject};
 use crate::position::Sequence;
 
-/// Memory for guesses, as estimated.
-const KEPT_BYTES: u64 = 32 << 20;
-/// Subjects that the tables are made for at first.
-const SUBJECTS: usize = 10_000;
+/// Bound of the estimated memory of all entries, in bytes.
+const CAPACITY_BYTES: u64 = 32 << 20;
+/// Number of entries that the cache's tables are sized for at first.
+const EXPECTED_SUBJECTS: usize = 10_000;
+/// Estimate for a fact with its recent mutations, without items, in bytes.
+const BYTES_PER_FACT: u64 = 3_000;
+/// Estimate for an item without its name, in bytes.
+const BYTES_PER_ITEM: u64 = 80;
 
 /// A subject's last event, as far as the write path needs it.
 #[derive(Clone, Debug)]
@@ -24,50 +30,53 @@ pub(super) struct Last {
     pub(super) fact: Fact,
 }
 
-/// The newest known state of subjects written lately.
+/// Cache of the newest known events of recently written subjects.
 #[derive(Clone)]
-pub(super) struct Memory(Arc<Cache<Subject, Arc<Kept>, Estimate>>);
+pub(super) struct Memory(Arc<Cache<Subject, Arc<Entry>, Estimate>>);
 
-struct Kept {
+struct Entry {
+    /// Number of the connection to the log on which the event was written or read.
     connection: u64,
     last: Last,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self(Arc::new(Cache::with_weighter(
-            SUBJECTS, KEPT_BYTES, Estimate,
-        )))
+        let cache = Cache::with_weighter(EXPECTED_SUBJECTS, CAPACITY_BYTES, Estimate);
+        Self(Arc::new(cache))
     }
 }
 
 impl Memory {
-    /// What was last known of a subject on this connection to the log.
+    /// Returns what was last known of a subject on this connection to the log.
     pub(super) fn recall(&self, subject: &Subject, connection: u64) -> Option<Last> {
-        let kept = self.0.get(subject)?;
-        (kept.connection == connection).then(|| kept.last.clone())
+        let entry = self.0.get(subject)?;
+
+        // Sequences are only comparable within one connection; see the module's documentation.
+        (entry.connection == connection).then(|| entry.last.clone())
     }
 
-    pub(super) fn keep(&self, subject: Subject, connection: u64, last: Last) {
-        self.0.insert(subject, Arc::new(Kept { connection, last }));
+    /// Stores a subject's newest event, replacing what was known before.
+    pub(super) fn remember(&self, subject: Subject, connection: u64, last: Last) {
+        self.0.insert(subject, Arc::new(Entry { connection, last }));
     }
 }
 
 #[derive(Clone)]
 struct Estimate;
 
-impl Weighter<Subject, Arc<Kept>> for Estimate {
-    fn weight(&self, _subject: &Subject, kept: &Arc<Kept>) -> u64 {
-        let items = match &kept.last.fact {
+impl Weighter<Subject, Arc<Entry>> for Estimate {
+    fn weight(&self, _subject: &Subject, entry: &Arc<Entry>) -> u64 {
+        // Items are the only part of a fact whose size a caller chooses by orders of magnitude.
+        let items: u64 = match &entry.last.fact {
             Fact::Deal(fact) => fact
                 .deal
                 .items
                 .iter()
-                .map(|item| 80 + item.name.len() as u64)
+                .map(|item| BYTES_PER_ITEM + item.name.len() as u64)
                 .sum(),
             _ => 0,
         };
-        // The state itself, and the mutations that it remembers.
-        3_000 + items
+        BYTES_PER_FACT + items
     }
 }

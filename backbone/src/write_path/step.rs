@@ -1,34 +1,38 @@
-//! What follows from the log's answer to one attempt: the answer table, as a pure function.
+//! The next step after the log's answer to one attempt to append, as a pure function.
 
 use crate::event_log::AppendAnswer;
 use crate::position::Sequence;
 
-/// What to do next.
+/// Next step of the write path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// It is in the log, here.
+    /// The event is stored at this sequence.
     Done(Sequence),
-    /// Somebody else was faster, or an earlier attempt of ours: load the subject and look.
+    /// Another writer was faster, or an earlier attempt of ours: load the subject and decide again.
     Reload,
-    /// Perhaps it is in the log, there: read it.
+    /// The event may be stored at this sequence: read it.
     Verify(Sequence),
-    /// Nobody knows: send the same again.
+    /// The outcome is unknown: send the same event with the same expectation again.
     Repeat(String),
-    /// It is not in the log.
+    /// Nothing was stored: report the log as unavailable.
     Unavailable(String),
-    /// This attempt stored nothing, an earlier one may have.
+    /// This attempt stored nothing, but an earlier one may have.
     UnknownOutcome(String),
 }
 
-/// `unknown`: the outcome of this attempt or an earlier one is not known.
+/// Returns the next step. `unknown` says that the outcome of this or an earlier attempt is unknown.
 pub(super) fn step(answer: AppendAnswer, unknown: bool) -> Step {
     match answer {
         AppendAnswer::Stored(sequence) => Step::Done(sequence),
+        // Not a failure of ours even if `unknown`: the loaded subject shows whether an attempt
+        // landed.
         AppendAnswer::WrongLastSequence => Step::Reload,
+        // The server compares ids over the whole stream, so the event there may not be ours.
         AppendAnswer::Duplicate(sequence) => Step::Verify(sequence),
         AppendAnswer::Unknown { why } => Step::Repeat(why),
         AppendAnswer::Refused { why } if unknown => Step::UnknownOutcome(why),
         AppendAnswer::Refused { why } => Step::Unavailable(why),
+        // An earlier attempt may be stored, so "unavailable, nothing written" would be wrong.
         AppendAnswer::NotConnected { why } if unknown => Step::Repeat(why),
         AppendAnswer::NotConnected { why } => Step::Unavailable(why),
     }
@@ -39,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_has_its_step() {
+    fn step_follows_from_the_answer_and_from_earlier_unknown_outcomes() {
         let why = || "why".to_owned();
         let table = [
             (AppendAnswer::Stored(7), Step::Done(7), Step::Done(7)),
@@ -61,6 +65,7 @@ mod tests {
                 Step::Repeat(why()),
             ),
         ];
+
         for (answer, known, unknown) in table {
             assert_eq!(step(answer.clone(), false), known);
             assert_eq!(step(answer, true), unknown);

@@ -212,12 +212,12 @@ async fn a_key_that_is_known_already_is_kept_once(test: TestDb) {
         .await
         .expect("it is made");
     let id = accounts
-        .keep(account.id, Some("demo"), "some-secret")
+        .store_key(account.id, Some("demo"), "some-secret")
         .await
         .expect("it is kept");
     clock.advance(Duration::from_secs(1));
     let again = accounts
-        .keep(account.id, None, "some-secret")
+        .store_key(account.id, None, "some-secret")
         .await
         .expect("it is there");
     assert_eq!(again, id, "the key's id, by which it can be revoked");
@@ -236,7 +236,7 @@ async fn a_key_that_is_known_already_is_kept_once(test: TestDb) {
         .expect("the tables are there")
         .expect("it was kept");
     accounts
-        .keep(account.id, Some("demo"), "some-secret")
+        .store_key(account.id, Some("demo"), "some-secret")
         .await
         .expect("it is there");
     let holder = accounts

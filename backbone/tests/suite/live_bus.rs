@@ -228,7 +228,7 @@ async fn local_faults_drop_repeat_and_hold_messages() {
     faults.duplicate_next(1);
     publish(&market.publisher, 3..5).await;
     expect_messages(&mut receiver, [3, 3, 4]).await;
-    faults.hold();
+    faults.delay();
     publish(&market.publisher, 5..7).await;
     let silence = tokio::select! {
         biased;

@@ -117,7 +117,7 @@ async fn a_revoke_that_is_known_early_hides_no_change_before_it() {
         .bus
         .faults()
         .expect("a bus inside the process");
-    bus.hold();
+    bus.delay();
     first.create("two, before the revoke").await;
     access(&first, "revokeAccess", BUYER).await;
     app.caught_up().await;

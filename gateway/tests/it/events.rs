@@ -254,7 +254,7 @@ async fn a_quiet_stream_tells_no_position_before_its_own() {
         .bus
         .faults()
         .expect("a bus inside the process");
-    bus.hold();
+    bus.delay();
     let ahead = seller.create("seen elsewhere").await["position"]
         .as_str()
         .expect("a position")

@@ -64,9 +64,9 @@ const CASES: &[Case] = &[
         dead: &[],
         batch: &[(1, Plain(9)), (2, Plain(7)), (3, Plain(2))],
         reasons: &[
-            "is 9, the one before is 7",
-            "is 7, the one before is 7",
-            "is 2, the one before is 0",
+            "is 9, but the subject's last revision is 7",
+            "is 7, but the subject's last revision is 7",
+            "is 2, but the subject's last revision is 0",
         ],
         repairs: &[],
     },
@@ -111,7 +111,13 @@ const CASES: &[Case] = &[
             (1, Plain(8)),
             (2, Plain(2)),
         ],
-        reasons: &[JOINS, "", "", "is 8, the one before is 6", JOINS],
+        reasons: &[
+            JOINS,
+            "",
+            "",
+            "is 8, but the subject's last revision is 6",
+            JOINS,
+        ],
         repairs: &[1],
     },
     Case {

@@ -1,4 +1,4 @@
-//! One proxied connection: two pumps under the rules in force.
+//! One proxied connection: two pumps under the faults in force.
 
 use std::io;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
-use super::{Direction, Flow, Rules, Wire};
+use super::wire::{Direction, Flow, Rules, Wire};
 
-/// Carries a connection accepted under rules number `cuts` until both sides have closed it, or a fault ends it.
+/// Relays a connection that was accepted after `cuts` cuts, until both sides have closed it or a fault
+/// ends it.
 pub(super) async fn relay(wire: Arc<Wire>, mut client: TcpStream, target: String, cuts: u64) {
     let _open = Open(wire.clone());
     let mut rules = wire.rules.subscribe();
@@ -18,7 +19,8 @@ pub(super) async fn relay(wire: Arc<Wire>, mut client: TcpStream, target: String
         Ok(server) => server,
         Err(_) => return reset(&client),
     };
-    // Small frames must not wait for acknowledgements that the fault under test may hold back.
+
+    // Small frames must not wait for acknowledgements, which the fault under test may hold back.
     let prompt = client.set_nodelay(true).and(server.set_nodelay(true));
     let intact = {
         let (client_read, client_write) = client.split();
@@ -33,13 +35,15 @@ pub(super) async fn relay(wire: Arc<Wire>, mut client: TcpStream, target: String
             ) } => both.and(prompt).is_ok(),
         }
     };
+
     if !intact {
         reset(&client);
         reset(&server);
     }
 }
 
-/// Connects as soon as anything may pass: until then a half-open proxy answers for a server that may be down.
+/// Connects as soon as anything may pass. Until then a half-open proxy accepts on behalf of a server that
+/// may be down.
 async fn connect(
     rules: &mut watch::Receiver<Rules>,
     target: &str,
@@ -47,11 +51,13 @@ async fn connect(
 ) -> io::Result<TcpStream> {
     let cut = || io::Error::from(io::ErrorKind::ConnectionAborted);
     let held = |rules: &Rules| rules.to_server == Flow::Hold && rules.to_client == Flow::Hold;
+
     let found = rules
         .wait_for(|rules| rules.cuts != cuts || !held(rules))
         .await
         .map_err(|_| cut())?
         .cuts;
+
     if found == cuts {
         TcpStream::connect(target).await
     } else {
@@ -69,11 +75,13 @@ async fn pump(
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = from.read(&mut buffer).await?;
-        // Judged after the read: an order governs all that arrives once it is given.
-        let (flow, delay) = judge(&mut rules, direction).await?;
+
+        // Looked up after the read: a fault applies to everything that arrives after it is set.
+        let (flow, delay) = wait_to_pass(&mut rules, direction).await?;
         if read == 0 {
             return to.shutdown().await;
         }
+
         if flow == Flow::Swallow {
             wire.rules.send_if_modified(|rules| {
                 rules.swallowed = true;
@@ -81,18 +89,19 @@ async fn pump(
             });
             continue;
         }
+
         tokio::time::sleep(delay).await;
         let (allowed, spent) = take(wire, direction, read);
         to.write_all(&buffer[..allowed]).await?;
         wire.count(direction, allowed);
         if spent {
-            wire.spent();
+            wire.spend_limit();
         }
     }
 }
 
-/// Waits out a hold; what then is to be done with the bytes in hand.
-async fn judge(
+/// Waits while the direction is held, and returns how to treat the bytes that were read.
+async fn wait_to_pass(
     rules: &mut watch::Receiver<Rules>,
     direction: Direction,
 ) -> io::Result<(Flow, std::time::Duration)> {
@@ -103,14 +112,16 @@ async fn judge(
             rules.to_client
         }
     };
+
     let rules = rules.wait_for(|rules| flow(rules) != Flow::Hold).await;
     let rules = rules.map_err(|_| io::Error::from(io::ErrorKind::ConnectionAborted))?;
     Ok((flow(&rules), rules.delay))
 }
 
-/// How many of `wanted` bytes the limit allows, and whether it is spent with them.
+/// Returns how many of `wanted` bytes the limit allows, and whether they use it up.
 fn take(wire: &Wire, direction: Direction, wanted: usize) -> (usize, bool) {
-    let (mut allowed, mut spent) = (wanted, false);
+    let mut allowed = wanted;
+    let mut spent = false;
     wire.rules.send_if_modified(|rules| {
         if let Some(limit) = rules
             .limit
@@ -126,37 +137,13 @@ fn take(wire: &Wire, direction: Direction, wanted: usize) -> (usize, bool) {
     (allowed, spent)
 }
 
-impl Wire {
-    fn count(&self, direction: Direction, bytes: usize) {
-        self.status.send_modify(|status| {
-            let counter = if direction == Direction::ToServer {
-                &mut status.to_server
-            } else {
-                &mut status.to_client
-            };
-            *counter += bytes as u64;
-        });
-    }
-
-    /// Carries out the limit once: connections that find it spent at the same time do not cut again.
-    fn spent(&self) {
-        self.rules.send_if_modified(|rules| {
-            let Some(limit) = rules.limit.take_if(|limit| limit.left == 0) else {
-                return false;
-            };
-            rules.open &= limit.reopen;
-            rules.cuts += 1;
-            true
-        });
-    }
-}
-
-/// Makes the close a reset, as of a peer that crashed, and not an orderly end.
+/// Makes the close a reset, like that of a peer that crashed.
 fn reset(stream: &TcpStream) {
-    // It fails on a socket that is already broken, which is all it was to achieve.
+    // It fails on a socket that is already broken, which is the purpose.
     let _ = stream.set_zero_linger();
 }
 
+/// Counts the connection until it ends.
 struct Open(Arc<Wire>);
 
 impl Drop for Open {

@@ -1,0 +1,2 @@
+-- Reads an account. $1: id.
+SELECT id, role, name, created_at FROM account WHERE id = $1;

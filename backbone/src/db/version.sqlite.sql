@@ -1,0 +1,2 @@
+-- Engine and version, for operators.
+SELECT 'SQLite ' || sqlite_version();

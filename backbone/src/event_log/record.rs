@@ -1,0 +1,69 @@
+//! Values that the log and its backends exchange.
+
+use std::time::Duration;
+
+use crate::contract::Event;
+use crate::contract::wire::{self, Message, Undecodable};
+use crate::position::Sequence;
+
+/// Time limit of one attempt to append, and of one read.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// One sequence of the log with its event.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Sequence of the event, from 1.
+    pub sequence: Sequence,
+    /// Subject without the market, as stored: known even when the event cannot be decoded.
+    pub subject: String,
+    /// The event, or the reason why this binary cannot decode it.
+    pub event: Result<Event, Undecodable>,
+    /// The stored message, which the record of a dead event keeps.
+    pub message: Message,
+}
+
+/// Answer of the log to one attempt to append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendAnswer {
+    /// The event is stored at this sequence.
+    Stored(Sequence),
+    /// The subject's last event is not the expected one. This attempt stored nothing.
+    WrongLastSequence,
+    /// The log reports an event with this id at this sequence. Servers deduplicate over the whole
+    /// stream, so it may be on a different subject: read it before relying on it.
+    Duplicate(Sequence),
+    /// The log refused the event. This attempt stored nothing.
+    Refused {
+        /// The log's reason.
+        why: String,
+    },
+    /// The event may be stored or not.
+    Unknown {
+        /// What happened instead of an answer.
+        why: String,
+    },
+    /// The event was not sent.
+    NotConnected {
+        /// Reason why it was not sent.
+        why: String,
+    },
+}
+
+/// A record as a backend stores it, not yet decoded.
+pub(super) struct Stored {
+    pub(super) sequence: Sequence,
+    pub(super) subject: String,
+    pub(super) message: Message,
+}
+
+impl From<Stored> for Record {
+    fn from(stored: Stored) -> Self {
+        let event = wire::decode(&stored.subject, &stored.message);
+        Self {
+            sequence: stored.sequence,
+            subject: stored.subject,
+            event,
+            message: stored.message,
+        }
+    }
+}

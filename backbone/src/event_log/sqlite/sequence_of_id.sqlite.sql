@@ -1,0 +1,2 @@
+-- Sequence of the event with an id. $1: id.
+SELECT sequence FROM event WHERE id = $1;
