@@ -1,8 +1,8 @@
 //! Claims: taking due deliveries for one dispatcher, for the time of a lease.
 //!
-//! A claimed delivery stays where it is in the tables. If its dispatcher dies, nothing has to be put
-//! back: the lease runs out and another dispatcher claims the delivery. [`record`](crate::record)
-//! checks that the lease still holds before it writes an outcome.
+//! A claimed delivery stays where it is in the tables. If its dispatcher dies, nothing has to be
+//! put back: the lease runs out and another dispatcher claims the delivery.
+//! [`record`](crate::record) checks that the lease still holds before it writes an outcome.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -74,6 +74,8 @@ pub(crate) struct ClaimedDelivery {
 
 /// Returns every endpoint that may be called and has an unclaimed delivery due.
 pub(crate) async fn find_due(db: &Db, now: Timestamp) -> Result<Vec<WebhookId>, Error> {
+    // A transaction for one read, because it brings the settings that keep PostgreSQL to the
+    // indexes: without them, the plan made for near-empty tables would scan a backlog of any size.
     let mut tx = db.begin_asynchronous_commit().await?;
 
     let statement = if tx.is_postgres() {
@@ -102,6 +104,8 @@ pub(crate) async fn claim(
     now: Timestamp,
 ) -> Result<Claim, Error> {
     let claimant = Claimant {
+        // One lease for the whole claim, which is new each time: a dispatcher that claims a
+        // delivery again cannot confuse the two claims.
         lease: random::random_id(),
         now,
         concurrency: concurrency as i32,
@@ -231,6 +235,8 @@ pub(crate) async fn renew(
     leases: &HashMap<DeliveryId, Uuid>,
     now: Timestamp,
 ) -> Result<(), Error> {
+    // A renewal that is lost in a crash of the database means that a delivery may be claimed early
+    // and called twice. That is rare, and receivers must expect repetitions anyway.
     let until = after(now, LEASE);
     let mut tx = db.begin_asynchronous_commit().await?;
 
@@ -257,6 +263,7 @@ pub(crate) async fn renew(
 
 /// Gives up the lease on deliveries that were not called, so that they are due again at once.
 pub(crate) async fn release(db: &Db, lease: Uuid, ids: &[DeliveryId]) -> Result<(), Error> {
+    // Under its lease only: a delivery that somebody else has claimed meanwhile stays theirs.
     let mut tx = db.begin_asynchronous_commit().await?;
 
     on_tx!(

@@ -82,6 +82,8 @@ pub(crate) async fn forget(db: &Db, older_than: Timestamp, now: Timestamp) -> Re
         discard(db, webhook, now).await?;
     }
 
+    // In chunks, each in a transaction of its own: what was dropped stays dropped if a later one
+    // fails.
     let mut dropped = 0;
     loop {
         let found = drop_chunk(db, older_than).await?;
@@ -91,6 +93,8 @@ pub(crate) async fn forget(db: &Db, older_than: Timestamp, now: Timestamp) -> Re
         }
     }
 
+    // An endpoint goes when its last delivery has gone: until then its owner can look the
+    // deliveries up.
     let mut tx = db.begin().await?;
     for statement in [DROP_COUNTS, DROP_WEBHOOKS] {
         on_tx!(&mut tx, connection => sqlx::query(statement).execute(connection).await.map(|_| ()))?;
@@ -104,7 +108,8 @@ pub(crate) async fn forget(db: &Db, older_than: Timestamp, now: Timestamp) -> Re
 async fn drop_chunk(db: &Db, older_than: Timestamp) -> Result<usize, Error> {
     let mut tx = db.begin_by_index().await?;
 
-    // Found without a lock, so that the locks below can be taken in the order of the endpoints' ids.
+    // Found without a lock, so that the locks below can be taken in the order of the endpoints'
+    // ids.
     let found: Result<Vec<(DeliveryId, WebhookId)>, Error> = on_tx!(
         &mut tx,
         connection => sqlx::query_as(EXPIRED)
@@ -141,8 +146,8 @@ struct DroppedDelivery {
     state: DeliveryState,
 }
 
-/// Deletes deliveries with their attempts and with messages that nothing else needs. A delivery that
-/// was reopened since it was found stays.
+/// Deletes deliveries with their attempts and with messages that nothing else needs. A delivery
+/// that was reopened since it was found stays.
 async fn drop_deliveries(
     tx: &mut Tx,
     ids: &[Uuid],

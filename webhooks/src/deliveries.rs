@@ -50,6 +50,7 @@ pub(crate) async fn page(
         limit,
         after,
     } = request;
+    // The greatest id there is stands before the first page.
     let after = after.unwrap_or(DeliveryId(Uuid::max()));
     let states: Vec<&str> = match state {
         Some(state) => vec![state.as_str()],
@@ -102,6 +103,8 @@ pub(crate) async fn replay(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<WebhookId, Refusal> {
+    // The endpoint is needed before its counts can be locked. A delivery never changes its
+    // endpoint, so it may be read without the lock.
     let mut tx = db.begin_by_index().await?;
 
     let webhook: Result<Option<WebhookId>, Error> = on_tx!(
@@ -177,8 +180,9 @@ pub(crate) async fn replay_many(
         count += reopened.len() as u64;
 
         match reopened.iter().max() {
-            // Ids grow, so the next chunk continues behind the greatest one. Without that, a delivery
-            // that failed again meanwhile would be reopened a second time, and so on for ever.
+            // Ids grow, so the next chunk continues behind the greatest one. Without that, a
+            // delivery that failed again meanwhile would be reopened a second time, and so on for
+            // ever.
             Some(last) if reopened.len() as i64 == CHUNK => after = *last,
             _ => return Ok(count),
         }
@@ -198,7 +202,7 @@ impl BulkReplay {
     /// Reopens up to [`CHUNK`] deliveries whose ids are greater than `after`, in one transaction.
     async fn reopen_chunk(&self, db: &Db, after: DeliveryId) -> Result<Vec<DeliveryId>, Refusal> {
         let mut tx = db.begin_by_index().await?;
-        // Asked again in every chunk: the endpoint may have been deleted since the last one.
+        // Checked again in every chunk: the endpoint may have been deleted since the last one.
         if !endpoints::exists(&mut tx, self.buyer, self.webhook).await? {
             return Err(Refusal::NotFound);
         }

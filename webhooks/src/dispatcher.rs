@@ -3,8 +3,8 @@
 //!
 //! The live bus names endpoints that have just become due. A query of the tables every second finds
 //! what the bus did not announce, and retries whose time has come. All calls and all work in the
-//! database are futures of one task: its state needs no locks, and outcomes are recorded while other
-//! calls go on.
+//! database are futures of one task: its state needs no locks, and outcomes are recorded while
+//! other calls go on.
 
 mod call;
 mod in_flight;
@@ -34,8 +34,8 @@ use metrics::DispatchMetrics;
 // query by index that costs the same however long the backlog is.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Interval at which leases are renewed: a third of their length, so that one late or failed renewal
-/// does not lose them.
+/// Interval at which leases are renewed: a third of their length, so that one late or failed
+/// renewal does not lose them.
 const RENEW: Duration = Duration::from_secs(5);
 
 /// Worker that sends due deliveries.
@@ -61,8 +61,8 @@ impl Dispatcher {
     /// has ended and is recorded.
     ///
     /// # Errors
-    /// [`Error::Broken`]: the tables are not as they must be. An unavailable database is no error: it
-    /// shows in `health`, and outcomes wait for it.
+    /// [`Error::Broken`]: the tables are not as they must be. An unavailable database is no error:
+    /// it shows in `health`, and outcomes wait for it.
     pub async fn run(
         self,
         mut bus: BusReceiver,
@@ -73,8 +73,8 @@ impl Dispatcher {
         let mut renewal = interval_without_bursts(RENEW);
         let mut in_flight = InFlight::new(&self.caller, self.limits, health);
 
-        // Each turn starts whatever can start, then waits for the next event. The branches themselves
-        // only update state: a branch that waited would hold up the renewal of leases.
+        // Each turn starts whatever can start, then waits for the next event. The branches
+        // themselves only update state: a branch that waited would hold up the renewal of leases.
         while in_flight.start_work() {
             tokio::select! {
                 finished = in_flight.next() => in_flight.complete(finished)?,
@@ -96,6 +96,8 @@ impl Dispatcher {
     /// [`Error::Unavailable`]: deliveries whose outcomes are not recorded are due again when their
     /// leases have run out.
     pub async fn run_once(&self) -> Result<usize, Error> {
+        // Without a poll and the bus: the first query finds what is due, and the round ends with
+        // it. The leases still need their renewal, since a call may outlast one.
         let mut renewal = interval(RENEW);
         let mut in_flight = InFlight::for_one_round(&self.caller, self.limits);
 

@@ -1,5 +1,6 @@
-//! Egress guard: which URLs and addresses may be called. It resolves no name and opens no connection.
-//! Whoever connects has every address checked anew, because a name may lead elsewhere by then.
+//! Egress guard: which URLs and addresses may be called. It resolves no name and opens no
+//! connection. Whoever connects has every address checked anew, because a name may lead elsewhere
+//! by then.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -106,8 +107,8 @@ impl Egress {
     }
 }
 
-/// Returns whether a name fits into a DNS query (RFC 1035, section 2.3.4: labels of 1 to 63 bytes, 253
-/// in all) and has only letters, digits, hyphens and underscores.
+/// Returns whether a name fits into a DNS query (RFC 1035, section 2.3.4: labels of 1 to 63 bytes,
+/// 253 in all) and has only letters, digits, hyphens and underscores.
 fn is_host_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
 
@@ -125,12 +126,12 @@ fn is_host_name(name: &str) -> bool {
 /// yet.
 const UNICAST: IpNet = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
-/// Networks that may not be called, with the kind that a refusal names: IANA's special-purpose address
-/// registries (RFC 6890), without the few entries that are globally reachable, and the address at which
-/// Azure serves secrets to its virtual machines.
-// The first match names the kind, so a network comes before those that contain it. IPv6 addresses that
-// embed an IPv4 address are refused whatever they embed. A NAT64 prefix of the operator's own network
-// cannot be known here.
+/// Networks that may not be called, with the kind that a refusal names: IANA's special-purpose
+/// address registries (RFC 6890), without the few entries that are globally reachable, and the
+/// address at which Azure serves secrets to its virtual machines.
+// The first match names the kind, so a network comes before those that contain it. IPv6 addresses
+// that embed an IPv4 address are refused whatever they embed. A NAT64 prefix of the operator's own
+// network cannot be known here.
 const SPECIAL: [(IpNet, &str); 34] = [
     (v4(0, 0, 0, 0, 8), "this network"),
     (v4(10, 0, 0, 0, 8), "private"),

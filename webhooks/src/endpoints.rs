@@ -49,6 +49,9 @@ pub(crate) async fn register(
 ) -> Result<Webhook, Refusal> {
     let (mut tx, checkpoint) = lock_checkpoint(db).await?;
 
+    // The boundary is exact: changes up to the locked checkpoint are not delivered, and the batch
+    // of every later change sees the endpoint.
+    //
     // The lock on the checkpoint also makes this count safe: two registrations take turns.
     let count: Result<i64, Error> = on_tx!(
         &mut tx,
@@ -110,6 +113,8 @@ pub(crate) async fn update(
         return Err(Refusal::NotFound);
     }
 
+    // Resuming forgets the failures: an endpoint that its owner says is repaired starts afresh,
+    // with a closed breaker.
     if let Some(paused) = changes.paused {
         let statement = if paused { PAUSE } else { RESUME };
         on_tx!(
@@ -131,6 +136,7 @@ pub(crate) async fn rotate_secret(
     sealed_secret: &[u8],
     now: Timestamp,
 ) -> Result<Webhook, Refusal> {
+    // No lock on the checkpoint: a rotation does not change which deliveries the endpoint is owed.
     let mut tx = db.begin().await?;
 
     let rotated = on_tx!(
@@ -158,6 +164,8 @@ pub(crate) async fn delete(
     id: WebhookId,
     now: Timestamp,
 ) -> Result<(), Refusal> {
+    // Under the lock, no batch can read the endpoint as present and add deliveries after its
+    // deletion: they would stay pending for ever.
     let (mut tx, _) = lock_checkpoint(db).await?;
 
     let deleted = on_tx!(
@@ -186,6 +194,8 @@ pub(crate) async fn add_test_delivery(
     now: Timestamp,
 ) -> Result<(DeliveryId, Checkpoint), Refusal> {
     let (mut tx, checkpoint) = lock_checkpoint(db).await?;
+    // Still true when the delivery is written, because deletions wait for the lock on the
+    // checkpoint.
     if !exists(&mut tx, buyer, id).await? {
         return Err(Refusal::NotFound);
     }
@@ -242,6 +252,8 @@ async fn read_and_commit(mut tx: Tx, buyer: BuyerId, id: WebhookId) -> Result<We
         &mut tx,
         connection => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_one(connection).await
     );
+    // Read before the commit, so that the caller gets what this change made, not what a later one
+    // did.
     let webhook = row?.into();
 
     tx.commit().await?;

@@ -12,6 +12,7 @@ use crate::egress::Egress;
 /// Largest number of characters of a description.
 const MAX_DESCRIPTION: usize = 500;
 /// Largest number of characters of a URL.
+// Below the limit of the egress guard, which counts bytes after encoding.
 const MAX_URL: usize = 2_000;
 /// Largest number of sellers that an endpoint may name.
 const MAX_SELLERS: usize = 100;
@@ -57,6 +58,8 @@ impl Registration {
         violations.check_sellers(self.seller_ids.as_deref());
         let description = violations.check_description(self.description);
 
+        // The URL is stored as the parser wrote it, so that the guard and the client can only see
+        // one and the same host.
         violations.none()?;
         Ok(Self {
             url,
@@ -117,6 +120,7 @@ impl Violations {
         if events.is_empty() {
             self.add("events", "must contain at least one event");
         }
+        // A test goes to the endpoint that asks for it; nobody else is to receive one.
         if events.contains(&WebhookEvent::Test) {
             let message = "must not contain TEST: use testWebhook to request a test delivery";
             self.add("events", message);

@@ -95,7 +95,8 @@ impl ErrorClass {
         }
     }
 
-    /// Returns whether the failure is the operator's, so that it spends none of the delivery's tries.
+    /// Returns whether the failure is the operator's, so that it spends none of the delivery's
+    /// tries.
     pub const fn is_ours(self) -> bool {
         matches!(self, Self::NoNameServer | Self::NoSockets)
     }
@@ -111,8 +112,8 @@ pub enum RetryAfter {
 }
 
 impl RetryAfter {
-    /// Parses the value of a `Retry-After` header: whole seconds or an HTTP date. Returns `None` for
-    /// anything else.
+    /// Parses the value of a `Retry-After` header: whole seconds or an HTTP date. Returns `None`
+    /// for anything else.
     pub fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
 
@@ -122,6 +123,7 @@ impl RetryAfter {
             return Some(Self::In(Duration::from_secs(seconds)));
         }
 
+        // A date before 1970 is no use to anyone and is ignored like any other malformed value.
         let date = httpdate::parse_http_date(value).ok()?;
         let since_epoch = date.duration_since(UNIX_EPOCH).ok()?;
         let micros = i64::try_from(since_epoch.as_micros()).ok()?;

@@ -1,5 +1,6 @@
-//! PostgreSQL's plans for the statements that send, beside a dead endpoint's 200,000 deliveries: plans
-//! made while the tables were empty, as a connection keeps them, and plans made after ANALYZE.
+//! PostgreSQL's plans for the statements that send, beside a dead endpoint's 200,000 deliveries:
+//! plans made while the tables were empty, as a connection keeps them, and plans made after
+//! ANALYZE.
 
 use std::time::Duration;
 
@@ -11,9 +12,9 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use buyer_core::BuyerSide;
 use buyer_core::feed::Retention;
 
-/// Statements that fill the tables. The first endpoint is dead and has 200,000 deliveries due. Each of
-/// the 49 others has delivered 2,000 and has ten due, of five deals. A seller grants access to their 50
-/// buyers and 99,950 others.
+/// Statements that fill the tables. The first endpoint is dead and has 200,000 deliveries due. Each
+/// of the 49 others has delivered 2,000 and has ten due, of five deals. A seller grants access to
+/// their 50 buyers and 99,950 others.
 const FILL: [&str; 5] = [
     "INSERT INTO webhook (id, buyer_id, url, events, state, from_position, secret, failures, created_at)
      SELECT lpad(n::text, 32, '0')::uuid, lpad(n::text, 32, 'b')::uuid, 'https://example.com', '[]', 'ACTIVE', 0, '',
@@ -125,8 +126,8 @@ fn arguments(name: &str, some: &str) -> String {
 }
 
 // Goal: a dead endpoint's backlog does not slow the other endpoints down.
-// Method: EXPLAIN (ANALYZE, BUFFERS) of every statement that sends, on tables filled after the plans
-// were made, and again after ANALYZE.
+// Method: EXPLAIN (ANALYZE, BUFFERS) of every statement that sends, on tables filled after the
+// plans were made, and again after ANALYZE.
 // Proven: no statement touches more pages than its bound, so none reads the backlog.
 #[tokio::test]
 async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog() {
@@ -141,8 +142,8 @@ async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog()
     side.migrate().await.unwrap();
 
     let mut connection = PgConnection::connect(&url).await.unwrap();
-    // The settings that a sending transaction begins with. With generic plans, the first plan of each
-    // prepared statement is kept: one that was made for empty tables.
+    // The settings that a sending transaction begins with. With generic plans, the first plan of
+    // each prepared statement is kept: one that was made for empty tables.
     for set in [
         "enable_seqscan = off",
         "jit = off",

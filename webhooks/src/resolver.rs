@@ -17,15 +17,16 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::timeout;
 
 /// Time limit of one look-up with the system's name servers.
-// Together with the probe, which takes up to half as long, it stays within the 5 s that a call has to
-// connect: a silent name server shows as such and not as a failure to connect.
+// Together with the probe, which takes up to half as long, it stays within the 5 s that a call has
+// to connect: a silent name server shows as such and not as a failure to connect.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Longest time for which an answer is cached, whatever TTL it has, so that calls follow an endpoint
-/// that moved within a minute.
+/// Longest time for which an answer is cached, whatever TTL it has, so that calls follow an
+/// endpoint that moved within a minute.
 const POSITIVE_TTL: Duration = Duration::from_mins(1);
 
-/// Longest time for which a missing name is cached, so that the next try finds a name that was added.
+/// Longest time for which a missing name is cached, so that the next try finds a name that was
+/// added.
 const NEGATIVE_TTL: Duration = Duration::from_secs(5);
 
 /// Largest number of cached answers.
@@ -43,7 +44,8 @@ pub struct Resolver {
 /// Reason why a name has no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Name that has no address, or whose own name servers do not answer while the configured ones do.
+    /// Name that has no address, or whose own name servers do not answer while the configured ones
+    /// do.
     #[error("the name was not found")]
     NotFound,
     /// No answer from any of the configured name servers.
@@ -95,8 +97,8 @@ impl Resolver {
         mut options: ResolverOpts,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        // One attempt is two queries at 40 % of the time each: if one family's answer never comes, the
-        // other's is still returned before the whole look-up times out.
+        // One attempt is two queries at 40 % of the time each: if one family's answer never comes,
+        // the other's is still returned before the whole look-up times out.
         options.attempts = 1;
         options.timeout = timeout * 2 / 5;
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
@@ -148,8 +150,8 @@ impl Resolver {
     }
 }
 
-/// Returns whether an error is a name server's answer that there is no such record, as opposed to no
-/// answer.
+/// Returns whether an error is a name server's answer that there is no such record, as opposed to
+/// no answer.
 fn is_negative_answer(error: &NetError) -> bool {
     matches!(
         error,

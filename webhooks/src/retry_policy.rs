@@ -1,5 +1,5 @@
-//! Retry policy: what follows from a call for its delivery and its endpoint. The module is pure: the
-//! caller reads the rows and the clock, and hands in the jitter.
+//! Retry policy: what follows from a call for its delivery and its endpoint. The module is pure:
+//! the caller reads the rows and the clock, and hands in the jitter.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::time::{after, between};
 /// called together again.
 pub const JITTER: f64 = 0.2;
 
-/// Waits after each failed try. A delivery whose last wait is used up is dead: eight tries, spread over
-/// 27 hours and 35 minutes, much as Standard Webhooks recommends.
+/// Waits after each failed try. A delivery whose last wait is used up is dead: eight tries, spread
+/// over 27 hours and 35 minutes, much as Standard Webhooks recommends.
 const WAITS: [Duration; 7] = [
     Duration::from_secs(5),
     Duration::from_mins(5),
@@ -27,16 +27,21 @@ const WAITS: [Duration; 7] = [
 /// Number of failures in a row that opens an endpoint's breaker.
 pub const BREAKER: u32 = 10;
 
-/// Time for which an open breaker lets no call through; after it, a single call probes the endpoint.
+/// Time for which an open breaker lets no call through; after it, a single call probes the
+/// endpoint.
 pub const BREAKER_HOLD: Duration = Duration::from_mins(1);
 
 /// Time of uninterrupted failure after which an endpoint is disabled.
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
 /// Longest `Retry-After` that is obeyed; longer ones count as this.
+// Bounded, so that a receiver cannot stop its own calls for a year by a malformed header: while it
+// is held it does not fail, and nothing would tell its owner.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// Wait after a failure that was the operator's.
+// Short, because the operator's failure ends when the operator mends it, and without a schedule,
+// because nobody else is spared by waiting longer.
 const POSTPONEMENT: Duration = Duration::from_secs(5);
 
 /// State of a delivery and its endpoint before the call's outcome.
@@ -68,7 +73,8 @@ pub enum DeliveryDecision {
     Retry(Timestamp),
     /// Delivery that used up its last try.
     Dead,
-    /// Delivery that used up no try, because the failure was the operator's; due again at this time.
+    /// Delivery that used up no try, because the failure was the operator's; due again at this
+    /// time.
     Postponed(Timestamp),
 }
 
@@ -91,7 +97,8 @@ pub enum EndpointDecision {
     Unchanged,
 }
 
-/// Decides what follows from a call that ended at `now`. `jitter` varies a wait by up to [`JITTER`].
+/// Decides what follows from a call that ended at `now`. `jitter` varies a wait by up to
+/// [`JITTER`].
 pub fn evaluate(
     outcome: &Outcome,
     history: &FailureHistory,
@@ -129,8 +136,8 @@ fn after_failure(
         .ok()
         .and_then(|tries| WAITS.get(tries));
 
-    // Retry-After only ever lengthens a wait. If it could shorten one, a receiver that answers every
-    // call with "in one second" would use up all tries of all its deliveries within seconds.
+    // Retry-After only ever lengthens a wait. If it could shorten one, a receiver that answers
+    // every call with "in one second" would use up all tries of all its deliveries within seconds.
     let delivery = match wait {
         Some(wait) => {
             let wait = jitter(*wait).max(retry_after.unwrap_or_default());
@@ -170,8 +177,8 @@ fn endpoint_after_failure(
 
 /// Returns the time for which an overloaded or unavailable receiver asks not to be called.
 fn retry_after(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
-    // RFC 9110 (503) and RFC 6585 (429) define the header for these failures. Elsewhere, proxies and
-    // frameworks add it without meaning it.
+    // RFC 9110 (503) and RFC 6585 (429) define the header for these failures. Elsewhere, proxies
+    // and frameworks add it without meaning it.
     if !matches!(outcome.status, Some(429 | 503)) {
         return None;
     }

@@ -1,5 +1,5 @@
-//! Encryption of endpoint secrets at rest, with a key that is not in the database. A secret sealed for
-//! one endpoint does not open as another's.
+//! Encryption of endpoint secrets at rest, with a key that is not in the database. A secret sealed
+//! for one endpoint does not open as another's.
 
 use std::fmt;
 
@@ -43,8 +43,8 @@ impl SealKey {
         STANDARD.encode(self.0)
     }
 
-    /// Encrypts an endpoint's secret with AES-256-GCM: a version byte, a random nonce, the ciphertext and
-    /// its tag.
+    /// Encrypts an endpoint's secret with AES-256-GCM: a version byte, a random nonce, the
+    /// ciphertext and its tag.
     pub fn seal(&self, owner: Uuid, secret: &Secret) -> Vec<u8> {
         // Random nonces of 96 bits are safe for 2^32 secrets under one key (NIST SP 800-38D, 8.3).
         let nonce = random::random_bytes::<NONCE_LEN>();
@@ -66,7 +66,8 @@ impl SealKey {
     /// Decrypts a secret that was sealed for this owner.
     ///
     /// # Errors
-    /// [`Error::Broken`] when the secret was sealed with another key or for another owner, or was altered.
+    /// [`Error::Broken`] when the secret was sealed with another key or for another owner, or was
+    /// altered.
     pub fn open(&self, owner: Uuid, sealed: &[u8]) -> Result<Secret, Error> {
         let broken = || {
             Error::broken(
@@ -75,6 +76,8 @@ impl SealKey {
             )
         };
 
+        // One error for every failure: which byte was wrong would help only somebody who is
+        // guessing.
         let (VERSION, rest) = sealed
             .split_first()
             .map(|(version, rest)| (*version, rest))
@@ -84,7 +87,8 @@ impl SealKey {
         };
         let (nonce, encrypted) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
 
-        // The owner is authenticated with the ciphertext: a row copied to another endpoint does not open.
+        // The owner is authenticated with the ciphertext: a row copied to another endpoint does not
+        // open.
         let mut encrypted = encrypted.to_vec();
         let opened = self
             .key()

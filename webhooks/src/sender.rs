@@ -152,8 +152,8 @@ impl Sender {
         call: &Call<'_>,
         partial: &mut PartialResponse,
     ) -> Result<(), ErrorClass> {
-        // Checked at registration too, but the rules may be stricter since. This also covers literal
-        // addresses, which the client dials without asking the resolver.
+        // Checked at registration too, but the rules may be stricter since. This also covers
+        // literal addresses, which the client dials without asking the resolver.
         let url = self
             .egress
             .check_url(call.url)

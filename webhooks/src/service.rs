@@ -1,4 +1,5 @@
-//! Service that the public API calls: everything that buyers do with their endpoints and deliveries.
+//! Service that the public API calls: everything that buyers do with their endpoints and
+//! deliveries.
 
 use backbone::clock::Clock;
 use backbone::db::Db;
@@ -32,8 +33,8 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Builds the service over the buyer side's database. `egress` decides which URLs an endpoint may have, `seal`
-    /// encrypts the endpoints' secrets at rest.
+    /// Builds the service over the buyer side's database. `egress` decides which URLs an endpoint
+    /// may have, `seal` encrypts the endpoints' secrets at rest.
     pub fn new(buyers: &BuyerSide, bus: LiveBus, egress: Egress, seal: SealKey) -> Self {
         Self {
             db: buyers.db().clone(),
@@ -44,12 +45,12 @@ impl Webhooks {
         }
     }
 
-    /// Registers an endpoint, which receives every change after the projection's current checkpoint.
-    /// The secret is returned this once and cannot be read again.
+    /// Registers an endpoint, which receives every change after the projection's current
+    /// checkpoint. The secret is returned this once and cannot be read again.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`]; [`Refusal::LimitExceeded`] beyond [`MAX_WEBHOOKS`](crate::MAX_WEBHOOKS)
-    /// endpoints; [`Refusal::Store`].
+    /// [`Refusal::Invalid`]; [`Refusal::LimitExceeded`] beyond
+    /// [`MAX_WEBHOOKS`](crate::MAX_WEBHOOKS) endpoints; [`Refusal::Store`].
     pub async fn register(
         &self,
         buyer: BuyerId,
@@ -60,6 +61,8 @@ impl Webhooks {
             .map_err(Refusal::Invalid)?;
 
         let now = self.clock.now();
+        // The secret is sealed under the endpoint's id, so the id is drawn here and not by the
+        // database.
         let id = WebhookId(random::row_id(now.as_micros()));
         let secret = Secret::generate();
         let sealed = self.seal.seal(id.0, &secret);
@@ -87,23 +90,23 @@ impl Webhooks {
         Ok(webhook)
     }
 
-    /// Deletes an endpoint: its pending deliveries are discarded, and the outcomes of calls under way
-    /// are not recorded.
+    /// Deletes an endpoint: its pending deliveries are discarded, and the outcomes of calls under
+    /// way are not recorded.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`]; [`Refusal::Store`], after which [retention](crate::retention) discards
-    /// what is left.
+    /// [`Refusal::NotFound`]; [`Refusal::Store`], after which [retention](crate::retention)
+    /// discards what is left.
     pub async fn delete(&self, buyer: BuyerId, id: WebhookId) -> Result<(), Refusal> {
         let now = self.clock.now();
 
-        // Two steps, because an endpoint may have more pending deliveries than one transaction should
-        // hold. Once the first step is committed the endpoint is gone for its owner.
+        // Two steps, because an endpoint may have more pending deliveries than one transaction
+        // should hold. Once the first step is committed the endpoint is gone for its owner.
         endpoints::delete(&self.db, buyer, id, now).await?;
         Ok(cleanup::discard(&self.db, id, now).await?)
     }
 
-    /// Gives an endpoint a new secret and returns it. Calls carry a signature of the previous secret
-    /// as well for 24 hours.
+    /// Gives an endpoint a new secret and returns it. Calls carry a signature of the previous
+    /// secret as well for 24 hours.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::Store`].
@@ -137,8 +140,8 @@ impl Webhooks {
         endpoints::list(&self.db, buyer).await
     }
 
-    /// Returns an endpoint of this buyer. A deleted one is found as long as any of its deliveries is
-    /// kept.
+    /// Returns an endpoint of this buyer. A deleted one is found as long as any of its deliveries
+    /// is kept.
     pub async fn find(&self, buyer: BuyerId, id: WebhookId) -> Result<Option<Webhook>, Error> {
         endpoints::find(&self.db, buyer, id).await
     }
@@ -176,8 +179,8 @@ impl Webhooks {
     /// deal, and with all tries available again.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], also for a discarded delivery; [`Refusal::Conflict`] while the delivery
-    /// is pending; [`Refusal::Store`].
+    /// [`Refusal::NotFound`], also for a discarded delivery; [`Refusal::Conflict`] while the
+    /// delivery is pending; [`Refusal::Store`].
     pub async fn replay(&self, buyer: BuyerId, id: DeliveryId) -> Result<Delivery, Refusal> {
         let webhook = deliveries::replay(&self.db, buyer, id, self.clock.now()).await?;
         self.wake_dispatchers(self.checkpoint().await?, webhook)
@@ -190,8 +193,8 @@ impl Webhooks {
     /// at `since` or later. Returns how many were reopened.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`]; [`Refusal::Invalid`] for another state; [`Refusal::Store`], after which
-    /// some deliveries may have been reopened.
+    /// [`Refusal::NotFound`]; [`Refusal::Invalid`] for another state; [`Refusal::Store`], after
+    /// which some deliveries may have been reopened.
     pub async fn replay_many(
         &self,
         buyer: BuyerId,
@@ -214,6 +217,8 @@ impl Webhooks {
         cleanup::forget(&self.db, before(now, cleanup::KEEP), now).await
     }
 
+    // Read after the commit, in a statement of its own: a dispatcher may have delivered it by then,
+    // which is as true an answer.
     async fn read_back(&self, buyer: BuyerId, id: DeliveryId) -> Result<Delivery, Refusal> {
         self.delivery(buyer, id).await?.ok_or(Refusal::NotFound)
     }

@@ -1,4 +1,5 @@
-//! Secrets of endpoints, and the signature that receivers verify, as [Standard Webhooks] defines them.
+//! Secrets of endpoints, and the signature that receivers verify, as [Standard Webhooks] defines
+//! them.
 //!
 //! [Standard Webhooks]: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
@@ -43,10 +44,11 @@ impl fmt::Debug for Secret {
 }
 
 /// Returns the value of the header `webhook-signature`: one signature for each secret, so that a
-/// receiver that knows any of them can verify the call. `id` is the value of `webhook-id`, without a dot;
-/// `timestamp` is that of `webhook-timestamp`, in seconds since the Unix epoch.
+/// receiver that knows any of them can verify the call. `id` is the value of `webhook-id`, without
+/// a dot; `timestamp` is that of `webhook-timestamp`, in seconds since the Unix epoch.
 pub fn sign(secrets: &[Secret], id: &str, timestamp: i64, body: &[u8]) -> String {
     let signed = |secret: &Secret| {
+        // Fed in parts, so that the body is not copied in front of its own signature.
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &secret.0));
         // The dots delimit the parts, so the same bytes cannot be split into another id and time.
         context.update(format!("{id}.{timestamp}.").as_bytes());

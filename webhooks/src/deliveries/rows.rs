@@ -71,6 +71,8 @@ impl DeliveryRow {
     }
 
     fn next_attempt_at(&self) -> Option<Timestamp> {
+        // A paused or disabled endpoint has no next attempt, although its deliveries keep their due
+        // times: when it is resumed, they are due at once.
         let is_pending = self.state == DeliveryState::Pending;
         let is_called = self.webhook_state == WebhookState::Active;
         if !(is_pending && is_called) {
@@ -85,6 +87,7 @@ impl DeliveryRow {
         )
     }
 
+    // The columns of the attempt are null together, for a delivery without attempts.
     fn attempt(self) -> Option<Attempt> {
         Some(Attempt {
             number: self.number?.unsigned_abs(),

@@ -21,8 +21,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Makes one call. Returns `None` if it was not made, because its lease had run out or its secret
-    /// cannot be decrypted.
+    /// Makes one call. Returns `None` if it was not made, because its lease had run out or its
+    /// secret cannot be decrypted.
     pub(super) async fn call(
         &self,
         claimed: ClaimedDelivery,
@@ -39,8 +39,8 @@ impl Caller {
         let secrets = match self.secrets(&claimed) {
             Ok(secrets) => secrets,
             Err(error) => {
-                // Not recorded, so the delivery is due again when its lease has run out, perhaps on a
-                // dispatcher that has the right key.
+                // Not recorded, so the delivery is due again when its lease has run out, perhaps on
+                // a dispatcher that has the right key.
                 tracing::error!(
                     webhook = %claimed.webhook_id,
                     %error,

@@ -67,7 +67,8 @@ impl<'a> InFlight<'a> {
         }
     }
 
-    /// Starts whatever can start. Returns `false` once the dispatcher is closed and nothing is left.
+    /// Starts whatever can start. Returns `false` once the dispatcher is closed and nothing is
+    /// left.
     pub(super) fn start_work(&mut self) -> bool {
         // Recording comes first and goes on while closing: an outcome that is lost means a second
         // call for the same delivery.
@@ -156,6 +157,8 @@ impl<'a> InFlight<'a> {
 
     /// Renews the leases on everything in flight.
     pub(super) fn renew(&mut self) {
+        // A copy of the leases as they are now. Calls that end while it is under way are recorded
+        // under their lease all the same, and the renewal passes over their rows.
         if !self.jobs.is_renewing() && !self.leases.is_empty() {
             self.jobs.renew(self.leases.clone());
         }
@@ -175,8 +178,8 @@ impl<'a> InFlight<'a> {
             return;
         }
 
-        // Calls that have ended but are not recorded count as well, up to twice the limit: otherwise,
-        // while the database is slow, outcomes would pile up in memory without bound.
+        // Calls that have ended but are not recorded count as well, up to twice the limit:
+        // otherwise, while the database is slow, outcomes would pile up in memory without bound.
         let unrecorded_room = (2 * self.limits.in_flight).saturating_sub(self.leases.len());
         let call_room = self.limits.in_flight.saturating_sub(self.calls);
         let room = call_room.min(unrecorded_room);
@@ -270,9 +273,9 @@ impl<'a> InFlight<'a> {
 
         match completed {
             Some(call) => {
-                // A failed call keeps its place in the limiter until it is recorded. The failure may
-                // open the breaker or lower the endpoint's concurrency, and until that is in the
-                // tables another claim would call an endpoint that should be left alone.
+                // A failed call keeps its place in the limiter until it is recorded. The failure
+                // may open the breaker or lower the endpoint's concurrency, and until that is in
+                // the tables another claim would call an endpoint that should be left alone.
                 if call.outcome.error.is_none() {
                     self.limiter.finished(webhook);
                 }
@@ -295,8 +298,8 @@ impl<'a> InFlight<'a> {
         match self.unless_unavailable(result)? {
             Some(summary) => self.settle(calls, summary),
             None => {
-                // Put back in front of what has ended since: outcomes of one endpoint are settled in
-                // the order in which its calls ended.
+                // Put back in front of what has ended since: outcomes of one endpoint are settled
+                // in the order in which its calls ended.
                 calls.append(&mut self.completed);
                 self.completed = calls;
                 self.jobs.pause_recording();

@@ -28,6 +28,7 @@ const RECORD_PAUSE: Duration = Duration::from_millis(500);
 /// all come back to a database that has just restarted at the same instant.
 const RECORD_PAUSE_JITTER: f64 = 0.2;
 
+// Boxed, because the jobs of one set must have one type and each kind of future has its own.
 type Job<'a> = Pin<Box<dyn Future<Output = Finished> + Send + 'a>>;
 
 /// Job that has finished, with its result.
@@ -121,6 +122,8 @@ impl<'a> Jobs<'a> {
         finished
     }
 
+    // Jobs read the clock when they start, not when the database gets to them: everything they
+    // write is then consistent with the state that started them.
     pub(super) fn find_due(&mut self) {
         let caller = self.caller;
         let now = caller.webhooks.clock.now();
@@ -172,6 +175,8 @@ impl<'a> Jobs<'a> {
 
         self.recording = true;
         self.start(async move {
+            // The calls travel with the job and come back with its result: if the database is away,
+            // they are recorded later.
             let jitter = |wait| random::jitter(wait, JITTER);
             let result = record::record(&caller.webhooks.db, &calls, now, jitter).await;
             Finished::Record { calls, result }
@@ -195,6 +200,8 @@ impl<'a> Jobs<'a> {
         });
     }
 
+    // Neither calls nor releases are limited in number here: the limiter bounds the one, and the
+    // other happens once, when the dispatcher closes.
     pub(super) fn release(&mut self, claim: Claim) {
         let caller = self.caller;
         let ids: Vec<DeliveryId> = claim.deliveries.iter().map(|claimed| claimed.id).collect();

@@ -35,7 +35,8 @@ struct EndpointLoad {
     bucket: TokenBucket,
 }
 
-/// Token bucket of one endpoint: a token is a call, and the bucket holds at most one second's worth.
+/// Token bucket of one endpoint: a token is a call, and the bucket holds at most one second's
+/// worth.
 struct TokenBucket {
     tokens: f64,
     refilled_at: Instant,
@@ -54,6 +55,8 @@ impl Limiter {
 
     /// Marks an endpoint as one that may have something due.
     pub(super) fn mark_due(&mut self, webhook: WebhookId) {
+        // Notifications, polls and ends of calls all mark endpoints: one entry each is enough, and
+        // it keeps the place in the queue of the first mark.
         if self.queued.insert(webhook) {
             self.due.push_back(webhook);
         }
@@ -63,7 +66,8 @@ impl Limiter {
         !self.due.is_empty()
     }
 
-    /// Takes endpoints to claim from, as far as `room` calls go. The caller makes one claim at a time.
+    /// Takes endpoints to claim from, as far as `room` calls go. The caller makes one claim at a
+    /// time.
     pub(super) fn claim_requests(&mut self, mut room: usize, now: Instant) -> Vec<ClaimRequest> {
         self.forget_idle(now);
 
@@ -74,8 +78,9 @@ impl Limiter {
             };
             self.queued.remove(&webhook);
 
-            // An endpoint without room of its own is left out, not put back: it is marked again when
-            // one of its calls ends, or by the next poll. Put back, it would be tried in every turn.
+            // An endpoint without room of its own is left out, not put back: it is marked again
+            // when one of its calls ends, or by the next poll. Put back, it would be tried in every
+            // turn.
             if let Some(request) = self.claim_request(webhook, room, now) {
                 room -= request.room as usize;
                 requests.push(request);
@@ -93,6 +98,8 @@ impl Limiter {
 
         endpoint.busy += calls;
         endpoint.may_have_more = may_have_more;
+        // Tokens are spent on what was claimed, not on what was requested: most endpoints have less
+        // due than they have room for.
         endpoint.bucket.tokens -= f64::from(calls);
 
         if may_have_more {
@@ -106,6 +113,8 @@ impl Limiter {
             return;
         };
 
+        // Every call that ends frees a place, so the end of a call is the moment to claim the next
+        // one.
         endpoint.busy = endpoint.busy.saturating_sub(1);
         if endpoint.may_have_more {
             self.mark_due(webhook);
@@ -124,6 +133,8 @@ impl Limiter {
             .entry(webhook)
             .or_insert_with(|| EndpointLoad::new(limits, now));
 
+        // A share shrinks as the room does but never falls to 0: as long as there is any room,
+        // every endpoint gets at least one call.
         let share = (room / SHARE).clamp(1, limits.per_endpoint as usize) as u32;
         let room = share
             .saturating_sub(endpoint.busy)
@@ -175,6 +186,8 @@ impl TokenBucket {
         };
         let rate = f64::from(rate.get());
 
+        // At most one second's worth is saved up, so that an endpoint that was quiet for an hour
+        // does not get an hour's calls at once.
         let elapsed = now.saturating_duration_since(self.refilled_at);
         self.tokens = (self.tokens + elapsed.as_secs_f64() * rate).min(rate);
         self.refilled_at = now;

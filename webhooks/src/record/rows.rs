@@ -27,6 +27,7 @@ pub(super) struct EndpointHealth {
     pub(super) failing_since: Option<Timestamp>,
     pub(super) held_until: Option<Timestamp>,
     /// Reason for disabling the endpoint in this recording.
+    // Not read: it is a decision of this recording, and None leaves the stored reason as it is.
     #[sqlx(skip)]
     pub(super) disabled: Option<&'static str>,
 }

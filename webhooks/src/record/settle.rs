@@ -57,8 +57,8 @@ pub(super) fn settle(
         settlement.settle_call(call, &delivery, endpoint, now, &jitter);
     }
 
-    // Endpoints that did not change are not written: under load most of them are healthy throughout,
-    // and each write would be a new version of the row.
+    // Endpoints that did not change are not written: under load most of them are healthy
+    // throughout, and each write would be a new version of the row.
     endpoints.retain(|webhook, health| before[webhook] != *health);
     settlement.endpoints = endpoints;
     settlement
@@ -80,6 +80,7 @@ impl<'a> Settlement<'a> {
         };
         let decision = evaluate(&call.outcome, &history, now, jitter);
 
+        // Deliveries that waited for the probe are due already, but no notification will say so.
         if endpoint.apply(decision.endpoint, now) {
             self.summary.due.insert(delivery.webhook_id);
         }
@@ -171,10 +172,13 @@ impl EndpointHealth {
             EndpointDecision::Failing { held_until } => {
                 self.failures = self.failures.saturating_add(1);
                 self.failing_since = self.failing_since.or(Some(now));
+                // A hold is only ever extended: a later failure that asks for less must not cut
+                // short the time that an earlier one asked for.
                 self.held_until = self.held_until.max(held_until);
                 false
             }
             EndpointDecision::Disabled { reason } => {
+                // The failures stay as they were: resuming the endpoint resets them.
                 self.disabled = Some(reason);
                 false
             }

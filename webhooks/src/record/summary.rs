@@ -17,6 +17,7 @@ pub(crate) struct RecordSummary {
     pub(crate) postponed: u64,
     /// Outcomes that were dropped because their leases were lost.
     pub(crate) lost: u64,
+    // A set, because many outcomes of one endpoint are recorded together.
     /// Endpoints that have another delivery due now.
     pub(crate) due: HashSet<WebhookId>,
 }

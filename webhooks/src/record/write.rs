@@ -14,6 +14,8 @@ use uuid::Uuid;
 use super::rows::{AttemptRow, DeliveryUpdate, EndpointHealth, LeasedDelivery};
 use crate::outcome::CompletedCall;
 
+// One statement for all rows: PostgreSQL takes an array for each column and SQLite one JSON array,
+// so a recording of a thousand calls costs as many round trips as one of a single call.
 const LEASED_POSTGRES: &str = include_str!("leased.postgres.sql");
 const LEASED_SQLITE: &str = include_str!("leased.sqlite.sql");
 const DELIVERIES_POSTGRES: &str = include_str!("deliveries.postgres.sql");
@@ -30,6 +32,8 @@ pub(super) async fn leased(
     tx: &mut Tx,
     calls: &[CompletedCall],
 ) -> Result<Vec<LeasedDelivery>, Error> {
+    // The endpoints are locked as well: their failure counts are read here and written back below,
+    // and a claim may put a hold on an endpoint meanwhile.
     on_tx!(
         tx,
         postgres(connection) => {
@@ -60,6 +64,8 @@ pub(super) async fn deliveries(
         return Ok(());
     }
 
+    // The leases end in the same statement: a retry that is due may be claimed as soon as this
+    // commits.
     on_tx!(
         tx,
         postgres(connection) => {
@@ -143,6 +149,7 @@ pub(super) async fn endpoints(
         return Ok(());
     }
 
+    // An endpoint that was deleted during its calls keeps the state that the deletion gave it.
     on_tx!(
         tx,
         postgres(connection) => {
@@ -192,6 +199,8 @@ pub(super) async fn advance_lanes(
         return Ok(Vec::new());
     }
 
+    // Only the head of a lane is ever due, which is what keeps the changes of a deal in their
+    // order.
     on_tx!(
         tx,
         postgres(connection) => {

@@ -55,7 +55,8 @@ fn class_of_io(error: &io::Error) -> Option<ErrorClass> {
     /// ENFILE and EMFILE, which have no `io::ErrorKind`.
     const OUT_OF_FILES: [i32; 2] = [23, 24];
 
-    // The connector wraps I/O errors in another I/O error during the TLS handshake and nowhere else.
+    // The connector wraps I/O errors in another I/O error during the TLS handshake and nowhere
+    // else.
     if error.get_ref().is_some_and(|inner| inner.is::<io::Error>()) {
         return Some(ErrorClass::Tls);
     }

@@ -13,8 +13,9 @@ use crate::resolver::{Failure, Resolver};
 const MAX_ADDRESSES: usize = 8;
 
 /// Resolver that returns permitted addresses only.
-// This closes DNS rebinding: the address that is checked is the very address that is dialled. If the
-// check were made beforehand, the name could lead to an internal address by the time of the call.
+// This closes DNS rebinding: the address that is checked is the very address that is dialled. If
+// the check were made beforehand, the name could lead to an internal address by the time of the
+// call.
 pub(super) struct GuardedResolver {
     resolver: Resolver,
     egress: Arc<Egress>,

@@ -1,5 +1,5 @@
-//! Counts over long runs of everything that can happen, in turns and at once: nothing is lost, doubled or
-//! stuck.
+//! Counts over long runs of everything that can happen, in turns and at once: nothing is lost,
+//! doubled or stuck.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,8 +44,8 @@ impl Dice {
     }
 }
 
-/// Starts a receiver that accepts about half of its calls, and sometimes answers that it is gone or busy.
-/// It accepts everything once the returned number is 1.
+/// Starts a receiver that accepts about half of its calls, and sometimes answers that it is gone or
+/// busy. It accepts everything once the returned number is 1.
 async fn fickle(seed: u64) -> (Receiver, Arc<AtomicU64>) {
     let calm = Arc::new(AtomicU64::new(0));
     let is_calm = Arc::clone(&calm);
@@ -164,8 +164,8 @@ impl Run<'_> {
     }
 }
 
-/// Checks that in every lane the first pending delivery is due and no other, and that every message knows
-/// how many deliveries use it.
+/// Checks that in every lane the first pending delivery is due and no other, and that every message
+/// knows how many deliveries use it.
 async fn check_lanes(market: &Market) {
     const BAD: &str = "
         SELECT count(*) FROM webhook_delivery d
@@ -267,8 +267,10 @@ async fn counts_add_up_after_every_step(market: Market) {
 }
 
 // Goal: the counts hold under concurrency, not only in turns.
-// Method: a projection, two dispatchers, two replaying buyers and one who registers and deletes run at once.
-// Proven: the counts add up at every instant at which they are read, and lanes and messages in the end.
+// Method: a projection, two dispatchers, two replaying buyers and one who registers and deletes run
+// at once.
+// Proven: the counts add up at every instant at which they are read, and lanes and messages in the
+// end.
 async fn counts_add_up_while_everything_happens_at_once(market: Market) {
     let (receiver, _) = fickle(7).await;
     let url = receiver.url("/");

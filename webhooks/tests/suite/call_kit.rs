@@ -1,5 +1,5 @@
-//! Helpers of the tests that make single calls: senders that may call 127.0.0.1 and nothing else that is
-//! special, and a call to make.
+//! Helpers of the tests that make single calls: senders that may call 127.0.0.1 and nothing else
+//! that is special, and a call to make.
 
 use std::time::Duration;
 

@@ -217,7 +217,8 @@ fn dispatcher_of(webhooks: Webhooks) -> Dispatcher {
 
 // Goal: a database that is away while a call goes on costs neither the outcome nor a second call.
 // Method: a proxy in front of PostgreSQL is cut during a call and restored after its response.
-// Proven: the dispatcher reports degraded health, then records both deliveries; each is called once.
+// Proven: the dispatcher reports degraded health, then records both deliveries; each is called
+// once.
 #[tokio::test]
 async fn outcome_waits_for_an_unavailable_database() {
     let market = Market::production().await;

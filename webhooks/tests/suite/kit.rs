@@ -1,5 +1,5 @@
-//! Helpers of these tests: a market's webhooks, dispatchers that may call 127.0.0.1, and the check that the
-//! counts of the tables add up.
+//! Helpers of these tests: a market's webhooks, dispatchers that may call 127.0.0.1, and the check
+//! that the counts of the tables add up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Leases: one call at a time for each delivery, whichever dispatcher dies, and nothing recorded under a
-//! lost lease.
+//! Leases: one call at a time for each delivery, whichever dispatcher dies, and nothing recorded
+//! under a lost lease.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -98,8 +98,8 @@ async fn lease_keeps_other_dispatchers_away(market: Market) {
     assert_eq!(market.webhook(id).await.counts.delivered, 12);
 }
 
-/// Starts a receiver that holds the first call at a gate and then answers it 410 Gone; it accepts all
-/// others.
+/// Starts a receiver that holds the first call at a gate and then answers it 410 Gone; it accepts
+/// all others.
 async fn receiver_that_holds_the_first_call(gate: &Arc<Semaphore>) -> Receiver {
     let receiver_gate = Arc::clone(gate);
     Receiver::start(move |request: &Request| match request.number {
@@ -110,9 +110,10 @@ async fn receiver_that_holds_the_first_call(gate: &Arc<Semaphore>) -> Receiver {
 }
 
 // Goal: a dispatcher that stalls longer than its lease changes nothing when it comes back.
-// Method: its call is held at a gate, the clock passes the lease, another dispatcher sends; then the
-// first call is answered with 410.
-// Proven: nothing of the first call is recorded: no attempt, no disabled endpoint, one lease counted as lost.
+// Method: its call is held at a gate, the clock passes the lease, another dispatcher sends; then
+// the first call is answered with 410.
+// Proven: nothing of the first call is recorded: no attempt, no disabled endpoint, one lease
+// counted as lost.
 async fn lost_lease_means_nothing_is_recorded(market: Market) {
     let gate = Arc::new(Semaphore::new(0));
     let receiver = receiver_that_holds_the_first_call(&gate).await;
@@ -228,7 +229,8 @@ async fn call_that_outlives_its_endpoint_is_not_recorded(market: Market) {
 }
 
 // Goal: a replay that comes while an overtaken call still goes on is not decided by that call.
-// Method: a second dispatcher delivers, the owner replays, and only then is the first call answered.
+// Method: a second dispatcher delivers, the owner replays, and only then is the first call
+// answered.
 // Proven: the replay is pending until it is claimed, and ends with attempts 1 and 2.
 async fn replay_during_a_call_belongs_to_the_next_claim(market: Market) {
     let gate = Arc::new(Semaphore::new(0));

@@ -1,4 +1,5 @@
-//! Name server for tests: DNS over UDP (RFC 1035) by hand, so that it can also fail, lie and stay silent.
+//! Name server for tests: DNS over UDP (RFC 1035) by hand, so that it can also fail, lie and stay
+//! silent.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -31,8 +32,8 @@ const A: u16 = 1;
 const AAAA: u16 = 28;
 
 impl NameServer {
-    /// Starts a server. The script gets a name, `.` for the root, and the number of earlier queries for its
-    /// IPv4 addresses.
+    /// Starts a server. The script gets a name, `.` for the root, and the number of earlier queries
+    /// for its IPv4 addresses.
     pub(crate) async fn start(
         script: impl Fn(&str, usize) -> DnsAnswer + Send + Sync + 'static,
     ) -> Self {
@@ -63,8 +64,8 @@ impl NameServer {
 
 /// Returns the name and the record type of a query, and the end of its question.
 fn question(packet: &[u8]) -> (String, u16, usize) {
-    // The question follows the header of 12 bytes: labels with their lengths, up to the empty one of the
-    // root.
+    // The question follows the header of 12 bytes: labels with their lengths, up to the empty one
+    // of the root.
     let mut at = 12;
     let mut labels = Vec::new();
     while packet[at] != 0 {
@@ -109,7 +110,8 @@ fn encode(query: &[u8], kind: u16, answer: &DnsAnswer) -> Option<Vec<u8>> {
     let counts = [0, 1, 0, u8::try_from(records.len()).unwrap(), 0, 0, 0, 0];
     let mut packet = [&query[..2], &[0x81, 0x80 | code], &counts, &query[12..]].concat();
     for address in records {
-        // A pointer to the name in the question, then type, class IN, a TTL of 0 s, length and address.
+        // A pointer to the name in the question, then type, class IN, a TTL of 0 s, length and
+        // address.
         packet.extend([0xc0, 12]);
         packet.extend(kind.to_be_bytes());
         packet.extend([0, 1, 0, 0, 0, 0, 0, u8::try_from(address.len()).unwrap()]);

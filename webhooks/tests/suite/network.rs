@@ -272,8 +272,8 @@ async fn tls_requires_a_trusted_certificate_for_the_name() {
     );
 }
 
-/// Starts a server that accepts a connection, waits for the first byte, sends `reply` and closes. Returns its
-/// https URL.
+/// Starts a server that accepts a connection, waits for the first byte, sends `reply` and closes.
+/// Returns its https URL.
 async fn server_that_replies(reply: &'static str) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
@@ -290,7 +290,8 @@ fn addresses(octets: &[[u8; 4]]) -> DnsAnswer {
     DnsAnswer::Addresses(octets.iter().map(|octets| IpAddr::from(*octets)).collect())
 }
 
-/// Listener at the address that is not permitted, with a receiver's port: it would accept a connection.
+/// Listener at the address that is not permitted, with a receiver's port: it would accept a
+/// connection.
 struct UnvisitedListener(std::net::TcpListener);
 
 impl UnvisitedListener {

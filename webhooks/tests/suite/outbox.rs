@@ -44,7 +44,8 @@ async fn access_is_judged_at_the_change_in_one_batch_or_many(market: Market) {
         let mut expected = [Vec::new(), Vec::new()];
         let mut granted = [[false; 2]; 2];
         let lots = sellers.map(|seller| (seller, DealId(backbone::random::random_id())));
-        // Some: this seller grants access to this buyer, or revokes it. None: both sellers change their deal.
+        // Some: this seller grants access to this buyer, or revokes it. None: both sellers change
+        // their deal.
         let both = [None, None];
         let script = [
             both,

@@ -20,7 +20,8 @@ on_both_backends!(Market; replay_reopens_the_same_delivery,
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Lets endpoints fail until all their deliveries are dead, resuming those that are disabled on the way.
+/// Lets endpoints fail until all their deliveries are dead, resuming those that are disabled on the
+/// way.
 async fn kill_all(market: &Market, webhooks: &[WebhookId]) {
     for _ in 0..8 {
         for webhook in webhooks {

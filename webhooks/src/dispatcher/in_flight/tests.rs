@@ -26,7 +26,8 @@ const FILL: [&str; 3] = [
              unhex('00000000000000000000000000000002'), 0, 0, 0, 0)",
 ];
 
-// Goal: a dispatcher that is told to stop while a claim is on its way keeps no lease and sends nothing.
+// Goal: a dispatcher that is told to stop while a claim is on its way keeps no lease and sends
+// nothing.
 // Method: the dispatcher's loop, turn by turn, closed in the turn in which the claim arrives.
 // Proven: no call is made, and the delivery has no lease when the loop ends.
 #[tokio::test]

@@ -29,8 +29,8 @@ fn special_ranges_end_at_their_exact_bounds() {
     }
 }
 
-/// Range: its kind, first and last address, and the neighbours before and after it with their kinds. An
-/// empty kind means permitted; `-` is the end of the address space.
+/// Range: its kind, first and last address, and the neighbours before and after it with their
+/// kinds. An empty kind means permitted; `-` is the end of the address space.
 type Range = (
     &'static str,
     &'static str,
