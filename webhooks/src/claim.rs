@@ -1,8 +1,8 @@
-//! The SQL of claiming: what is due, for whom there is room, and for how long it is ours.
+//! Claims: taking due deliveries for one dispatcher, for the time of a lease.
 //!
-//! A claim is a lease. Its row stays where it was, so a holder that dies leaves nothing to be put back. What a lease
-//! is worth at the end is [`super::record`]'s. So nothing here need survive a crash of the database: a lease that is
-//! forgotten is one that has run out.
+//! A claimed delivery stays where it is in the tables. If its dispatcher dies, nothing has to be
+//! put back: the lease runs out and another dispatcher claims the delivery.
+//! [`record`](crate::record) checks that the lease still holds before it writes an outcome.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,336 +13,272 @@ use backbone::time::Timestamp;
 use backbone::{Error, on_tx, random};
 use serde_json::json;
 use sqlx::types::Json;
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
-use super::retry_policy::{BREAKER, BREAKER_HOLD};
+use crate::retry_policy::{BREAKER, BREAKER_HOLD};
+use crate::time::after;
 
-/// How long a claim keeps others away, unless it is renewed.
-pub(super) const LEASE: Duration = Duration::from_secs(15);
+const FIND_DUE_POSTGRES: &str = include_str!("claim/find_due.postgres.sql");
+const FIND_DUE_SQLITE: &str = include_str!("claim/find_due.sqlite.sql");
+const CLAIM_POSTGRES: &str = include_str!("claim/claim.postgres.sql");
+const OPEN_SQLITE: &str = include_str!("claim/open.sqlite.sql");
+const LEASE_SQLITE: &str = include_str!("claim/lease.sqlite.sql");
+const HOLD_SQLITE: &str = include_str!("claim/hold.sqlite.sql");
+const CLAIMED_SQLITE: &str = include_str!("claim/claimed.sqlite.sql");
+const RENEW_POSTGRES: &str = include_str!("claim/renew.postgres.sql");
+const RENEW_SQLITE: &str = include_str!("claim/renew.sqlite.sql");
+const RELEASE_POSTGRES: &str = include_str!("claim/release.postgres.sql");
+const RELEASE_SQLITE: &str = include_str!("claim/release.sqlite.sql");
 
-/// What may be sent now: `d` is a delivery, `$1` the time. One that an index gives in order, so that one row is enough.
-macro_rules! due {
-    () => {
-        "d.due_at <= $1 AND (d.leased_until IS NULL OR d.leased_until <= $1) ORDER BY d.due_at LIMIT "
-    };
-}
-/// Which endpoints may be called now: `w` is an endpoint, `$1` the time.
-macro_rules! callable {
-    () => {
-        "w.state = 'ACTIVE' AND (w.held_until IS NULL OR w.held_until <= $1)"
-    };
-}
+/// Time for which a claim keeps other dispatchers away, unless it is renewed.
+// Short, because after a crash nothing is sent to the endpoints concerned until it has passed; and
+// three renewals long, so that one lost renewal does no harm.
+pub(crate) const LEASE: Duration = Duration::from_secs(15);
 
-pub(super) const LOOK_POSTGRES: &str = concat!(
-    "
-    SELECT w.id FROM webhook w
-     CROSS JOIN LATERAL (SELECT 1 FROM webhook_delivery d WHERE d.webhook_id = w.id AND ",
-    due!(),
-    "1) AS due
-     WHERE ",
-    callable!()
-);
-const LOOK_SQLITE: &str = concat!(
-    "
-    SELECT w.id FROM webhook w
-     WHERE ",
-    callable!(),
-    " AND EXISTS (SELECT 1 FROM webhook_delivery d WHERE d.webhook_id = w.id AND ",
-    due!(),
-    "1)"
-);
-/// Of an endpoint whose breaker is half open only the oldest goes, and only one dispatcher gets it: the lock lets no
-/// second one wait, and whoever comes later sees it held.
-pub(super) const CLAIM_POSTGRES: &str = concat!(
-    "
-    WITH wanted AS (
-        SELECT * FROM unnest($2::uuid[], $3::int[], $4::int[]) AS wanted (id, busy, room)
-    ), probing AS (
-        SELECT w.id FROM webhook w JOIN wanted ON wanted.id = w.id
-         WHERE w.failures >= $5 AND wanted.busy = 0 AND ",
-    callable!(),
-    " AND (SELECT 1 FROM webhook_delivery d WHERE d.webhook_id = w.id AND ",
-    due!(),
-    "1) IS NOT NULL
-           FOR UPDATE OF w SKIP LOCKED
-    ), held AS (
-        UPDATE webhook w SET held_until = $6 FROM probing WHERE w.id = probing.id
-    ), open AS (
-        SELECT w.id, least(wanted.room, greatest($7 >> w.failures, 1) - wanted.busy) AS room
-          FROM webhook w JOIN wanted ON wanted.id = w.id
-         WHERE w.failures < $5 AND ",
-    callable!(),
-    "
-         UNION ALL
-        SELECT id, 1 FROM probing
-    ), due AS (
-        SELECT d.id FROM open CROSS JOIN LATERAL (
-            SELECT d.id FROM webhook_delivery d WHERE d.webhook_id = open.id AND ",
-    due!(),
-    "greatest(open.room, 0) FOR UPDATE SKIP LOCKED) AS d
-    ), claimed AS (
-        UPDATE webhook_delivery SET lease = $8, leased_until = $9 WHERE id = ANY (ARRAY(SELECT id FROM due))
-        RETURNING id, webhook_id, message_id, replay, attempts, created_at
-    )
-    SELECT c.id, c.webhook_id, c.replay, c.attempts, c.created_at, open.room, m.trace, m.body, w.url, w.secret,
-           CASE WHEN w.previous_secret_until > $1 THEN w.previous_secret END AS previous_secret
-      FROM claimed c
-      JOIN open ON open.id = c.webhook_id
-      JOIN webhook_message m ON m.id = c.message_id
-      JOIN webhook w ON w.id = c.webhook_id
-     ORDER BY c.id"
-);
-const OPEN_SQLITE: &str = concat!(
-    "
-    SELECT w.id, w.failures >= $3 AS probing,
-           min(wanted.value ->> 2, CASE WHEN w.failures >= $3 THEN 1 ELSE max($4 >> w.failures, 1) END
-                                   - (wanted.value ->> 1)) AS room
-      FROM json_each($2) AS wanted JOIN webhook w ON w.id = unhex(wanted.value ->> 0)
-     WHERE ",
-    callable!()
-);
-const CLAIM_SQLITE: &str = concat!(
-    "
-    UPDATE webhook_delivery SET lease = $3, leased_until = $4
-     WHERE id IN (SELECT d.id FROM webhook_delivery d WHERE d.webhook_id = $2 AND ",
-    due!(),
-    "$5)
-    RETURNING id"
-);
-const HOLD_SQLITE: &str = "UPDATE webhook SET held_until = $2 WHERE id = $1";
-const CLAIMED_SQLITE: &str = "
-    SELECT d.id, d.webhook_id, d.replay, d.attempts, d.created_at, mine.value ->> 1 AS room, m.trace, m.body, w.url,
-           w.secret, CASE WHEN w.previous_secret_until > $1 THEN w.previous_secret END AS previous_secret
-      FROM json_each($2) AS mine
-      JOIN webhook_delivery d ON d.id = unhex(mine.value ->> 0)
-      JOIN webhook_message m ON m.id = d.message_id
-      JOIN webhook w ON w.id = d.webhook_id
-     ORDER BY d.id";
-/// Rows that somebody else has locked are being recorded or taken over: nobody waits for those.
-pub(super) const RENEW_POSTGRES: &str = "
-    UPDATE webhook_delivery SET leased_until = $3
-     WHERE id = ANY (ARRAY(
-        SELECT d.id FROM unnest($1::uuid[], $2::uuid[]) AS mine (id, lease)
-          JOIN webhook_delivery d ON d.id = mine.id AND d.lease = mine.lease
-           FOR UPDATE OF d SKIP LOCKED))";
-const RENEW_SQLITE: &str = "
-    UPDATE webhook_delivery AS d SET leased_until = $2
-      FROM json_each($1) AS mine
-     WHERE d.id = unhex(mine.value ->> 0) AND d.lease = unhex(mine.value ->> 1)";
-const RELEASE_POSTGRES: &str = "
-    UPDATE webhook_delivery SET lease = NULL, leased_until = NULL WHERE id = ANY ($1) AND lease = $2";
-const RELEASE_SQLITE: &str = "
-    UPDATE webhook_delivery SET lease = NULL, leased_until = NULL
-     WHERE id IN (SELECT unhex(value) FROM json_each($1)) AND lease = $2";
-
-/// For how many deliveries of an endpoint there is room.
+/// Request to claim deliveries of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wish {
-    pub(super) webhook: WebhookId,
-    /// Calls of it that are under way here.
-    pub(super) busy: u32,
-    /// The most to be claimed; not 0.
-    pub(super) room: u32,
+pub(crate) struct ClaimRequest {
+    pub(crate) webhook: WebhookId,
+    /// Number of calls to the endpoint that this dispatcher has under way.
+    pub(crate) busy: u32,
+    /// Largest number of deliveries to claim; at least 1.
+    pub(crate) room: u32,
 }
 
-/// A delivery that is ours to send while its lease holds.
-#[derive(Debug, FromRow)]
-pub(super) struct Claimed {
-    pub(super) id: DeliveryId,
-    pub(super) webhook_id: WebhookId,
-    pub(super) replay: bool,
-    /// Made before this one.
-    pub(super) attempts: i32,
-    pub(super) created_at: Timestamp,
-    /// As many could have been claimed of its endpoint.
-    pub(super) room: i32,
-    pub(super) trace: Option<String>,
-    pub(super) body: Vec<u8>,
-    pub(super) url: String,
-    pub(super) secret: Vec<u8>,
-    /// Which signs too.
-    pub(super) previous_secret: Option<Vec<u8>>,
-}
-
-/// What one statement claimed, under one lease.
+/// Deliveries claimed together, under one lease.
 #[derive(Debug)]
-pub(super) struct Claim {
-    pub(super) lease: Uuid,
-    pub(super) deliveries: Vec<Claimed>,
+pub(crate) struct Claim {
+    pub(crate) lease: Uuid,
+    pub(crate) deliveries: Vec<ClaimedDelivery>,
 }
 
-/// Every endpoint that may be called and has something due that nobody has claimed.
-pub(super) async fn look(db: &Db, now: Timestamp) -> Result<Vec<WebhookId>, Error> {
+/// Delivery that this dispatcher may send while its lease holds.
+#[derive(Debug, FromRow)]
+pub(crate) struct ClaimedDelivery {
+    pub(crate) id: DeliveryId,
+    pub(crate) webhook_id: WebhookId,
+    pub(crate) replay: bool,
+    /// Number of attempts before this one.
+    pub(crate) attempts: i32,
+    pub(crate) created_at: Timestamp,
+    /// Number of deliveries that the claim could have taken from the endpoint.
+    pub(crate) room: i32,
+    pub(crate) trace: Option<String>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) url: String,
+    pub(crate) secret: Vec<u8>,
+    /// Secret before the last rotation, while it still signs.
+    pub(crate) previous_secret: Option<Vec<u8>>,
+}
+
+/// Returns every endpoint that may be called and has an unclaimed delivery due.
+pub(crate) async fn find_due(db: &Db, now: Timestamp) -> Result<Vec<WebhookId>, Error> {
+    // A transaction for one read, because it brings the settings that keep PostgreSQL to the
+    // indexes: without them, the plan made for near-empty tables would scan a backlog of any size.
     let mut tx = db.begin_asynchronous_commit().await?;
-    let look = if tx.is_postgres() {
-        LOOK_POSTGRES
+
+    let statement = if tx.is_postgres() {
+        FIND_DUE_POSTGRES
     } else {
-        LOOK_SQLITE
+        FIND_DUE_SQLITE
     };
-    let ids = on_tx!(&mut tx, connection => sqlx::query_scalar(look).bind(now).fetch_all(connection).await);
-    let ids = ids?;
+    let found: Result<Vec<WebhookId>, Error> = on_tx!(
+        &mut tx,
+        connection => sqlx::query_scalar(statement).bind(now).fetch_all(connection).await
+    );
+    let found = found?;
+
     tx.commit().await?;
-    Ok(ids)
+    Ok(found)
 }
 
-/// Claims what is due of these endpoints, the oldest first, as far as there is room: fewer at a time the more calls
-/// of an endpoint have failed in a row, of the `concurrency` that a healthy one gets.
-pub(super) async fn claim(
+/// Claims the oldest due deliveries of each requested endpoint.
+///
+/// A healthy endpoint gets up to `concurrency` calls at a time. Every failure in a row halves that
+/// number, down to 1, and an endpoint whose breaker is half open gets a single probe.
+pub(crate) async fn claim(
     db: &Db,
-    wishes: &[Wish],
+    requests: &[ClaimRequest],
     concurrency: u32,
     now: Timestamp,
 ) -> Result<Claim, Error> {
-    let lease = Lease {
-        id: random::random_id(),
+    let claimant = Claimant {
+        // One lease for the whole claim, which is new each time: a dispatcher that claims a
+        // delivery again cannot confuse the two claims.
+        lease: random::random_id(),
         now,
         concurrency: concurrency as i32,
     };
+
+    // A lease need not survive a crash of the database: one that is forgotten is one that has run
+    // out. So the commit does not wait for the disk.
     let mut tx = db.begin_asynchronous_commit().await?;
-    let deliveries = on_tx!(&mut tx, postgres(tx) => {
-            sqlx::query_as(CLAIM_POSTGRES)
-                .bind(now)
-                .bind(wishes.iter().map(|wish| wish.webhook.0).collect::<Vec<_>>())
-                .bind(
-                    wishes
-                        .iter()
-                        .map(|wish| wish.busy as i32)
-                        .collect::<Vec<_>>(),
-                )
-                .bind(
-                    wishes
-                        .iter()
-                        .map(|wish| wish.room as i32)
-                        .collect::<Vec<_>>(),
-                )
-                .bind(BREAKER as i32)
-                .bind(later(now, BREAKER_HOLD))
-                .bind(lease.concurrency)
-                .bind(lease.id)
-                .bind(later(now, LEASE))
-                .fetch_all(&mut *tx)
-                .await
-        }, sqlite(tx) => lease.claim_each(tx, wishes).await);
-    let deliveries = deliveries?;
+    let claimed = on_tx!(
+        &mut tx,
+        postgres(connection) => claimant.claim_on_postgres(connection, requests).await,
+        sqlite(connection) => claimant.claim_on_sqlite(connection, requests).await,
+    );
+    let deliveries = claimed?;
     tx.commit().await?;
+
     Ok(Claim {
-        lease: lease.id,
+        lease: claimant.lease,
         deliveries,
     })
 }
 
-struct Lease {
-    id: Uuid,
+struct Claimant {
+    lease: Uuid,
     now: Timestamp,
     concurrency: i32,
 }
 
+/// Endpoint that may be called, with the number of deliveries to claim of it.
 #[derive(FromRow)]
-struct Open {
+struct OpenEndpoint {
     id: WebhookId,
     probing: bool,
     room: i32,
 }
 
-impl Lease {
-    /// One endpoint after the other: nobody else writes meanwhile.
-    async fn claim_each(
+impl Claimant {
+    async fn claim_on_postgres(
+        &self,
+        connection: &mut PgConnection,
+        requests: &[ClaimRequest],
+    ) -> Result<Vec<ClaimedDelivery>, sqlx::Error> {
+        let webhooks: Vec<Uuid> = requests.iter().map(|request| request.webhook.0).collect();
+        let busy: Vec<i32> = requests.iter().map(|request| request.busy as i32).collect();
+        let room: Vec<i32> = requests.iter().map(|request| request.room as i32).collect();
+
+        sqlx::query_as(CLAIM_POSTGRES)
+            .bind(self.now)
+            .bind(webhooks)
+            .bind(busy)
+            .bind(room)
+            .bind(BREAKER as i32)
+            .bind(after(self.now, BREAKER_HOLD))
+            .bind(self.concurrency)
+            .bind(self.lease)
+            .bind(after(self.now, LEASE))
+            .fetch_all(connection)
+            .await
+    }
+
+    /// Claims from one endpoint after the other.
+    // Four small statements are safe here where PostgreSQL needs one with row locks: a transaction
+    // that writes is alone in SQLite.
+    async fn claim_on_sqlite(
         &self,
         connection: &mut SqliteConnection,
-        wishes: &[Wish],
-    ) -> Result<Vec<Claimed>, sqlx::Error> {
-        let wanted: Vec<_> = wishes
+        requests: &[ClaimRequest],
+    ) -> Result<Vec<ClaimedDelivery>, sqlx::Error> {
+        let requests: Vec<_> = requests
             .iter()
-            .map(|wish| json!([wish.webhook.0.simple(), wish.busy, wish.room]))
+            .map(|request| json!([request.webhook.0.simple(), request.busy, request.room]))
             .collect();
-        let open: Vec<Open> = sqlx::query_as(OPEN_SQLITE)
+        let open: Vec<OpenEndpoint> = sqlx::query_as(OPEN_SQLITE)
             .bind(self.now)
-            .bind(Json(wanted))
+            .bind(Json(requests))
             .bind(BREAKER as i32)
             .bind(self.concurrency)
             .fetch_all(&mut *connection)
             .await?;
-        let mut mine = Vec::new();
-        for Open { id, probing, room } in open.into_iter().filter(|open| open.room > 0) {
-            let claimed: Vec<DeliveryId> = sqlx::query_scalar(CLAIM_SQLITE)
-                .bind(self.now)
-                .bind(id)
-                .bind(self.id)
-                .bind(later(self.now, LEASE))
-                .bind(room)
-                .fetch_all(&mut *connection)
-                .await?;
-            if probing && !claimed.is_empty() {
-                let until = later(self.now, BREAKER_HOLD);
-                sqlx::query(HOLD_SQLITE)
-                    .bind(id)
-                    .bind(until)
-                    .execute(&mut *connection)
-                    .await?;
-            }
-            mine.extend(claimed.iter().map(|id| json!([id.0.simple(), room])));
+
+        let mut claimed = Vec::new();
+        // Calls under way may already exceed what an endpoint gets after it began to fail.
+        for endpoint in open.into_iter().filter(|endpoint| endpoint.room > 0) {
+            let leased = self.lease_on_sqlite(connection, &endpoint).await?;
+            let room = endpoint.room;
+            claimed.extend(leased.iter().map(|id| json!([id.0.simple(), room])));
         }
+
         sqlx::query_as(CLAIMED_SQLITE)
             .bind(self.now)
-            .bind(Json(mine))
-            .fetch_all(&mut *connection)
+            .bind(Json(claimed))
+            .fetch_all(connection)
             .await
+    }
+
+    async fn lease_on_sqlite(
+        &self,
+        connection: &mut SqliteConnection,
+        endpoint: &OpenEndpoint,
+    ) -> Result<Vec<DeliveryId>, sqlx::Error> {
+        let leased: Vec<DeliveryId> = sqlx::query_scalar(LEASE_SQLITE)
+            .bind(self.now)
+            .bind(endpoint.id)
+            .bind(self.lease)
+            .bind(after(self.now, LEASE))
+            .bind(endpoint.room)
+            .fetch_all(&mut *connection)
+            .await?;
+
+        // A half-open breaker lets one probe through. The hold keeps other dispatchers from probing
+        // as well until the outcome is recorded, or until the hold ends if it never is.
+        if endpoint.probing && !leased.is_empty() {
+            sqlx::query(HOLD_SQLITE)
+                .bind(endpoint.id)
+                .bind(after(self.now, BREAKER_HOLD))
+                .execute(connection)
+                .await?;
+        }
+
+        Ok(leased)
     }
 }
 
-/// Keeps others away from what is being sent, for another lease's time.
-pub(super) async fn renew(
+/// Extends leases by the time of one lease from `now`. A lease that was lost meanwhile stays lost.
+pub(crate) async fn renew(
     db: &Db,
-    held: &HashMap<DeliveryId, Uuid>,
+    leases: &HashMap<DeliveryId, Uuid>,
     now: Timestamp,
 ) -> Result<(), Error> {
+    // A renewal that is lost in a crash of the database means that a delivery may be claimed early
+    // and called twice. That is rare, and receivers must expect repetitions anyway.
+    let until = after(now, LEASE);
     let mut tx = db.begin_asynchronous_commit().await?;
-    on_tx!(&mut tx, postgres(tx) => sqlx::query(RENEW_POSTGRES)
-        .bind(held.keys().map(|id| id.0).collect::<Vec<_>>())
-        .bind(held.values().copied().collect::<Vec<_>>())
-        .bind(later(now, LEASE))
-        .execute(&mut *tx)
-        .await
-        .map(|_| ()), sqlite(tx) => {
-        let held: Vec<_> = held
-            .iter()
-            .map(|(id, lease)| json!([id.0.simple(), lease.simple()]))
-            .collect();
-        let renewed = sqlx::query(RENEW_SQLITE)
-            .bind(Json(held))
-            .bind(later(now, LEASE));
-        renewed.execute(&mut *tx).await.map(|_| ())
-    })?;
+
+    on_tx!(
+        &mut tx,
+        postgres(connection) => {
+            let deliveries: Vec<Uuid> = leases.keys().map(|id| id.0).collect();
+            let leases: Vec<Uuid> = leases.values().copied().collect();
+            let query = sqlx::query(RENEW_POSTGRES).bind(deliveries).bind(leases).bind(until);
+            query.execute(connection).await.map(|_| ())
+        },
+        sqlite(connection) => {
+            let leases: Vec<_> = leases
+                .iter()
+                .map(|(id, lease)| json!([id.0.simple(), lease.simple()]))
+                .collect();
+            let query = sqlx::query(RENEW_SQLITE).bind(Json(leases)).bind(until);
+            query.execute(connection).await.map(|_| ())
+        },
+    )?;
+
     tx.commit().await
 }
 
-/// Gives back what was not sent: it is due at once.
-pub(super) async fn release(db: &Db, lease: Uuid, ids: &[DeliveryId]) -> Result<(), Error> {
+/// Gives up the lease on deliveries that were not called, so that they are due again at once.
+pub(crate) async fn release(db: &Db, lease: Uuid, ids: &[DeliveryId]) -> Result<(), Error> {
+    // Under its lease only: a delivery that somebody else has claimed meanwhile stays theirs.
     let mut tx = db.begin_asynchronous_commit().await?;
-    on_tx!(&mut tx, postgres(tx) => {
-        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        sqlx::query(RELEASE_POSTGRES)
-            .bind(ids)
-            .bind(lease)
-            .execute(&mut *tx)
-            .await
-            .map(|_| ())
-    }, sqlite(tx) => {
-        let ids: Vec<_> = ids.iter().map(|id| id.0.simple()).collect();
-        sqlx::query(RELEASE_SQLITE)
-            .bind(Json(ids))
-            .bind(lease)
-            .execute(&mut *tx)
-            .await
-            .map(|_| ())
-    })?;
-    tx.commit().await
-}
 
-fn later(now: Timestamp, by: Duration) -> Timestamp {
-    Timestamp::from_micros(
-        now.as_micros()
-            .saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
-    )
+    on_tx!(
+        &mut tx,
+        postgres(connection) => {
+            let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+            let query = sqlx::query(RELEASE_POSTGRES).bind(ids).bind(lease);
+            query.execute(connection).await.map(|_| ())
+        },
+        sqlite(connection) => {
+            let ids: Vec<_> = ids.iter().map(|id| id.0.simple()).collect();
+            let query = sqlx::query(RELEASE_SQLITE).bind(Json(ids)).bind(lease);
+            query.execute(connection).await.map(|_| ())
+        },
+    )?;
+
+    tx.commit().await
 }

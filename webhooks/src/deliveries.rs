@@ -1,183 +1,56 @@
-//! The SQL of deliveries as buyers see them: pages with all attempts, and re-opening what is finished.
+//! Statements on deliveries as buyers see them: pages with all attempts, and replays.
 
-use std::time::Duration;
+mod rows;
 
 use backbone::db::Db;
 use backbone::ids::{BuyerId, DeliveryId, WebhookId};
-use backbone::position::{Epoch, Position, Sequence};
 use backbone::time::Timestamp;
 use backbone::{Error, FieldError, on_db, on_tx};
-use sqlx::FromRow;
+use buyer_core::outbox::DeliveryState;
+use buyer_core::outbox::counts::{self, CountDeltas};
 use sqlx::types::Json;
 use uuid::{Builder, Uuid};
 
-use super::{
-    Attempt, Delivery, DeliveryPage, DeliveryState, Refusal, WebhookEvent, WebhookState, endpoints,
-};
-use buyer_core::outbox::counts::{self, CountDeltas};
+use crate::endpoints;
+use crate::model::{Delivery, DeliveryPage};
+use crate::refusal::Refusal;
+use rows::{DeliveryRow, fold};
 
-/// How many are re-opened in one transaction: who sends waits for it.
+/// Largest number of deliveries that one transaction reopens.
+// The transaction holds the lock on the endpoint's counts, and the dispatcher waits for it.
 const CHUNK: i64 = 2_000;
 
-/// Deliveries with their attempts, in one statement, so from one snapshot.
-macro_rules! with_attempts {
-    ($deliveries:expr) => {
-        concat!(
-            "
-    SELECT d.id, d.webhook_id, d.state, d.sequence, d.change_index, d.due_at, d.created_at, m.event, m.epoch,
-           w.state AS webhook_state, w.held_until, a.number, a.started_at, a.duration_ms, a.status_code, a.error,
-           a.response_body
-      FROM (",
-            $deliveries,
-            ") AS d
-      JOIN webhook_message m ON m.id = d.message_id
-      JOIN webhook w ON w.id = d.webhook_id
-      LEFT JOIN webhook_attempt a ON a.delivery_id = d.id
-     ORDER BY d.id DESC, a.number"
-        )
-    };
-}
-/// Whose deliveries: `w` is an endpoint, `$1` the buyer, `$2` an endpoint or null.
-macro_rules! of_buyer {
-    () => {
-        "w.buyer_id = $1 AND (w.id = $2 OR ($2 IS NULL AND w.deleted_at IS NULL))"
-    };
-}
+const PAGE_POSTGRES: &str = include_str!("deliveries/page.postgres.sql");
+const PAGE_SQLITE: &str = include_str!("deliveries/page.sqlite.sql");
+const FIND: &str = include_str!("deliveries/find.sql");
+const ENDPOINT: &str = include_str!("deliveries/endpoint.sql");
+const STATE: &str = include_str!("deliveries/state.sql");
+const REOPEN: &str = include_str!("deliveries/reopen.sql");
+const REOPEN_MANY: &str = include_str!("deliveries/reopen_many.sql");
 
-/// For each endpoint and state the newest, by the index: however few there are in one state.
-const PAGE_POSTGRES: &str = with_attempts!(concat!(
-    "SELECT newest.* FROM webhook w
-      CROSS JOIN unnest($4::text[]) AS wanted (state)
-      CROSS JOIN LATERAL (
-          SELECT d.id, d.webhook_id, d.message_id, d.state, d.sequence, d.change_index, d.due_at, d.created_at
-            FROM webhook_delivery d
-           WHERE d.webhook_id = w.id AND d.state = wanted.state AND d.id < $3
-           ORDER BY d.id DESC LIMIT $5) AS newest
-     WHERE ",
-    of_buyer!(),
-    " ORDER BY newest.id DESC LIMIT $5"
-));
-const PAGE_SQLITE: &str = with_attempts!(concat!(
-    "SELECT newest.id, newest.webhook_id, newest.message_id, newest.state, newest.sequence, newest.change_index,
-            newest.due_at, newest.created_at
-       FROM webhook w
-      CROSS JOIN json_each($4) AS wanted
-       JOIN webhook_delivery newest ON newest.id IN (
-          SELECT d.id FROM webhook_delivery d
-           WHERE d.webhook_id = w.id AND d.state = wanted.value AND d.id < $3
-           ORDER BY d.id DESC LIMIT $5)
-     WHERE ",
-    of_buyer!(),
-    " ORDER BY newest.id DESC LIMIT $5"
-));
-const FIND: &str = with_attempts!(
-    "SELECT d.* FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook_id WHERE d.id = $2 AND w.buyer_id = $1"
-);
-const WHOSE: &str = "
-    SELECT d.webhook_id FROM webhook_delivery d JOIN webhook w ON w.id = d.webhook_id
-     WHERE d.id = $2 AND w.buyer_id = $1 AND w.deleted_at IS NULL";
-const STATE: &str = "SELECT state FROM webhook_delivery WHERE id = $1";
-const REOPEN: &str = "
-    UPDATE webhook_delivery SET state = 'PENDING', tries = 0, replay = TRUE, due_at = $2, finished_at = NULL
-     WHERE id = $1";
-const REOPEN_MANY: &str = "
-    UPDATE webhook_delivery SET state = 'PENDING', tries = 0, replay = TRUE, due_at = $5, finished_at = NULL
-     WHERE id IN (
-        SELECT d.id FROM webhook_delivery d
-         WHERE d.webhook_id = $1 AND d.state = $2 AND d.id > $3 AND d.created_at >= $4 ORDER BY d.id LIMIT $6)
-    RETURNING id";
-
-/// Which deliveries a page shows.
+/// Request for a page of deliveries.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
-    pub(super) webhook: Option<WebhookId>,
-    pub(super) state: Option<DeliveryState>,
-    pub(super) limit: u32,
-    /// Older than this one.
-    pub(super) after: Option<DeliveryId>,
+pub(crate) struct PageRequest {
+    pub(crate) webhook: Option<WebhookId>,
+    pub(crate) state: Option<DeliveryState>,
+    pub(crate) limit: u32,
+    /// Delivery before the page: the page holds older ones only.
+    pub(crate) after: Option<DeliveryId>,
 }
 
-/// A delivery with one of its attempts, if it has any.
-#[derive(FromRow)]
-struct Row {
-    id: DeliveryId,
-    webhook_id: WebhookId,
-    #[sqlx(try_from = "String")]
-    state: DeliveryState,
-    sequence: i64,
-    change_index: i32,
-    due_at: Option<Timestamp>,
-    created_at: Timestamp,
-    #[sqlx(try_from = "String")]
-    event: WebhookEvent,
-    epoch: Epoch,
-    #[sqlx(try_from = "String")]
-    webhook_state: WebhookState,
-    held_until: Option<Timestamp>,
-    number: Option<i32>,
-    started_at: Option<Timestamp>,
-    duration_ms: Option<i32>,
-    status_code: Option<i32>,
-    error: Option<String>,
-    response_body: Option<String>,
-}
-
-impl Row {
-    fn delivery(&self) -> Delivery {
-        let called =
-            self.state == DeliveryState::Pending && self.webhook_state == WebhookState::Active;
-        Delivery {
-            id: self.id,
-            webhook_id: self.webhook_id,
-            event: self.event,
-            state: self.state,
-            position: Position {
-                epoch: self.epoch,
-                sequence: self.sequence as Sequence,
-                index: self.change_index as u16,
-            },
-            attempts: Vec::new(),
-            next_attempt_at: self
-                .due_at
-                .filter(|_| called)
-                .map(|due| self.held_until.map_or(due, |held| due.max(held))),
-            created_at: self.created_at,
-        }
-    }
-
-    fn attempt(self) -> Option<Attempt> {
-        Some(Attempt {
-            number: self.number?.unsigned_abs(),
-            at: self.started_at?,
-            status_code: self.status_code.and_then(|code| u16::try_from(code).ok()),
-            error: self.error,
-            duration: Duration::from_millis(self.duration_ms?.unsigned_abs().into()),
-            response_body: self.response_body,
-        })
-    }
-}
-
-/// Folds rows into deliveries, in their order.
-fn fold(rows: Vec<Row>) -> Vec<Delivery> {
-    let mut deliveries: Vec<Delivery> = Vec::new();
-    for row in rows {
-        if deliveries.last().is_none_or(|last| last.id != row.id) {
-            deliveries.push(row.delivery());
-        }
-        let delivery = deliveries.last_mut().expect("one was just pushed");
-        delivery.attempts.extend(row.attempt());
-    }
-    deliveries
-}
-
-/// Some of a buyer's deliveries, newest first.
-pub(super) async fn page(db: &Db, buyer: BuyerId, wanted: Wanted) -> Result<DeliveryPage, Error> {
-    let Wanted {
+/// Returns a page of a buyer's deliveries, newest first.
+pub(crate) async fn page(
+    db: &Db,
+    buyer: BuyerId,
+    request: PageRequest,
+) -> Result<DeliveryPage, Error> {
+    let PageRequest {
         webhook,
         state,
         limit,
         after,
-    } = wanted;
+    } = request;
+    // The greatest id there is stands before the first page.
     let after = after.unwrap_or(DeliveryId(Uuid::max()));
     let states: Vec<&str> = match state {
         Some(state) => vec![state.as_str()],
@@ -186,21 +59,21 @@ pub(super) async fn page(db: &Db, buyer: BuyerId, wanted: Wanted) -> Result<Deli
             .map(|state| state.as_str())
             .collect(),
     };
-    let rows = on_db!(db.read(), postgres(pool) => {
-        let query = sqlx::query_as(PAGE_POSTGRES)
-            .bind(buyer)
-            .bind(webhook)
-            .bind(after)
-            .bind(states);
-        query.bind(i64::from(limit) + 1).fetch_all(pool).await
-    }, sqlite(pool) => {
-        let query = sqlx::query_as(PAGE_SQLITE)
-            .bind(buyer)
-            .bind(webhook)
-            .bind(after)
-            .bind(Json(states));
-        query.bind(i64::from(limit) + 1).fetch_all(pool).await
-    });
+    // One row more than requested tells whether another page follows.
+    let rows_wanted = i64::from(limit) + 1;
+
+    let rows: Result<Vec<DeliveryRow>, Error> = on_db!(
+        db.read(),
+        postgres(pool) => {
+            let query = sqlx::query_as(PAGE_POSTGRES).bind(buyer).bind(webhook).bind(after);
+            query.bind(states).bind(rows_wanted).fetch_all(pool).await
+        },
+        sqlite(pool) => {
+            let query = sqlx::query_as(PAGE_SQLITE).bind(buyer).bind(webhook).bind(after);
+            query.bind(Json(states)).bind(rows_wanted).fetch_all(pool).await
+        },
+    );
+
     let mut deliveries = fold(rows?);
     let has_next = deliveries.len() > limit as usize;
     deliveries.truncate(limit as usize);
@@ -210,49 +83,76 @@ pub(super) async fn page(db: &Db, buyer: BuyerId, wanted: Wanted) -> Result<Deli
     })
 }
 
-/// A delivery to this buyer.
-pub(super) async fn find(
+/// Returns a delivery to this buyer.
+pub(crate) async fn find(
     db: &Db,
     buyer: BuyerId,
     id: DeliveryId,
 ) -> Result<Option<Delivery>, Error> {
-    let rows: Result<Vec<Row>, _> =
-        on_db!(db.read(), pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_all(pool).await);
+    let rows: Result<Vec<DeliveryRow>, Error> = on_db!(
+        db.read(),
+        pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_all(pool).await
+    );
     Ok(fold(rows?).pop())
 }
 
-/// Re-opens a delivery that is finished, and returns whose it is.
-pub(super) async fn replay(
+/// Reopens a finished delivery and returns its endpoint.
+pub(crate) async fn replay(
     db: &Db,
     buyer: BuyerId,
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<WebhookId, Refusal> {
+    // The endpoint is needed before its counts can be locked. A delivery never changes its
+    // endpoint, so it may be read without the lock.
     let mut tx = db.begin_by_index().await?;
-    let webhook: Result<Option<WebhookId>, _> = on_tx!(&mut tx, connection =>
-        sqlx::query_scalar(WHOSE).bind(buyer).bind(id).fetch_optional(connection).await);
+
+    let webhook: Result<Option<WebhookId>, Error> = on_tx!(
+        &mut tx,
+        connection => sqlx::query_scalar(ENDPOINT)
+            .bind(buyer)
+            .bind(id)
+            .fetch_optional(connection)
+            .await
+    );
     let webhook = webhook?.ok_or(Refusal::NotFound)?;
+
+    // The counts lock the endpoint's deliveries. The state is read after that, so that it cannot
+    // change between the check and the update.
     counts::lock(&mut tx, &[webhook]).await?;
-    let state: Result<Option<String>, _> = on_tx!(&mut tx, connection =>
-        sqlx::query_scalar(STATE).bind(id).fetch_optional(connection).await);
+    let state: Result<Option<String>, Error> = on_tx!(
+        &mut tx,
+        connection => sqlx::query_scalar(STATE).bind(id).fetch_optional(connection).await
+    );
     let state = state?.ok_or(Refusal::NotFound)?;
     let state =
         DeliveryState::try_from(state).map_err(|why| Error::broken("webhook_delivery", why))?;
+
     match state {
         DeliveryState::Delivered | DeliveryState::Dead => {}
-        DeliveryState::Pending => return Err(Refusal::Conflict("the delivery is pending already")),
+        DeliveryState::Pending => {
+            return Err(Refusal::Conflict(
+                "The delivery is still pending: only a delivered or dead one can be replayed",
+            ));
+        }
         DeliveryState::Discarded => return Err(Refusal::NotFound),
     }
-    on_tx!(&mut tx, connection => sqlx::query(REOPEN).bind(id).bind(now).execute(connection).await.map(|_| ()))?;
+
+    on_tx!(
+        &mut tx,
+        connection => sqlx::query(REOPEN).bind(id).bind(now).execute(connection).await.map(|_| ())
+    )?;
     let mut deltas = CountDeltas::default();
     deltas.transfer(webhook, state, DeliveryState::Pending, 1);
     deltas.write(&mut tx).await?;
+
     tx.commit().await?;
     Ok(webhook)
 }
 
-/// Re-opens whatever of an endpoint is in a state and came to be owed at `since` or later. Returns how many.
-pub(super) async fn replay_many(
+/// Reopens every delivery of an endpoint that is in `state` and was created at `since` or later.
+/// Returns how many were reopened.
+pub(crate) async fn replay_many(
     db: &Db,
     buyer: BuyerId,
     webhook: WebhookId,
@@ -261,52 +161,83 @@ pub(super) async fn replay_many(
     now: Timestamp,
 ) -> Result<u64, Refusal> {
     if !matches!(state, DeliveryState::Delivered | DeliveryState::Dead) {
-        let message = "must be DEAD or DELIVERED".to_owned();
-        return Err(Refusal::Invalid(vec![FieldError {
-            path: "state".to_owned(),
-            message,
-        }]));
+        let violation = FieldError::new("state", "must be DEAD or DELIVERED");
+        return Err(Refusal::Invalid(vec![violation]));
     }
-    let since = since.unwrap_or(Timestamp::from_micros(0));
-    let (mut after, mut count) = (oldest_of(since), 0);
+
+    let replay = BulkReplay {
+        buyer,
+        webhook,
+        state,
+        since: since.unwrap_or(Timestamp::from_micros(0)),
+        now,
+    };
+    let mut after = id_before(replay.since);
+    let mut count = 0;
+
     loop {
-        let mut tx = db.begin_by_index().await?;
-        if !endpoints::is_there(&mut tx, buyer, webhook).await? {
-            return Err(Refusal::NotFound);
-        }
-        counts::lock(&mut tx, &[webhook]).await?;
-        let reopened: Result<Vec<DeliveryId>, _> = on_tx!(&mut tx, connection => sqlx::query_scalar(REOPEN_MANY)
-            .bind(webhook)
-            .bind(state.as_str())
-            .bind(after)
-            .bind(since)
-            .bind(now)
-            .bind(CHUNK)
-            .fetch_all(connection)
-            .await);
-        let reopened = reopened?;
-        let Some(last) = reopened.iter().max() else {
-            return Ok(count);
-        };
-        after = *last;
-        let mut deltas = CountDeltas::default();
-        deltas.transfer(
-            webhook,
-            state,
-            DeliveryState::Pending,
-            reopened.len() as i64,
-        );
-        deltas.write(&mut tx).await?;
-        tx.commit().await?;
+        let reopened = replay.reopen_chunk(db, after).await?;
         count += reopened.len() as u64;
-        if (reopened.len() as i64) < CHUNK {
-            return Ok(count);
+
+        match reopened.iter().max() {
+            // Ids grow, so the next chunk continues behind the greatest one. Without that, a
+            // delivery that failed again meanwhile would be reopened a second time, and so on for
+            // ever.
+            Some(last) if reopened.len() as i64 == CHUNK => after = *last,
+            _ => return Ok(count),
         }
     }
 }
 
-/// An id before those of all deliveries that were made from a time on.
-fn oldest_of(at: Timestamp) -> DeliveryId {
+/// Replay of many deliveries of one endpoint.
+struct BulkReplay {
+    buyer: BuyerId,
+    webhook: WebhookId,
+    state: DeliveryState,
+    since: Timestamp,
+    now: Timestamp,
+}
+
+impl BulkReplay {
+    /// Reopens up to [`CHUNK`] deliveries whose ids are greater than `after`, in one transaction.
+    async fn reopen_chunk(&self, db: &Db, after: DeliveryId) -> Result<Vec<DeliveryId>, Refusal> {
+        let mut tx = db.begin_by_index().await?;
+        // Checked again in every chunk: the endpoint may have been deleted since the last one.
+        if !endpoints::exists(&mut tx, self.buyer, self.webhook).await? {
+            return Err(Refusal::NotFound);
+        }
+        counts::lock(&mut tx, &[self.webhook]).await?;
+
+        let reopened: Result<Vec<DeliveryId>, Error> = on_tx!(
+            &mut tx,
+            connection => sqlx::query_scalar(REOPEN_MANY)
+                .bind(self.webhook)
+                .bind(self.state.as_str())
+                .bind(after)
+                .bind(self.since)
+                .bind(self.now)
+                .bind(CHUNK)
+                .fetch_all(connection)
+                .await
+        );
+        let reopened = reopened?;
+        if reopened.is_empty() {
+            return Ok(reopened);
+        }
+
+        let mut deltas = CountDeltas::default();
+        let count = reopened.len() as i64;
+        deltas.transfer(self.webhook, self.state, DeliveryState::Pending, count);
+        deltas.write(&mut tx).await?;
+        tx.commit().await?;
+
+        Ok(reopened)
+    }
+}
+
+/// Returns an id smaller than those of all deliveries created at `at` or later.
+fn id_before(at: Timestamp) -> DeliveryId {
+    // Delivery ids are UUIDs of version 7: they begin with the time of creation in milliseconds.
     let millis = at.as_micros().max(0).unsigned_abs() / 1_000;
     DeliveryId(Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
 }

@@ -1,13 +1,18 @@
-//! Who sends: claims what is due, calls, records. Any number of dispatchers may run beside each other.
+//! Dispatcher: claims due deliveries, makes the calls and records their outcomes. Any number of
+//! dispatchers may run beside each other.
 //!
-//! The live bus tells what has come to be due; a look at the tables every second finds whatever it did not tell, and
-//! retries. All calls and all work in the database are futures of one task, so that recording goes on while calls do.
+//! The live bus names endpoints that have just become due. A query of the tables every second finds
+//! what the bus did not announce, and retries whose time has come. All calls and all work in the
+//! database are futures of one task: its state needs no locks, and outcomes are recorded while
+//! other calls go on.
 
+mod call;
 mod in_flight;
+mod jobs;
 mod limiter;
+mod limits;
 mod metrics;
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use backbone::Error;
@@ -17,106 +22,100 @@ use backbone::telemetry::Metrics;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::Webhooks;
-use super::sender::Sender;
-use in_flight::Desk;
-use metrics::Meters;
+use crate::sender::Sender;
+use crate::service::Webhooks;
+use call::Caller;
+use in_flight::InFlight;
+pub use limits::Limits;
+use metrics::DispatchMetrics;
 
-/// How often the tables are looked at for what is due.
-const LOOK: Duration = Duration::from_secs(1);
-/// How often leases are renewed: a third of what they last.
+/// Interval at which the tables are queried for what is due.
+// The bus makes the common case fast; this bounds the delay of everything else, at the cost of one
+// query by index that costs the same however long the backlog is.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Interval at which leases are renewed: a third of their length, so that one late or failed
+/// renewal does not lose them.
 const RENEW: Duration = Duration::from_secs(5);
 
-/// How much is sent at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Calls under way in all; at least 1.
-    pub in_flight: usize,
-    /// Calls under way to one endpoint; at least 1. Halved with each failure in a row.
-    pub per_endpoint: u32,
-    /// Calls a second to one endpoint; `None`: as many as it takes.
-    pub rate: Option<NonZeroU32>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            in_flight: 256,
-            per_endpoint: 8,
-            rate: None,
-        }
-    }
-}
-
-/// Sends what is owed.
+/// Worker that sends due deliveries.
 pub struct Dispatcher {
-    webhooks: Webhooks,
-    sender: Sender,
+    caller: Caller,
     limits: Limits,
-    meters: Meters,
 }
 
 impl Dispatcher {
-    /// Over the deliveries of these webhooks.
+    /// Creates a dispatcher for the deliveries of `webhooks`. Limits of 0 count as 1.
     pub fn new(webhooks: Webhooks, sender: Sender, limits: Limits, metrics: &Metrics) -> Self {
-        let (in_flight, per_endpoint) = (limits.in_flight.max(1), limits.per_endpoint.max(1));
-        let limits = Limits {
-            in_flight,
-            per_endpoint,
-            ..limits
-        };
         Self {
-            webhooks,
-            sender,
-            limits,
-            meters: Meters::new(metrics),
+            caller: Caller {
+                webhooks,
+                sender,
+                metrics: DispatchMetrics::new(metrics),
+            },
+            limits: limits.at_least_one(),
         }
     }
 
-    /// Claims whatever is due anywhere, as far as the limits go, sends it and records what came of it. Returns how many
-    /// outcomes were recorded.
+    /// Sends until told to stop. It then claims nothing more and returns when everything under way
+    /// has ended and is recorded.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: what is not recorded comes again when its lease has run out.
-    pub async fn run_once(&self) -> Result<usize, Error> {
-        let mut renew = interval(RENEW);
-        let mut desk = Desk::for_one_round(self);
-        while desk.begin() {
-            tokio::select! {
-                done = desk.next() => desk.take(done)?,
-                _ = renew.tick() => desk.renew(),
-            }
-        }
-        Ok(desk.recorded())
-    }
-
-    /// Sends until told to stop: then it claims nothing more, and ends when what is under way has ended.
-    ///
-    /// # Errors
-    /// [`Error::Broken`]: the tables are not as they must be.
+    /// [`Error::Broken`]: the tables are not as they must be. An unavailable database is no error:
+    /// it shows in `health`, and outcomes wait for it.
     pub async fn run(
         self,
         mut bus: BusReceiver,
         health: Part,
         stop: CancellationToken,
     ) -> Result<(), Error> {
-        let (mut look, mut renew) = (patient(LOOK), patient(RENEW));
-        let mut desk = Desk::new(&self, health);
-        while desk.begin() {
+        let mut poll = interval_without_bursts(POLL);
+        let mut renewal = interval_without_bursts(RENEW);
+        let mut in_flight = InFlight::new(&self.caller, self.limits, health);
+
+        // Each turn starts whatever can start, then waits for the next event. The branches
+        // themselves only update state: a branch that waited would hold up the renewal of leases.
+        while in_flight.start_work() {
             tokio::select! {
-                done = desk.next() => desk.take(done)?,
-                event = bus.next() => desk.hear(event),
-                _ = look.tick() => desk.look(),
-                _ = renew.tick() => desk.renew(),
-                () = stop.cancelled(), if !desk.is_closing() => desk.close(),
+                finished = in_flight.next() => in_flight.complete(finished)?,
+                event = bus.next() => in_flight.on_bus_event(event),
+                _ = poll.tick() => in_flight.poll(),
+                _ = renewal.tick() => in_flight.renew(),
+                // The token stays cancelled, so without the guard this branch would spin.
+                () = stop.cancelled(), if !in_flight.is_closing() => in_flight.close(),
             }
         }
+
         Ok(())
+    }
+
+    /// Runs one round: claims what is due anywhere, within the limits, sends it and records the
+    /// outcomes. Returns the number of outcomes recorded.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: deliveries whose outcomes are not recorded are due again when their
+    /// leases have run out.
+    pub async fn run_once(&self) -> Result<usize, Error> {
+        // Without a poll and the bus: the first query finds what is due, and the round ends with
+        // it. The leases still need their renewal, since a call may outlast one.
+        let mut renewal = interval(RENEW);
+        let mut in_flight = InFlight::for_one_round(&self.caller, self.limits);
+
+        while in_flight.start_work() {
+            tokio::select! {
+                finished = in_flight.next() => in_flight.complete(finished)?,
+                _ = renewal.tick() => in_flight.renew(),
+            }
+        }
+
+        Ok(in_flight.recorded())
     }
 }
 
-fn patient(every: Duration) -> Interval {
-    let mut interval = interval(every);
+/// Returns an interval that, after a stall, does not make up for the ticks it missed: one poll or
+/// renewal does the work of all of them.
+fn interval_without_bursts(period: Duration) -> Interval {
+    let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }

@@ -1,76 +1,267 @@
-//! The SQL of endpoints: registering, changing, deleting, rotating, listing.
+//! Statements on endpoints: registering, changing, deleting, rotating secrets, listing.
 //!
-//! Whatever bears on what an endpoint is owed begins by locking the projection's row, so that it stands wholly before
-//! or wholly after a batch.
+//! Every change that affects which deliveries an endpoint is owed first locks the checkpoint of the
+//! buyer side's projection, so that it comes wholly before or wholly after each batch.
+
+use std::time::Duration;
 
 use backbone::db::{Db, Tx};
 use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
 use backbone::projection::Checkpoint;
 use backbone::time::Timestamp;
 use backbone::{Error, on_db, on_tx};
-use buyer_core::outbox;
+use buyer_core::outbox::{self, WebhookEvent};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::{
-    Changes, DeliveryCounts, MAX_WEBHOOKS, Refusal, Registration, Webhook, WebhookEvent,
-    WebhookState,
-};
+use crate::input::{Changes, Registration};
+use crate::model::{DeliveryCounts, MAX_WEBHOOKS, Webhook, WebhookState};
+use crate::refusal::Refusal;
+use crate::time::after;
 
-/// How long calls are signed with the secret before as well, in microseconds.
-const BOTH_SECRETS: i64 = 24 * 60 * 60 * 1_000_000;
-/// Why a deleted endpoint is not called.
+/// Time after a rotation for which calls are signed with the previous secret as well.
+const PREVIOUS_SECRET: Duration = Duration::from_hours(24);
+/// Reason that a deleted endpoint shows for being disabled.
 const DELETED: &str = "deleted";
 
-const LOCK_CHECKPOINT_POSTGRES: &str =
-    "SELECT epoch, position, event_id, generation FROM projection WHERE name = 'buyer' FOR UPDATE";
-/// A transaction that writes is alone in SQLite.
-const LOCK_CHECKPOINT_SQLITE: &str =
-    "SELECT epoch, position, event_id, generation FROM projection WHERE name = 'buyer'";
+const LOCK_CHECKPOINT_POSTGRES: &str = include_str!("endpoints/lock_checkpoint.postgres.sql");
+const LOCK_CHECKPOINT_SQLITE: &str = include_str!("endpoints/lock_checkpoint.sqlite.sql");
+const LIST: &str = include_str!("endpoints/list.sql");
+const FIND: &str = include_str!("endpoints/find.sql");
+const COUNT: &str = include_str!("endpoints/count.sql");
+const EXISTS: &str = include_str!("endpoints/exists.sql");
+const REGISTER: &str = include_str!("endpoints/register.sql");
+const REGISTER_COUNT: &str = include_str!("endpoints/register_count.sql");
+const UPDATE: &str = include_str!("endpoints/update.sql");
+const PAUSE: &str = include_str!("endpoints/pause.sql");
+const RESUME: &str = include_str!("endpoints/resume.sql");
+const ROTATE_SECRET: &str = include_str!("endpoints/rotate_secret.sql");
+const DELETE: &str = include_str!("endpoints/delete.sql");
 
-macro_rules! webhooks {
-    ($which:literal) => {
-        concat!(
-            "
-    SELECT w.id, w.url, w.events, w.seller_ids, w.description, w.state, w.disabled_reason, w.created_at,
-           c.owed, c.delivered, c.pending, c.dead, c.discarded
-      FROM webhook w JOIN webhook_count c ON c.webhook_id = w.id
-     WHERE w.buyer_id = $1 AND ",
-            $which
-        )
-    };
+/// Adds an endpoint that is owed every change after the projection's checkpoint.
+pub(crate) async fn register(
+    db: &Db,
+    buyer: BuyerId,
+    id: WebhookId,
+    registration: &Registration,
+    sealed_secret: &[u8],
+    now: Timestamp,
+) -> Result<Webhook, Refusal> {
+    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
+
+    // The boundary is exact: changes up to the locked checkpoint are not delivered, and the batch
+    // of every later change sees the endpoint.
+    //
+    // The lock on the checkpoint also makes this count safe: two registrations take turns.
+    let count: Result<i64, Error> = on_tx!(
+        &mut tx,
+        connection => sqlx::query_scalar(COUNT).bind(buyer).fetch_one(connection).await
+    );
+    if count? >= MAX_WEBHOOKS as i64 {
+        return Err(Refusal::LimitExceeded);
+    }
+
+    on_tx!(
+        &mut tx,
+        connection => sqlx::query(REGISTER)
+            .bind(id)
+            .bind(buyer)
+            .bind(&registration.url)
+            .bind(Json(&registration.events))
+            .bind(registration.seller_ids.as_ref().map(Json))
+            .bind(&registration.description)
+            .bind(checkpoint.position as i64)
+            .bind(sealed_secret)
+            .bind(now)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    )?;
+    on_tx!(
+        &mut tx,
+        connection => sqlx::query(REGISTER_COUNT).bind(id).execute(connection).await.map(|_| ())
+    )?;
+
+    read_and_commit(tx, buyer, id).await
 }
 
-const LIST: &str = webhooks!("w.deleted_at IS NULL ORDER BY w.created_at, w.id");
-const FIND: &str = webhooks!("w.id = $2");
-const HELD: &str = "SELECT count(*) FROM webhook WHERE buyer_id = $1 AND deleted_at IS NULL";
-const IS_THERE: &str = "
-    SELECT EXISTS (SELECT 1 FROM webhook WHERE buyer_id = $1 AND id = $2 AND deleted_at IS NULL)";
-const REGISTER: &str = "
-    INSERT INTO webhook (id, buyer_id, url, events, seller_ids, description, state, from_position, secret, created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, 'ACTIVE', $7, $8, $9)";
-const COUNT: &str = "INSERT INTO webhook_count (webhook_id) VALUES ($1)";
-/// What is null stays; a list and a note may become null, so each has a flag.
-const UPDATE: &str = "
-    UPDATE webhook
-       SET url = coalesce($3, url), events = coalesce($4, events),
-           seller_ids = CASE WHEN $5 THEN $6 ELSE seller_ids END,
-           description = CASE WHEN $7 THEN $8 ELSE description END
-     WHERE id = $2 AND buyer_id = $1 AND deleted_at IS NULL";
-const PAUSE: &str = "UPDATE webhook SET state = 'PAUSED', disabled_reason = NULL WHERE id = $1";
-const RESUME: &str = "
-    UPDATE webhook
-       SET state = 'ACTIVE', disabled_reason = NULL, failures = 0, failing_since = NULL, held_until = NULL
-     WHERE id = $1";
-const ROTATE: &str = "
-    UPDATE webhook SET previous_secret = secret, previous_secret_until = $4, secret = $3
-     WHERE id = $2 AND buyer_id = $1 AND deleted_at IS NULL";
-const DELETE: &str = "
-    UPDATE webhook SET deleted_at = $3, state = 'DISABLED', disabled_reason = $4
-     WHERE id = $2 AND buyer_id = $1 AND deleted_at IS NULL";
+/// Changes the given fields of an endpoint. Returns the endpoint and the projection's checkpoint.
+pub(crate) async fn update(
+    db: &Db,
+    buyer: BuyerId,
+    id: WebhookId,
+    changes: &Changes,
+) -> Result<(Webhook, Checkpoint), Refusal> {
+    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
+
+    let updated = on_tx!(
+        &mut tx,
+        connection => sqlx::query(UPDATE)
+            .bind(buyer)
+            .bind(id)
+            .bind(&changes.url)
+            .bind(changes.events.as_ref().map(Json))
+            .bind(changes.seller_ids.is_some())
+            .bind(changes.seller_ids.as_ref().and_then(Option::as_ref).map(Json))
+            .bind(changes.description.is_some())
+            .bind(changes.description.as_ref().and_then(Option::as_ref))
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+    );
+    if updated? == 0 {
+        return Err(Refusal::NotFound);
+    }
+
+    // Resuming forgets the failures: an endpoint that its owner says is repaired starts afresh,
+    // with a closed breaker.
+    if let Some(paused) = changes.paused {
+        let statement = if paused { PAUSE } else { RESUME };
+        on_tx!(
+            &mut tx,
+            connection => sqlx::query(statement).bind(id).execute(connection).await.map(|_| ())
+        )?;
+    }
+
+    let webhook = read_and_commit(tx, buyer, id).await?;
+    Ok((webhook, checkpoint))
+}
+
+/// Makes a secret the one that calls are signed with. The previous one keeps signing for 24 hours,
+/// so that the receiver can switch without losing a call.
+pub(crate) async fn rotate_secret(
+    db: &Db,
+    buyer: BuyerId,
+    id: WebhookId,
+    sealed_secret: &[u8],
+    now: Timestamp,
+) -> Result<Webhook, Refusal> {
+    // No lock on the checkpoint: a rotation does not change which deliveries the endpoint is owed.
+    let mut tx = db.begin().await?;
+
+    let rotated = on_tx!(
+        &mut tx,
+        connection => sqlx::query(ROTATE_SECRET)
+            .bind(buyer)
+            .bind(id)
+            .bind(sealed_secret)
+            .bind(after(now, PREVIOUS_SECRET))
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+    );
+
+    match rotated? {
+        0 => Err(Refusal::NotFound),
+        _ => read_and_commit(tx, buyer, id).await,
+    }
+}
+
+/// Marks an endpoint as deleted. From then on no delivery is added to it and none is claimed.
+pub(crate) async fn delete(
+    db: &Db,
+    buyer: BuyerId,
+    id: WebhookId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    // Under the lock, no batch can read the endpoint as present and add deliveries after its
+    // deletion: they would stay pending for ever.
+    let (mut tx, _) = lock_checkpoint(db).await?;
+
+    let deleted = on_tx!(
+        &mut tx,
+        connection => sqlx::query(DELETE)
+            .bind(buyer)
+            .bind(id)
+            .bind(now)
+            .bind(DELETED)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected())
+    );
+
+    match deleted? {
+        0 => Err(Refusal::NotFound),
+        _ => Ok(tx.commit().await?),
+    }
+}
+
+/// Adds a test delivery for an endpoint at the projection's checkpoint.
+pub(crate) async fn add_test_delivery(
+    db: &Db,
+    buyer: BuyerId,
+    id: WebhookId,
+    now: Timestamp,
+) -> Result<(DeliveryId, Checkpoint), Refusal> {
+    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
+    // Still true when the delivery is written, because deletions wait for the lock on the
+    // checkpoint.
+    if !exists(&mut tx, buyer, id).await? {
+        return Err(Refusal::NotFound);
+    }
+
+    let delivery = outbox::write_test(&mut tx, checkpoint, id, now).await?;
+    tx.commit().await?;
+
+    Ok((delivery, checkpoint))
+}
+
+/// Returns a buyer's endpoints, oldest first.
+pub(crate) async fn list(db: &Db, buyer: BuyerId) -> Result<Vec<Webhook>, Error> {
+    let rows: Result<Vec<WebhookRow>, Error> =
+        on_db!(db.read(), pool => sqlx::query_as(LIST).bind(buyer).fetch_all(pool).await);
+    Ok(rows?.into_iter().map(Webhook::from).collect())
+}
+
+/// Returns an endpoint of this buyer, deleted or not.
+pub(crate) async fn find(db: &Db, buyer: BuyerId, id: WebhookId) -> Result<Option<Webhook>, Error> {
+    let row: Result<Option<WebhookRow>, Error> = on_db!(
+        db.read(),
+        pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_optional(pool).await
+    );
+    Ok(row?.map(Webhook::from))
+}
+
+/// Returns whether this buyer has such an endpoint and has not deleted it.
+pub(crate) async fn exists(tx: &mut Tx, buyer: BuyerId, id: WebhookId) -> Result<bool, Error> {
+    on_tx!(
+        tx,
+        connection => sqlx::query_scalar(EXISTS).bind(buyer).bind(id).fetch_one(connection).await
+    )
+}
+
+/// Begins a transaction that locks the projection's checkpoint, and returns both.
+async fn lock_checkpoint(db: &Db) -> Result<(Tx, Checkpoint), Error> {
+    let mut tx = db.begin().await?;
+
+    let statement = if tx.is_postgres() {
+        LOCK_CHECKPOINT_POSTGRES
+    } else {
+        LOCK_CHECKPOINT_SQLITE
+    };
+    let checkpoint: Result<Checkpoint, Error> =
+        on_tx!(&mut tx, connection => sqlx::query_as(statement).fetch_one(connection).await);
+    let checkpoint = checkpoint?;
+
+    Ok((tx, checkpoint))
+}
+
+/// Reads the endpoint as the transaction leaves it, and commits.
+async fn read_and_commit(mut tx: Tx, buyer: BuyerId, id: WebhookId) -> Result<Webhook, Refusal> {
+    let row: Result<WebhookRow, Error> = on_tx!(
+        &mut tx,
+        connection => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_one(connection).await
+    );
+    // Read before the commit, so that the caller gets what this change made, not what a later one
+    // did.
+    let webhook = row?.into();
+
+    tx.commit().await?;
+    Ok(webhook)
+}
 
 #[derive(FromRow)]
-struct Row {
+struct WebhookRow {
     id: WebhookId,
     url: String,
     events: Json<Vec<WebhookEvent>>,
@@ -84,8 +275,8 @@ struct Row {
     counts: DeliveryCounts,
 }
 
-impl From<Row> for Webhook {
-    fn from(row: Row) -> Self {
+impl From<WebhookRow> for Webhook {
+    fn from(row: WebhookRow) -> Self {
         Self {
             id: row.id,
             url: row.url,
@@ -98,170 +289,4 @@ impl From<Row> for Webhook {
             created_at: row.created_at,
         }
     }
-}
-
-/// Begins a change that no batch of the projection is half before and half after, with the tables' place.
-pub(super) async fn lock_checkpoint(db: &Db) -> Result<(Tx, Checkpoint), Error> {
-    let mut tx = db.begin().await?;
-    let hold = if tx.is_postgres() {
-        LOCK_CHECKPOINT_POSTGRES
-    } else {
-        LOCK_CHECKPOINT_SQLITE
-    };
-    let checkpoint: Result<Checkpoint, _> =
-        on_tx!(&mut tx, connection => sqlx::query_as(hold).fetch_one(connection).await);
-    let checkpoint = checkpoint?;
-    Ok((tx, checkpoint))
-}
-
-/// Adds an endpoint that is owed what comes after the tables' place.
-pub(super) async fn register(
-    db: &Db,
-    buyer: BuyerId,
-    id: WebhookId,
-    asked: &Registration,
-    sealed: &[u8],
-    now: Timestamp,
-) -> Result<Webhook, Refusal> {
-    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
-    let held: Result<i64, _> = on_tx!(&mut tx, connection => sqlx::query_scalar(HELD).bind(buyer).fetch_one(connection).await);
-    if held? >= MAX_WEBHOOKS as i64 {
-        return Err(Refusal::LimitExceeded);
-    }
-    on_tx!(&mut tx, connection => sqlx::query(REGISTER)
-        .bind(id)
-        .bind(buyer)
-        .bind(&asked.url)
-        .bind(Json(&asked.events))
-        .bind(asked.seller_ids.as_ref().map(Json))
-        .bind(&asked.description)
-        .bind(checkpoint.position as i64)
-        .bind(sealed)
-        .bind(now)
-        .execute(connection)
-        .await
-        .map(|_| ()))?;
-    on_tx!(&mut tx, connection => sqlx::query(COUNT).bind(id).execute(connection).await.map(|_| ()))?;
-    end(tx, buyer, id).await
-}
-
-/// Changes what is given, and returns the tables' place with it.
-pub(super) async fn update(
-    db: &Db,
-    buyer: BuyerId,
-    id: WebhookId,
-    asked: &Changes,
-) -> Result<(Webhook, Checkpoint), Refusal> {
-    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
-    let changed = on_tx!(&mut tx, connection => sqlx::query(UPDATE)
-        .bind(buyer)
-        .bind(id)
-        .bind(&asked.url)
-        .bind(asked.events.as_ref().map(Json))
-        .bind(asked.seller_ids.is_some())
-        .bind(asked.seller_ids.as_ref().and_then(Option::as_ref).map(Json))
-        .bind(asked.description.is_some())
-        .bind(asked.description.as_ref().and_then(Option::as_ref))
-        .execute(connection)
-        .await
-        .map(|done| done.rows_affected()));
-    if changed? == 0 {
-        return Err(Refusal::NotFound);
-    }
-    if let Some(paused) = asked.paused {
-        let turn = if paused { PAUSE } else { RESUME };
-        on_tx!(&mut tx, connection => sqlx::query(turn).bind(id).execute(connection).await.map(|_| ()))?;
-    }
-    Ok((end(tx, buyer, id).await?, checkpoint))
-}
-
-/// Makes a secret the one that calls are signed with; for a day the one before signs too.
-pub(super) async fn rotate(
-    db: &Db,
-    buyer: BuyerId,
-    id: WebhookId,
-    sealed: &[u8],
-    now: Timestamp,
-) -> Result<Webhook, Refusal> {
-    let mut tx = db.begin().await?;
-    let rotated = on_tx!(&mut tx, connection => sqlx::query(ROTATE)
-        .bind(buyer)
-        .bind(id)
-        .bind(sealed)
-        .bind(Timestamp::from_micros(now.as_micros().saturating_add(BOTH_SECRETS)))
-        .execute(connection)
-        .await
-        .map(|done| done.rows_affected()));
-    match rotated? {
-        0 => Err(Refusal::NotFound),
-        _ => end(tx, buyer, id).await,
-    }
-}
-
-/// Marks an endpoint as deleted: from here on nothing is owed to it and nothing of it claimed.
-pub(super) async fn delete(
-    db: &Db,
-    buyer: BuyerId,
-    id: WebhookId,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    let (mut tx, _) = lock_checkpoint(db).await?;
-    let deleted = on_tx!(&mut tx, connection => sqlx::query(DELETE)
-        .bind(buyer)
-        .bind(id)
-        .bind(now)
-        .bind(DELETED)
-        .execute(connection)
-        .await
-        .map(|done| done.rows_affected()));
-    match deleted? {
-        0 => Err(Refusal::NotFound),
-        _ => Ok(tx.commit().await?),
-    }
-}
-
-/// Whether this buyer has such an endpoint, not deleted.
-pub(super) async fn is_there(tx: &mut Tx, buyer: BuyerId, id: WebhookId) -> Result<bool, Error> {
-    on_tx!(tx, connection =>
-        sqlx::query_scalar(IS_THERE).bind(buyer).bind(id).fetch_one(connection).await)
-}
-
-/// A buyer's endpoints.
-pub(super) async fn list(db: &Db, buyer: BuyerId) -> Result<Vec<Webhook>, Error> {
-    let rows: Result<Vec<Row>, _> =
-        on_db!(db.read(), pool => sqlx::query_as(LIST).bind(buyer).fetch_all(pool).await);
-    Ok(rows?.into_iter().map(Webhook::from).collect())
-}
-
-/// An endpoint of this buyer, deleted or not.
-pub(super) async fn find(db: &Db, buyer: BuyerId, id: WebhookId) -> Result<Option<Webhook>, Error> {
-    let row: Result<Option<Row>, _> = on_db!(db.read(), pool => sqlx::query_as(FIND).bind(buyer).bind(id).fetch_optional(pool).await);
-    Ok(row?.map(Webhook::from))
-}
-
-/// Adds a test delivery for an endpoint at the tables' checkpoint.
-pub(super) async fn owe_test(
-    db: &Db,
-    buyer: BuyerId,
-    id: WebhookId,
-    now: Timestamp,
-) -> Result<(DeliveryId, Checkpoint), Refusal> {
-    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
-    if !is_there(&mut tx, buyer, id).await? {
-        return Err(Refusal::NotFound);
-    }
-
-    let delivery = outbox::write_test(&mut tx, checkpoint, id, now).await?;
-    tx.commit().await?;
-
-    Ok((delivery, checkpoint))
-}
-
-/// Commits, with the endpoint as it is then.
-async fn end(mut tx: Tx, buyer: BuyerId, id: WebhookId) -> Result<Webhook, Refusal> {
-    let row: Result<Row, _> = on_tx!(&mut tx, connection =>
-        sqlx::query_as(FIND).bind(buyer).bind(id).fetch_one(connection).await);
-    let webhook = row?.into();
-    tx.commit().await?;
-    Ok(webhook)
 }

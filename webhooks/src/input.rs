@@ -1,159 +1,177 @@
-//! What buyers ask of an endpoint, in raw texts and lists, and the rules that judge it.
+//! Input about endpoints, and the rules that it must satisfy.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 
 use backbone::FieldError;
 use backbone::ids::SellerId;
+use buyer_core::outbox::WebhookEvent;
 
-use super::WebhookEvent;
-use super::egress::Egress;
+use crate::egress::Egress;
 
-/// The most characters of a description.
-const DESCRIPTION: usize = 500;
-/// The most characters of a URL.
-const URL: usize = 2_000;
-/// The most sellers that an endpoint may name.
-const SELLERS: usize = 100;
+/// Largest number of characters of a description.
+const MAX_DESCRIPTION: usize = 500;
+/// Largest number of characters of a URL.
+// Below the limit of the egress guard, which counts bytes after encoding.
+const MAX_URL: usize = 2_000;
+/// Largest number of sellers that an endpoint may name.
+const MAX_SELLERS: usize = 100;
 
-/// An endpoint to be registered.
+/// Registration of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Where calls go: what [`Egress::check_url`] lets pass, at most 2,000 characters.
+    /// URL to call: one that [`Egress::check_url`] permits, at most 2,000 characters long.
     pub url: String,
-    /// What for: at least one, each once, never a test.
+    /// Kinds of change to call the endpoint for: at least one, no duplicates, never a test.
     pub events: Vec<WebhookEvent>,
-    /// Whose deals: 1 … 100, each once; `None`: of every seller that grants access.
+    /// Sellers whose deals the endpoint is called for: 1 to 100, no duplicates. `None` means every
+    /// seller that grants the buyer access.
     pub seller_ids: Option<Vec<SellerId>>,
-    /// A note: at most 500 characters, none of them a control character; one without any is none.
+    /// Note: at most 500 characters, without control characters. A blank note counts as none.
     pub description: Option<String>,
 }
 
-/// What to change of an endpoint, by the rules of a [`Registration`]; what is `None` stays.
+/// Changes to an endpoint, under the rules of a [`Registration`]. Fields that are `None` stay as
+/// they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Where calls go.
+    /// URL to call.
     pub url: Option<String>,
-    /// What for.
+    /// Kinds of change to call the endpoint for.
     pub events: Option<Vec<WebhookEvent>>,
-    /// Whose deals; `Some(None)`: of every seller again.
+    /// Sellers whose deals the endpoint is called for; `Some(None)` means every seller again.
     pub seller_ids: Option<Option<Vec<SellerId>>>,
-    /// A note; `Some(None)`: none.
+    /// Note; `Some(None)` removes it.
     pub description: Option<Option<String>>,
-    /// Whether it waits. `Some(false)` makes one that was disabled active as well, with its failures forgotten.
+    /// `true` pauses the endpoint. `false` resumes it, also if it was disabled, and forgets its
+    /// failures.
     pub paused: Option<bool>,
 }
 
 impl Registration {
-    /// As it is kept, or every violation.
-    pub(super) fn checked(self, egress: &Egress) -> Result<Self, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let url = url(&self.url, egress, &mut errors);
-        events(&self.events, &mut errors);
-        sellers(self.seller_ids.as_deref(), &mut errors);
-        let description = description(self.description, &mut errors);
-        if errors.is_empty() {
-            Ok(Self {
-                url,
-                description,
-                ..self
-            })
-        } else {
-            Err(errors)
-        }
+    /// Returns the registration in its stored form, or every violation.
+    pub(crate) fn checked(self, egress: &Egress) -> Result<Self, Vec<FieldError>> {
+        let mut violations = Violations::default();
+
+        let url = violations.check_url(&self.url, egress);
+        violations.check_events(&self.events);
+        violations.check_sellers(self.seller_ids.as_deref());
+        let description = violations.check_description(self.description);
+
+        // The URL is stored as the parser wrote it, so that the guard and the client can only see
+        // one and the same host.
+        violations.none()?;
+        Ok(Self {
+            url,
+            description,
+            ..self
+        })
     }
 }
 
 impl Changes {
-    /// As it is kept, or every violation.
-    pub(super) fn checked(self, egress: &Egress) -> Result<Self, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let url = self
-            .url
-            .as_deref()
-            .map(|text| url(text, egress, &mut errors));
-        if let Some(asked) = &self.events {
-            events(asked, &mut errors);
+    /// Returns the changes in their stored form, or every violation.
+    pub(crate) fn checked(self, egress: &Egress) -> Result<Self, Vec<FieldError>> {
+        let mut violations = Violations::default();
+
+        let url = self.url.map(|url| violations.check_url(&url, egress));
+        if let Some(events) = &self.events {
+            violations.check_events(events);
         }
-        sellers(
-            self.seller_ids.as_ref().and_then(Option::as_deref),
-            &mut errors,
-        );
-        let description = self.description.map(|text| description(text, &mut errors));
-        if errors.is_empty() {
-            Ok(Self {
-                url,
-                description,
-                ..self
-            })
+        if let Some(sellers) = &self.seller_ids {
+            violations.check_sellers(sellers.as_deref());
+        }
+        let description = self
+            .description
+            .map(|description| violations.check_description(description));
+
+        violations.none()?;
+        Ok(Self {
+            url,
+            description,
+            ..self
+        })
+    }
+}
+
+/// Violations found so far. All rules are checked before the input is refused, so that a caller can
+/// correct everything at once.
+#[derive(Default)]
+struct Violations(Vec<FieldError>);
+
+impl Violations {
+    /// Returns the URL in its normalised form.
+    fn check_url(&mut self, url: &str, egress: &Egress) -> String {
+        if url.chars().count() > MAX_URL {
+            self.add("url", format!("must be at most {MAX_URL} characters"));
+            return String::new();
+        }
+
+        match egress.check_url(url) {
+            Ok(url) => url.into(),
+            Err(refused) => {
+                self.add("url", refused.to_string());
+                String::new()
+            }
+        }
+    }
+
+    fn check_events(&mut self, events: &[WebhookEvent]) {
+        if events.is_empty() {
+            self.add("events", "must contain at least one event");
+        }
+        // A test goes to the endpoint that asks for it; nobody else is to receive one.
+        if events.contains(&WebhookEvent::Test) {
+            let message = "must not contain TEST: use testWebhook to request a test delivery";
+            self.add("events", message);
+        }
+        self.check_distinct("events", events);
+    }
+
+    fn check_sellers(&mut self, sellers: Option<&[SellerId]>) {
+        let Some(sellers) = sellers else { return };
+
+        if !(1..=MAX_SELLERS).contains(&sellers.len()) {
+            let message = format!(
+                "must contain 1 to {MAX_SELLERS} sellers; leave it out to receive the deals of every seller"
+            );
+            self.add("sellerIds", message);
+        }
+        self.check_distinct("sellerIds", sellers);
+    }
+
+    /// Returns the description without surrounding white space; `None` if nothing is left.
+    fn check_description(&mut self, description: Option<String>) -> Option<String> {
+        let description = description?.trim().to_owned();
+
+        if description.chars().count() > MAX_DESCRIPTION {
+            let message = format!("must be at most {MAX_DESCRIPTION} characters");
+            self.add("description", message);
+        }
+        // PostgreSQL cannot store NUL, and no other control character belongs in a one-line note.
+        if description.contains(char::is_control) {
+            self.add("description", "must not contain control characters");
+        }
+
+        (!description.is_empty()).then_some(description)
+    }
+
+    fn check_distinct<T: Eq + Hash>(&mut self, path: &str, values: &[T]) {
+        let distinct: HashSet<&T> = values.iter().collect();
+        if distinct.len() < values.len() {
+            self.add(path, "must not contain duplicates");
+        }
+    }
+
+    fn add(&mut self, path: &str, message: impl Into<String>) {
+        self.0.push(FieldError::new(path, message));
+    }
+
+    fn none(self) -> Result<(), Vec<FieldError>> {
+        if self.0.is_empty() {
+            Ok(())
         } else {
-            Err(errors)
+            Err(self.0)
         }
     }
-}
-
-fn url(text: &str, egress: &Egress, errors: &mut Vec<FieldError>) -> String {
-    if text.chars().count() > URL {
-        refuse(errors, "url", format!("must be at most {URL} characters"));
-        return String::new();
-    }
-    match egress.check_url(text) {
-        Ok(url) => url.into(),
-        Err(refused) => {
-            refuse(errors, "url", refused.to_string());
-            String::new()
-        }
-    }
-}
-
-fn events(asked: &[WebhookEvent], errors: &mut Vec<FieldError>) {
-    if asked.is_empty() {
-        refuse(errors, "events", "must be at least one");
-    }
-    if asked.contains(&WebhookEvent::Test) {
-        refuse(
-            errors,
-            "events",
-            "must not have TEST: tests are asked for one by one",
-        );
-    }
-    distinct(asked, "events", errors);
-}
-
-fn sellers(asked: Option<&[SellerId]>, errors: &mut Vec<FieldError>) {
-    let Some(asked) = asked else { return };
-    if !(1..=SELLERS).contains(&asked.len()) {
-        refuse(
-            errors,
-            "sellerIds",
-            format!("must be 1 to {SELLERS}, or absent for every seller"),
-        );
-    }
-    distinct(asked, "sellerIds", errors);
-}
-
-/// Control characters have no place in a note, and PostgreSQL keeps no NUL.
-fn description(text: Option<String>, errors: &mut Vec<FieldError>) -> Option<String> {
-    let text = text?.trim().to_owned();
-    if text.chars().count() > DESCRIPTION {
-        refuse(
-            errors,
-            "description",
-            format!("must be at most {DESCRIPTION} characters"),
-        );
-    }
-    if text.contains(char::is_control) {
-        refuse(errors, "description", "must have no control characters");
-    }
-    (!text.is_empty()).then_some(text)
-}
-
-fn distinct<T: Eq + Hash>(asked: &[T], path: &'static str, errors: &mut Vec<FieldError>) {
-    if asked.iter().collect::<HashSet<_>>().len() < asked.len() {
-        refuse(errors, path, "must not repeat");
-    }
-}
-
-fn refuse(errors: &mut Vec<FieldError>, path: &str, message: impl Into<String>) {
-    errors.push(FieldError::new(path, message));
 }

@@ -1,50 +1,64 @@
-//! What one call came to, as the attempt's row keeps it. What becomes of the delivery is
-//! [`verdict`](super::verdict)'s to say.
+//! Outcome of one call, as the attempt's row keeps it. The [retry policy](crate::retry_policy)
+//! decides what follows from it for the delivery and the endpoint.
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use backbone::ids::{DeliveryId, WebhookId};
 use backbone::time::Timestamp;
+use uuid::Uuid;
 
-/// What one call came to.
+/// Outcome of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The answer's status; `None` when no answer began.
+    /// HTTP status of the response; `None` when no response began.
     pub status: Option<u16>,
-    /// What went wrong; `None` when the delivery arrived.
+    /// Class of the failure; `None` when the delivery arrived.
     pub error: Option<ErrorClass>,
-    /// The answer's `Retry-After`, whatever its status.
+    /// `Retry-After` header of the response, whatever its status (RFC 9110, section 10.2.3).
     pub retry_after: Option<RetryAfter>,
-    /// From the first check of the URL to the end of the answer.
+    /// Time from the first check of the URL to the end of the response.
     pub duration: Duration,
-    /// The beginning of the answer's body: at most 4 KiB, what is no text replaced, without NUL, which PostgreSQL
-    /// does not keep.
+    /// Beginning of the response body: at most 4 KiB, with bytes that are not UTF-8, and NUL, which
+    /// PostgreSQL cannot store, replaced by U+FFFD.
     pub answer: String,
 }
 
-/// Why a call failed: the customer's failures, and the few that are ours.
+/// Call that has ended and waits to be recorded.
+#[derive(Debug)]
+pub(crate) struct CompletedCall {
+    pub(crate) delivery: DeliveryId,
+    pub(crate) webhook: WebhookId,
+    /// Lease under which the call was made.
+    pub(crate) lease: Uuid,
+    /// Start of the call.
+    pub(crate) at: Timestamp,
+    pub(crate) outcome: Outcome,
+}
+
+/// Class of a failed call: most are the endpoint owner's to fix, two are the operator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// The URL may not be called any more, or never could be read.
+    /// URL that is malformed or not permitted (any more).
     RefusedUrl,
-    /// The host, or all that its name leads to, may not be called.
+    /// Host whose address, or whose every resolved address, is not permitted.
     RefusedAddress,
-    /// The name has no address, or its own name servers do not say.
+    /// Host name without an address, or whose own name servers do not answer.
     NameNotFound,
-    /// Nobody took the connection in time.
+    /// TCP or TLS connection that was refused or not established in time.
     CannotConnect,
-    /// No encrypted connection came about: a certificate that is not trusted, say.
+    /// TLS handshake that failed, for example because the certificate is not trusted.
     Tls,
-    /// The exchange took too long.
+    /// Exchange that took too long.
     Timeout,
-    /// The connection ended before a whole answer, or the answer is not HTTP.
+    /// Connection that ended before a complete response, or response that is not HTTP.
     BrokenOff,
-    /// The answer sends us elsewhere, and we do not go.
+    /// Redirect; redirects are not followed.
     Redirect,
-    /// The answer is another failure.
+    /// Any other status outside 200 to 299.
     Status,
-    /// Ours: no name server answers us.
+    /// Operator's failure: none of the configured name servers answers.
     NoNameServer,
-    /// Ours: the system has no sockets, ports or memory left.
+    /// Operator's failure: the system has run out of sockets, ports or memory.
     NoSockets,
 }
 
@@ -64,56 +78,56 @@ impl ErrorClass {
         Self::NoSockets,
     ];
 
-    /// What the attempt says of it.
+    /// Returns the description that the attempt shows to the endpoint's owner.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::RefusedUrl => "refused URL",
-            Self::RefusedAddress => "refused address",
-            Self::NameNotFound => "name not found",
-            Self::CannotConnect => "cannot connect",
-            Self::Tls => "TLS failed",
+            Self::RefusedUrl => "URL not permitted",
+            Self::RefusedAddress => "address not permitted",
+            Self::NameNotFound => "host name not found",
+            Self::CannotConnect => "connection failed",
+            Self::Tls => "TLS handshake failed",
             Self::Timeout => "timeout",
-            Self::BrokenOff => "no whole HTTP answer",
-            Self::Redirect => "redirect",
-            Self::Status => "status",
-            Self::NoNameServer => "no name server answers",
-            Self::NoSockets => "no sockets left",
+            Self::BrokenOff => "incomplete or invalid HTTP response",
+            Self::Redirect => "redirect not followed",
+            Self::Status => "status is not 2xx",
+            Self::NoNameServer => "name servers unavailable",
+            Self::NoSockets => "out of sockets",
         }
     }
 
-    /// Whether it is our trouble, for which no customer pays with a try.
+    /// Returns whether the failure is the operator's, so that it spends none of the delivery's
+    /// tries.
     pub const fn is_ours(self) -> bool {
         matches!(self, Self::NoNameServer | Self::NoSockets)
     }
 }
 
-/// When a receiver wants to be called again.
+/// Time before which a receiver does not want to be called again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// So long after its answer.
+    /// Delay after the response.
     In(Duration),
-    /// At this time of its clock.
+    /// Absolute time, by the receiver's clock.
     At(Timestamp),
 }
 
 impl RetryAfter {
-    /// Reads the header: whole seconds or an HTTP date, `None` for anything else.
+    /// Parses the value of a `Retry-After` header: whole seconds or an HTTP date. Returns `None`
+    /// for anything else.
     pub fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
+
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-            // More digits than a number holds are for ever.
-            return Some(Self::In(Duration::from_secs(
-                value.parse().unwrap_or(u64::MAX),
-            )));
+            // A number too large for u64 still means "not for a very long time", not "no header".
+            let seconds = value.parse().unwrap_or(u64::MAX);
+            return Some(Self::In(Duration::from_secs(seconds)));
         }
-        let since = httpdate::parse_http_date(value)
-            .ok()?
-            .duration_since(UNIX_EPOCH)
-            .ok()?;
-        i64::try_from(since.as_micros())
-            .ok()
-            .map(Timestamp::from_micros)
-            .map(Self::At)
+
+        // A date before 1970 is no use to anyone and is ignored like any other malformed value.
+        let date = httpdate::parse_http_date(value).ok()?;
+        let since_epoch = date.duration_since(UNIX_EPOCH).ok()?;
+        let micros = i64::try_from(since_epoch.as_micros()).ok()?;
+        Some(Self::At(Timestamp::from_micros(micros)))
     }
 }
 
@@ -126,18 +140,19 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let second = |seconds| Some(RetryAfter::In(Duration::from_secs(seconds)));
-        let at = Some(RetryAfter::At(
+        let date = Some(RetryAfter::At(
             Timestamp::parse("2026-11-22T08:49:37Z").unwrap(),
         ));
-        for (value, read) in [
+
+        for (value, expected) in [
             ("0", second(0)),
             ("120", second(120)),
             (" 120\t", second(120)),
             ("007", second(7)),
             ("18446744073709551616", second(u64::MAX)),
-            ("Sun, 22 Nov 2026 08:49:37 GMT", at),
-            ("Sunday, 22-Nov-26 08:49:37 GMT", at),
-            ("Sun Nov 22 08:49:37 2026", at),
+            ("Sun, 22 Nov 2026 08:49:37 GMT", date),
+            ("Sunday, 22-Nov-26 08:49:37 GMT", date),
+            ("Sun Nov 22 08:49:37 2026", date),
             ("", None),
             (" ", None),
             ("-1", None),
@@ -150,14 +165,15 @@ mod tests {
             ("Sun, 22 Nov 2026 08:49:37 +0000", None),
             ("Sun, 31 Feb 2026 08:49:37 GMT", None),
         ] {
-            assert_eq!(RetryAfter::parse(value), read, "{value:?}");
+            assert_eq!(RetryAfter::parse(value), expected, "{value:?}");
         }
     }
 
     #[test]
-    fn classes_are_told_apart_and_two_are_ours() {
+    fn error_classes_have_distinct_texts_and_two_are_the_operator_s() {
         let texts: HashSet<&str> = ErrorClass::ALL.map(ErrorClass::as_str).into();
         assert_eq!(texts.len(), ErrorClass::ALL.len());
+
         let ours: Vec<ErrorClass> = ErrorClass::ALL
             .into_iter()
             .filter(|class| class.is_ours())

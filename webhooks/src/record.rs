@@ -1,80 +1,60 @@
-//! Outcomes into the tables: what calls came to, if their leases still hold, in one transaction for all that are ready.
+//! Recording: writes the outcomes of completed calls in one transaction for all that are ready, as
+//! far as their leases still hold.
 //!
-//! An outcome whose delivery was taken over, discarded or re-opened meanwhile is dropped: whoever has it now decides.
+//! The outcome of a delivery that another dispatcher has claimed, or that was discarded or reopened
+//! meanwhile, is dropped: only the current holder of the lease may decide what becomes of it.
 
+mod rows;
 mod settle;
+mod summary;
 mod write;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use backbone::Error;
 use backbone::db::Db;
-use backbone::ids::{DeliveryId, WebhookId};
+use backbone::ids::WebhookId;
 use backbone::time::Timestamp;
-use uuid::Uuid;
-
-use super::outcome::Outcome;
 use buyer_core::outbox::counts;
-#[cfg(test)]
-pub(super) use write::{DELIVERIES_POSTGRES, HELD_POSTGRES, LANES_POSTGRES};
 
-/// A call that has ended.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) delivery: DeliveryId,
-    pub(super) webhook: WebhookId,
-    /// Under which it was made.
-    pub(super) lease: Uuid,
-    /// When it began.
-    pub(super) at: Timestamp,
-    pub(super) outcome: Outcome,
-}
+use crate::outcome::CompletedCall;
+pub(crate) use summary::RecordSummary;
 
-/// What a recording came to.
-#[derive(Debug, Default)]
-pub(super) struct Recorded {
-    /// Outcomes that were recorded, by what became of the delivery.
-    pub(super) delivered: u64,
-    pub(super) again: u64,
-    pub(super) dead: u64,
-    pub(super) postponed: u64,
-    /// Outcomes that were dropped, for their leases were lost.
-    pub(super) lost: u64,
-    /// Endpoints of which something else is due now.
-    pub(super) due: HashSet<WebhookId>,
-}
-
-impl Recorded {
-    /// How many outcomes are in the tables now.
-    pub(super) fn count(&self) -> usize {
-        (self.delivered + self.again + self.dead + self.postponed) as usize
-    }
-}
-
-/// Records outcomes. `jitter` varies a wait.
+/// Records the outcomes of calls. `jitter` varies a wait.
 ///
 /// # Errors
-/// [`Error::Unavailable`]: none of them is recorded, and all may be tried again.
-pub(super) async fn record(
+/// [`Error::Unavailable`]: none of the outcomes is recorded, and all may be tried again.
+pub(crate) async fn record(
     db: &Db,
-    ended: &[Ended],
+    calls: &[CompletedCall],
     now: Timestamp,
     jitter: impl Fn(Duration) -> Duration,
-) -> Result<Recorded, Error> {
-    let webhooks: BTreeSet<WebhookId> = ended.iter().map(|ended| ended.webhook).collect();
+) -> Result<RecordSummary, Error> {
+    let webhooks: BTreeSet<WebhookId> = calls.iter().map(|call| call.webhook).collect();
     let webhooks: Vec<WebhookId> = webhooks.into_iter().collect();
+
+    // Everyone who finishes, adds, reopens, discards or drops deliveries locks the counts of their
+    // endpoints first, in the order of the ids: without that, two transactions could deadlock on
+    // each other's delivery rows, and the counts would not add up at every instant.
     let mut tx = db.begin_by_index().await?;
     counts::lock(&mut tx, &webhooks).await?;
-    let held = write::held(&mut tx, ended).await?;
-    let settled = settle::settle(held, ended, now, jitter);
-    write::deliveries(&mut tx, &settled.deliveries, now).await?;
-    write::attempts(&mut tx, &settled.attempts).await?;
-    settled.deltas.write(&mut tx).await?;
-    write::endpoints(&mut tx, &settled.endpoints).await?;
-    let moved_on = write::next_of_lanes(&mut tx, &settled.lanes, now).await?;
+
+    // The leases are read under that lock: no discard or replay can come between the check and the
+    // writes below.
+    let leased = write::leased(&mut tx, calls).await?;
+    let settlement = settle::settle(leased, calls, now, jitter);
+
+    write::deliveries(&mut tx, &settlement.deliveries, now).await?;
+    write::attempts(&mut tx, &settlement.attempts).await?;
+    settlement.deltas.write(&mut tx).await?;
+    write::endpoints(&mut tx, &settlement.endpoints).await?;
+
+    // Last, because the next delivery of a lane is the first one still pending after the writes.
+    let advanced = write::advance_lanes(&mut tx, &settlement.lanes, now).await?;
     tx.commit().await?;
-    let mut recorded = settled.recorded;
-    recorded.due.extend(moved_on);
-    Ok(recorded)
+
+    let mut summary = settlement.summary;
+    summary.due.extend(advanced);
+    Ok(summary)
 }

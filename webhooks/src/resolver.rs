@@ -1,5 +1,6 @@
-//! Names to addresses, with failures told apart: a name that does not exist is its owner's, name servers that do not
-//! answer are ours. It refuses to judge addresses; [`egress`](super::egress) does.
+//! Resolver: turns names into addresses and tells failures apart. A name that does not exist is its
+//! owner's failure; name servers that do not answer are the operator's. Whether an address may be
+//! called is for [`egress`](crate::egress) to decide.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,43 +14,50 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::time::timeout;
 
-/// How long one look-up may take with the system's name servers. With half of it for asking whether they are there
-/// at all, a call's time to connect is not yet over.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Time limit of one look-up with the system's name servers.
+// Together with the probe, which takes up to half as long, it stays within the 5 s that a call has
+// to connect: a silent name server shows as such and not as a failure to connect.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// An endpoint that moved is found within so long, whatever its name servers said before.
-const REMEMBERED: Duration = Duration::from_mins(1);
+/// Longest time for which an answer is cached, whatever TTL it has, so that calls follow an
+/// endpoint that moved within a minute.
+const POSITIVE_TTL: Duration = Duration::from_mins(1);
 
-/// A name that comes to exist is found by the next try.
-const MISSED: Duration = Duration::from_secs(5);
+/// Longest time for which a missing name is cached, so that the next try finds a name that was
+/// added.
+const NEGATIVE_TTL: Duration = Duration::from_secs(5);
 
-/// Answers that are remembered.
-const CACHE: u64 = 4_096;
+/// Largest number of cached answers.
+const CACHE_SIZE: u64 = 4_096;
 
-/// Asks name servers. Clones share what they remember.
+/// Client of name servers. Clones share a cache.
 #[derive(Clone)]
 pub struct Resolver {
     names: TokioResolver,
-    /// Without memory: what it says is so now.
+    /// Resolver without a cache, which shows whether the name servers answer right now.
     probe: TokioResolver,
-    patience: Duration,
+    timeout: Duration,
 }
 
-/// Why a name gave no address.
+/// Reason why a name has no address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
-    /// It has none, or those who should know do not say while ours answer.
-    #[error("name not found")]
+pub(crate) enum Failure {
+    /// Name that has no address, or whose own name servers do not answer while the configured ones
+    /// do.
+    #[error("the name was not found")]
     NotFound,
-    /// Ours do not answer.
+    /// No answer from any of the configured name servers.
     #[error("no name server answers")]
     NoNameServer,
 }
 
 impl Resolver {
-    /// Asks as this system does: by `/etc/hosts` and `/etc/resolv.conf`, but never completes a name, so that no
-    /// customer's name means a host of the operator's domain.
+    /// Creates a resolver with the system's configuration: `/etc/hosts` and `/etc/resolv.conf`.
+    ///
+    /// Search domains are ignored, so that no customer's name can mean a host of the operator's
+    /// domain.
     ///
     /// # Errors
     /// [`Error::Broken`] when the system's configuration cannot be read.
@@ -57,58 +65,70 @@ impl Resolver {
         let (config, mut options) =
             hickory_resolver::system_conf::read_system_conf().map_err(broken)?;
         options.use_hosts_file = ResolveHosts::Always;
-        Self::new(config, options, PATIENCE)
+
+        Self::new(config, options, LOOKUP_TIMEOUT)
     }
 
-    /// Asks these name servers alone, for up to `patience` about one name.
+    /// Creates a resolver that asks these name servers alone, for up to `timeout` about one name.
     ///
     /// # Errors
-    /// [`Error::Broken`] when they cannot be asked at all.
-    pub fn asking(servers: &[SocketAddr], patience: Duration) -> Result<Self, Error> {
-        let at = |server: &SocketAddr| {
-            let mut config = NameServerConfig::udp_and_tcp(server.ip());
-            for connection in &mut config.connections {
-                connection.port = server.port();
-            }
-            config
-        };
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers.iter().map(at).collect());
+    /// [`Error::Broken`] when the configuration cannot be used.
+    pub fn with_servers(servers: &[SocketAddr], timeout: Duration) -> Result<Self, Error> {
+        let servers = servers
+            .iter()
+            .map(|server| {
+                let mut config = NameServerConfig::udp_and_tcp(server.ip());
+                for connection in &mut config.connections {
+                    connection.port = server.port();
+                }
+                config
+            })
+            .collect();
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+
         let mut options = ResolverOpts::default();
         options.use_hosts_file = ResolveHosts::Never;
-        Self::new(config, options, patience)
+
+        Self::new(config, options, timeout)
     }
 
     fn new(
         config: ResolverConfig,
         mut options: ResolverOpts,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self, Error> {
-        // Twice, and both within the patience: one kind of address must not wait in vain for the other.
+        // One attempt is two queries at 40 % of the time each: if one family's answer never comes,
+        // the other's is still returned before the whole look-up times out.
         options.attempts = 1;
-        options.timeout = patience * 2 / 5;
+        options.timeout = timeout * 2 / 5;
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        options.positive_max_ttl = Some(REMEMBERED);
-        options.negative_max_ttl = Some(MISSED);
+        options.positive_max_ttl = Some(POSITIVE_TTL);
+        options.negative_max_ttl = Some(NEGATIVE_TTL);
+
         options.cache_size = 0;
         let probe = build(config.clone(), options.clone())?;
-        options.cache_size = CACHE;
+        options.cache_size = CACHE_SIZE;
+        let names = build(config, options)?;
+
         Ok(Self {
-            names: build(config, options)?,
+            names,
             probe,
-            patience,
+            timeout,
         })
     }
 
-    /// The addresses of a name: at least one.
-    pub(super) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+    /// Returns the addresses of a name: at least one.
+    pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Failure> {
+        // An absolute name, with the root's dot, is never completed with a search domain.
         let mut absolute = Name::from_ascii(name).map_err(|_| Failure::NotFound)?;
         absolute.set_fqdn(true);
-        let found = match tokio::time::timeout(self.patience, self.names.lookup_ip(absolute)).await
-        {
+
+        let found: Vec<IpAddr> = match timeout(self.timeout, self.names.lookup_ip(absolute)).await {
             Ok(Ok(found)) => found.iter().collect(),
-            Ok(Err(error)) if is_an_answer(&error) => Vec::new(),
-            Ok(Err(_)) | Err(_) => return Err(self.who_is_silent().await),
+            Ok(Err(error)) if is_negative_answer(&error) => Vec::new(),
+            Ok(Err(_)) | Err(_) => return Err(self.cause_of_silence().await),
         };
+
         if found.is_empty() {
             Err(Failure::NotFound)
         } else {
@@ -116,20 +136,23 @@ impl Resolver {
         }
     }
 
-    /// A failure that says nothing of the name may be that of its own name servers: ours are asked for what
-    /// everybody's know.
-    async fn who_is_silent(&self) -> Failure {
+    /// Finds out who is at fault for a look-up that brought no answer.
+    async fn cause_of_silence(&self) -> Failure {
+        // The name servers of the name's owner may be the silent ones. The configured servers are
+        // asked about the root, which every working name server can answer.
         let root = self.probe.lookup(Name::root(), RecordType::NS);
-        match tokio::time::timeout(self.patience / 2, root).await {
+
+        match timeout(self.timeout / 2, root).await {
             Ok(Ok(_)) => Failure::NotFound,
-            Ok(Err(error)) if is_an_answer(&error) => Failure::NotFound,
+            Ok(Err(error)) if is_negative_answer(&error) => Failure::NotFound,
             Ok(Err(_)) | Err(_) => Failure::NoNameServer,
         }
     }
 }
 
-/// Whether a name server said that there is nothing, rather than nothing.
-fn is_an_answer(error: &NetError) -> bool {
+/// Returns whether an error is a name server's answer that there is no such record, as opposed to
+/// no answer.
+fn is_negative_answer(error: &NetError) -> bool {
     matches!(
         error,
         NetError::Dns(DnsError::NoRecordsFound(none))
@@ -146,5 +169,5 @@ fn build(config: ResolverConfig, options: ResolverOpts) -> Result<TokioResolver,
 }
 
 fn broken(why: impl std::fmt::Display) -> Error {
-    Error::broken("the resolver of names", why)
+    Error::broken("webhook name resolver", why)
 }

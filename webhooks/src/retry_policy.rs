@@ -1,16 +1,19 @@
-//! What becomes of a delivery and of its endpoint after a call: pure. Rows and clocks are others'; chance is handed
-//! in.
+//! Retry policy: what follows from a call for its delivery and its endpoint. The module is pure:
+//! the caller reads the rows and the clock, and hands in the jitter.
 
 use std::time::Duration;
 
 use backbone::time::Timestamp;
 
-use super::outcome::{Outcome, RetryAfter};
+use crate::outcome::{Outcome, RetryAfter};
+use crate::time::{after, between};
 
-/// How far waits vary, as a fraction: so that endpoints that failed together are not called together.
+/// Largest variation of a wait, as a fraction of it, so that endpoints that failed together are not
+/// called together again.
 pub const JITTER: f64 = 0.2;
 
-/// What is waited after so many tries that failed. After the last, the delivery is dead.
+/// Waits after each failed try. A delivery whose last wait is used up is dead: eight tries, spread
+/// over 27 hours and 35 minutes, much as Standard Webhooks recommends.
 const WAITS: [Duration; 7] = [
     Duration::from_secs(5),
     Duration::from_mins(5),
@@ -21,148 +24,170 @@ const WAITS: [Duration; 7] = [
     Duration::from_hours(10),
 ];
 
-/// So many failures in a row open an endpoint's breaker.
+/// Number of failures in a row that opens an endpoint's breaker.
 pub const BREAKER: u32 = 10;
 
-/// How long an open breaker lets no call through; then one, to see.
+/// Time for which an open breaker lets no call through; after it, a single call probes the
+/// endpoint.
 pub const BREAKER_HOLD: Duration = Duration::from_mins(1);
 
-/// An endpoint that fails for so long is called no more.
-const PATIENCE: Duration = Duration::from_hours(5 * 24);
+/// Time of uninterrupted failure after which an endpoint is disabled.
+const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
-/// A receiver's wish to be left alone counts up to here.
-const LONGEST_WISH: Duration = Duration::from_hours(24);
+/// Longest `Retry-After` that is obeyed; longer ones count as this.
+// Bounded, so that a receiver cannot stop its own calls for a year by a malformed header: while it
+// is held it does not fail, and nothing would tell its owner.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
-/// What is waited when the trouble was ours.
-const OURS: Duration = Duration::from_secs(5);
+/// Wait after a failure that was the operator's.
+// Short, because the operator's failure ends when the operator mends it, and without a schedule,
+// because nobody else is spared by waiting longer.
+const POSTPONEMENT: Duration = Duration::from_secs(5);
 
-/// Where a delivery and its endpoint stood before the call's outcome.
+/// State of a delivery and its endpoint before the call's outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Tries of the schedule that the delivery has spent.
+pub struct FailureHistory {
+    /// Tries of the schedule that the delivery has used up.
     pub tries: u32,
     /// Calls of the endpoint that failed in a row.
     pub failures: u32,
-    /// When the first of them failed.
+    /// Time of the first of those failures.
     pub failing_since: Option<Timestamp>,
 }
 
-/// What becomes of both.
+/// Consequences of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Of the delivery.
-    pub delivery: Next,
-    /// Of the endpoint.
-    pub endpoint: Effect,
+pub struct Decision {
+    /// Consequence for the delivery.
+    pub delivery: DeliveryDecision,
+    /// Consequence for the endpoint.
+    pub endpoint: EndpointDecision,
 }
 
-/// What becomes of a delivery.
+/// Consequence of a call for its delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It arrived.
+pub enum DeliveryDecision {
+    /// Delivery that arrived.
     Delivered,
-    /// A try is spent, and the next is due then.
-    Again(Timestamp),
-    /// A try is spent, and it was the last.
+    /// Delivery that used up a try and is due again at this time.
+    Retry(Timestamp),
+    /// Delivery that used up its last try.
     Dead,
-    /// No try is spent, for the trouble was ours; due again then.
+    /// Delivery that used up no try, because the failure was the operator's; due again at this
+    /// time.
     Postponed(Timestamp),
 }
 
-/// What becomes of an endpoint.
+/// Consequence of a call for its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It works: no failures count against it any more, and nothing holds it.
-    Fine,
-    /// One more failure in a row.
+pub enum EndpointDecision {
+    /// Endpoint that works: its failures are forgotten and its breaker closes.
+    Healthy,
+    /// Endpoint with one more failure in a row.
     Failing {
-        /// It is not called before then.
+        /// Time before which the endpoint is not called, if the failure imposes one.
         held_until: Option<Timestamp>,
     },
-    /// It is called no more until its owner says so.
+    /// Endpoint that is not called until its owner resumes it.
     Disabled {
-        /// What its owner reads.
+        /// Reason that its owner reads.
         reason: &'static str,
     },
-    /// As it was.
-    Untouched,
+    /// Endpoint to which the call says nothing.
+    Unchanged,
 }
 
-/// Judges a call that ended at `now`. `jitter` varies a wait, by [`JITTER`].
-pub fn judge(
+/// Decides what follows from a call that ended at `now`. `jitter` varies a wait by up to
+/// [`JITTER`].
+pub fn evaluate(
     outcome: &Outcome,
-    standing: &Standing,
+    history: &FailureHistory,
     now: Timestamp,
     jitter: impl Fn(Duration) -> Duration,
-) -> Verdict {
+) -> Decision {
     match outcome.error {
-        None => Verdict {
-            delivery: Next::Delivered,
-            endpoint: Effect::Fine,
+        None => Decision {
+            delivery: DeliveryDecision::Delivered,
+            endpoint: EndpointDecision::Healthy,
         },
-        Some(class) if class.is_ours() => Verdict {
-            delivery: Next::Postponed(after(now, OURS)),
-            endpoint: Effect::Untouched,
+        Some(class) if class.is_ours() => Decision {
+            delivery: DeliveryDecision::Postponed(after(now, POSTPONEMENT)),
+            endpoint: EndpointDecision::Unchanged,
         },
-        Some(_) if outcome.status == Some(410) => {
-            let reason = "it answered 410 Gone";
-            Verdict {
-                delivery: Next::Dead,
-                endpoint: Effect::Disabled { reason },
-            }
-        }
-        Some(_) => {
-            let wish = wished(outcome, now);
-            let wait = usize::try_from(standing.tries)
-                .ok()
-                .and_then(|tries| WAITS.get(tries));
-            // A wish lengthens a wait. Were it to shorten one, a receiver that says "in a second" to all it cannot take
-            // would spend every try within seconds.
-            let delivery = match wait {
-                Some(wait) => Next::Again(after(now, jitter(*wait).max(wish.unwrap_or_default()))),
-                None => Next::Dead,
-            };
-            Verdict {
-                delivery,
-                endpoint: failed(standing, wish, now),
-            }
-        }
+        // The status counts however the exchange ended, so this comes before the error's class.
+        Some(_) if outcome.status == Some(410) => Decision {
+            delivery: DeliveryDecision::Dead,
+            endpoint: EndpointDecision::Disabled {
+                reason: "the endpoint answered 410 Gone",
+            },
+        },
+        Some(_) => after_failure(outcome, history, now, jitter),
     }
 }
 
-fn failed(standing: &Standing, wish: Option<Duration>, now: Timestamp) -> Effect {
-    if standing
+fn after_failure(
+    outcome: &Outcome,
+    history: &FailureHistory,
+    now: Timestamp,
+    jitter: impl Fn(Duration) -> Duration,
+) -> Decision {
+    let retry_after = retry_after(outcome, now);
+    let wait = usize::try_from(history.tries)
+        .ok()
+        .and_then(|tries| WAITS.get(tries));
+
+    // Retry-After only ever lengthens a wait. If it could shorten one, a receiver that answers
+    // every call with "in one second" would use up all tries of all its deliveries within seconds.
+    let delivery = match wait {
+        Some(wait) => {
+            let wait = jitter(*wait).max(retry_after.unwrap_or_default());
+            DeliveryDecision::Retry(after(now, wait))
+        }
+        None => DeliveryDecision::Dead,
+    };
+
+    Decision {
+        delivery,
+        endpoint: endpoint_after_failure(history, retry_after, now),
+    }
+}
+
+fn endpoint_after_failure(
+    history: &FailureHistory,
+    retry_after: Option<Duration>,
+    now: Timestamp,
+) -> EndpointDecision {
+    let given_up = history
         .failing_since
-        .is_some_and(|since| after(since, PATIENCE) <= now)
-    {
-        return Effect::Disabled {
-            reason: "every call has failed for 5 days",
+        .is_some_and(|since| after(since, DISABLE_AFTER) <= now);
+    if given_up {
+        return EndpointDecision::Disabled {
+            reason: "every call failed for 5 days",
         };
     }
-    let breaker = (standing.failures.saturating_add(1) >= BREAKER).then_some(BREAKER_HOLD);
-    Effect::Failing {
-        held_until: wish.max(breaker).map(|hold| after(now, hold)),
+
+    // The breaker opens with the tenth failure and again with every failed probe. The longer of the
+    // two holds wins, so that a Retry-After is obeyed by the probes as well.
+    let opens_breaker = history.failures.saturating_add(1) >= BREAKER;
+    let breaker_hold = opens_breaker.then_some(BREAKER_HOLD);
+    EndpointDecision::Failing {
+        held_until: retry_after.max(breaker_hold).map(|hold| after(now, hold)),
     }
 }
 
-/// How long a receiver that is overloaded or away wants to be left alone.
-fn wished(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
+/// Returns the time for which an overloaded or unavailable receiver asks not to be called.
+fn retry_after(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
+    // RFC 9110 (503) and RFC 6585 (429) define the header for these failures. Elsewhere, proxies
+    // and frameworks add it without meaning it.
     if !matches!(outcome.status, Some(429 | 503)) {
         return None;
     }
-    let wish = match outcome.retry_after? {
-        RetryAfter::In(wait) => wait,
-        RetryAfter::At(time) => {
-            let micros = time.as_micros().saturating_sub(now.as_micros());
-            Duration::from_micros(u64::try_from(micros).unwrap_or(0))
-        }
-    };
-    Some(wish.min(LONGEST_WISH))
-}
 
-fn after(time: Timestamp, wait: Duration) -> Timestamp {
-    let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-    Timestamp::from_micros(time.as_micros().saturating_add(micros))
+    let wait = match outcome.retry_after? {
+        RetryAfter::In(wait) => wait,
+        RetryAfter::At(time) => between(now, time),
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Endpoints' secrets at rest: sealed with a key that the database does not hold. What is sealed for one endpoint
-//! does not open as another's.
+//! Encryption of endpoint secrets at rest, with a key that is not in the database. A secret sealed
+//! for one endpoint does not open as another's.
 
 use std::fmt;
 
@@ -11,66 +11,73 @@ use uuid::Uuid;
 
 use super::signature::Secret;
 
-/// The key of all secrets at rest: 32 bytes, which never print.
+/// Key that encrypts all secrets at rest: 32 bytes, which `Debug` does not show.
 #[derive(Clone)]
 pub struct SealKey([u8; 32]);
 
-/// The text is not 32 bytes in base64.
+/// Text that is not 32 bytes in base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not 32 bytes in base64")]
+#[error("must be 32 bytes in base64, such as openssl rand -base64 32 prints")]
 pub struct NotASealKey;
 
-/// How what follows is sealed, so that another way can come.
+/// First byte of a sealed secret: the format of the rest, so that another one can be introduced.
 const VERSION: u8 = 1;
 
 impl SealKey {
-    /// A new one.
+    /// Generates a new key.
     pub fn generate() -> Self {
         Self(random::random_bytes())
     }
 
-    /// Reads what [`to_base64`](Self::to_base64) wrote.
+    /// Parses the text that [`to_base64`](Self::to_base64) returns.
     ///
     /// # Errors
-    /// [`NotASealKey`], which does not repeat the text.
+    /// [`NotASealKey`], which does not repeat the text, since it may be a mistyped key.
     pub fn parse(text: &str) -> Result<Self, NotASealKey> {
         let bytes = STANDARD.decode(text).map_err(|_| NotASealKey)?;
         bytes.try_into().map(Self).map_err(|_| NotASealKey)
     }
 
-    /// The key's text, for whoever keeps it.
+    /// Returns the key as text, to be stored.
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.0)
     }
 
-    /// Seals an endpoint's secret: never twice the same bytes.
+    /// Encrypts an endpoint's secret with AES-256-GCM: a version byte, a random nonce, the
+    /// ciphertext and its tag.
     pub fn seal(&self, owner: Uuid, secret: &Secret) -> Vec<u8> {
+        // Random nonces of 96 bits are safe for 2^32 secrets under one key (NIST SP 800-38D, 8.3).
         let nonce = random::random_bytes::<NONCE_LEN>();
-        let mut kept = secret.bytes().to_vec();
+        let mut encrypted = secret.bytes().to_vec();
         self.key()
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(owner.as_bytes()),
-                &mut kept,
+                &mut encrypted,
             )
             .expect("a secret is far below the cipher's limit");
+
         let mut sealed = vec![VERSION];
         sealed.extend_from_slice(&nonce);
-        sealed.append(&mut kept);
+        sealed.append(&mut encrypted);
         sealed
     }
 
-    /// Opens what was sealed for this owner.
+    /// Decrypts a secret that was sealed for this owner.
     ///
     /// # Errors
-    /// [`Error::Broken`] when it was sealed with another key or for another owner, or was changed.
+    /// [`Error::Broken`] when the secret was sealed with another key or for another owner, or was
+    /// altered.
     pub fn open(&self, owner: Uuid, sealed: &[u8]) -> Result<Secret, Error> {
         let broken = || {
             Error::broken(
-                "a webhook's secret",
-                "it does not open with the key that is set",
+                "webhook secret",
+                "it cannot be decrypted with the configured key",
             )
         };
+
+        // One error for every failure: which byte was wrong would help only somebody who is
+        // guessing.
         let (VERSION, rest) = sealed
             .split_first()
             .map(|(version, rest)| (*version, rest))
@@ -78,16 +85,20 @@ impl SealKey {
         else {
             return Err(broken());
         };
-        let (nonce, kept) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
-        let mut kept = kept.to_vec();
+        let (nonce, encrypted) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
+
+        // The owner is authenticated with the ciphertext: a row copied to another endpoint does not
+        // open.
+        let mut encrypted = encrypted.to_vec();
         let opened = self
             .key()
             .open_in_place(
                 Nonce::assume_unique_for_key(*nonce),
                 Aad::from(owner.as_bytes()),
-                &mut kept,
+                &mut encrypted,
             )
             .map_err(|_| broken())?;
+
         let bytes: [u8; 32] = (&*opened).try_into().map_err(|_| broken())?;
         Ok(Secret::from_bytes(bytes))
     }
@@ -113,8 +124,9 @@ mod tests {
     const BOB: Uuid = Uuid::from_u128(2);
 
     #[test]
-    fn a_secret_opens_for_its_owner_with_its_key_alone() {
-        let (key, secret) = (SealKey::generate(), Secret::generate());
+    fn secret_opens_only_for_its_owner_and_with_its_key() {
+        let key = SealKey::generate();
+        let secret = Secret::generate();
         let sealed = key.seal(ANN, &secret);
         assert_eq!(key.open(ANN, &sealed).unwrap().bytes(), secret.bytes());
         for refused in [
@@ -126,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_of_it_can_be_changed_or_left_out() {
+    fn sealed_secret_opens_only_unaltered_and_complete() {
         let key = SealKey::generate();
         let sealed = key.seal(ANN, &Secret::generate());
         assert_eq!(sealed.len(), 61);
@@ -143,9 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn the_same_secret_is_sealed_differently_each_time_and_never_shows() {
-        let (key, secret) = (SealKey::generate(), Secret::generate());
-        let (one, other) = (key.seal(ANN, &secret), key.seal(ANN, &secret));
+    fn sealed_secret_differs_each_time_and_hides_the_secret() {
+        let key = SealKey::generate();
+        let secret = Secret::generate();
+
+        let one = key.seal(ANN, &secret);
+        let other = key.seal(ANN, &secret);
         assert_ne!(one[1..13], other[1..13]);
         assert_ne!(one[13..45], other[13..45]);
         assert!(
@@ -155,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_survives_its_text_and_only_32_bytes_are_one() {
+    fn key_round_trips_through_text_and_must_have_32_bytes() {
         let key = SealKey::generate();
         assert_eq!(SealKey::parse(&key.to_base64()).unwrap().0, key.0);
         assert_eq!(format!("{key:?}"), "SealKey");

@@ -1,5 +1,5 @@
-//! What buyers do with their endpoints and deliveries: the handle that the public API holds. It decides nothing about
-//! calls; it wakes those who make them.
+//! Service that the public API calls: everything that buyers do with their endpoints and
+//! deliveries.
 
 use backbone::clock::Clock;
 use backbone::db::Db;
@@ -8,31 +8,33 @@ use backbone::live_bus::LiveBus;
 use backbone::projection::Checkpoint;
 use backbone::time::Timestamp;
 use backbone::{Error, random};
-
+use buyer_core::outbox::DeliveryState;
 use buyer_core::{BuyerSide, PROJECTION, notification};
 
-use super::deliveries::Wanted;
-use super::egress::Egress;
-use super::seal::SealKey;
-use super::signature::Secret;
-use super::{
-    Changes, Delivery, DeliveryPage, DeliveryState, Refusal, Registration, Webhook, deliveries,
-    endpoints, retention,
-};
+use crate::deliveries::PageRequest;
+use crate::egress::Egress;
+use crate::input::{Changes, Registration};
+use crate::model::{Delivery, DeliveryPage, Webhook};
+use crate::refusal::Refusal;
+use crate::seal::SealKey;
+use crate::signature::Secret;
+use crate::time::before;
+use crate::{cleanup, deliveries, endpoints};
 
-/// What buyers do with their endpoints and deliveries.
+/// Handle for everything that buyers do with their endpoints and deliveries. Clones share the
+/// database's connections.
 #[derive(Clone)]
 pub struct Webhooks {
-    pub(super) db: Db,
-    pub(super) clock: Clock,
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
     bus: LiveBus,
     egress: Egress,
-    pub(super) seal: SealKey,
+    pub(crate) seal: SealKey,
 }
 
 impl Webhooks {
-    /// Builds the service over the buyer side's database. `egress` decides which URLs an endpoint may have, `seal`
-    /// encrypts the endpoints' secrets at rest.
+    /// Builds the service over the buyer side's database. `egress` decides which URLs an endpoint
+    /// may have, `seal` encrypts the endpoints' secrets at rest.
     pub fn new(buyers: &BuyerSide, bus: LiveBus, egress: Egress, seal: SealKey) -> Self {
         Self {
             db: buyers.db().clone(),
@@ -43,27 +45,33 @@ impl Webhooks {
         }
     }
 
-    /// Adds an endpoint, owed every change after the tables' place of now. The secret is shown this once.
+    /// Registers an endpoint, which receives every change after the projection's current
+    /// checkpoint. The secret is returned this once and cannot be read again.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`]; [`Refusal::LimitExceeded`] beyond [`MAX_WEBHOOKS`](super::MAX_WEBHOOKS), [`Refusal::Store`].
+    /// [`Refusal::Invalid`]; [`Refusal::LimitExceeded`] beyond
+    /// [`MAX_WEBHOOKS`](crate::MAX_WEBHOOKS) endpoints; [`Refusal::Store`].
     pub async fn register(
         &self,
         buyer: BuyerId,
-        asked: Registration,
+        registration: Registration,
     ) -> Result<(Webhook, Secret), Refusal> {
-        let asked = asked.checked(&self.egress).map_err(Refusal::Invalid)?;
+        let registration = registration
+            .checked(&self.egress)
+            .map_err(Refusal::Invalid)?;
+
         let now = self.clock.now();
-        let (id, secret) = (
-            WebhookId(random::row_id(now.as_micros())),
-            Secret::generate(),
-        );
+        // The secret is sealed under the endpoint's id, so the id is drawn here and not by the
+        // database.
+        let id = WebhookId(random::row_id(now.as_micros()));
+        let secret = Secret::generate();
         let sealed = self.seal.seal(id.0, &secret);
-        let webhook = endpoints::register(&self.db, buyer, id, &asked, &sealed, now).await?;
+
+        let webhook = endpoints::register(&self.db, buyer, id, &registration, &sealed, now).await?;
         Ok((webhook, secret))
     }
 
-    /// Changes what is given; what is not stays as it is.
+    /// Changes the given fields of an endpoint; the others stay as they are.
     ///
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::NotFound`], [`Refusal::Store`].
@@ -71,25 +79,34 @@ impl Webhooks {
         &self,
         buyer: BuyerId,
         id: WebhookId,
-        asked: Changes,
+        changes: Changes,
     ) -> Result<Webhook, Refusal> {
-        let asked = asked.checked(&self.egress).map_err(Refusal::Invalid)?;
-        let (webhook, checkpoint) = endpoints::update(&self.db, buyer, id, &asked).await?;
-        self.wake(checkpoint, id).await;
+        let changes = changes.checked(&self.egress).map_err(Refusal::Invalid)?;
+
+        let (webhook, checkpoint) = endpoints::update(&self.db, buyer, id, &changes).await?;
+        // An endpoint that was resumed may have deliveries that have been due for long.
+        self.wake_dispatchers(checkpoint, id).await;
+
         Ok(webhook)
     }
 
-    /// Ends an endpoint: what is pending is discarded, calls on their way are not recorded.
+    /// Deletes an endpoint: its pending deliveries are discarded, and the outcomes of calls under
+    /// way are not recorded.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`]; [`Refusal::Store`], after which what is left is discarded by [`retention`].
+    /// [`Refusal::NotFound`]; [`Refusal::Store`], after which [retention](crate::retention)
+    /// discards what is left.
     pub async fn delete(&self, buyer: BuyerId, id: WebhookId) -> Result<(), Refusal> {
         let now = self.clock.now();
+
+        // Two steps, because an endpoint may have more pending deliveries than one transaction
+        // should hold. Once the first step is committed the endpoint is gone for its owner.
         endpoints::delete(&self.db, buyer, id, now).await?;
-        Ok(retention::discard(&self.db, id, now).await?)
+        Ok(cleanup::discard(&self.db, id, now).await?)
     }
 
-    /// Gives an endpoint a new secret; calls are signed with the one before too, for a day.
+    /// Gives an endpoint a new secret and returns it. Calls carry a signature of the previous
+    /// secret as well for 24 hours.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::Store`].
@@ -100,33 +117,38 @@ impl Webhooks {
     ) -> Result<(Webhook, Secret), Refusal> {
         let secret = Secret::generate();
         let sealed = self.seal.seal(id.0, &secret);
-        let webhook = endpoints::rotate(&self.db, buyer, id, &sealed, self.clock.now()).await?;
+
+        let now = self.clock.now();
+        let webhook = endpoints::rotate_secret(&self.db, buyer, id, &sealed, now).await?;
         Ok((webhook, secret))
     }
 
-    /// Owes an endpoint a test call.
+    /// Creates a test delivery for an endpoint.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::Store`].
     pub async fn test(&self, buyer: BuyerId, id: WebhookId) -> Result<Delivery, Refusal> {
-        let (delivery, checkpoint) =
-            endpoints::owe_test(&self.db, buyer, id, self.clock.now()).await?;
-        self.wake(checkpoint, id).await;
+        let now = self.clock.now();
+        let (delivery, checkpoint) = endpoints::add_test_delivery(&self.db, buyer, id, now).await?;
+        self.wake_dispatchers(checkpoint, id).await;
+
         self.read_back(buyer, delivery).await
     }
 
-    /// A buyer's endpoints, oldest first.
+    /// Returns a buyer's endpoints, oldest first.
     pub async fn list(&self, buyer: BuyerId) -> Result<Vec<Webhook>, Error> {
         endpoints::list(&self.db, buyer).await
     }
 
-    /// An endpoint of this buyer; a deleted one as long as any of its deliveries is kept.
+    /// Returns an endpoint of this buyer. A deleted one is found as long as any of its deliveries
+    /// is kept.
     pub async fn find(&self, buyer: BuyerId, id: WebhookId) -> Result<Option<Webhook>, Error> {
         endpoints::find(&self.db, buyer, id).await
     }
 
-    /// A buyer's deliveries, newest first: at most `limit`, older than `after`, of one endpoint and in one state if
-    /// given. Without an endpoint, those of the ones that are not deleted.
+    /// Returns a page of a buyer's deliveries, newest first: at most `limit`, older than `after`,
+    /// optionally of one endpoint and in one state. Without an endpoint, the deliveries of deleted
+    /// endpoints are left out.
     pub async fn deliveries(
         &self,
         buyer: BuyerId,
@@ -135,20 +157,16 @@ impl Webhooks {
         limit: u32,
         after: Option<DeliveryId>,
     ) -> Result<DeliveryPage, Error> {
-        deliveries::page(
-            &self.db,
-            buyer,
-            Wanted {
-                webhook,
-                state,
-                limit,
-                after,
-            },
-        )
-        .await
+        let request = PageRequest {
+            webhook,
+            state,
+            limit,
+            after,
+        };
+        deliveries::page(&self.db, buyer, request).await
     }
 
-    /// A delivery to this buyer.
+    /// Returns a delivery to this buyer.
     pub async fn delivery(
         &self,
         buyer: BuyerId,
@@ -157,23 +175,26 @@ impl Webhooks {
         deliveries::find(&self.db, buyer, id).await
     }
 
-    /// Re-opens a delivery that is delivered or dead: the same id, outside the order, all tries anew.
+    /// Replays a delivery that is delivered or dead: under the same id, outside the order of its
+    /// deal, and with all tries available again.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], for what was discarded too; [`Refusal::Conflict`] while it is pending;
-    /// [`Refusal::Store`].
+    /// [`Refusal::NotFound`], also for a discarded delivery; [`Refusal::Conflict`] while the
+    /// delivery is pending; [`Refusal::Store`].
     pub async fn replay(&self, buyer: BuyerId, id: DeliveryId) -> Result<Delivery, Refusal> {
         let webhook = deliveries::replay(&self.db, buyer, id, self.clock.now()).await?;
-        self.wake(self.checkpoint().await?, webhook).await;
+        self.wake_dispatchers(self.checkpoint().await?, webhook)
+            .await;
+
         self.read_back(buyer, id).await
     }
 
-    /// Re-opens every delivery of an endpoint in a state, delivered or dead, that came to be owed at `since` or later.
-    /// Returns how many.
+    /// Replays every delivery of an endpoint that is in `state`, delivered or dead, and was created
+    /// at `since` or later. Returns how many were reopened.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`]; [`Refusal::Invalid`] for another state; [`Refusal::Store`], after which some may have
-    /// been re-opened.
+    /// [`Refusal::NotFound`]; [`Refusal::Invalid`] for another state; [`Refusal::Store`], after
+    /// which some deliveries may have been reopened.
     pub async fn replay_many(
         &self,
         buyer: BuyerId,
@@ -183,19 +204,21 @@ impl Webhooks {
     ) -> Result<u64, Refusal> {
         let now = self.clock.now();
         let count = deliveries::replay_many(&self.db, buyer, webhook, state, since, now).await?;
-        self.wake(self.checkpoint().await?, webhook).await;
+        self.wake_dispatchers(self.checkpoint().await?, webhook)
+            .await;
+
         Ok(count)
     }
 
-    /// Drops what has been finished for [`retention::KEEP`], and ends what deletions left over. Returns how many
-    /// deliveries were dropped.
+    /// Drops what has been finished for [`KEEP`](crate::retention::KEEP), and completes deletions
+    /// that were cut short. Returns the number of deliveries dropped.
     pub async fn forget_old(&self) -> Result<u64, Error> {
         let now = self.clock.now();
-        let kept = i64::try_from(retention::KEEP.as_micros()).unwrap_or(i64::MAX);
-        let older_than = Timestamp::from_micros(now.as_micros().saturating_sub(kept));
-        retention::forget(&self.db, older_than, now).await
+        cleanup::forget(&self.db, before(now, cleanup::KEEP), now).await
     }
 
+    // Read after the commit, in a statement of its own: a dispatcher may have delivered it by then,
+    // which is as true an answer.
     async fn read_back(&self, buyer: BuyerId, id: DeliveryId) -> Result<Delivery, Refusal> {
         self.delivery(buyer, id).await?.ok_or(Refusal::NotFound)
     }
@@ -204,14 +227,13 @@ impl Webhooks {
         Checkpoint::read(&self.db, PROJECTION).await
     }
 
-    /// Something may be due: who sends hears of it at once, or sees it within a second.
-    async fn wake(&self, checkpoint: Checkpoint, webhook: WebhookId) {
-        if let Err(error) = self
-            .bus
-            .publish(notification::wake(checkpoint, &[webhook]))
-            .await
-        {
-            tracing::debug!(%error, %webhook, "dispatchers were not woken");
+    /// Tells dispatchers that an endpoint may have a delivery due.
+    async fn wake_dispatchers(&self, checkpoint: Checkpoint, webhook: WebhookId) {
+        let wake = notification::wake(checkpoint, &[webhook]);
+
+        // A hint only, so an error is not the caller's: dispatchers poll the tables every second.
+        if let Err(error) = self.bus.publish(wake).await {
+            tracing::debug!(%error, %webhook, "webhook dispatchers were not notified and will find the delivery by polling");
         }
     }
 }

@@ -1,144 +1,124 @@
-//! What a dispatcher has in hand: calls under way, outcomes to be recorded, and at most one of each kind of work in the
-//! database at a time. What comes in meanwhile makes the next one, so a busy dispatcher works in large batches and a
-//! quiet one without delay.
+//! Work that a dispatcher has in flight: calls under way, outcomes waiting to be recorded, and the
+//! leases on both. Decides what to start next, and takes the results of what has finished.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::time::Duration;
 
+use backbone::Error;
 use backbone::health::Part;
 use backbone::ids::{DeliveryId, WebhookId};
 use backbone::live_bus::BusEvent;
-use backbone::{Error, random};
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep};
+use buyer_core::notification;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Dispatcher;
-use super::limiter::Rooms;
-use crate::claim::{self, Claim, Claimed, LEASE, Wish};
-use crate::record::{self, Ended, Recorded};
-use crate::retry_policy::JITTER;
-use crate::sender::Call;
-use crate::signature::Secret;
-use buyer_core::notification;
+use super::call::Caller;
+use super::jobs::{Finished, Jobs};
+use super::limiter::Limiter;
+use super::limits::Limits;
+use crate::claim::{Claim, ClaimRequest, LEASE};
+use crate::outcome::CompletedCall;
+use crate::record::RecordSummary;
 
-/// How long a database that is away is left alone.
-const RETRY: Duration = Duration::from_millis(500);
-
-type Job<'a> = Pin<Box<dyn Future<Output = Done> + Send + 'a>>;
-
-/// Work that has ended.
-pub(super) enum Done {
-    Looked(Result<Vec<WebhookId>, Error>),
-    Claimed {
-        wishes: Vec<Wish>,
-        began: Instant,
-        claim: Result<Claim, Error>,
-    },
-    /// `None`: the call was not made.
-    Called {
-        delivery: DeliveryId,
-        webhook: WebhookId,
-        ended: Option<Ended>,
-    },
-    Recorded {
-        batch: Vec<Ended>,
-        outcome: Result<Recorded, Error>,
-    },
-    Renewed(Result<(), Error>),
-    Released(Result<(), Error>),
-    /// The database was away, and may be asked again.
-    Rested,
-}
-
-/// What a claim brought of one endpoint.
-#[derive(Default)]
-struct Got {
-    rows: u32,
-    /// Those of them that make a call.
-    calls: u32,
-    /// As many rows could have come.
-    room: u32,
-}
-
-/// Work in the database of which there is at most one at a time.
-#[derive(Default)]
-struct Busy {
-    looking: bool,
-    claiming: bool,
-    recording: bool,
-    renewing: bool,
-}
-
-/// The state of a dispatcher that runs.
-pub(super) struct Desk<'a> {
-    of: &'a Dispatcher,
-    /// `None` in a dispatcher of one round, which hands every error to its caller.
+/// State of a running dispatcher.
+pub(super) struct InFlight<'a> {
+    caller: &'a Caller,
+    limits: Limits,
+    /// Health to report to; `None` in a dispatcher of one round, which returns every error.
     health: Option<Part>,
-    jobs: FuturesUnordered<Job<'a>>,
-    busy: Busy,
-    rooms: Rooms,
-    look: bool,
-    /// Under which lease each delivery is held that is under way or not recorded yet.
-    held: HashMap<DeliveryId, Uuid>,
+    jobs: Jobs<'a>,
+    limiter: Limiter,
+    /// Set when the tables are to be queried for endpoints with something due.
+    poll_pending: bool,
+    /// Lease of each delivery whose call is under way or not recorded yet.
+    leases: HashMap<DeliveryId, Uuid>,
+    /// Number of calls under way.
     calls: usize,
-    ended: Vec<Ended>,
+    /// Calls waiting to be recorded, in the order in which they ended.
+    completed: Vec<CompletedCall>,
+    /// Number of outcomes recorded so far.
     recorded: usize,
     closing: bool,
 }
 
-impl<'a> Desk<'a> {
-    /// One that goes on until it is closed.
-    pub(super) fn new(of: &'a Dispatcher, health: Part) -> Self {
-        Self::open(of, Some(health))
+impl<'a> InFlight<'a> {
+    /// Creates the state of a dispatcher that runs until it is closed.
+    pub(super) fn new(caller: &'a Caller, limits: Limits, health: Part) -> Self {
+        Self::open(caller, limits, Some(health))
     }
 
-    /// One that claims once.
-    pub(super) fn for_one_round(of: &'a Dispatcher) -> Self {
-        Self::open(of, None)
+    /// Creates the state of a dispatcher that closes itself after its first claim.
+    pub(super) fn for_one_round(caller: &'a Caller, limits: Limits) -> Self {
+        Self::open(caller, limits, None)
     }
 
-    fn open(of: &'a Dispatcher, health: Option<Part>) -> Self {
+    fn open(caller: &'a Caller, limits: Limits, health: Option<Part>) -> Self {
         Self {
-            of,
+            caller,
+            limits,
             health,
-            jobs: FuturesUnordered::new(),
-            busy: Busy::default(),
-            rooms: Rooms::new(of.limits, Instant::now()),
-            look: true,
-            held: HashMap::new(),
+            jobs: Jobs::new(caller),
+            limiter: Limiter::new(limits, Instant::now()),
+            poll_pending: true,
+            leases: HashMap::new(),
             calls: 0,
-            ended: Vec::new(),
+            completed: Vec::new(),
             recorded: 0,
             closing: false,
         }
     }
 
-    /// Begins whatever can begin. False: it is closed, and nothing is left.
-    pub(super) fn begin(&mut self) -> bool {
-        if !self.busy.recording && !self.ended.is_empty() {
-            self.record();
+    /// Starts whatever can start. Returns `false` once the dispatcher is closed and nothing is
+    /// left.
+    pub(super) fn start_work(&mut self) -> bool {
+        // Recording comes first and goes on while closing: an outcome that is lost means a second
+        // call for the same delivery.
+        if !self.jobs.is_recording() && !self.completed.is_empty() {
+            self.start_recording();
         }
+
         if !self.closing {
-            self.begin_to_claim();
+            self.start_finding_due();
+            self.start_claiming();
         }
-        self.of.meters.in_flight(self.calls);
+
+        self.caller.metrics.in_flight(self.calls);
         !self.closing || !self.jobs.is_empty()
     }
 
-    /// The next work that ends; never, while there is none.
-    pub(super) async fn next(&mut self) -> Done {
-        match self.jobs.next().await {
-            Some(done) => done,
-            None => std::future::pending().await,
+    /// Waits for the next job to finish; for ever while there is none.
+    pub(super) async fn next(&mut self) -> Finished {
+        self.jobs.next().await
+    }
+
+    /// Takes the result of a job.
+    ///
+    /// # Errors
+    /// Errors that waiting does not cure; in a dispatcher of one round, every error.
+    pub(super) fn complete(&mut self, finished: Finished) -> Result<(), Error> {
+        match finished {
+            Finished::FindDue(result) => self.on_due_found(result),
+            Finished::Claim {
+                requests,
+                requested_at,
+                result,
+            } => self.on_claimed(requests, requested_at, result),
+            Finished::Call {
+                delivery,
+                webhook,
+                completed,
+            } => {
+                self.on_called(delivery, webhook, completed);
+                Ok(())
+            }
+            Finished::Record { calls, result } => self.on_recorded(calls, result),
+            Finished::RecordPause => Ok(()),
+            Finished::Renew(result) | Finished::Release(result) => {
+                self.unless_unavailable(result).map(|_| ())
+            }
         }
     }
 
-    /// No more is claimed.
+    /// Stops claiming. Calls under way go on and are recorded.
     pub(super) fn close(&mut self) {
         self.closing = true;
     }
@@ -147,364 +127,240 @@ impl<'a> Desk<'a> {
         self.closing
     }
 
-    /// Outcomes in the tables.
+    /// Returns the number of outcomes recorded so far.
     pub(super) fn recorded(&self) -> usize {
         self.recorded
     }
 
-    /// The tables are to be looked at.
-    pub(super) fn look(&mut self) {
-        self.look = true;
+    /// Has the tables queried for endpoints with something due.
+    pub(super) fn poll(&mut self) {
+        self.poll_pending = true;
     }
 
-    pub(super) fn hear(&mut self, event: BusEvent) {
+    pub(super) fn on_bus_event(&mut self, event: BusEvent) {
         match event {
             BusEvent::Message(message) => match notification::webhooks_of(&message) {
-                Some(named) if named.is_empty() => self.look = true,
-                Some(named) => named
-                    .into_iter()
-                    .for_each(|webhook| self.rooms.add(webhook)),
+                // A notification without names stands for more endpoints than fit into one.
+                Some(webhooks) if webhooks.is_empty() => self.poll(),
+                Some(webhooks) => {
+                    for webhook in webhooks {
+                        self.limiter.mark_due(webhook);
+                    }
+                }
                 None => {}
             },
-            BusEvent::Gap | BusEvent::Subscribed => self.look = true,
+            // Notifications may have been missed: only the tables know what is due.
+            BusEvent::Gap | BusEvent::Subscribed => self.poll(),
             BusEvent::Disconnected => {}
         }
     }
 
-    /// Keeps what is held.
+    /// Renews the leases on everything in flight.
     pub(super) fn renew(&mut self) {
-        if self.busy.renewing || self.held.is_empty() {
-            return;
+        // A copy of the leases as they are now. Calls that end while it is under way are recorded
+        // under their lease all the same, and the renewal passes over their rows.
+        if !self.jobs.is_renewing() && !self.leases.is_empty() {
+            self.jobs.renew(self.leases.clone());
         }
-        self.busy.renewing = true;
-        let (of, held) = (self.of, self.held.clone());
-        self.jobs.push(Box::pin(async move {
-            Done::Renewed(claim::renew(&of.webhooks.db, &held, of.webhooks.clock.now()).await)
-        }));
     }
 
-    /// Takes what work came to.
-    ///
-    /// # Errors
-    /// What waiting does not help against; in a dispatcher of one round every error.
-    pub(super) fn take(&mut self, done: Done) -> Result<(), Error> {
-        match done {
-            Done::Looked(found) => {
-                self.busy.looking = false;
-                for webhook in self.answer(found)?.unwrap_or_default() {
-                    self.rooms.add(webhook);
+    fn start_finding_due(&mut self) {
+        if self.poll_pending && !self.jobs.is_finding_due() {
+            // Cleared at the start, not at the end: what comes to be due while the query runs may
+            // not be in its snapshot and needs another one.
+            self.poll_pending = false;
+            self.jobs.find_due();
+        }
+    }
+
+    fn start_claiming(&mut self) {
+        if self.jobs.is_claiming() || !self.limiter.has_due() {
+            return;
+        }
+
+        // Calls that have ended but are not recorded count as well, up to twice the limit:
+        // otherwise, while the database is slow, outcomes would pile up in memory without bound.
+        let unrecorded_room = (2 * self.limits.in_flight).saturating_sub(self.leases.len());
+        let call_room = self.limits.in_flight.saturating_sub(self.calls);
+        let room = call_room.min(unrecorded_room);
+
+        let now = Instant::now();
+        let requests = self.limiter.claim_requests(room, now);
+        if !requests.is_empty() {
+            self.jobs.claim(requests, self.limits.per_endpoint, now);
+        }
+    }
+
+    fn start_recording(&mut self) {
+        let mut calls = std::mem::take(&mut self.completed);
+
+        // A call that outlasted its lease may have been claimed again by this same dispatcher. Its
+        // outcome is recorded under the lease that holds now.
+        for call in &mut calls {
+            if let Some(lease) = self.leases.get(&call.delivery) {
+                call.lease = *lease;
+            }
+        }
+
+        self.jobs.record(calls);
+    }
+
+    fn on_due_found(&mut self, result: Result<Vec<WebhookId>, Error>) -> Result<(), Error> {
+        for webhook in self.unless_unavailable(result)?.unwrap_or_default() {
+            self.limiter.mark_due(webhook);
+        }
+
+        let is_one_round = self.health.is_none();
+        self.closing |= is_one_round && !self.limiter.has_due();
+        Ok(())
+    }
+
+    fn on_claimed(
+        &mut self,
+        requests: Vec<ClaimRequest>,
+        requested_at: Instant,
+        result: Result<Claim, Error>,
+    ) -> Result<(), Error> {
+        match self.unless_unavailable(result)? {
+            // Told to stop while the claim was on its way. Given back, the deliveries go to another
+            // dispatcher at once instead of when the lease has run out.
+            Some(claim) if self.closing => self.jobs.release(claim),
+            Some(claim) => self.start_calls(requests, requested_at, claim),
+            // The endpoints are not marked as due again: the next poll finds them.
+            None => {}
+        }
+
+        let is_one_round = self.health.is_none();
+        self.closing |= is_one_round;
+        Ok(())
+    }
+
+    fn start_calls(&mut self, requests: Vec<ClaimRequest>, requested_at: Instant, claim: Claim) {
+        // Counted from the request, not from the answer: the database counts from some time between
+        // the two, so this end is never later than the true one.
+        let leased_until = requested_at + LEASE;
+        let mut claimed_of: HashMap<WebhookId, ClaimedOfEndpoint> = HashMap::new();
+
+        for claimed in claim.deliveries {
+            let of_endpoint = claimed_of.entry(claimed.webhook_id).or_default();
+            of_endpoint.deliveries += 1;
+            of_endpoint.room = claimed.room.unsigned_abs();
+
+            // Still in flight here under a lease that ran out: the call goes on under the new one,
+            // and a second call would reach the receiver twice.
+            if self.leases.insert(claimed.id, claim.lease).is_some() {
+                continue;
+            }
+            of_endpoint.calls += 1;
+            self.calls += 1;
+            self.jobs.call(claimed, claim.lease, leased_until);
+        }
+
+        for ClaimRequest { webhook, .. } in requests {
+            let of_endpoint = claimed_of.remove(&webhook).unwrap_or_default();
+            self.limiter
+                .claimed(webhook, of_endpoint.calls, of_endpoint.may_have_more());
+        }
+    }
+
+    fn on_called(
+        &mut self,
+        delivery: DeliveryId,
+        webhook: WebhookId,
+        completed: Option<CompletedCall>,
+    ) {
+        self.calls -= 1;
+
+        match completed {
+            Some(call) => {
+                // A failed call keeps its place in the limiter until it is recorded. The failure
+                // may open the breaker or lower the endpoint's concurrency, and until that is in
+                // the tables another claim would call an endpoint that should be left alone.
+                if call.outcome.error.is_none() {
+                    self.limiter.finished(webhook);
                 }
-                self.closing |= self.health.is_none() && !self.rooms.is_anything_due();
+                self.completed.push(call);
             }
-            Done::Claimed {
-                wishes,
-                began,
-                claim,
-            } => {
-                self.busy.claiming = false;
-                match self.answer(claim)? {
-                    Some(claim) if self.closing => self.release(claim),
-                    Some(claim) => self.call(wishes, began, claim),
-                    None => {}
-                }
-                self.closing |= self.health.is_none();
+            None => {
+                // Dropped from the leases so that they are not renewed: the delivery is due again
+                // when its lease has run out.
+                self.leases.remove(&delivery);
+                self.limiter.finished(webhook);
             }
-            Done::Called {
-                delivery,
-                webhook,
-                ended,
-            } => self.called(delivery, webhook, ended),
-            Done::Recorded { batch, outcome } => match self.answer(outcome)? {
-                Some(recorded) => self.settled(batch, recorded),
-                None => {
-                    self.ended.splice(0..0, batch);
-                    self.jobs.push(Box::pin(async {
-                        sleep(random::jitter(RETRY, 0.2)).await;
-                        Done::Rested
-                    }));
-                }
-            },
-            Done::Renewed(renewed) => {
-                self.busy.renewing = false;
-                self.answer(renewed)?;
+        }
+    }
+
+    fn on_recorded(
+        &mut self,
+        mut calls: Vec<CompletedCall>,
+        result: Result<RecordSummary, Error>,
+    ) -> Result<(), Error> {
+        match self.unless_unavailable(result)? {
+            Some(summary) => self.settle(calls, summary),
+            None => {
+                // Put back in front of what has ended since: outcomes of one endpoint are settled
+                // in the order in which its calls ended.
+                calls.append(&mut self.completed);
+                self.completed = calls;
+                self.jobs.pause_recording();
             }
-            Done::Released(released) => {
-                self.answer(released)?;
-            }
-            Done::Rested => self.busy.recording = false,
         }
         Ok(())
     }
 
-    /// What the database said; `None` when it is away.
-    fn answer<T>(&self, answer: Result<T, Error>) -> Result<Option<T>, Error> {
-        match (answer, &self.health) {
-            (Ok(value), health) => {
-                health.iter().for_each(Part::up);
+    fn settle(&mut self, calls: Vec<CompletedCall>, summary: RecordSummary) {
+        for call in calls {
+            self.leases.remove(&call.delivery);
+            if call.outcome.error.is_some() {
+                self.limiter.finished(call.webhook);
+            }
+        }
+
+        self.caller.metrics.recorded(&summary);
+        self.recorded += summary.recorded();
+
+        for webhook in summary.due {
+            self.limiter.mark_due(webhook);
+        }
+    }
+
+    /// Reports the database's health. Returns `None` while it is unavailable.
+    fn unless_unavailable<T>(&self, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match (result, &self.health) {
+            (Ok(value), Some(health)) => {
+                health.up();
                 Ok(Some(value))
             }
+            (Ok(value), None) => Ok(Some(value)),
             (Err(error @ Error::Unavailable { .. }), Some(health)) => {
                 health.away(&error);
                 Ok(None)
             }
-            (Err(error), health) => {
-                health.iter().for_each(|health| health.down(&error));
+            (Err(error), Some(health)) => {
+                health.down(&error);
                 Err(error)
             }
+            (Err(error), None) => Err(error),
         }
-    }
-
-    fn begin_to_claim(&mut self) {
-        let Dispatcher {
-            webhooks, limits, ..
-        } = self.of;
-        if self.look && !self.busy.looking {
-            (self.look, self.busy.looking) = (false, true);
-            let now = webhooks.clock.now();
-            self.jobs.push(Box::pin(async move {
-                Done::Looked(claim::look(&webhooks.db, now).await)
-            }));
-        }
-        if self.busy.claiming || !self.rooms.is_anything_due() {
-            return;
-        }
-        // What cannot be recorded for a while must not pile up either.
-        let unrecorded = (2 * limits.in_flight).saturating_sub(self.held.len());
-        let free = limits.in_flight.saturating_sub(self.calls).min(unrecorded);
-        let began = Instant::now();
-        let wishes = self.rooms.wishes(free, began);
-        if wishes.is_empty() {
-            return;
-        }
-        self.busy.claiming = true;
-        self.jobs.push(Box::pin(async move {
-            let claim = claim::claim(
-                &webhooks.db,
-                &wishes,
-                limits.per_endpoint,
-                webhooks.clock.now(),
-            )
-            .await;
-            Done::Claimed {
-                wishes,
-                began,
-                claim,
-            }
-        }));
-    }
-
-    /// Begins the calls of a claim, which holds for a lease's time from when it was asked for.
-    fn call(&mut self, wishes: Vec<Wish>, began: Instant, claim: Claim) {
-        let Claim { lease, deliveries } = claim;
-        let mut got: HashMap<WebhookId, Got> = HashMap::new();
-        for claimed in deliveries {
-            let got = got.entry(claimed.webhook_id).or_default();
-            (got.rows, got.room) = (got.rows + 1, claimed.room.unsigned_abs());
-            // Ours already, under a lease that ran out: the call that is under way goes on under this one.
-            if self.held.insert(claimed.id, lease).is_some() {
-                continue;
-            }
-            got.calls += 1;
-            self.calls += 1;
-            let (of, delivery, webhook) = (self.of, claimed.id, claimed.webhook_id);
-            self.jobs.push(Box::pin(async move {
-                let ended = of.call(claimed, lease, began + LEASE).await;
-                Done::Called {
-                    delivery,
-                    webhook,
-                    ended,
-                }
-            }));
-        }
-        for Wish { webhook, .. } in wishes {
-            let Got { rows, calls, room } = got.remove(&webhook).unwrap_or_default();
-            self.rooms.claimed(webhook, calls, rows > 0 && rows >= room);
-        }
-    }
-
-    fn release(&mut self, claim: Claim) {
-        let (of, ids): (_, Vec<DeliveryId>) = (
-            self.of,
-            claim.deliveries.iter().map(|claimed| claimed.id).collect(),
-        );
-        self.jobs.push(Box::pin(async move {
-            Done::Released(claim::release(&of.webhooks.db, claim.lease, &ids).await)
-        }));
-    }
-
-    /// The room of a failed call is free again when its failure is known to everyone.
-    fn called(&mut self, delivery: DeliveryId, webhook: WebhookId, ended: Option<Ended>) {
-        self.calls -= 1;
-        match ended {
-            Some(ended) => {
-                if ended.outcome.error.is_none() {
-                    self.rooms.over(webhook);
-                }
-                self.ended.push(ended);
-            }
-            None => {
-                self.held.remove(&delivery);
-                self.rooms.over(webhook);
-            }
-        }
-    }
-
-    fn record(&mut self) {
-        self.busy.recording = true;
-        let mut batch = std::mem::take(&mut self.ended);
-        for ended in &mut batch {
-            ended.lease = self
-                .held
-                .get(&ended.delivery)
-                .copied()
-                .unwrap_or(ended.lease);
-        }
-        let Dispatcher { webhooks, .. } = self.of;
-        self.jobs.push(Box::pin(async move {
-            let jitter = |wait| random::jitter(wait, JITTER);
-            let outcome = record::record(&webhooks.db, &batch, webhooks.clock.now(), jitter).await;
-            Done::Recorded { batch, outcome }
-        }));
-    }
-
-    fn settled(&mut self, batch: Vec<Ended>, recorded: Recorded) {
-        self.busy.recording = false;
-        for ended in batch {
-            self.held.remove(&ended.delivery);
-            if ended.outcome.error.is_some() {
-                self.rooms.over(ended.webhook);
-            }
-        }
-        self.of.meters.recorded(&recorded);
-        self.recorded += recorded.count();
-        recorded
-            .due
-            .into_iter()
-            .for_each(|webhook| self.rooms.add(webhook));
     }
 }
 
-impl Dispatcher {
-    /// Makes one call, unless its lease is over. `None`: it was not made.
-    async fn call(&self, claimed: Claimed, lease: Uuid, until: Instant) -> Option<Ended> {
-        if Instant::now() >= until {
-            self.meters.came_too_late();
-            return None;
-        }
-        let secrets = match self.secrets(&claimed) {
-            Ok(secrets) => secrets,
-            Err(error) => {
-                // It comes again when its lease has run out: maybe to a dispatcher that has the key.
-                tracing::error!(webhook = %claimed.webhook_id, %error, "a webhook's secret cannot be opened");
-                return None;
-            }
-        };
-        let at = self.webhooks.clock.now();
-        if claimed.attempts == 0 && !claimed.replay {
-            let waited = at
-                .as_micros()
-                .saturating_sub(claimed.created_at.as_micros())
-                .max(0);
-            self.meters
-                .first_attempt(Duration::from_micros(waited.unsigned_abs()));
-        }
-        let call = Call {
-            url: &claimed.url,
-            id: claimed.id.0,
-            at,
-            secrets: &secrets,
-            body: Bytes::from(claimed.body),
-            trace: claimed
-                .trace
-                .as_deref()
-                .and_then(|trace| trace.parse().ok()),
-            replay: claimed.replay,
-        };
-        let outcome = self.sender.send(&call).await;
-        Some(Ended {
-            delivery: claimed.id,
-            webhook: claimed.webhook_id,
-            lease,
-            at,
-            outcome,
-        })
-    }
+/// Part of a claim that came from one endpoint.
+#[derive(Default)]
+struct ClaimedOfEndpoint {
+    deliveries: u32,
+    /// Those of the deliveries that start a call.
+    calls: u32,
+    /// Number of deliveries that the claim could have taken.
+    room: u32,
+}
 
-    /// What signs: the newest first.
-    fn secrets(&self, claimed: &Claimed) -> Result<Vec<Secret>, Error> {
-        let sealed = [Some(&claimed.secret), claimed.previous_secret.as_ref()];
-        let owner = claimed.webhook_id.0;
-        sealed
-            .into_iter()
-            .flatten()
-            .map(|sealed| self.webhooks.seal.open(owner, sealed))
-            .collect()
+impl ClaimedOfEndpoint {
+    /// Returns whether the endpoint may have more due: the claim took as many as it could.
+    fn may_have_more(&self) -> bool {
+        self.deliveries > 0 && self.deliveries >= self.room
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use backbone::clock::Clock;
-    use backbone::db::{Db, PoolEngine};
-    use backbone::health::Health;
-    use backbone::live_bus::LiveBus;
-    use backbone::telemetry::Metrics;
-
-    use super::*;
-    use crate::Webhooks;
-    use crate::dispatcher::Limits;
-    use crate::egress::Egress;
-    use crate::resolver::Resolver;
-    use crate::seal::SealKey;
-    use crate::sender::Sender;
-    use buyer_core::BuyerSide;
-    use buyer_core::feed::Retention;
-
-    /// An endpoint, whose id is one, with a delivery that is due.
-    const FILL: [&str; 3] = [
-        "INSERT INTO webhook (id, buyer_id, url, events, state, from_position, secret, created_at)
-         VALUES (unhex('00000000000000000000000000000001'), x'00', 'https://example.com', '[]', 'ACTIVE', 0, x'00', 0)",
-        "INSERT INTO webhook_message VALUES (unhex('00000000000000000000000000000002'), 'TEST', 1, NULL, x'00', 1)",
-        "INSERT INTO webhook_delivery (id, webhook_id, message_id, sequence, change_index, due_at, created_at)
-         VALUES (unhex('00000000000000000000000000000003'), unhex('00000000000000000000000000000001'),
-                 unhex('00000000000000000000000000000002'), 0, 0, 0, 0)",
-    ];
-
-    #[tokio::test]
-    async fn what_is_claimed_when_it_is_told_to_stop_is_given_back() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (folder, metrics, clock) = (
-            tempfile::tempdir().unwrap(),
-            Metrics::new(),
-            Clock::system(),
-        );
-        let db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
-        let side = BuyerSide::new(db.clone(), clock, Retention::in_rows(LEASE));
-        side.migrate().await.unwrap();
-        let PoolEngine::Sqlite(pool) = db.write().engine() else {
-            panic!("it is on SQLite")
-        };
-        for statement in FILL {
-            sqlx::query(statement).execute(pool).await.unwrap();
-        }
-        let bus = LiveBus::local(1, &metrics);
-        let webhooks = Webhooks::new(&side, bus, Egress::default(), SealKey::generate());
-        let sender = Sender::new(Egress::default(), Resolver::system().unwrap()).unwrap();
-        let dispatcher = Dispatcher::new(webhooks, sender, Limits::default(), &metrics);
-        let mut desk = Desk::new(&dispatcher, Health::default().part("webhooks"));
-        let leases = async || -> i64 {
-            let leased = "SELECT count(*) FROM webhook_delivery WHERE lease IS NOT NULL";
-            sqlx::query_scalar(leased).fetch_one(pool).await.unwrap()
-        };
-        while desk.begin() {
-            let done = desk.next().await;
-            if matches!(done, Done::Claimed { .. }) {
-                assert_eq!(leases().await, 1);
-                desk.close();
-            }
-            assert!(!matches!(done, Done::Called { .. }), "it is not sent");
-            desk.take(done).unwrap();
-        }
-        assert_eq!(leases().await, 0);
-    }
-}
+mod tests;

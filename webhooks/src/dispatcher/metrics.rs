@@ -1,69 +1,77 @@
-//! What operators see of the sending.
+//! Metrics of the dispatchers in this process.
 
 use std::time::Duration;
 
 use backbone::telemetry::{Counter, Gauge, Histogram, Metrics, Unit};
 
-use crate::record::Recorded;
+use crate::record::RecordSummary;
 
-/// Bounds of the time from commit to call, in seconds.
+/// Upper bounds of the histogram of the time to the first attempt, in seconds.
+// Fine below 100 ms, where the time from commit to call should be; the last two tell a poll from a
+// backlog.
 const SECONDS: [f64; 10] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 60.0];
 
-/// The metrics of one dispatcher; those of several in one process are the same.
-pub(super) struct Meters {
+/// Metrics of a dispatcher. Several dispatchers in one process share the same series.
+pub(super) struct DispatchMetrics {
     delivered: Counter,
-    again: Counter,
+    retried: Counter,
     dead: Counter,
     postponed: Counter,
-    lost: Counter,
-    in_flight: Gauge,
-    to_first_attempt: Histogram,
+    leases_lost: Counter,
+    calls: Gauge,
+    first_attempt: Histogram,
 }
 
-impl Meters {
+impl DispatchMetrics {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let outcomes = metrics.counter_family::<[(&'static str, &'static str); 1]>(
             "webhook_outcomes",
-            "Calls of webhooks, by what became of the delivery",
+            "Webhook calls, by what became of the delivery",
         );
-        let outcome = |became| outcomes.get_or_create_owned(&[("delivery", became)]);
+        // All labels exist from the start: a rate over a series that appears with its first event
+        // misses that event.
+        let outcome = |delivery| outcomes.get_or_create_owned(&[("delivery", delivery)]);
+
         Self {
             delivered: outcome("delivered"),
-            again: outcome("again"),
+            retried: outcome("again"),
             dead: outcome("dead"),
             postponed: outcome("postponed"),
-            lost: metrics.counter(
+            leases_lost: metrics.counter(
                 "webhook_leases_lost",
-                "Calls of webhooks whose lease was over",
+                "Webhook calls that were not made or not recorded because their lease was lost",
             ),
-            in_flight: metrics.gauge("webhook_calls", "Calls of webhooks under way"),
-            to_first_attempt: metrics.histogram(
+            calls: metrics.gauge("webhook_calls", "Webhook calls under way"),
+            first_attempt: metrics.histogram(
                 "webhook_first_attempt",
-                "Time from when a delivery came to be owed to its first attempt",
+                "Time from the creation of a delivery to its first attempt",
                 Unit::Seconds,
                 &SECONDS,
             ),
         }
     }
 
-    pub(super) fn recorded(&self, recorded: &Recorded) {
-        self.delivered.inc_by(recorded.delivered);
-        self.again.inc_by(recorded.again);
-        self.dead.inc_by(recorded.dead);
-        self.postponed.inc_by(recorded.postponed);
-        self.lost.inc_by(recorded.lost);
+    /// Counts the outcomes of one recording.
+    pub(super) fn recorded(&self, summary: &RecordSummary) {
+        self.delivered.inc_by(summary.delivered);
+        self.retried.inc_by(summary.retried);
+        self.dead.inc_by(summary.dead);
+        self.postponed.inc_by(summary.postponed);
+        self.leases_lost.inc_by(summary.lost);
     }
 
-    /// A call is not made, for its lease is over.
-    pub(super) fn came_too_late(&self) {
-        self.lost.inc();
+    /// Counts a call that was not made because its lease had run out.
+    pub(super) fn lease_lost(&self) {
+        self.leases_lost.inc();
     }
 
-    pub(super) fn first_attempt(&self, after: Duration) {
-        self.to_first_attempt.observe(after.as_secs_f64());
+    /// Observes the time from the creation of a delivery to its first attempt.
+    pub(super) fn first_attempt(&self, waited: Duration) {
+        self.first_attempt.observe(waited.as_secs_f64());
     }
 
+    /// Sets the number of calls under way.
     pub(super) fn in_flight(&self, calls: usize) {
-        self.in_flight.set(i64::try_from(calls).unwrap_or(i64::MAX));
+        self.calls.set(i64::try_from(calls).unwrap_or(i64::MAX));
     }
 }

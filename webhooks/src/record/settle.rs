@@ -1,152 +1,184 @@
-//! What the outcomes of one recording make of deliveries and endpoints: pure, one outcome after the other in the order
-//! in which they came.
+//! Settlement: what the outcomes of one recording make of deliveries and endpoints. The module is
+//! pure; it takes the outcomes one after the other, in the order in which the calls ended.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use backbone::ids::{DealId, DeliveryId, WebhookId};
 use backbone::time::Timestamp;
-use sqlx::FromRow;
-
-use super::{Ended, Recorded};
-use crate::DeliveryState;
-use crate::outcome::Outcome;
-use crate::retry_policy::{BREAKER, Effect, Next, Standing, judge};
 use buyer_core::outbox::counts::CountDeltas;
 
-/// A delivery that is still ours, with its endpoint, as both were before.
-#[derive(Clone, Debug, FromRow)]
-pub(super) struct Held {
-    pub(super) id: DeliveryId,
-    pub(super) webhook_id: WebhookId,
-    pub(super) deal_id: Option<DealId>,
-    pub(super) replay: bool,
-    pub(super) tries: i32,
-    pub(super) attempts: i32,
-    #[sqlx(flatten)]
-    pub(super) endpoint: Endpoint,
-}
+use super::rows::{AttemptRow, DeliveryUpdate, EndpointHealth, LeasedDelivery};
+use super::summary::RecordSummary;
+use crate::DeliveryState;
+use crate::outcome::CompletedCall;
+use crate::retry_policy::{BREAKER, DeliveryDecision, EndpointDecision, FailureHistory, evaluate};
 
-/// How an endpoint does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
-pub(super) struct Endpoint {
-    pub(super) failures: i32,
-    pub(super) failing_since: Option<Timestamp>,
-    pub(super) held_until: Option<Timestamp>,
-    /// Why it is not to be called any more.
-    #[sqlx(skip)]
-    pub(super) disabled: Option<&'static str>,
-}
-
-/// What becomes of a delivery.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Settlement {
-    pub(super) id: DeliveryId,
-    pub(super) state: DeliveryState,
-    pub(super) tries: i32,
-    pub(super) attempts: i32,
-    pub(super) due_at: Option<Timestamp>,
-}
-
-/// An attempt to be kept.
-#[derive(Debug)]
-pub(super) struct Made<'a> {
-    pub(super) delivery: DeliveryId,
-    pub(super) number: i32,
-    pub(super) at: Timestamp,
-    pub(super) outcome: &'a Outcome,
-}
-
-/// Everything to be written.
+/// Everything that one recording writes.
 #[derive(Debug, Default)]
-pub(super) struct Settled<'a> {
-    pub(super) deliveries: Vec<Settlement>,
-    pub(super) attempts: Vec<Made<'a>>,
+pub(super) struct Settlement<'a> {
+    pub(super) deliveries: Vec<DeliveryUpdate>,
+    pub(super) attempts: Vec<AttemptRow<'a>>,
     pub(super) deltas: CountDeltas,
-    /// Those that are not as they were.
-    pub(super) endpoints: BTreeMap<WebhookId, Endpoint>,
-    /// What is done with a deal lets the next of that deal go.
+    /// Endpoints whose health changed.
+    pub(super) endpoints: BTreeMap<WebhookId, EndpointHealth>,
+    /// Lanes whose next delivery becomes due, because the one before it is finished.
     pub(super) lanes: Vec<(WebhookId, DealId)>,
-    pub(super) recorded: Recorded,
+    pub(super) summary: RecordSummary,
 }
 
-/// Settles those of the outcomes whose deliveries are still held.
+/// Settles the calls whose deliveries are still leased; the others count as lost.
 pub(super) fn settle(
-    held: Vec<Held>,
-    ended: &[Ended],
+    leased: Vec<LeasedDelivery>,
+    calls: &[CompletedCall],
     now: Timestamp,
     jitter: impl Fn(Duration) -> Duration,
-) -> Settled<'_> {
-    let before: BTreeMap<WebhookId, Endpoint> = held
+) -> Settlement<'_> {
+    let before: BTreeMap<WebhookId, EndpointHealth> = leased
         .iter()
-        .map(|held| (held.webhook_id, held.endpoint))
+        .map(|delivery| (delivery.webhook_id, delivery.endpoint))
         .collect();
-    let mut held: HashMap<DeliveryId, Held> =
-        held.into_iter().map(|held| (held.id, held)).collect();
     let mut endpoints = before.clone();
-    let mut settled = Settled::default();
-    for Ended {
-        delivery,
-        at,
-        outcome,
-        ..
-    } in ended
-    {
-        let Some(held) = held.remove(delivery) else {
-            settled.recorded.lost += 1;
+    let mut leased: HashMap<DeliveryId, LeasedDelivery> = leased
+        .into_iter()
+        .map(|delivery| (delivery.id, delivery))
+        .collect();
+
+    let mut settlement = Settlement::default();
+    for call in calls {
+        let Some(delivery) = leased.remove(&call.delivery) else {
+            settlement.summary.lost += 1;
             continue;
         };
+        // Outcomes of one endpoint build on each other: ten failures in one batch open the breaker.
         let endpoint = endpoints
-            .get_mut(&held.webhook_id)
-            .expect("it came with its delivery");
-        let standing = Standing {
-            tries: held.tries.unsigned_abs(),
+            .get_mut(&delivery.webhook_id)
+            .expect("every leased delivery was read together with its endpoint");
+        settlement.settle_call(call, &delivery, endpoint, now, &jitter);
+    }
+
+    // Endpoints that did not change are not written: under load most of them are healthy
+    // throughout, and each write would be a new version of the row.
+    endpoints.retain(|webhook, health| before[webhook] != *health);
+    settlement.endpoints = endpoints;
+    settlement
+}
+
+impl<'a> Settlement<'a> {
+    fn settle_call(
+        &mut self,
+        call: &'a CompletedCall,
+        delivery: &LeasedDelivery,
+        endpoint: &mut EndpointHealth,
+        now: Timestamp,
+        jitter: impl Fn(Duration) -> Duration,
+    ) {
+        let history = FailureHistory {
+            tries: delivery.tries.unsigned_abs(),
             failures: endpoint.failures.unsigned_abs(),
             failing_since: endpoint.failing_since,
         };
-        let verdict = judge(outcome, &standing, now, &jitter);
-        if endpoint.take(verdict.endpoint, now) {
-            settled.recorded.due.insert(held.webhook_id);
+        let decision = evaluate(&call.outcome, &history, now, jitter);
+
+        // Deliveries that waited for the probe are due already, but no notification will say so.
+        if endpoint.apply(decision.endpoint, now) {
+            self.summary.due.insert(delivery.webhook_id);
         }
-        if !matches!(verdict.delivery, Next::Postponed(_)) {
-            settled.attempts.push(Made {
-                delivery: *delivery,
-                number: held.attempts + 1,
-                at: *at,
-                outcome,
+
+        // A postponed call is not shown as an attempt: its owner could do nothing about it.
+        if !matches!(decision.delivery, DeliveryDecision::Postponed(_)) {
+            self.attempts.push(AttemptRow {
+                delivery: call.delivery,
+                number: delivery.attempts + 1,
+                at: call.at,
+                outcome: &call.outcome,
             });
         }
-        settled.take(&held, verdict.delivery);
+
+        self.update_delivery(delivery, decision.delivery);
     }
-    endpoints.retain(|webhook, after| before[webhook] != *after);
-    settled.endpoints = endpoints;
-    settled
+
+    fn update_delivery(&mut self, delivery: &LeasedDelivery, decision: DeliveryDecision) {
+        let update = delivery.updated(decision);
+        let state = update.state;
+        self.deliveries.push(update);
+        self.summary.count(decision);
+
+        if state != DeliveryState::Pending {
+            self.deltas
+                .transfer(delivery.webhook_id, DeliveryState::Pending, state, 1);
+
+            // Replays and tests stand outside the order of a deal, so nothing waits behind them.
+            let lane = delivery.deal_id.filter(|_| !delivery.replay);
+            self.lanes
+                .extend(lane.map(|deal| (delivery.webhook_id, deal)));
+        }
+    }
 }
 
-impl Endpoint {
-    /// Tells whether it may be called again, with whatever waits.
-    fn take(&mut self, effect: Effect, now: Timestamp) -> bool {
-        match effect {
-            Effect::Untouched => false,
-            Effect::Fine => {
+impl LeasedDelivery {
+    fn updated(&self, decision: DeliveryDecision) -> DeliveryUpdate {
+        let unchanged = DeliveryUpdate {
+            id: self.id,
+            state: DeliveryState::Pending,
+            tries: self.tries,
+            attempts: self.attempts,
+            due_at: None,
+        };
+
+        match decision {
+            DeliveryDecision::Delivered => DeliveryUpdate {
+                state: DeliveryState::Delivered,
+                attempts: self.attempts + 1,
+                ..unchanged
+            },
+            DeliveryDecision::Retry(at) => DeliveryUpdate {
+                tries: self.tries + 1,
+                attempts: self.attempts + 1,
+                due_at: Some(at),
+                ..unchanged
+            },
+            DeliveryDecision::Dead => DeliveryUpdate {
+                state: DeliveryState::Dead,
+                tries: self.tries + 1,
+                attempts: self.attempts + 1,
+                ..unchanged
+            },
+            DeliveryDecision::Postponed(at) => DeliveryUpdate {
+                due_at: Some(at),
+                ..unchanged
+            },
+        }
+    }
+}
+
+impl EndpointHealth {
+    /// Applies a decision. Returns whether the endpoint's breaker closed, so that everything that
+    /// waited for it may be sent.
+    fn apply(&mut self, decision: EndpointDecision, now: Timestamp) -> bool {
+        match decision {
+            EndpointDecision::Unchanged => false,
+            EndpointDecision::Healthy => {
                 let was_open = self.failures.unsigned_abs() >= BREAKER;
-                // A wish to be left alone is not taken back by a call that was under way when it was made.
-                let held_until = if was_open { None } else { self.held_until };
-                *self = Self {
-                    failures: 0,
-                    failing_since: None,
-                    held_until,
-                    ..*self
-                };
+                // The hold of the breaker ends. A hold that the receiver asked for does not: this
+                // call may have been under way when the receiver asked.
+                if was_open {
+                    self.held_until = None;
+                }
+                self.failures = 0;
+                self.failing_since = None;
                 was_open
             }
-            Effect::Failing { held_until } => {
+            EndpointDecision::Failing { held_until } => {
                 self.failures = self.failures.saturating_add(1);
                 self.failing_since = self.failing_since.or(Some(now));
+                // A hold is only ever extended: a later failure that asks for less must not cut
+                // short the time that an earlier one asked for.
                 self.held_until = self.held_until.max(held_until);
                 false
             }
-            Effect::Disabled { reason } => {
+            EndpointDecision::Disabled { reason } => {
+                // The failures stay as they were: resuming the endpoint resets them.
                 self.disabled = Some(reason);
                 false
             }
@@ -154,223 +186,17 @@ impl Endpoint {
     }
 }
 
-impl Settled<'_> {
-    fn take(&mut self, held: &Held, next: Next) {
-        let Held {
-            id,
-            webhook_id,
-            tries,
-            attempts,
-            ..
-        } = *held;
-        let counted = match next {
-            Next::Delivered => &mut self.recorded.delivered,
-            Next::Again(_) => &mut self.recorded.again,
-            Next::Dead => &mut self.recorded.dead,
-            Next::Postponed(_) => &mut self.recorded.postponed,
+impl RecordSummary {
+    fn count(&mut self, decision: DeliveryDecision) {
+        let counter = match decision {
+            DeliveryDecision::Delivered => &mut self.delivered,
+            DeliveryDecision::Retry(_) => &mut self.retried,
+            DeliveryDecision::Dead => &mut self.dead,
+            DeliveryDecision::Postponed(_) => &mut self.postponed,
         };
-        *counted += 1;
-        let (state, tries, attempts, due_at) = match next {
-            Next::Delivered => (DeliveryState::Delivered, tries, attempts + 1, None),
-            Next::Again(at) => (DeliveryState::Pending, tries + 1, attempts + 1, Some(at)),
-            Next::Dead => (DeliveryState::Dead, tries + 1, attempts + 1, None),
-            Next::Postponed(at) => (DeliveryState::Pending, tries, attempts, Some(at)),
-        };
-        self.deliveries.push(Settlement {
-            id,
-            state,
-            tries,
-            attempts,
-            due_at,
-        });
-        if state != DeliveryState::Pending {
-            self.deltas
-                .transfer(webhook_id, DeliveryState::Pending, state, 1);
-            let lane = held.deal_id.filter(|_| !held.replay);
-            self.lanes.extend(lane.map(|deal| (webhook_id, deal)));
-        }
+        *counter += 1;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::outcome::{ErrorClass, RetryAfter};
-
-    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
-    const WEBHOOK: WebhookId = WebhookId(Uuid::from_u128(1));
-    const DEAL: DealId = DealId(Uuid::from_u128(2));
-
-    fn outcome(status: u16) -> Outcome {
-        let error = (!(200..300).contains(&status)).then_some(ErrorClass::Status);
-        let (duration, answer) = (Duration::ZERO, String::new());
-        Outcome {
-            status: Some(status),
-            error,
-            retry_after: None,
-            duration,
-            answer,
-        }
-    }
-
-    fn ended(number: u128, outcome: Outcome) -> Ended {
-        let delivery = DeliveryId(Uuid::from_u128(number));
-        Ended {
-            delivery,
-            webhook: WEBHOOK,
-            lease: Uuid::nil(),
-            at: NOW,
-            outcome,
-        }
-    }
-
-    fn held(number: u128, tries: i32, failures: i32, held_until: Option<Timestamp>) -> Held {
-        let failing_since =
-            (failures > 0).then_some(Timestamp::from_micros(NOW.as_micros() - 1_000_000));
-        Held {
-            id: DeliveryId(Uuid::from_u128(number)),
-            webhook_id: WEBHOOK,
-            deal_id: Some(DEAL),
-            replay: false,
-            tries,
-            attempts: 3,
-            endpoint: Endpoint {
-                failures,
-                failing_since,
-                held_until,
-                disabled: None,
-            },
-        }
-    }
-
-    fn settled(held: Vec<Held>, ended: &[Ended]) -> Settled<'_> {
-        settle(held, ended, NOW, |wait| wait)
-    }
-
-    #[test]
-    fn outcomes_count_one_after_the_other() {
-        let all = [
-            ended(1, outcome(500)),
-            ended(2, outcome(500)),
-            ended(3, outcome(500)),
-        ];
-        let of = |failures| {
-            (1..=3)
-                .map(|number| held(number, 0, failures, None))
-                .collect()
-        };
-        let after = settled(of(7), &all);
-        let endpoint = after.endpoints[&WEBHOOK];
-        let minute = Timestamp::from_micros(NOW.as_micros() + 60_000_000);
-        assert_eq!(
-            (endpoint.failures, endpoint.held_until),
-            (10, Some(minute)),
-            "the tenth opens the breaker"
-        );
-        assert_eq!(after.recorded.again, 3);
-        assert_eq!(settled(of(6), &all).endpoints[&WEBHOOK].held_until, None);
-        let all = [
-            ended(1, outcome(500)),
-            ended(2, outcome(200)),
-            ended(3, outcome(500)),
-        ];
-        let after = settled(of(7), &all);
-        let endpoint = after.endpoints[&WEBHOOK];
-        assert_eq!((endpoint.failures, endpoint.failing_since), (1, Some(NOW)));
-        assert!(
-            after.recorded.due.is_empty(),
-            "it was never closed to calls"
-        );
-    }
-
-    #[test]
-    fn a_success_opens_what_the_breaker_closed_and_not_what_the_endpoint_asked_for() {
-        let later = Some(Timestamp::from_micros(NOW.as_micros() + 9));
-        let success = [ended(1, outcome(200))];
-        let probed = settled(vec![held(1, 0, 10, later)], &success);
-        assert_eq!(
-            (
-                probed.endpoints[&WEBHOOK].held_until,
-                probed.recorded.due.len()
-            ),
-            (None, 1)
-        );
-        let asked = settled(vec![held(1, 0, 1, later)], &success);
-        assert_eq!(
-            (
-                asked.endpoints[&WEBHOOK].held_until,
-                asked.endpoints[&WEBHOOK].failures
-            ),
-            (later, 0)
-        );
-        let well = settled(vec![held(1, 0, 0, None)], &success);
-        assert!(
-            well.endpoints.is_empty(),
-            "nothing changes for one that works"
-        );
-    }
-
-    #[test]
-    fn what_is_not_held_any_more_counts_for_nothing() {
-        let gone = Outcome {
-            retry_after: Some(RetryAfter::In(Duration::from_secs(9))),
-            ..outcome(410)
-        };
-        let all = [ended(1, gone), ended(2, outcome(200))];
-        let after = settled(vec![held(2, 0, 0, None)], &all);
-        assert_eq!((after.recorded.lost, after.recorded.delivered), (1, 1));
-        assert_eq!((after.deliveries.len(), after.attempts.len()), (1, 1));
-        assert!(after.endpoints.is_empty());
-    }
-
-    #[test]
-    fn only_what_is_finished_in_its_order_lets_the_next_go() {
-        let lanes = |held: Held, status| {
-            let ended = [ended(1, outcome(status))];
-            settled(vec![held], &ended).lanes
-        };
-        assert_eq!(lanes(held(1, 0, 0, None), 200), [(WEBHOOK, DEAL)]);
-        assert_eq!(lanes(held(1, 7, 0, None), 500), [(WEBHOOK, DEAL)], "dead");
-        assert_eq!(lanes(held(1, 0, 0, None), 500), []);
-        assert_eq!(
-            lanes(
-                Held {
-                    replay: true,
-                    ..held(1, 0, 0, None)
-                },
-                200
-            ),
-            []
-        );
-        assert_eq!(
-            lanes(
-                Held {
-                    deal_id: None,
-                    ..held(1, 0, 0, None)
-                },
-                200
-            ),
-            []
-        );
-    }
-
-    #[test]
-    fn our_own_trouble_spends_nothing() {
-        let ours = Outcome {
-            status: None,
-            error: Some(ErrorClass::NoNameServer),
-            ..outcome(200)
-        };
-        let all = [ended(1, ours)];
-        let after = settled(vec![held(1, 4, 2, None)], &all);
-        let row = &after.deliveries[0];
-        assert_eq!(
-            (row.state, row.tries, row.attempts),
-            (DeliveryState::Pending, 4, 3)
-        );
-        assert!(row.due_at > Some(NOW) && after.attempts.is_empty() && after.endpoints.is_empty());
-        assert_eq!(after.recorded.postponed, 1);
-    }
-}
+mod tests;

@@ -1,10 +1,10 @@
-//! The whole schedule, receivers' wishes, the breaker and the end of patience.
+//! The schedule of tries, `Retry-After`, the breaker and the disabling of endpoints.
 
 use super::super::outcome::ErrorClass;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
-const FRESH: Standing = Standing {
+const FRESH: FailureHistory = FailureHistory {
     tries: 0,
     failures: 0,
     failing_since: None,
@@ -31,7 +31,7 @@ fn outcome(status: Option<u16>, error: Option<ErrorClass>) -> Outcome {
     }
 }
 
-/// A call that was answered with a failure.
+/// Call that was answered with a failure.
 fn answered(status: u16, retry_after: Option<RetryAfter>) -> Outcome {
     Outcome {
         retry_after,
@@ -39,44 +39,44 @@ fn answered(status: u16, retry_after: Option<RetryAfter>) -> Outcome {
     }
 }
 
-/// With a jitter of half a wait more, so that it shows where there is one.
-fn verdict(outcome: &Outcome, standing: Standing) -> Verdict {
-    judge(outcome, &standing, NOW, |wait| wait * 3 / 2)
+/// Evaluates with a jitter that adds half a wait, so that jittered waits are easy to tell.
+fn decide(outcome: &Outcome, history: FailureHistory) -> Decision {
+    evaluate(outcome, &history, NOW, |wait| wait * 3 / 2)
 }
 
-fn failing(held_for: Option<Duration>) -> Effect {
-    Effect::Failing {
+fn failing(held_for: Option<Duration>) -> EndpointDecision {
+    EndpointDecision::Failing {
         held_until: held_for.map(|held| after(NOW, held)),
     }
 }
 
 #[test]
-fn eight_tries_are_spread_over_more_than_a_day() {
+fn schedule_spreads_eight_tries_over_more_than_a_day() {
     let hour = 3_600;
     let waits = [5, 300, 1_800, 2 * hour, 5 * hour, 10 * hour, 10 * hour];
     for (tries, wait) in (0..).zip(waits) {
-        let verdict = verdict(&answered(500, None), Standing { tries, ..FRESH });
+        let decision = decide(&answered(500, None), FailureHistory { tries, ..FRESH });
         assert_eq!(
-            verdict.delivery,
-            Next::Again(after(NOW, seconds(wait) * 3 / 2)),
+            decision.delivery,
+            DeliveryDecision::Retry(after(NOW, seconds(wait) * 3 / 2)),
             "after {tries}"
         );
-        assert_eq!(verdict.endpoint, failing(None), "after {tries}");
+        assert_eq!(decision.endpoint, failing(None), "after {tries}");
     }
     for tries in [7, 8, u32::MAX] {
         assert_eq!(
-            verdict(&answered(500, None), Standing { tries, ..FRESH }).delivery,
-            Next::Dead,
+            decide(&answered(500, None), FailureHistory { tries, ..FRESH }).delivery,
+            DeliveryDecision::Dead,
             "{tries}"
         );
     }
 }
 
 #[test]
-fn a_success_clears_the_endpoint_whatever_it_was() {
-    for standing in [
+fn success_clears_the_endpoint_s_failures() {
+    for history in [
         FRESH,
-        Standing {
+        FailureHistory {
             tries: 7,
             failures: 400,
             failing_since: ago(DAY * 9),
@@ -84,10 +84,10 @@ fn a_success_clears_the_endpoint_whatever_it_was() {
     ] {
         for status in [200, 201, 202, 204, 299] {
             assert_eq!(
-                verdict(&outcome(Some(status), None), standing),
-                Verdict {
-                    delivery: Next::Delivered,
-                    endpoint: Effect::Fine
+                decide(&outcome(Some(status), None), history),
+                Decision {
+                    delivery: DeliveryDecision::Delivered,
+                    endpoint: EndpointDecision::Healthy
                 }
             );
         }
@@ -95,53 +95,53 @@ fn a_success_clears_the_endpoint_whatever_it_was() {
 }
 
 #[test]
-fn every_failure_of_the_customer_spends_a_try_and_none_of_ours_does() {
+fn failure_uses_up_a_try_unless_it_is_the_operator_s() {
     for class in ErrorClass::ALL {
-        let verdict = verdict(
+        let decision = decide(
             &outcome(None, Some(class)),
-            Standing {
+            FailureHistory {
                 tries: 7,
                 failures: 99,
                 ..FRESH
             },
         );
         let expected = if class.is_ours() {
-            Verdict {
-                delivery: Next::Postponed(after(NOW, seconds(5))),
-                endpoint: Effect::Untouched,
+            Decision {
+                delivery: DeliveryDecision::Postponed(after(NOW, seconds(5))),
+                endpoint: EndpointDecision::Unchanged,
             }
         } else {
-            Verdict {
-                delivery: Next::Dead,
+            Decision {
+                delivery: DeliveryDecision::Dead,
                 endpoint: failing(Some(seconds(60))),
             }
         };
-        assert_eq!(verdict, expected, "{class:?}");
+        assert_eq!(decision, expected, "{class:?}");
     }
 }
 
 #[test]
-fn gone_is_gone() {
+fn gone_endpoint_is_disabled_and_the_delivery_dead() {
     for error in [ErrorClass::Status, ErrorClass::Timeout] {
         let gone = Outcome {
             retry_after: Some(RetryAfter::In(DAY)),
             ..outcome(Some(410), Some(error))
         };
-        let expected = Verdict {
-            delivery: Next::Dead,
-            endpoint: Effect::Disabled {
-                reason: "it answered 410 Gone",
+        let expected = Decision {
+            delivery: DeliveryDecision::Dead,
+            endpoint: EndpointDecision::Disabled {
+                reason: "the endpoint answered 410 Gone",
             },
         };
-        assert_eq!(verdict(&gone, FRESH), expected);
+        assert_eq!(decide(&gone, FRESH), expected);
     }
 }
 
 #[test]
-fn a_wish_to_wait_holds_the_endpoint_and_only_lengthens_the_delivery_s_wait() {
+fn retry_after_holds_the_endpoint_and_only_lengthens_the_delivery_s_wait() {
     let at = |wait: Duration| RetryAfter::At(after(NOW, wait));
     let past = RetryAfter::At(ago(DAY).unwrap());
-    for (wish, held) in [
+    for (retry_after, held) in [
         (RetryAfter::In(seconds(1)), seconds(1)),
         (RetryAfter::In(seconds(300)), seconds(300)),
         (at(seconds(300)), seconds(300)),
@@ -154,49 +154,56 @@ fn a_wish_to_wait_holds_the_endpoint_and_only_lengthens_the_delivery_s_wait() {
         (past, Duration::ZERO),
     ] {
         for status in [429, 503] {
-            let verdict = verdict(&answered(status, Some(wish)), FRESH);
+            let decision = decide(&answered(status, Some(retry_after)), FRESH);
             let wait = held.max(seconds(5) * 3 / 2);
             assert_eq!(
-                verdict.delivery,
-                Next::Again(after(NOW, wait)),
-                "{status} {wish:?}"
+                decision.delivery,
+                DeliveryDecision::Retry(after(NOW, wait)),
+                "{status} {retry_after:?}"
             );
-            assert_eq!(verdict.endpoint, failing(Some(held)), "{status} {wish:?}");
+            assert_eq!(
+                decision.endpoint,
+                failing(Some(held)),
+                "{status} {retry_after:?}"
+            );
         }
         for status in [301, 400, 404, 500, 502] {
-            let verdict = verdict(&answered(status, Some(wish)), FRESH);
-            let expected = Verdict {
-                delivery: Next::Again(after(NOW, seconds(5) * 3 / 2)),
+            let decision = decide(&answered(status, Some(retry_after)), FRESH);
+            let expected = Decision {
+                delivery: DeliveryDecision::Retry(after(NOW, seconds(5) * 3 / 2)),
                 endpoint: failing(None),
             };
-            assert_eq!(verdict, expected, "{status} {wish:?}");
+            assert_eq!(decision, expected, "{status} {retry_after:?}");
         }
     }
     for status in [429, 503] {
-        let verdict = verdict(&answered(status, None), FRESH);
+        let decision = decide(&answered(status, None), FRESH);
         assert_eq!(
-            verdict.delivery,
-            Next::Again(after(NOW, seconds(5) * 3 / 2)),
-            "no wish, no obedience"
+            decision.delivery,
+            DeliveryDecision::Retry(after(NOW, seconds(5) * 3 / 2)),
+            "without the header the schedule applies"
         );
     }
 }
 
 #[test]
-fn a_wish_to_wait_does_not_outlive_the_last_try() {
-    let wish = Some(RetryAfter::In(seconds(300)));
-    let verdict = verdict(&answered(429, wish), Standing { tries: 7, ..FRESH });
+fn retry_after_does_not_add_a_try_after_the_last() {
+    let retry_after = Some(RetryAfter::In(seconds(300)));
+    let decision = decide(
+        &answered(429, retry_after),
+        FailureHistory { tries: 7, ..FRESH },
+    );
     assert_eq!(
-        verdict,
-        Verdict {
-            delivery: Next::Dead,
+        decision,
+        Decision {
+            delivery: DeliveryDecision::Dead,
             endpoint: failing(Some(seconds(300)))
         }
     );
 }
 
 #[test]
-fn the_tenth_failure_in_a_row_opens_the_breaker() {
+fn breaker_opens_with_the_tenth_failure_in_a_row() {
     for (failures, held) in [
         (0, None),
         (8, None),
@@ -204,31 +211,31 @@ fn the_tenth_failure_in_a_row_opens_the_breaker() {
         (10, Some(seconds(60))),
         (u32::MAX, Some(seconds(60))),
     ] {
-        let verdict = verdict(
+        let decision = decide(
             &answered(500, None),
-            Standing {
+            FailureHistory {
                 failures,
                 failing_since: ago(DAY),
                 ..FRESH
             },
         );
-        assert_eq!(verdict.endpoint, failing(held), "{failures} before");
+        assert_eq!(decision.endpoint, failing(held), "{failures} before");
         assert!(
-            matches!(verdict.delivery, Next::Again(_)),
-            "the delivery goes by its own schedule"
+            matches!(decision.delivery, DeliveryDecision::Retry(_)),
+            "the delivery follows its own schedule"
         );
     }
-    for (wish, held) in [(30, 60), (90, 90)] {
-        let wish = Some(RetryAfter::In(seconds(wish)));
-        let verdict = verdict(
-            &answered(503, wish),
-            Standing {
+    for (seconds_asked, held) in [(30, 60), (90, 90)] {
+        let retry_after = Some(RetryAfter::In(seconds(seconds_asked)));
+        let decision = decide(
+            &answered(503, retry_after),
+            FailureHistory {
                 failures: 9,
                 ..FRESH
             },
         );
         assert_eq!(
-            verdict.endpoint,
+            decision.endpoint,
             failing(Some(seconds(held))),
             "the longer of the two"
         );
@@ -236,7 +243,7 @@ fn the_tenth_failure_in_a_row_opens_the_breaker() {
 }
 
 #[test]
-fn five_days_of_failures_disable_an_endpoint() {
+fn endpoint_is_disabled_after_five_days_of_failures() {
     let five_days = DAY * 5;
     for (since, disabled) in [
         (None, false),
@@ -245,23 +252,23 @@ fn five_days_of_failures_disable_an_endpoint() {
         (ago(five_days), true),
         (ago(five_days * 2), true),
     ] {
-        let standing = Standing {
+        let history = FailureHistory {
             tries: 2,
             failures: 50,
             failing_since: since,
         };
-        let verdict = verdict(&answered(500, Some(RetryAfter::In(DAY))), standing);
+        let decision = decide(&answered(500, Some(RetryAfter::In(DAY))), history);
         let expected = if disabled {
-            Effect::Disabled {
-                reason: "every call has failed for 5 days",
+            EndpointDecision::Disabled {
+                reason: "every call failed for 5 days",
             }
         } else {
             failing(Some(seconds(60)))
         };
-        assert_eq!(verdict.endpoint, expected, "{since:?}");
+        assert_eq!(decision.endpoint, expected, "{since:?}");
         assert!(
-            matches!(verdict.delivery, Next::Again(_)),
-            "and what it is owed waits for it"
+            matches!(decision.delivery, DeliveryDecision::Retry(_)),
+            "its deliveries stay pending"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Sending: the order of each deal, the schedule, and what endpoints say of themselves.
+//! Calls: the order of each deal, the schedule of tries, `Retry-After`, the breaker and the limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,26 +12,26 @@ use webhooks::dispatcher::Limits;
 use webhooks::signature::Secret;
 use webhooks::{Changes, DeliveryState, WebhookState};
 
-use super::kit::{Moody, ids, registration, states};
+use super::kit::{SwitchableReceiver, ids, registration, states};
 use crate::market::{ANN, BUYER, Market};
 use crate::on_both_backends;
 use backbone::testkit::{Receiver, Reply, Request};
 
-on_both_backends!(Market; what_was_sent_is_kept_with_its_answer,
-    a_failing_delivery_holds_back_its_deal_alone,
-    a_dead_delivery_lets_the_next_go,
-    an_endpoint_that_asks_for_time_gets_it,
-    an_open_breaker_lets_one_through_a_minute,
-    a_paused_endpoint_collects,
-    two_secrets_sign_for_a_day,
-    an_endpoint_is_called_as_often_at_a_time_as_it_may_be,
-    one_that_fails_gets_fewer_at_a_time,
+on_both_backends!(Market; attempt_is_kept_with_its_response,
+    failing_delivery_holds_back_its_deal_alone,
+    dead_delivery_lets_the_next_of_its_deal_go,
+    retry_after_holds_the_whole_endpoint,
+    open_breaker_lets_one_call_a_minute_through,
+    paused_endpoint_accumulates_deliveries,
+    rotated_secret_keeps_signing_for_a_day,
+    concurrency_stays_within_every_limit,
+    concurrency_falls_with_failures_in_a_row,
 );
 
 const SECOND: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(10);
 
-async fn what_was_sent_is_kept_with_its_answer(market: Market) {
+async fn attempt_is_kept_with_its_response(market: Market) {
     let receiver = Receiver::start(|request: &Request| match request.number {
         0 => Reply::status(500).body("not\0 now"),
         _ => Reply::status(202).body("taken"),
@@ -43,26 +43,36 @@ async fn what_was_sent_is_kept_with_its_answer(market: Market) {
     let dispatcher = market.dispatcher();
     let began = market.clock.now();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+
     let failed = market.deliveries(id).await.remove(0);
     let next = failed.next_attempt_at.unwrap().as_micros() - began.as_micros();
     assert!((4_000_000..=6_000_000).contains(&next), "{next}");
     assert_eq!(dispatcher.run_once().await.unwrap(), 0, "not yet");
+
     market.clock.advance(SECOND * 6);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+
     let delivered = market.deliveries(id).await.remove(0);
     assert_eq!(
         (delivered.state, delivered.next_attempt_at),
         (DeliveryState::Delivered, None)
     );
+
     let attempts: Vec<_> = delivered
         .attempts
         .iter()
         .map(|attempt| {
-            let (error, body) = (attempt.error.as_deref(), attempt.response_body.as_deref());
+            let error = attempt.error.as_deref();
+            let body = attempt.response_body.as_deref();
             (attempt.number, attempt.status_code, error, body)
         })
         .collect();
-    let first = (1, Some(500), Some("status"), Some("not\u{fffd} now"));
+    let first = (
+        1,
+        Some(500),
+        Some("status is not 2xx"),
+        Some("not\u{fffd} now"),
+    );
     assert_eq!(attempts, [first, (2, Some(202), None, Some("taken"))]);
     assert_eq!(delivered.attempts[0].at, began);
     assert_eq!(
@@ -80,13 +90,13 @@ async fn what_was_sent_is_kept_with_its_answer(market: Market) {
     market.check_sums().await;
 }
 
-async fn a_failing_delivery_holds_back_its_deal_alone(market: Market) {
-    let sick = Arc::new(parking_lot::Mutex::new(String::new()));
-    let fails = Arc::clone(&sick);
+async fn failing_delivery_holds_back_its_deal_alone(market: Market) {
+    let failing_deal = Arc::new(parking_lot::Mutex::new(String::new()));
+    let script = Arc::clone(&failing_deal);
     let receiver = Receiver::start(move |request: &Request| {
         let body = String::from_utf8_lossy(&request.body);
-        let sick = fails.lock();
-        Reply::status(if !sick.is_empty() && body.contains(sick.as_str()) {
+        let failing = script.lock();
+        Reply::status(if !failing.is_empty() && body.contains(failing.as_str()) {
             500
         } else {
             200
@@ -95,19 +105,20 @@ async fn a_failing_delivery_holds_back_its_deal_alone(market: Market) {
     .await;
     let id = market.subscribed(ANN, &receiver.url("/")).await;
     let (one, other) = (market.create(ANN).await, market.create(ANN).await);
-    *sick.lock() = one.1.to_string();
+    *failing_deal.lock() = one.1.to_string();
     for _ in 0..2 {
         market.change(one).await;
         market.change(other).await;
         market.project().await;
     }
     let dispatcher = market.dispatcher();
-    // The sick deal's first, and all of the other one after the other.
+    // The first of the failing deal, and all of the other deal one after the other.
     let mut recorded = Vec::new();
     for _ in 0..4 {
         recorded.push(dispatcher.run_once().await.unwrap());
     }
     assert_eq!(recorded, [2, 1, 1, 0]);
+
     let pending: Vec<_> = market
         .deliveries(id)
         .await
@@ -117,7 +128,7 @@ async fn a_failing_delivery_holds_back_its_deal_alone(market: Market) {
     assert_eq!(pending, [true, false, true, false, true, false]);
     market.check_sums().await;
 
-    sick.lock().clear();
+    failing_deal.lock().clear();
     market.clock.advance(SECOND * 7);
     for _ in 0..3 {
         assert_eq!(
@@ -145,8 +156,8 @@ async fn a_failing_delivery_holds_back_its_deal_alone(market: Market) {
     market.check_sums().await;
 }
 
-async fn a_dead_delivery_lets_the_next_go(market: Market) {
-    let receiver = Moody::start(500).await;
+async fn dead_delivery_lets_the_next_of_its_deal_go(market: Market) {
+    let receiver = SwitchableReceiver::start(500).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let lot = market.create(ANN).await;
     market.change(lot).await;
@@ -154,17 +165,21 @@ async fn a_dead_delivery_lets_the_next_go(market: Market) {
     let dispatcher = market.dispatcher();
     for attempt in 1..=8 {
         assert_eq!(dispatcher.run_once().await.unwrap(), 1, "attempt {attempt}");
-        assert_eq!(receiver.called().len(), attempt);
+        assert_eq!(receiver.delivery_ids().len(), attempt);
+
         market.clock.advance(Duration::from_hours(13));
     }
     assert_eq!(
         states(&market.deliveries(id).await),
         [DeliveryState::Dead, DeliveryState::Pending]
     );
+
     let counts = market.webhook(id).await.counts;
     assert_eq!((counts.owed, counts.dead, counts.pending), (2, 1, 1));
-    receiver.turn(200);
+
+    receiver.answer_with(200);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+
     let deliveries = market.deliveries(id).await;
     assert_eq!(
         states(&deliveries),
@@ -172,13 +187,13 @@ async fn a_dead_delivery_lets_the_next_go(market: Market) {
     );
     assert_eq!(deliveries[0].attempts.len(), 8);
     assert_eq!(
-        receiver.called().last(),
+        receiver.delivery_ids().last(),
         Some(&deliveries[1].id.to_string())
     );
     market.check_sums().await;
 }
 
-async fn an_endpoint_that_asks_for_time_gets_it(market: Market) {
+async fn retry_after_holds_the_whole_endpoint(market: Market) {
     let receiver = Receiver::start(|request: &Request| match request.number {
         0 => Reply::status(429).header("retry-after", "300"),
         _ => Reply::ok(),
@@ -189,6 +204,7 @@ async fn an_endpoint_that_asks_for_time_gets_it(market: Market) {
     market.project().await;
     let dispatcher = market.dispatcher();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+
     market.create(ANN).await;
     market.project().await;
     let until = market.clock.now().as_micros() + 300_000_000;
@@ -201,6 +217,7 @@ async fn an_endpoint_that_asks_for_time_gets_it(market: Market) {
     }
     market.clock.advance(SECOND * 299);
     assert_eq!(dispatcher.run_once().await.unwrap(), 0);
+
     market.clock.advance(SECOND);
     assert_eq!(dispatcher.run_once().await.unwrap(), 2);
     assert_eq!(
@@ -209,8 +226,8 @@ async fn an_endpoint_that_asks_for_time_gets_it(market: Market) {
     );
 }
 
-async fn an_open_breaker_lets_one_through_a_minute(market: Market) {
-    let receiver = Moody::start(500).await;
+async fn open_breaker_lets_one_call_a_minute_through(market: Market) {
+    let receiver = SwitchableReceiver::start(500).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     for _ in 0..30 {
         market.create(ANN).await;
@@ -219,12 +236,13 @@ async fn an_open_breaker_lets_one_through_a_minute(market: Market) {
     let dispatcher = market.dispatcher();
     let mut called = 0;
     while dispatcher.run_once().await.unwrap() > 0 {
-        called = receiver.called().len();
+        called = receiver.delivery_ids().len();
     }
     assert!(
         (10..18).contains(&called),
         "ten in a row, and what was under way then: {called}"
     );
+
     let oldest_due = async || {
         let mut pending = market.deliveries(id).await;
         pending.retain(|delivery| delivery.state == DeliveryState::Pending);
@@ -233,15 +251,16 @@ async fn an_open_breaker_lets_one_through_a_minute(market: Market) {
     for minute in 1..=3 {
         market.clock.advance(SECOND * 59);
         assert_eq!(dispatcher.run_once().await.unwrap(), 0, "minute {minute}");
+
         market.clock.advance(SECOND);
         let others = market.dispatcher();
         let (one, other) = tokio::join!(dispatcher.run_once(), others.run_once());
         assert_eq!(
             one.unwrap() + other.unwrap(),
             1,
-            "minute {minute}: one of all dispatchers tries one"
+            "minute {minute}: a single dispatcher sends a single probe"
         );
-        assert_eq!(receiver.called().len(), called + minute);
+        assert_eq!(receiver.delivery_ids().len(), called + minute);
     }
     let untouched = oldest_due()
         .await
@@ -250,18 +269,18 @@ async fn an_open_breaker_lets_one_through_a_minute(market: Market) {
         .count();
     assert!(
         untouched >= 12,
-        "what an open breaker postpones spends no try: {untouched}"
+        "a delivery that an open breaker delays uses up no try: {untouched}"
     );
     market.check_sums().await;
 
-    receiver.turn(200);
+    receiver.answer_with(200);
     market.clock.advance(SECOND * 60);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1, "half open");
     assert!(dispatcher.run_once().await.unwrap() > 1, "and closed again");
 }
 
-async fn a_paused_endpoint_collects(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn paused_endpoint_accumulates_deliveries(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let webhooks = market.webhooks();
     let pause = |paused| Changes {
@@ -273,6 +292,7 @@ async fn a_paused_endpoint_collects(market: Market) {
     market.project().await;
     webhooks.test(BUYER, id).await.unwrap();
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 0);
+
     let deliveries = market.deliveries(id).await;
     assert_eq!(states(&deliveries), [DeliveryState::Pending; 2]);
     assert!(
@@ -280,8 +300,10 @@ async fn a_paused_endpoint_collects(market: Market) {
             .iter()
             .all(|delivery| delivery.next_attempt_at.is_none())
     );
+
     webhooks.update(BUYER, id, pause(false)).await.unwrap();
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 2);
+
     let kinds: Vec<String> = receiver
         .receiver
         .requests()
@@ -295,8 +317,8 @@ async fn a_paused_endpoint_collects(market: Market) {
     market.check_sums().await;
 }
 
-async fn two_secrets_sign_for_a_day(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn rotated_secret_keeps_signing_for_a_day(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     market.grant(ANN, BUYER).await;
     market.project().await;
     let webhooks = market.webhooks();
@@ -309,6 +331,7 @@ async fn two_secrets_sign_for_a_day(market: Market) {
         (rotated, old.bytes() == new.bytes()),
         (webhook.clone(), false)
     );
+
     let dispatcher = market.dispatcher();
     for wait in [Duration::ZERO, Duration::from_hours(24) - SECOND, SECOND] {
         market.clock.advance(wait);
@@ -316,10 +339,8 @@ async fn two_secrets_sign_for_a_day(market: Market) {
         assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     }
     let signed_by = |request: &Request, secret: &Secret| {
-        let (id, at) = (
-            request.header("webhook-id").unwrap(),
-            request.header("webhook-timestamp").unwrap(),
-        );
+        let id = request.header("webhook-id").unwrap();
+        let at = request.header("webhook-timestamp").unwrap();
         let signed =
             Verifier::new(&secret.reveal())
                 .unwrap()
@@ -339,12 +360,14 @@ async fn two_secrets_sign_for_a_day(market: Market) {
     assert_eq!(verified, [[true, true], [true, true], [true, false]]);
 }
 
-async fn an_endpoint_is_called_as_often_at_a_time_as_it_may_be(market: Market) {
-    let (gate, under_way) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (held, counted) = (Arc::clone(&gate), Arc::clone(&under_way));
+async fn concurrency_stays_within_every_limit(market: Market) {
+    let gate = Arc::new(Semaphore::new(0));
+    let under_way = Arc::new(AtomicUsize::new(0));
+    let receiver_gate = Arc::clone(&gate);
+    let receiver_count = Arc::clone(&under_way);
     let receiver = Receiver::start(move |_| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        Reply::ok().through(&held)
+        receiver_count.fetch_add(1, Ordering::SeqCst);
+        Reply::ok().through(&receiver_gate)
     })
     .await;
     let first = market.subscribed(ANN, &receiver.url("/one")).await;
@@ -366,6 +389,7 @@ async fn an_endpoint_is_called_as_often_at_a_time_as_it_may_be(market: Market) {
     };
     let (recorded, ()) = tokio::join!(dispatcher.run_once(), round);
     assert_eq!(recorded.unwrap(), 4);
+
     for id in [first, second] {
         assert_eq!(market.webhook(id).await.counts.delivered, 2);
     }
@@ -383,6 +407,7 @@ async fn an_endpoint_is_called_as_often_at_a_time_as_it_may_be(market: Market) {
             .unwrap(),
         1
     );
+
     let slow = Limits {
         rate: std::num::NonZeroU32::new(1),
         ..Limits::default()
@@ -394,13 +419,13 @@ async fn an_endpoint_is_called_as_often_at_a_time_as_it_may_be(market: Market) {
             .await
             .unwrap(),
         2,
-        "one of each"
+        "one call to each"
     );
     market.check_sums().await;
 }
 
-async fn one_that_fails_gets_fewer_at_a_time(market: Market) {
-    let receiver = Moody::start(500).await;
+async fn concurrency_falls_with_failures_in_a_row(market: Market) {
+    let receiver = SwitchableReceiver::start(500).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     for _ in 0..12 {
         market.create(ANN).await;
@@ -423,7 +448,7 @@ async fn one_that_fails_gets_fewer_at_a_time(market: Market) {
     assert_eq!(
         dispatcher.run_once().await.unwrap(),
         0,
-        "and ten of them none"
+        "and ten hold the endpoint"
     );
     assert_eq!(market.webhook(id).await.counts.pending, 12);
 }

@@ -1,4 +1,4 @@
-//! Endpoints: what may be registered and changed, by whom, and how they end.
+//! Endpoints: registration, changes, ownership and deletion.
 
 use backbone::FieldError;
 use backbone::ids::{BuyerId, DeliveryId, WebhookId};
@@ -8,30 +8,30 @@ use webhooks::{
     Changes, DeliveryState, MAX_WEBHOOKS, Refusal, Registration, WebhookEvent, WebhookState,
 };
 
-use super::kit::{NOWHERE, registration, states};
+use super::kit::{NOWHERE, SwitchableReceiver, registration, states};
 use crate::market::{ANN, BOB, BUYER, Market};
 use crate::on_both_backends;
 
-on_both_backends!(Market; what_is_registered_is_listed_as_it_was_given,
-    every_violation_is_told_with_its_field,
-    a_buyer_has_twenty_at_most,
-    what_is_not_given_stays,
-    one_that_was_disabled_is_active_again_when_it_need_not_wait,
-    nobody_reaches_those_of_another_buyer,
-    what_is_pending_goes_with_its_endpoint,
+on_both_backends!(Market; registration_is_listed_as_it_was_given,
+    input_violations_are_all_reported_with_their_fields,
+    registration_stops_at_twenty_endpoints_of_a_buyer,
+    update_leaves_fields_that_are_not_given,
+    resume_makes_a_disabled_endpoint_active,
+    endpoint_is_out_of_reach_for_another_buyer,
+    deletion_discards_what_is_pending,
 );
 
 const OTHER: BuyerId = BuyerId(Uuid::from_u128(0xbb));
 
-async fn what_is_registered_is_listed_as_it_was_given(market: Market) {
+async fn registration_is_listed_as_it_was_given(market: Market) {
     let webhooks = market.webhooks();
-    let asked = Registration {
+    let request = Registration {
         url: "https://Example.com/hook?a=b".to_owned(),
         events: vec![WebhookEvent::DealUpdated],
         seller_ids: Some(vec![BOB, ANN]),
         description: Some("  to the ERP ".to_owned()),
     };
-    let (first, secret) = webhooks.register(BUYER, asked).await.unwrap();
+    let (first, secret) = webhooks.register(BUYER, request).await.unwrap();
     assert_eq!(first.url, "https://example.com/hook?a=b");
     assert_eq!(
         (first.events.as_slice(), first.state),
@@ -45,6 +45,7 @@ async fn what_is_registered_is_listed_as_it_was_given(market: Market) {
     );
     assert_eq!(first.created_at, market.clock.now());
     assert!(secret.reveal().starts_with("whsec_"));
+
     let (second, other) = webhooks
         .register(BUYER, registration(NOWHERE))
         .await
@@ -54,12 +55,13 @@ async fn what_is_registered_is_listed_as_it_was_given(market: Market) {
         (second.seller_ids.as_ref(), second.description.as_ref()),
         (None, None)
     );
+
     let mut listed = webhooks.list(BUYER).await.unwrap();
     listed.sort_by_key(|webhook| webhook.id != first.id);
     assert_eq!(listed, [first, second]);
 }
 
-async fn every_violation_is_told_with_its_field(market: Market) {
+async fn input_violations_are_all_reported_with_their_fields(market: Market) {
     let webhooks = market.webhooks();
     let violations = |refused: Refusal| match refused {
         Refusal::Invalid(errors) => errors
@@ -79,6 +81,7 @@ async fn every_violation_is_told_with_its_field(market: Market) {
         violations(refused),
         ["url", "events", "events", "sellerIds", "description"]
     );
+
     let good = || registration(NOWHERE);
     let many = (0..101).map(|number| backbone::ids::SellerId(Uuid::from_u128(number)));
     for (path, bad) in [
@@ -155,7 +158,7 @@ async fn every_violation_is_told_with_its_field(market: Market) {
     assert_eq!(market.webhook(webhook.id).await, webhook);
 }
 
-async fn a_buyer_has_twenty_at_most(market: Market) {
+async fn registration_stops_at_twenty_endpoints_of_a_buyer(market: Market) {
     let webhooks = market.webhooks();
     for _ in 1..MAX_WEBHOOKS {
         market.register(NOWHERE).await;
@@ -170,17 +173,19 @@ async fn a_buyer_has_twenty_at_most(market: Market) {
         1,
         "{one:?} {other:?}"
     );
+
     webhooks
         .register(OTHER, registration(NOWHERE))
         .await
         .unwrap();
     let listed = webhooks.list(BUYER).await.unwrap();
     assert_eq!(listed.len(), MAX_WEBHOOKS);
+
     webhooks.delete(BUYER, listed[0].id).await.unwrap();
     market.register(NOWHERE).await;
 }
 
-async fn what_is_not_given_stays(market: Market) {
+async fn update_leaves_fields_that_are_not_given(market: Market) {
     let webhooks = market.webhooks();
     let full = Registration {
         seller_ids: Some(vec![ANN]),
@@ -201,6 +206,7 @@ async fn what_is_not_given_stays(market: Market) {
         (&after.url, &after.seller_ids),
         (&before.url, &before.seller_ids)
     );
+
     let url = "https://example.org/".to_owned();
     let after = update(Changes {
         url: Some(url.clone()),
@@ -211,6 +217,7 @@ async fn what_is_not_given_stays(market: Market) {
         (after.url, after.events.len(), after.description.as_deref()),
         (url, 1, Some("note"))
     );
+
     let after = update(Changes {
         seller_ids: Some(None),
         ..Changes::default()
@@ -220,12 +227,14 @@ async fn what_is_not_given_stays(market: Market) {
         (after.seller_ids, after.description.as_deref()),
         (None, Some("note"))
     );
+
     let after = update(Changes {
         seller_ids: Some(Some(vec![BOB])),
         ..Changes::default()
     })
     .await;
     assert_eq!(after.seller_ids, Some(vec![BOB]));
+
     let after = update(Changes {
         description: Some(None),
         ..Changes::default()
@@ -235,6 +244,7 @@ async fn what_is_not_given_stays(market: Market) {
         (after.seller_ids, after.description),
         (Some(vec![BOB]), None)
     );
+
     let after = update(Changes {
         paused: Some(true),
         ..Changes::default()
@@ -245,13 +255,14 @@ async fn what_is_not_given_stays(market: Market) {
     assert_eq!(market.webhook(before.id).await.state, WebhookState::Paused);
 }
 
-async fn one_that_was_disabled_is_active_again_when_it_need_not_wait(market: Market) {
-    let receiver = super::kit::Moody::start(410).await;
+async fn resume_makes_a_disabled_endpoint_active(market: Market) {
+    let receiver = SwitchableReceiver::start(410).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.create(ANN).await;
     market.project().await;
     let dispatcher = market.dispatcher();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+
     let disabled = market.webhook(id).await;
     assert_eq!(disabled.state, WebhookState::Disabled);
     assert!(disabled.disabled_reason.unwrap().contains("410"));
@@ -262,9 +273,10 @@ async fn one_that_was_disabled_is_active_again_when_it_need_not_wait(market: Mar
     assert_eq!(
         dispatcher.run_once().await.unwrap(),
         0,
-        "it collects, and nothing is sent"
+        "its deliveries accumulate and nothing is sent"
     );
-    receiver.turn(204);
+
+    receiver.answer_with(204);
     let changes = Changes {
         paused: Some(false),
         ..Changes::default()
@@ -281,12 +293,13 @@ async fn one_that_was_disabled_is_active_again_when_it_need_not_wait(market: Mar
     );
 }
 
-async fn nobody_reaches_those_of_another_buyer(market: Market) {
+async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
     let id = market.subscribed(ANN, NOWHERE).await;
     market.create(ANN).await;
     market.project().await;
     let delivery = market.deliveries(id).await[0].id;
-    let (before, webhooks) = (market.webhook(id).await, market.webhooks());
+    let before = market.webhook(id).await;
+    let webhooks = market.webhooks();
     let missing = WebhookId(Uuid::from_u128(7));
     for (buyer, id) in [(OTHER, id), (BUYER, missing)] {
         let refused = [
@@ -324,13 +337,14 @@ async fn nobody_reaches_those_of_another_buyer(market: Market) {
     assert_eq!(market.webhook(id).await, before);
 }
 
-async fn what_is_pending_goes_with_its_endpoint(market: Market) {
+async fn deletion_discards_what_is_pending(market: Market) {
     let webhooks = market.webhooks();
-    let receiver = super::kit::Moody::start(200).await;
+    let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let lot = market.create(ANN).await;
     market.project().await;
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
+
     market.change(lot).await;
     market.change(lot).await;
     market.project().await;
@@ -340,11 +354,13 @@ async fn what_is_pending_goes_with_its_endpoint(market: Market) {
         Err(Refusal::NotFound)
     ));
     assert!(webhooks.list(BUYER).await.unwrap().is_empty());
+
     let deleted = market.webhook(id).await;
     assert_eq!(
         (deleted.state, deleted.disabled_reason.as_deref()),
         (WebhookState::Disabled, Some("deleted"))
     );
+
     let counts = deleted.counts;
     assert_eq!(
         (
@@ -355,6 +371,7 @@ async fn what_is_pending_goes_with_its_endpoint(market: Market) {
         ),
         (3, 1, 2, 0)
     );
+
     let states_kept = [
         DeliveryState::Delivered,
         DeliveryState::Discarded,
@@ -364,7 +381,8 @@ async fn what_is_pending_goes_with_its_endpoint(market: Market) {
 
     market.change(lot).await;
     market.project().await;
-    assert_eq!(market.deliveries(id).await.len(), 3, "nothing more is owed");
+    assert_eq!(market.deliveries(id).await.len(), 3, "no delivery is added");
+
     for delivery in market.deliveries(id).await {
         assert!(matches!(
             webhooks.replay(BUYER, delivery.id).await,
@@ -380,14 +398,14 @@ async fn what_is_pending_goes_with_its_endpoint(market: Market) {
         Err(Refusal::NotFound)
     ));
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 0);
-    assert_eq!(receiver.called().len(), 1);
+    assert_eq!(receiver.delivery_ids().len(), 1);
     market.check_sums().await;
 
     market.clock.advance(KEEP * 2);
     assert_eq!(webhooks.forget_old().await.unwrap(), 3);
     assert!(
         webhooks.find(BUYER, id).await.unwrap().is_none(),
-        "it goes with its last delivery"
+        "it is dropped with its last delivery"
     );
     market.check_sums().await;
 }

@@ -1,4 +1,5 @@
-//! What these tests have at hand: a market's webhooks, dispatchers that may call 127.0.0.1, and the tables' own sums.
+//! Helpers of these tests: a market's webhooks, dispatchers that may call 127.0.0.1, and the check
+//! that the counts of the tables add up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,10 +22,11 @@ use webhooks::{
 use crate::market::{BUYER, Market};
 use backbone::testkit::{Receiver, Reply};
 
-/// Where nothing listens and nothing is called.
+/// URL at which nothing listens, for endpoints that are never called.
 pub(super) const NOWHERE: &str = "http://127.0.0.1:9999/hook";
 pub(super) const SEAL: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
+/// Returns rules that permit plain http to 127.0.0.1 and nothing else that is special.
 pub(super) fn egress() -> Egress {
     Egress {
         allow_http: true,
@@ -32,7 +34,7 @@ pub(super) fn egress() -> Egress {
     }
 }
 
-/// Both events of every seller, at this URL.
+/// Returns a registration for both events of every seller.
 pub(super) fn registration(url: &str) -> Registration {
     Registration {
         url: url.to_owned(),
@@ -61,7 +63,7 @@ impl Market {
             .id
     }
 
-    /// A buyer with access to a seller, and an endpoint at this URL.
+    /// Grants the buyer access to a seller and registers an endpoint.
     pub(super) async fn subscribed(&self, seller: SellerId, url: &str) -> WebhookId {
         self.grant(seller, BUYER).await;
         self.project().await;
@@ -82,7 +84,7 @@ impl Market {
         self.webhooks().find(BUYER, id).await.unwrap().unwrap()
     }
 
-    /// Everything of an endpoint, oldest first.
+    /// Returns all deliveries of an endpoint, oldest first.
     pub(super) async fn deliveries(&self, id: WebhookId) -> Vec<Delivery> {
         self.deliveries_of(BUYER, id).await
     }
@@ -94,13 +96,14 @@ impl Market {
             .await
             .unwrap();
         assert!(!page.has_next);
+
         let mut deliveries = page.deliveries;
         deliveries.sort_by_key(|delivery| (delivery.position.order(), delivery.id));
         deliveries
     }
 
-    /// The places of what an endpoint is owed, in order.
-    pub(super) async fn owed(&self, id: WebhookId) -> Vec<Sequence> {
+    /// Returns the sequences of the changes that an endpoint has deliveries for, in order.
+    pub(super) async fn sequences(&self, id: WebhookId) -> Vec<Sequence> {
         self.deliveries(id)
             .await
             .iter()
@@ -108,7 +111,7 @@ impl Market {
             .collect()
     }
 
-    /// Checks that the counts of every endpoint are what a look at its deliveries counts.
+    /// Checks that the stored counts of every endpoint are those of its delivery rows.
     #[track_caller]
     pub(super) fn check_sums(&self) -> impl Future<Output = ()> {
         const SUMS: &str = "
@@ -117,23 +120,23 @@ impl Market {
              GROUP BY c.webhook_id, c.owed, c.delivered, c.pending, c.dead, c.discarded, d.state";
         let caller = std::panic::Location::caller();
         async move {
-            // One statement, so one instant.
+            // One statement, so one snapshot: dispatchers may be running.
             let rows: Vec<Sum> =
                 on_db!(self.db.read(), pool => sqlx::query_as(SUMS).fetch_all(pool).await).unwrap();
+
             let mut sums: BTreeMap<WebhookId, [DeliveryCounts; 2]> = BTreeMap::new();
             for Sum {
                 webhook_id,
-                kept,
+                stored,
                 state,
                 count,
             } in rows
             {
                 let [_, counted] = sums
                     .entry(webhook_id)
-                    .or_insert([kept, DeliveryCounts::default()]);
-                let (Some(state), count) = (state, count.unsigned_abs()) else {
-                    continue;
-                };
+                    .or_insert([stored, DeliveryCounts::default()]);
+                let Some(state) = state else { continue };
+                let count = count.unsigned_abs();
                 counted.owed += count;
                 *match DeliveryState::try_from(state).unwrap() {
                     DeliveryState::Pending => &mut counted.pending,
@@ -142,38 +145,40 @@ impl Market {
                     DeliveryState::Discarded => &mut counted.discarded,
                 } = count;
             }
-            for (webhook, [kept, counted]) in sums {
-                assert_eq!(kept, counted, "{webhook} (checked at {caller})");
+
+            for (webhook, [stored, counted]) in sums {
+                assert_eq!(stored, counted, "{webhook} (checked at {caller})");
             }
         }
     }
 }
 
-/// What is kept of an endpoint, and what is counted in one state.
+/// Stored counts of an endpoint, and the number of its rows in one state.
 #[derive(sqlx::FromRow)]
 struct Sum {
     webhook_id: WebhookId,
     #[sqlx(flatten)]
-    kept: DeliveryCounts,
+    stored: DeliveryCounts,
     state: Option<String>,
     count: i64,
 }
 
-/// A receiver whose status a test may change.
-pub(super) struct Moody {
+/// Receiver whose status a test can change.
+pub(super) struct SwitchableReceiver {
     pub(super) receiver: Receiver,
     status: Arc<AtomicU16>,
 }
 
-impl Moody {
+impl SwitchableReceiver {
     pub(super) async fn start(status: u16) -> Self {
         let status = Arc::new(AtomicU16::new(status));
-        let now = Arc::clone(&status);
-        let receiver = Receiver::start(move |_| Reply::status(now.load(Ordering::SeqCst))).await;
+        let current = Arc::clone(&status);
+        let receiver =
+            Receiver::start(move |_| Reply::status(current.load(Ordering::SeqCst))).await;
         Self { receiver, status }
     }
 
-    pub(super) fn turn(&self, status: u16) {
+    pub(super) fn answer_with(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
     }
 
@@ -181,13 +186,13 @@ impl Moody {
         self.receiver.url("/hook")
     }
 
-    /// The `webhook-id` of every call so far, in order.
-    pub(super) fn called(&self) -> Vec<String> {
+    /// Returns the `webhook-id` of every call so far, in order.
+    pub(super) fn delivery_ids(&self) -> Vec<String> {
         ids(&self.receiver)
     }
 }
 
-/// The `webhook-id` of every call so far, in order.
+/// Returns the `webhook-id` of every call so far, in order.
 pub(super) fn ids(receiver: &Receiver) -> Vec<String> {
     let requests = receiver.requests();
     requests
@@ -196,13 +201,13 @@ pub(super) fn ids(receiver: &Receiver) -> Vec<String> {
         .collect()
 }
 
-/// What a delivery came to, in short.
+/// Returns the states of deliveries.
 pub(super) fn states(deliveries: &[Delivery]) -> Vec<DeliveryState> {
     deliveries.iter().map(|delivery| delivery.state).collect()
 }
 
-/// Installs the provider of TLS that the binary installs, for whoever dials.
+/// Installs the TLS provider that the binary installs.
 pub(super) fn install_tls_provider() {
-    // Another test of this process may have done it.
+    // Another test in this process may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

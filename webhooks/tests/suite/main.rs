@@ -1,4 +1,4 @@
-//! Webhooks at their public edge, in one binary: every test on both backends.
+//! Webhooks at their public edge, in one binary: every test of the tables on both backends.
 #![expect(
     clippy::unwrap_used,
     reason = "clippy spares tests, and their helpers are tests as well"
@@ -7,13 +7,15 @@
 use buyer_core::on_both_backends;
 
 mod accounting;
+mod call_kit;
 mod calls;
+mod dispatcher;
 mod endpoints;
+mod exchange;
 mod kit;
 mod leases;
 mod market;
 mod name_server;
-mod owed;
+mod network;
+mod outbox;
 mod replays;
-mod sender;
-mod trouble;

@@ -1,10 +1,10 @@
-//! The market of the buyer side's tests, as the tests of webhooks see it.
+//! Market of the buyer side's tests, wrapped so that these tests can add methods to it.
 
 use std::ops::Deref;
 
 pub(crate) use buyer_core::testkit::{ANN, BOB, BUYER};
 
-/// A market whose changes webhooks deliver.
+/// Market whose changes webhooks deliver.
 pub(crate) struct Market(buyer_core::testkit::Market);
 
 impl Market {

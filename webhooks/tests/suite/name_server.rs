@@ -1,4 +1,5 @@
-//! A name server for tests: DNS over UDP by hand, so that it can also fail, lie and be silent.
+//! Name server for tests: DNS over UDP (RFC 1035) by hand, so that it can also fail, lie and stay
+//! silent.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,45 +7,50 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
-/// What is said of a name.
-pub(crate) enum Says {
-    /// These, for no longer than now; none when there is none of the kind that was asked for.
+/// Answer to the queries about a name.
+pub(crate) enum DnsAnswer {
+    /// These addresses, with a TTL of 0; an empty answer if there is none of the requested family.
     Addresses(Vec<IpAddr>),
-    /// These to a question for IPv4 addresses, and nothing at all to one for IPv6.
-    Half(Vec<IpAddr>),
+    /// These addresses to a query for IPv4, and silence to one for IPv6.
+    OnlyIpv4(Vec<IpAddr>),
     /// NXDOMAIN.
     NoSuchName,
     /// SERVFAIL.
-    Fails,
-    /// Nothing at all.
-    Nothing,
+    ServerFailure,
+    /// No answer at all.
+    Silence,
 }
 
-/// Answers on 127.0.0.1 until it is dropped.
+/// Name server on 127.0.0.1 that answers until it is dropped.
 pub(crate) struct NameServer {
     pub(crate) address: SocketAddr,
     _answering: JoinSet<()>,
 }
 
+/// Record types of RFC 1035 and RFC 3596.
 const A: u16 = 1;
+const AAAA: u16 = 28;
 
 impl NameServer {
-    /// The script is asked with a name, `.` for the root, and how often its IPv4 addresses were asked for before.
+    /// Starts a server. The script gets a name, `.` for the root, and the number of earlier queries
+    /// for its IPv4 addresses.
     pub(crate) async fn start(
-        script: impl Fn(&str, usize) -> Says + Send + Sync + 'static,
+        script: impl Fn(&str, usize) -> DnsAnswer + Send + Sync + 'static,
     ) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let mut answering = JoinSet::new();
         answering.spawn(async move {
-            let (mut asked, mut packet) = (HashMap::<String, usize>::new(), [0; 1_500]);
+            let mut queries = HashMap::<String, usize>::new();
+            let mut packet = [0; 1_500];
             loop {
                 let (length, from) = socket.recv_from(&mut packet).await.unwrap();
                 let (name, kind, end) = question(&packet[..length]);
-                let before = asked.entry(name.clone()).or_default();
-                let says = script(&name, *before);
+                let before = queries.entry(name.clone()).or_default();
+                let answer = script(&name, *before);
                 *before += usize::from(kind == A);
-                if let Some(answer) = answer(&packet[..end], kind, &says) {
+
+                if let Some(answer) = encode(&packet[..end], kind, &answer) {
                     socket.send_to(&answer, from).await.unwrap();
                 }
             }
@@ -56,9 +62,12 @@ impl NameServer {
     }
 }
 
-/// The name and the type that are asked for, and where the question ends.
+/// Returns the name and the record type of a query, and the end of its question.
 fn question(packet: &[u8]) -> (String, u16, usize) {
-    let (mut at, mut labels) = (12, Vec::new());
+    // The question follows the header of 12 bytes: labels with their lengths, up to the empty one
+    // of the root.
+    let mut at = 12;
+    let mut labels = Vec::new();
     while packet[at] != 0 {
         let next = at + 1 + usize::from(packet[at]);
         labels.push(
@@ -68,43 +77,45 @@ fn question(packet: &[u8]) -> (String, u16, usize) {
         );
         at = next;
     }
+
     let name = if labels.is_empty() {
         ".".to_owned()
     } else {
         labels.join(".")
     };
-    (
-        name,
-        u16::from_be_bytes([packet[at + 1], packet[at + 2]]),
-        at + 5,
-    )
+    let kind = u16::from_be_bytes([packet[at + 1], packet[at + 2]]);
+    (name, kind, at + 5)
 }
 
-fn answer(asked: &[u8], kind: u16, says: &Says) -> Option<Vec<u8>> {
-    let (code, addresses) = match says {
-        Says::Addresses(addresses) => (0, &addresses[..]),
-        Says::Half(addresses) if kind == A => (0, &addresses[..]),
-        Says::Fails => (2, &[][..]),
-        Says::NoSuchName => (3, &[][..]),
-        Says::Half(_) | Says::Nothing => return None,
+/// Encodes an answer to a query; `None` stands for silence.
+fn encode(query: &[u8], kind: u16, answer: &DnsAnswer) -> Option<Vec<u8>> {
+    let (code, addresses) = match answer {
+        DnsAnswer::Addresses(addresses) => (0, &addresses[..]),
+        DnsAnswer::OnlyIpv4(addresses) if kind == A => (0, &addresses[..]),
+        DnsAnswer::ServerFailure => (2, &[][..]),
+        DnsAnswer::NoSuchName => (3, &[][..]),
+        DnsAnswer::OnlyIpv4(_) | DnsAnswer::Silence => return None,
     };
-    let of_kind: Vec<Vec<u8>> = addresses
+
+    let records: Vec<Vec<u8>> = addresses
         .iter()
         .filter_map(|address| match address {
             IpAddr::V4(address) if kind == A => Some(address.octets().to_vec()),
-            IpAddr::V6(address) if kind == 28 => Some(address.octets().to_vec()),
+            IpAddr::V6(address) if kind == AAAA => Some(address.octets().to_vec()),
             _ => None,
         })
         .collect();
-    // An answer to one question, by one who may be asked about everything.
-    let counts = [0, 1, 0, u8::try_from(of_kind.len()).unwrap(), 0, 0, 0, 0];
-    let mut answer = [&asked[..2], &[0x81, 0x80 | code], &counts, &asked[12..]].concat();
-    for address in of_kind {
-        // Of the name in the question, of the class IN, for 0 s.
-        answer.extend([0xc0, 12]);
-        answer.extend(kind.to_be_bytes());
-        answer.extend([0, 1, 0, 0, 0, 0, 0, u8::try_from(address.len()).unwrap()]);
-        answer.extend(address);
+
+    // The header says: a response with recursion available, one question, and this many answers.
+    let counts = [0, 1, 0, u8::try_from(records.len()).unwrap(), 0, 0, 0, 0];
+    let mut packet = [&query[..2], &[0x81, 0x80 | code], &counts, &query[12..]].concat();
+    for address in records {
+        // A pointer to the name in the question, then type, class IN, a TTL of 0 s, length and
+        // address.
+        packet.extend([0xc0, 12]);
+        packet.extend(kind.to_be_bytes());
+        packet.extend([0, 1, 0, 0, 0, 0, 0, u8::try_from(address.len()).unwrap()]);
+        packet.extend(address);
     }
-    Some(answer)
+    Some(packet)
 }

@@ -1,4 +1,4 @@
-//! Replays: the same delivery again, outside the order, one or many; and how long anything is kept.
+//! Replays of one delivery or many, pages of deliveries, and retention.
 
 use std::time::Duration;
 
@@ -7,20 +7,21 @@ use backbone::on_db;
 use webhooks::retention::KEEP;
 use webhooks::{Changes, Delivery, DeliveryState, Refusal};
 
-use super::kit::{Moody, states};
+use super::kit::{SwitchableReceiver, states};
 use crate::market::{ANN, BUYER, Market};
 use crate::on_both_backends;
 
-on_both_backends!(Market; a_replay_re_opens_the_same_delivery,
-    a_replay_stands_outside_the_order,
-    many_are_replayed_by_state_and_time,
-    pages_go_from_the_newest_to_the_oldest,
-    what_has_been_finished_for_a_month_goes,
+on_both_backends!(Market; replay_reopens_the_same_delivery,
+    replay_stands_outside_the_order_of_its_deal,
+    bulk_replay_selects_by_state_and_time,
+    pages_go_from_newest_to_oldest,
+    retention_drops_what_finished_a_month_ago,
 );
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Lets endpoints fail until nothing more is tried, whatever else that would make of them.
+/// Lets endpoints fail until all their deliveries are dead, resuming those that are disabled on the
+/// way.
 async fn kill_all(market: &Market, webhooks: &[WebhookId]) {
     for _ in 0..8 {
         for webhook in webhooks {
@@ -39,12 +40,13 @@ async fn kill_all(market: &Market, webhooks: &[WebhookId]) {
     }
 }
 
-async fn a_replay_re_opens_the_same_delivery(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn replay_reopens_the_same_delivery(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.create(ANN).await;
     market.project().await;
-    let (webhooks, dispatcher) = (market.webhooks(), market.dispatcher());
+    let webhooks = market.webhooks();
+    let dispatcher = market.dispatcher();
     let delivery = market.deliveries(id).await[0].id;
     assert!(
         matches!(
@@ -53,6 +55,7 @@ async fn a_replay_re_opens_the_same_delivery(market: Market) {
         ),
         "it is pending"
     );
+
     dispatcher.run_once().await.unwrap();
     let replayed = webhooks.replay(BUYER, delivery).await.unwrap();
     assert_eq!(
@@ -60,9 +63,11 @@ async fn a_replay_re_opens_the_same_delivery(market: Market) {
         (delivery, DeliveryState::Pending)
     );
     assert_eq!(replayed.next_attempt_at, Some(market.clock.now()));
+
     let counts = market.webhook(id).await.counts;
     assert_eq!((counts.owed, counts.pending, counts.delivered), (1, 1, 0));
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+
     let requests = receiver.receiver.requests();
     let headers: Vec<_> = requests
         .iter()
@@ -71,44 +76,47 @@ async fn a_replay_re_opens_the_same_delivery(market: Market) {
     assert_eq!(headers, [None, Some("true")]);
     assert_eq!(requests[0].body, requests[1].body);
     assert_eq!(
-        receiver.called(),
+        receiver.delivery_ids(),
         [delivery.to_string(), delivery.to_string()]
     );
     assert_eq!(market.deliveries(id).await[0].attempts.len(), 2);
     market.check_sums().await;
 }
 
-async fn a_replay_stands_outside_the_order(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn replay_stands_outside_the_order_of_its_deal(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let lot = market.create(ANN).await;
     market.project().await;
     let dispatcher = market.dispatcher();
     dispatcher.run_once().await.unwrap();
-    receiver.turn(500);
+    receiver.answer_with(500);
     let first = market.deliveries(id).await[0].id;
     market.webhooks().replay(BUYER, first).await.unwrap();
     dispatcher.run_once().await.unwrap();
-    // The replay waits for its next try, and the deal goes on all the same.
-    receiver.turn(200);
+    // The replay failed and waits for its next try; the deal goes on all the same.
+    receiver.answer_with(200);
     market.change(lot).await;
     market.change(lot).await;
     market.project().await;
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
+
     let expected = [
         DeliveryState::Pending,
         DeliveryState::Delivered,
         DeliveryState::Delivered,
     ];
     assert_eq!(states(&market.deliveries(id).await), expected);
-    // Nor does it let anything go when it ends: what waits behind another stays there.
-    receiver.turn(500);
+
+    // A replay that ends does not advance the lane either: what waits behind another stays there.
+    receiver.answer_with(500);
     market.change(lot).await;
     market.change(lot).await;
     market.project().await;
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
-    receiver.turn(200);
+
+    receiver.answer_with(200);
     market
         .webhooks()
         .replay(BUYER, market.deliveries(id).await[1].id)
@@ -116,17 +124,18 @@ async fn a_replay_stands_outside_the_order(market: Market) {
         .unwrap();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1, "the replay alone");
     assert_eq!(dispatcher.run_once().await.unwrap(), 0);
+
     let last = market.deliveries(id).await.pop().unwrap();
     assert_eq!(
         (last.attempts.len(), last.next_attempt_at),
         (0, None),
-        "it waits behind the one before"
+        "it waits behind the one before it"
     );
     market.check_sums().await;
 }
 
-async fn many_are_replayed_by_state_and_time(market: Market) {
-    let receiver = Moody::start(500).await;
+async fn bulk_replay_selects_by_state_and_time(market: Market) {
+    let receiver = SwitchableReceiver::start(500).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let other = market.register(&receiver.url()).await;
     for _ in 0..2 {
@@ -140,6 +149,7 @@ async fn many_are_replayed_by_state_and_time(market: Market) {
     kill_all(&market, &[id, other]).await;
     let counts = market.webhook(id).await.counts;
     assert_eq!((counts.dead, counts.owed), (3, 3));
+
     let webhooks = market.webhooks();
     let replay = async |state, since| webhooks.replay_many(BUYER, id, state, since).await;
     for state in [DeliveryState::Pending, DeliveryState::Discarded] {
@@ -157,21 +167,23 @@ async fn many_are_replayed_by_state_and_time(market: Market) {
     );
     assert_eq!(replay(DeliveryState::Dead, None).await.unwrap(), 0);
     market.check_sums().await;
+
     let others = market.webhook(other).await.counts;
     assert_eq!(
         (others.dead, others.pending),
         (3, 0),
-        "another endpoint's stay"
+        "deliveries of another endpoint stay"
     );
-    receiver.turn(200);
+
+    receiver.answer_with(200);
     market.clock.advance(HOUR);
     let dispatcher = market.dispatcher();
     while dispatcher.run_once().await.unwrap() > 0 {}
     assert_eq!(market.webhook(id).await.counts.delivered, 3);
 }
 
-async fn pages_go_from_the_newest_to_the_oldest(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn pages_go_from_newest_to_oldest(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let ids = [
         market.subscribed(ANN, &receiver.url()).await,
         market.register(&receiver.url()).await,
@@ -192,7 +204,8 @@ async fn pages_go_from_the_newest_to_the_oldest(market: Market) {
         (Some(ids[1]), Some(DeliveryState::Pending), 2),
         (None, Some(DeliveryState::Dead), 0),
     ] {
-        let (mut all, mut after): (Vec<Delivery>, _) = (Vec::new(), None);
+        let mut all: Vec<Delivery> = Vec::new();
+        let mut after = None;
         loop {
             let page = webhooks
                 .deliveries(BUYER, webhook, state, 3, after)
@@ -215,6 +228,7 @@ async fn pages_go_from_the_newest_to_the_oldest(market: Market) {
             all.iter()
                 .all(|delivery| state.is_none_or(|state| state == delivery.state))
         );
+
         let tried = all
             .iter()
             .filter(|delivery| delivery.attempts.len() == 1)
@@ -227,15 +241,16 @@ async fn pages_go_from_the_newest_to_the_oldest(market: Market) {
     }
 }
 
-async fn what_has_been_finished_for_a_month_goes(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn retention_drops_what_finished_a_month_ago(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let ids = [
         market.subscribed(ANN, &receiver.url()).await,
         market.register(&receiver.url()).await,
     ];
     let lot = market.create(ANN).await;
     market.project().await;
-    let (webhooks, dispatcher) = (market.webhooks(), market.dispatcher());
+    let webhooks = market.webhooks();
+    let dispatcher = market.dispatcher();
     dispatcher.run_once().await.unwrap();
     let rows = async || -> (i64, i64, i64) {
         const ROWS: &str =
@@ -256,24 +271,27 @@ async fn what_has_been_finished_for_a_month_goes(market: Market) {
     assert_eq!(
         webhooks.forget_old().await.unwrap(),
         0,
-        "all of it is young"
+        "nothing is a month old yet"
     );
+
     market.clock.advance(HOUR * 2);
-    // A replay makes it young again, but its message is the other endpoint's no more.
+    // The replay is pending again and stays; the other delivery of the message is dropped.
     let old = market.deliveries(ids[0]).await[0].id;
     webhooks.replay(BUYER, old).await.unwrap();
     assert_eq!(webhooks.forget_old().await.unwrap(), 1);
-    assert_eq!(rows().await, (3, 2, 2), "the message is needed");
+    assert_eq!(rows().await, (3, 2, 2), "the message is still used");
     market.check_sums().await;
+
     dispatcher.run_once().await.unwrap();
     market.clock.advance(KEEP * 2);
     assert_eq!(webhooks.forget_old().await.unwrap(), 2);
     assert_eq!(
         rows().await,
         (1, 0, 1),
-        "what is pending stays, however old"
+        "a pending delivery stays, however old"
     );
     market.check_sums().await;
+
     let counts = market.webhook(ids[1]).await.counts;
     assert_eq!((counts.owed, counts.pending), (1, 1));
     assert_eq!(market.webhook(ids[0]).await.counts.owed, 0);

@@ -1,4 +1,4 @@
-//! The dispatcher that runs: woken or not, stopped, without its database, without its key.
+//! The running dispatcher: notified or not, stopped, without its database, without its key.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,23 +20,23 @@ use webhooks::seal::SealKey;
 use webhooks::sender::Sender;
 use webhooks::{DeliveryState, Dispatcher, Webhooks};
 
-use super::kit::{Moody, egress, states};
+use super::kit::{SwitchableReceiver, egress, states};
 use crate::kit::install_tls_provider;
 use crate::market::{ANN, Market};
 use crate::on_both_backends;
 use backbone::testkit::{Receiver, Reply};
 
-on_both_backends!(Market; what_is_owed_is_sent_at_once,
-    what_the_bus_did_not_tell_is_found,
-    retries_come_by_themselves,
-    who_is_told_to_stop_ends_what_is_under_way,
-    trouble_of_our_own_spends_no_try,
-    a_secret_that_cannot_be_opened_spends_no_try,
+on_both_backends!(Market; notified_dispatcher_sends_at_once,
+    polling_finds_what_the_bus_did_not_announce,
+    retry_is_sent_without_a_notification,
+    stopped_dispatcher_finishes_the_calls_under_way,
+    operator_s_failure_uses_up_no_try,
+    undecryptable_secret_uses_up_no_try,
 );
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// A dispatcher that runs beside a test.
+/// Dispatcher that runs beside a test.
 struct Running {
     tasks: JoinSet<Result<(), Error>>,
     health: Health,
@@ -45,8 +45,10 @@ struct Running {
 
 impl Running {
     fn start(market: &Market, dispatcher: Dispatcher) -> Self {
-        let (mut tasks, health, stop) =
-            (JoinSet::new(), Health::default(), CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        let health = Health::default();
+        let stop = CancellationToken::new();
+
         let part = health.part("webhooks");
         tasks.spawn(dispatcher.run(market.bus.subscribe(), part, stop.clone()));
         Self {
@@ -62,11 +64,11 @@ impl Running {
     }
 }
 
-async fn what_is_owed_is_sent_at_once(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn notified_dispatcher_sends_at_once(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let running = Running::start(&market, market.dispatcher());
-    wait_until(SOON, "the first look", async || {
+    wait_until(SOON, "the first poll", async || {
         running.health.down().is_empty()
     })
     .await;
@@ -75,18 +77,22 @@ async fn what_is_owed_is_sent_at_once(market: Market) {
         market.create(ANN).await;
         market.project().await;
         let committed = Instant::now();
-        wait_until(SOON, "the call", async || receiver.called().len() == count).await;
+        wait_until(SOON, "the call", async || {
+            receiver.delivery_ids().len() == count
+        })
+        .await;
         at_once += usize::from(committed.elapsed() < Duration::from_millis(250));
     }
-    // A look a second would find a quarter of them that soon.
+    // Polling every second would find a quarter of them within 250 ms.
     assert!(at_once >= 6, "{at_once} of 8 within 250 ms of their commit");
+
     let recorded = async || market.webhook(id).await.counts.delivered == 8;
     wait_until(SOON, "all to be recorded", recorded).await;
     running.end().await;
 }
 
-async fn what_the_bus_did_not_tell_is_found(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn polling_finds_what_the_bus_did_not_announce(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.bus.faults().unwrap().cut();
     let running = Running::start(&market, market.dispatcher());
@@ -98,12 +104,13 @@ async fn what_the_bus_did_not_tell_is_found(market: Market) {
         market.webhook(id).await.counts.delivered == 30
     })
     .await;
-    assert_eq!(receiver.called().len(), 30);
+    assert_eq!(receiver.delivery_ids().len(), 30);
+
     running.end().await;
 }
 
-async fn retries_come_by_themselves(market: Market) {
-    let receiver = Moody::start(500).await;
+async fn retry_is_sent_without_a_notification(market: Market) {
+    let receiver = SwitchableReceiver::start(500).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let lot = market.create(ANN).await;
     market.change(lot).await;
@@ -111,18 +118,19 @@ async fn retries_come_by_themselves(market: Market) {
     let running = Running::start(&market, market.dispatcher());
     let failed = async || market.deliveries(id).await[0].attempts.len() == 1;
     wait_until(SOON, "the failure to be recorded", failed).await;
-    receiver.turn(200);
+    receiver.answer_with(200);
     market.clock.advance(Duration::from_secs(7));
     let delivered = async || states(&market.deliveries(id).await) == [DeliveryState::Delivered; 2];
     wait_until(SOON, "the retry, and what waited behind it", delivered).await;
-    assert_eq!(receiver.called().len(), 3);
+    assert_eq!(receiver.delivery_ids().len(), 3);
+
     running.end().await;
 }
 
-async fn who_is_told_to_stop_ends_what_is_under_way(market: Market) {
+async fn stopped_dispatcher_finishes_the_calls_under_way(market: Market) {
     let gate = Arc::new(Semaphore::new(0));
-    let held = Arc::clone(&gate);
-    let receiver = Receiver::start(move |_| Reply::ok().through(&held)).await;
+    let receiver_gate = Arc::clone(&gate);
+    let receiver = Receiver::start(move |_| Reply::ok().through(&receiver_gate)).await;
     let id = market.subscribed(ANN, &receiver.url("/")).await;
     for _ in 0..3 {
         market.create(ANN).await;
@@ -139,26 +147,28 @@ async fn who_is_told_to_stop_ends_what_is_under_way(market: Market) {
         running.tasks.try_join_next().is_none(),
         "it waits for the call"
     );
+
     gate.add_permits(1);
     running.end().await;
     assert_eq!(receiver.requests().len(), 1, "nothing more was sent");
     assert_eq!(market.webhook(id).await.counts.delivered, 1);
+
     gate.add_permits(2);
     assert_eq!(
         market.dispatcher().run_once().await.unwrap(),
         2,
-        "and nothing is held by who has ended"
+        "no lease of the stopped dispatcher is left"
     );
 }
 
-async fn trouble_of_our_own_spends_no_try(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn operator_s_failure_uses_up_no_try(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let url = format!("http://receiver.test:{}/", receiver.receiver.port());
     let id = market.subscribed(ANN, &url).await;
     market.create(ANN).await;
     market.project().await;
     let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
-    let resolver = Resolver::asking(&[nobody], Duration::from_millis(100)).unwrap();
+    let resolver = Resolver::with_servers(&[nobody], Duration::from_millis(100)).unwrap();
     install_tls_provider();
     let sender = Sender::new(egress(), resolver).unwrap();
     let dispatcher = Dispatcher::new(
@@ -170,6 +180,7 @@ async fn trouble_of_our_own_spends_no_try(market: Market) {
     for _ in 0..12 {
         assert_eq!(dispatcher.run_once().await.unwrap(), 1);
         assert_eq!(dispatcher.run_once().await.unwrap(), 0, "not at once");
+
         market.clock.advance(Duration::from_secs(5));
     }
     let delivery = market.deliveries(id).await.remove(0);
@@ -179,8 +190,8 @@ async fn trouble_of_our_own_spends_no_try(market: Market) {
     );
 }
 
-async fn a_secret_that_cannot_be_opened_spends_no_try(market: Market) {
-    let receiver = Moody::start(200).await;
+async fn undecryptable_secret_uses_up_no_try(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.create(ANN).await;
     market.project().await;
@@ -191,7 +202,8 @@ async fn a_secret_that_cannot_be_opened_spends_no_try(market: Market) {
         SealKey::generate(),
     );
     assert_eq!(dispatcher_of(other_key).run_once().await.unwrap(), 0);
-    assert!(receiver.called().is_empty());
+    assert!(receiver.delivery_ids().is_empty());
+
     market.clock.advance(Duration::from_secs(16));
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
     assert_eq!(market.deliveries(id).await[0].attempts.len(), 1);
@@ -203,12 +215,16 @@ fn dispatcher_of(webhooks: Webhooks) -> Dispatcher {
     Dispatcher::new(webhooks, sender, Limits::default(), &Metrics::new())
 }
 
+// Goal: a database that is away while a call goes on costs neither the outcome nor a second call.
+// Method: a proxy in front of PostgreSQL is cut during a call and restored after its response.
+// Proven: the dispatcher reports degraded health, then records both deliveries; each is called
+// once.
 #[tokio::test]
-async fn an_outcome_waits_for_a_database_that_is_away() {
+async fn outcome_waits_for_an_unavailable_database() {
     let market = Market::production().await;
     let gate = Arc::new(Semaphore::new(0));
-    let held = Arc::clone(&gate);
-    let receiver = Receiver::start(move |_| Reply::ok().through(&held)).await;
+    let receiver_gate = Arc::clone(&gate);
+    let receiver = Receiver::start(move |_| Reply::ok().through(&receiver_gate)).await;
     let id = market.subscribed(ANN, &receiver.url("/")).await;
     let lot = market.create(ANN).await;
     market.change(lot).await;
@@ -230,11 +246,13 @@ async fn an_outcome_waits_for_a_database_that_is_away() {
         states(&market.deliveries(id).await),
         [DeliveryState::Pending; 2]
     );
+
     proxy.restore().await;
     gate.add_permits(1);
     let delivered = async || states(&market.deliveries(id).await) == [DeliveryState::Delivered; 2];
     wait_until(SOON, "the outcome, and the next of the deal", delivered).await;
     assert_eq!(receiver.requests().len(), 2, "no call was made twice");
     market.check_sums().await;
+
     running.end().await;
 }

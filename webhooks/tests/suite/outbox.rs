@@ -1,4 +1,4 @@
-//! What is owed: one delivery for every change and endpoint that belong together, and none besides.
+//! Outbox: exactly one delivery for every change and every endpoint that is entitled to it.
 
 use backbone::Error;
 use backbone::ids::{BuyerId, DealId, SellerId, WebhookId};
@@ -9,24 +9,24 @@ use serde_json::Value;
 use uuid::Uuid;
 use webhooks::{Changes, DeliveryState, Registration, WebhookEvent};
 
-use super::kit::{NOWHERE, registration};
+use super::kit::{NOWHERE, SwitchableReceiver, registration};
 use crate::market::{ANN, BOB, BUYER, Market};
 use crate::on_both_backends;
 
-on_both_backends!(Market; access_holds_at_the_change_s_place_whether_in_one_batch_or_many,
-    nothing_is_owed_from_before_the_registration,
-    only_what_was_asked_for_is_owed,
-    twenty_endpoints_of_some_buyers_share_a_message,
-    a_worker_that_was_overtaken_owes_nothing,
-    what_is_sent_is_the_change_in_the_contract_s_words,
-    a_batch_without_deals_owes_nothing,
-    those_who_send_are_told,
+on_both_backends!(Market; access_is_judged_at_the_change_in_one_batch_or_many,
+    registration_creates_no_delivery_for_earlier_changes,
+    deliveries_match_the_endpoint_s_events_and_sellers,
+    message_is_shared_by_twenty_endpoints,
+    worker_that_was_overtaken_creates_no_delivery,
+    body_is_the_change_in_the_contract_s_form,
+    batch_without_deals_creates_no_delivery,
+    dispatchers_are_notified_of_endpoints_with_something_due,
 );
 
 const FIRST: BuyerId = BuyerId(Uuid::from_u128(0xb1));
 const SECOND: BuyerId = BuyerId(Uuid::from_u128(0xb2));
 
-async fn access_holds_at_the_change_s_place_whether_in_one_batch_or_many(market: Market) {
+async fn access_is_judged_at_the_change_in_one_batch_or_many(market: Market) {
     for (round, in_one_batch) in [(0, true), (1, false)] {
         let sellers = [1, 2].map(|number| SellerId(Uuid::from_u128(0x100 + 2 * round + number)));
         let webhooks = market.webhooks();
@@ -41,9 +41,11 @@ async fn access_holds_at_the_change_s_place_whether_in_one_batch_or_many(market:
                     .id,
             );
         }
-        let (mut expected, mut granted) = ([Vec::new(), Vec::new()], [[false; 2]; 2]);
+        let mut expected = [Vec::new(), Vec::new()];
+        let mut granted = [[false; 2]; 2];
         let lots = sellers.map(|seller| (seller, DealId(backbone::random::random_id())));
-        // Which of the two sellers grants to which buyer or revokes; `None`: both sellers change their deal.
+        // Some: this seller grants access to this buyer, or revokes it. None: both sellers change
+        // their deal.
         let both = [None, None];
         let script = [
             both,
@@ -77,22 +79,26 @@ async fn access_holds_at_the_change_s_place_whether_in_one_batch_or_many(market:
             }
         }
         market.project().await;
-        assert!(expected.iter().all(|owed| owed.len() >= 6), "{expected:?}");
+        assert!(
+            expected.iter().all(|sequences| sequences.len() >= 6),
+            "{expected:?}"
+        );
+
         for (buyer, id) in [FIRST, SECOND].into_iter().zip(ids) {
-            let owed = market.deliveries_of(buyer, id).await;
-            let owed: Vec<Sequence> = owed
+            let deliveries = market.deliveries_of(buyer, id).await;
+            let sequences: Vec<Sequence> = deliveries
                 .iter()
                 .map(|delivery| delivery.position.sequence)
                 .collect();
             let expected = &expected[usize::from(buyer == SECOND)];
-            assert_eq!(owed, *expected, "{buyer}, one batch: {in_one_batch}");
+            assert_eq!(sequences, *expected, "{buyer}, one batch: {in_one_batch}");
             webhooks.delete(buyer, id).await.unwrap();
         }
         market.check_sums().await;
     }
 }
 
-async fn nothing_is_owed_from_before_the_registration(market: Market) {
+async fn registration_creates_no_delivery_for_earlier_changes(market: Market) {
     market.grant(ANN, BUYER).await;
     let lot = market.create(ANN).await;
     market.project().await;
@@ -101,34 +107,35 @@ async fn nothing_is_owed_from_before_the_registration(market: Market) {
     for _ in 0..3 {
         expected.push(market.change(lot).await);
     }
-    // What is in the log but not in the tables yet comes after the registration.
+    // The changes are in the log but not in the tables yet, so they come after this registration.
     let between = market.register(NOWHERE).await;
     market.project().await;
     let after = market.register(NOWHERE).await;
-    assert_eq!(market.owed(before).await, expected);
-    assert_eq!(market.owed(between).await, expected);
-    assert!(market.owed(after).await.is_empty());
+    assert_eq!(market.sequences(before).await, expected);
+    assert_eq!(market.sequences(between).await, expected);
+    assert!(market.sequences(after).await.is_empty());
+
     let last = market.change(lot).await;
     market.project().await;
-    assert_eq!(market.owed(after).await, [last]);
+    assert_eq!(market.sequences(after).await, [last]);
 }
 
-async fn only_what_was_asked_for_is_owed(market: Market) {
+async fn deliveries_match_the_endpoint_s_events_and_sellers(market: Market) {
     let webhooks = market.webhooks();
     market.grant(ANN, BUYER).await;
     market.grant(BOB, BUYER).await;
-    let asking = async |events: &[WebhookEvent], sellers: Option<&[SellerId]>| {
+    let register = async |events: &[WebhookEvent], sellers: Option<&[SellerId]>| {
         let seller_ids = sellers.map(<[_]>::to_vec);
-        let asked = Registration {
+        let request = Registration {
             events: events.to_vec(),
             seller_ids,
             ..registration(NOWHERE)
         };
-        webhooks.register(BUYER, asked).await.unwrap().0.id
+        webhooks.register(BUYER, request).await.unwrap().0.id
     };
-    let created = asking(&[WebhookEvent::DealCreated], None).await;
-    let updated = asking(&[WebhookEvent::DealUpdated], None).await;
-    let of_bob = asking(
+    let created = register(&[WebhookEvent::DealCreated], None).await;
+    let updated = register(&[WebhookEvent::DealUpdated], None).await;
+    let of_bob = register(
         &[WebhookEvent::DealUpdated, WebhookEvent::DealCreated],
         Some(&[BOB]),
     )
@@ -139,9 +146,10 @@ async fn only_what_was_asked_for_is_owed(market: Market) {
     let head = market.log.head().await.unwrap();
     let changes = [market.change(ann).await, market.change(bob).await];
     market.project().await;
-    assert_eq!(market.owed(created).await, [head - 1, head]);
-    assert_eq!(market.owed(updated).await, changes);
-    assert_eq!(market.owed(of_bob).await, [head, changes[1]]);
+    assert_eq!(market.sequences(created).await, [head - 1, head]);
+    assert_eq!(market.sequences(updated).await, changes);
+    assert_eq!(market.sequences(of_bob).await, [head, changes[1]]);
+
     let events: Vec<_> = market
         .deliveries(of_bob)
         .await
@@ -162,13 +170,13 @@ async fn only_what_was_asked_for_is_owed(market: Market) {
     let more = market.change(ann).await;
     market.project().await;
     assert_eq!(
-        market.owed(of_bob).await,
+        market.sequences(of_bob).await,
         [head, changes[1], more],
-        "paused ones collect"
+        "deliveries of a paused endpoint accumulate"
     );
 }
 
-async fn twenty_endpoints_of_some_buyers_share_a_message(market: Market) {
+async fn message_is_shared_by_twenty_endpoints(market: Market) {
     let buyers: Vec<BuyerId> = (0..5)
         .map(|number| BuyerId(Uuid::from_u128(0xb00 + number)))
         .collect();
@@ -216,42 +224,43 @@ async fn twenty_endpoints_of_some_buyers_share_a_message(market: Market) {
     market.check_sums().await;
 }
 
-async fn a_worker_that_was_overtaken_owes_nothing(market: Market) {
+async fn worker_that_was_overtaken_creates_no_delivery(market: Market) {
     let id = market.subscribed(ANN, NOWHERE).await;
     let other = market.another_worker();
-    let ((checkpoint, mut tail), (same, mut other_tail)) = (
-        market.worker.open().await.unwrap(),
-        other.open().await.unwrap(),
-    );
+    let (checkpoint, mut tail) = market.worker.open().await.unwrap();
+    let (same, mut other_tail) = other.open().await.unwrap();
     let lot = market.create(ANN).await;
     let expected = [market.log.head().await.unwrap(), market.change(lot).await];
     let (won, lost) = tokio::join!(
         market.worker.run_once(checkpoint, &mut tail),
         other.run_once(same, &mut other_tail)
     );
-    let overtaken = [&won, &lost].map(|done| matches!(done, Err(Error::Conflict { .. })));
+    let conflicts = [&won, &lost].map(|done| matches!(done, Err(Error::Conflict { .. })));
     assert_eq!(
-        overtaken.iter().filter(|overtaken| **overtaken).count(),
+        conflicts.iter().filter(|conflict| **conflict).count(),
         1,
         "{won:?} {lost:?}"
     );
+
     market.project().await;
-    assert_eq!(market.owed(id).await, expected);
+    assert_eq!(market.sequences(id).await, expected);
     market.check_sums().await;
 }
 
-async fn what_is_sent_is_the_change_in_the_contract_s_words(market: Market) {
-    let receiver = super::kit::Moody::start(200).await;
+async fn body_is_the_change_in_the_contract_s_form(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     let lot = market.create(ANN).await;
     market.project().await;
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
+
     let delivery = &market.deliveries(id).await[0];
     let request = &receiver.receiver.requests()[0];
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["type"], "deal.created");
     assert_eq!(body["timestamp"], market.clock.now().to_string());
     assert_eq!(body["position"], delivery.position.encode());
+
     let deal = &body["data"]["deal"];
     assert_eq!(
         (deal["id"].as_str(), deal["version"].as_u64()),
@@ -262,6 +271,7 @@ async fn what_is_sent_is_the_change_in_the_contract_s_words(market: Market) {
         Some(&*delivery.id.to_string())
     );
     assert_eq!(request.header("webhook-replay"), None);
+
     let trace = market
         .log
         .last(&backbone::contract::Subject::Deal {
@@ -283,14 +293,15 @@ async fn what_is_sent_is_the_change_in_the_contract_s_words(market: Market) {
     );
 }
 
-async fn a_batch_without_deals_owes_nothing(market: Market) {
+async fn batch_without_deals_creates_no_delivery(market: Market) {
     let id = market.subscribed(ANN, NOWHERE).await;
     market.toggle_access(BOB, BUYER).await;
     market.toggle_access(ANN, BUYER).await;
     market.project().await;
     market.create(ANN).await;
     market.project().await;
-    assert!(market.owed(id).await.is_empty());
+    assert!(market.sequences(id).await.is_empty());
+
     let pending = market
         .webhooks()
         .deliveries(BUYER, None, Some(DeliveryState::Pending), 9, None)
@@ -298,23 +309,27 @@ async fn a_batch_without_deals_owes_nothing(market: Market) {
     assert!(pending.unwrap().deliveries.is_empty());
 }
 
-async fn those_who_send_are_told(market: Market) {
+async fn dispatchers_are_notified_of_endpoints_with_something_due(market: Market) {
     use backbone::live_bus::BusEvent;
     let id = market.subscribed(ANN, NOWHERE).await;
     let mut bus = market.bus.subscribe();
     assert_eq!(bus.next().await, BusEvent::Subscribed);
-    let mut told = async || match bus.next().await {
+
+    let mut notified = async || match bus.next().await {
         BusEvent::Message(message) => webhooks_of(&message),
         other => panic!("{other:?}"),
     };
     market.create(ANN).await;
     market.project().await;
-    assert_eq!(told().await, Some(vec![id]));
+    assert_eq!(notified().await, Some(vec![id]));
+
     market.create(BOB).await;
     market.project().await;
-    assert_eq!(told().await, None, "nothing is owed");
+    assert_eq!(notified().await, None, "no endpoint has anything due");
+
     let test = market.webhooks().test(BUYER, id).await.unwrap();
-    assert_eq!(told().await, Some(vec![id]));
+    assert_eq!(notified().await, Some(vec![id]));
+
     let head = market.log.head().await.unwrap();
     assert_eq!(
         (test.event, test.position.sequence),

@@ -1,0 +1,19 @@
+-- Reads a page of a buyer's deliveries with all attempts, newest first. $1: buyer; $2: endpoint or null; $3: id before
+-- which the page starts; $4: JSON array of states; $5: most deliveries.
+SELECT d.id, d.webhook_id, d.state, d.sequence, d.change_index, d.due_at, d.created_at, m.event, m.epoch,
+       w.state AS webhook_state, w.held_until, a.number, a.started_at, a.duration_ms, a.status_code, a.error,
+       a.response_body
+  FROM (SELECT newest.id, newest.webhook_id, newest.message_id, newest.state, newest.sequence, newest.change_index,
+               newest.due_at, newest.created_at
+          FROM webhook w
+         CROSS JOIN json_each($4) AS wanted
+          JOIN webhook_delivery newest ON newest.id IN (
+            SELECT d.id FROM webhook_delivery d
+             WHERE d.webhook_id = w.id AND d.state = wanted.value AND d.id < $3
+             ORDER BY d.id DESC LIMIT $5)
+         WHERE w.buyer_id = $1 AND (w.id = $2 OR ($2 IS NULL AND w.deleted_at IS NULL))
+         ORDER BY newest.id DESC LIMIT $5) AS d
+  JOIN webhook_message m ON m.id = d.message_id
+  JOIN webhook w ON w.id = d.webhook_id
+  LEFT JOIN webhook_attempt a ON a.delivery_id = d.id
+ ORDER BY d.id DESC, a.number;

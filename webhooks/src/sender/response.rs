@@ -1,0 +1,92 @@
+//! Response as far as it has arrived.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::RETRY_AFTER;
+
+use crate::outcome::{ErrorClass, Outcome, RetryAfter};
+
+/// Largest part of a response body that is kept, in bytes.
+const KEPT: usize = 4 * 1_024;
+
+/// Number of bytes of a response body after which reading stops.
+// Reading a short body to its end lets the connection be used again; an endless one must not hold a
+// call, its memory and its bandwidth.
+const READ: usize = 64 * 1_024;
+
+/// Part of a response that has arrived so far.
+#[derive(Default)]
+pub(super) struct PartialResponse {
+    status: Option<u16>,
+    retry_after: Option<RetryAfter>,
+    body: Vec<u8>,
+}
+
+impl PartialResponse {
+    /// Reads a response, keeping what the outcome needs. May be dropped at any point.
+    pub(super) async fn read(&mut self, mut response: Response) -> Result<(), ErrorClass> {
+        self.status = Some(response.status().as_u16());
+        self.retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(RetryAfter::parse);
+
+        let mut read = 0;
+        while read < READ {
+            let Some(chunk) = response.chunk().await.map_err(|_| ErrorClass::BrokenOff)? else {
+                break;
+            };
+            read += chunk.len();
+
+            let room = KEPT - self.body.len();
+            self.body.extend_from_slice(&chunk[..room.min(chunk.len())]);
+        }
+        Ok(())
+    }
+
+    /// Returns the outcome of an exchange that ended with `failure` or without one.
+    pub(super) fn into_outcome(self, failure: Option<ErrorClass>, duration: Duration) -> Outcome {
+        let error = match self.status {
+            // A failure is told by its status, however its body ended: the status says more.
+            Some(300..=399) => Some(ErrorClass::Redirect),
+            Some(status) if !(200..=299).contains(&status) => Some(ErrorClass::Status),
+            _ => failure,
+        };
+
+        let mut answer = String::from_utf8_lossy(&self.body).replace('\0', "\u{fffd}");
+        // A replacement character is three bytes long where one byte was.
+        answer.truncate(answer.floor_char_boundary(KEPT));
+
+        Outcome {
+            status: self.status,
+            error,
+            retry_after: self.retry_after,
+            duration,
+            answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_body_is_kept_as_text_that_every_database_accepts() {
+        let kept = |body: &[u8]| {
+            let response = PartialResponse {
+                status: Some(200),
+                body: body.to_vec(),
+                ..PartialResponse::default()
+            };
+            response.into_outcome(None, Duration::ZERO).answer
+        };
+
+        assert_eq!(kept("déjà vu".as_bytes()), "déjà vu");
+        assert_eq!(kept(b"a\0b\xffc"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(kept(&[0xff; KEPT]).len(), KEPT / 3 * 3);
+        assert_eq!(kept("x".repeat(KEPT).as_bytes()).len(), KEPT);
+    }
+}
