@@ -1,5 +1,5 @@
-//! The accounts of the market, whose tables both databases hold a part of: an id belongs to one account over both,
-//! and whoever makes accounts or keys, by the API or at the terminal, keeps to the same rules.
+//! Accounts of the market. Each database holds a part of them; an id belongs to one account across both, and the API and
+//! the command line create accounts and keys under the same rules.
 
 use backbone::accounts::{Account, Accounts, IssuedKey, Role};
 use backbone::time::Timestamp;
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::error::{Code, Problem};
 
-/// The name of the account that administrative keys belong to.
-const OPERATOR: &str = "operator";
+/// Name of the account that all administrative keys belong to.
+const ADMIN_ACCOUNT: &str = "operator";
 
-/// Both databases' accounts.
+/// Accounts of both databases.
 #[derive(Clone)]
 pub struct MarketAccounts {
     sellers: Accounts,
@@ -20,7 +20,7 @@ pub struct MarketAccounts {
 }
 
 impl MarketAccounts {
-    /// Of both sides.
+    /// Builds the accounts of a market from those of its two sides.
     pub fn new(sellers: &SellerSide, buyers: &BuyerSide) -> Self {
         Self {
             sellers: sellers.accounts().clone(),
@@ -28,101 +28,121 @@ impl MarketAccounts {
         }
     }
 
-    /// Makes an account; with the id and name of one that exists, that one.
+    /// Creates an account, with a random id if none is given. Returns the existing account when its id, role and name
+    /// are the same.
     ///
     /// # Errors
-    /// BAD_USER_INPUT for a name that breaks the rules of texts, CONFLICT when the id is another account's.
+    /// BAD_USER_INPUT for a name that is not 1 to 200 characters, CONFLICT when the id belongs to another account.
     pub async fn create(
         &self,
         role: Role,
         name: &str,
         id: Option<Uuid>,
     ) -> Result<Account, Problem> {
-        let name = text("name", name)?;
+        let name = checked_text("name", name)?;
         let (own, other) = match role {
             Role::Buyer => (&self.buyers, &self.sellers),
             Role::Seller | Role::Admin => (&self.sellers, &self.buyers),
         };
-        let taken = || Problem::new(Code::Conflict, "the id belongs to another account");
+        let id_taken = || Problem::new(Code::Conflict, "This id belongs to another account");
+
+        // The databases share no transaction. Two simultaneous creations of one id on both sides could still pass this
+        // check; only administrators create accounts, and ids that they do not choose are random.
         if let Some(id) = id
             && other.find(id).await?.is_some()
         {
-            return Err(taken());
+            return Err(id_taken());
         }
+
         let account = own.create(id, role, &name).await?;
         if account.role != role || account.name != name {
-            return Err(taken());
+            return Err(id_taken());
         }
         Ok(account)
     }
 
-    /// The account of this id, if it has this role.
+    /// Checks that the account with this id exists and has this role.
     ///
     /// # Errors
-    /// NOT_FOUND.
+    /// NOT_FOUND when it does not.
     pub async fn must_exist(&self, role: Role, id: Uuid) -> Result<(), Problem> {
         let accounts = if role == Role::Buyer {
             &self.buyers
         } else {
             &self.sellers
         };
+
         match accounts.find(id).await? {
             Some(account) if account.role == role => Ok(()),
             _ => {
                 let role = role.as_str().to_ascii_lowercase();
                 Err(Problem::new(
                     Code::NotFound,
-                    format!("there is no such {role}"),
+                    format!("No {role} with the id {id} exists"),
                 ))
             }
         }
     }
 
-    /// Makes a key of an account.
+    /// Issues an API key for an account. The key itself is returned this once; only its hash is stored.
     ///
     /// # Errors
-    /// BAD_USER_INPUT for a label that breaks the rules of texts, NOT_FOUND when there is no such account.
+    /// BAD_USER_INPUT for a label that is not 1 to 200 characters, NOT_FOUND when the account does not exist.
     pub async fn issue(&self, account: Uuid, label: Option<&str>) -> Result<IssuedKey, Problem> {
-        let label = label.map(|label| text("label", label)).transpose()?;
+        let label = label
+            .map(|label| checked_text("label", label))
+            .transpose()?;
+
         for accounts in [&self.sellers, &self.buyers] {
             if accounts.find(account).await?.is_some() {
                 return Ok(accounts.issue(account, label.as_deref()).await?);
             }
         }
-        Err(Problem::new(Code::NotFound, "there is no such account"))
+        Err(Problem::new(
+            Code::NotFound,
+            format!("No account with the id {account} exists"),
+        ))
     }
 
-    /// Makes a key for administrators, of the one account that all such keys belong to.
+    /// Issues an API key for administrators, under the one account that all such keys belong to.
     ///
     /// # Errors
-    /// As [`MarketAccounts::issue`].
+    /// Those of [`MarketAccounts::issue`].
     pub async fn issue_admin(&self, label: Option<&str>) -> Result<IssuedKey, Problem> {
         let account = match self.sellers.first_of(Role::Admin).await? {
             Some(account) => account,
-            None => self.create(Role::Admin, OPERATOR, None).await?,
+            None => self.create(Role::Admin, ADMIN_ACCOUNT, None).await?,
         };
+
         self.issue(account.id, label).await
     }
 
-    /// Ends a key, once for all.
+    /// Revokes an API key for good. Returns the time of its first revocation.
     ///
     /// # Errors
-    /// NOT_FOUND when there is no such key.
+    /// NOT_FOUND when the key does not exist.
     pub async fn revoke(&self, key: Uuid) -> Result<Timestamp, Problem> {
         for accounts in [&self.sellers, &self.buyers] {
             if let Some(at) = accounts.revoke(key).await? {
                 return Ok(at);
             }
         }
-        Err(Problem::new(Code::NotFound, "there is no such key"))
+
+        Err(Problem::new(
+            Code::NotFound,
+            format!("No API key with the id {key} exists"),
+        ))
     }
 }
 
-fn text(path: &str, text: &str) -> Result<String, Problem> {
-    let mut wrong = Vec::new();
-    let text = seller_core::text(text, path, &mut wrong);
-    if wrong.is_empty() {
-        return Ok(text);
+/// Checks a text that a caller gave, and trims it.
+fn checked_text(path: &str, text: &str) -> Result<String, Problem> {
+    let mut violations = Vec::new();
+    let text = seller_core::text(text, path, &mut violations);
+
+    if violations.is_empty() {
+        Ok(text)
+    } else {
+        Err(Problem::inputs(violations))
     }
-    Err(Problem::inputs(wrong))
 }

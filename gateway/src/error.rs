@@ -1,151 +1,39 @@
-//! Every "no" that a client can be given: one table from code to HTTP status and to whether trying again helps.
+//! Problems: errors that clients see, and the mapping of internal errors to them.
+
+mod code;
 
 use std::time::Duration;
 
 use async_graphql::ErrorExtensions;
-use axum::http::StatusCode;
 use backbone::{Error, FieldError};
 use live::SubscribeError;
 use seller_core::Refusal;
 
-/// The codes of the public contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Code {
-    /// No key, or one that is not known.
-    Unauthenticated,
-    /// A known key that may not do this.
-    Forbidden,
-    /// The request is not one.
-    BadRequest,
-    /// A value is not allowed; `fields` says which.
-    BadUserInput,
-    /// What is named is not there, or not for this caller.
-    NotFound,
-    /// Somebody else changed it first.
-    Conflict,
-    /// The idempotency key belongs to another request.
-    IdempotencyKeyReused,
-    /// The position is older than what is kept: query again, then subscribe.
-    PositionExpired,
-    /// The read model did not reach the position in time.
-    PositionNotReached,
-    /// Too much at a time.
-    RateLimited,
-    /// More than one may hold.
-    LimitExceeded,
-    /// The body is too large.
-    PayloadTooLarge,
-    /// The document asks for too much.
-    QueryTooComplex,
-    /// The document is not GraphQL.
-    GraphqlParseFailed,
-    /// The document does not fit the schema.
-    GraphqlValidationFailed,
-    /// A store is away: nothing has happened.
-    Unavailable,
-    /// It may have happened or not: repeat it with the same idempotency key.
-    UnknownOutcome,
-    /// A fault of ours, told in our log.
-    Internal,
-}
+pub use code::Code;
 
-impl Code {
-    /// Every code.
-    pub const ALL: [Self; 18] = [
-        Self::Unauthenticated,
-        Self::Forbidden,
-        Self::BadRequest,
-        Self::BadUserInput,
-        Self::NotFound,
-        Self::Conflict,
-        Self::IdempotencyKeyReused,
-        Self::PositionExpired,
-        Self::PositionNotReached,
-        Self::RateLimited,
-        Self::LimitExceeded,
-        Self::PayloadTooLarge,
-        Self::QueryTooComplex,
-        Self::GraphqlParseFailed,
-        Self::GraphqlValidationFailed,
-        Self::Unavailable,
-        Self::UnknownOutcome,
-        Self::Internal,
-    ];
+/// Delay suggested to a client whose change found the queue of its subject full. The queue drains in well under a
+/// second, so this spreads retries without making anyone wait for long.
+const LANE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-    /// The name in `extensions.code`, the status of a REST answer, and whether the same request may succeed later.
-    const fn row(self) -> (&'static str, StatusCode, bool) {
-        match self {
-            Self::Unauthenticated => ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED, false),
-            Self::Forbidden => ("FORBIDDEN", StatusCode::FORBIDDEN, false),
-            Self::BadRequest => ("BAD_REQUEST", StatusCode::BAD_REQUEST, false),
-            Self::BadUserInput => ("BAD_USER_INPUT", StatusCode::BAD_REQUEST, false),
-            Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND, false),
-            Self::Conflict => ("CONFLICT", StatusCode::CONFLICT, false),
-            Self::IdempotencyKeyReused => (
-                "IDEMPOTENCY_KEY_REUSED",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                false,
-            ),
-            Self::PositionExpired => ("POSITION_EXPIRED", StatusCode::GONE, false),
-            Self::PositionNotReached => (
-                "POSITION_NOT_REACHED",
-                StatusCode::SERVICE_UNAVAILABLE,
-                true,
-            ),
-            Self::RateLimited => ("RATE_LIMITED", StatusCode::TOO_MANY_REQUESTS, true),
-            Self::LimitExceeded => ("LIMIT_EXCEEDED", StatusCode::UNPROCESSABLE_ENTITY, false),
-            Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE, false),
-            Self::QueryTooComplex => ("QUERY_TOO_COMPLEX", StatusCode::BAD_REQUEST, false),
-            Self::GraphqlParseFailed => ("GRAPHQL_PARSE_FAILED", StatusCode::BAD_REQUEST, false),
-            Self::GraphqlValidationFailed => {
-                ("GRAPHQL_VALIDATION_FAILED", StatusCode::BAD_REQUEST, false)
-            }
-            Self::Unavailable => ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, true),
-            Self::UnknownOutcome => ("UNKNOWN_OUTCOME", StatusCode::SERVICE_UNAVAILABLE, true),
-            Self::Internal => ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, false),
-        }
-    }
-
-    /// The name in `extensions.code`.
-    pub const fn as_str(self) -> &'static str {
-        self.row().0
-    }
-
-    /// The status of an answer that carries only this error.
-    pub const fn status(self) -> StatusCode {
-        self.row().1
-    }
-
-    /// Whether the same request may succeed later.
-    pub const fn retryable(self) -> bool {
-        self.row().2
-    }
-
-    /// The code of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == name)
-    }
-}
-
-/// A "no" with what a client needs to act on it.
+/// An error with everything that a client needs to act on it.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    /// Which no.
+    /// Code of the public contract.
     pub code: Code,
-    /// For people; never the text of a fault of ours.
+    /// Explanation for people. Never contains the text of an internal error.
     pub message: String,
-    /// With BAD_USER_INPUT: what is wrong, field by field.
+    /// Input values that break a rule, each with its path. Only with BAD_USER_INPUT.
     pub fields: Vec<FieldError>,
-    /// With CONFLICT: the version that stands.
+    /// Current version of the deal. Only with CONFLICT over `expectedVersion`.
     pub current_version: Option<u32>,
-    /// With RATE_LIMITED: when to come again.
+    /// Delay after which a retry makes sense. Only with RATE_LIMITED.
     pub retry_after: Option<Duration>,
     /// Whether the same request may succeed later.
     pub retryable: bool,
 }
 
 impl Problem {
-    /// Just a code and a message.
+    /// Builds a problem of a code and a message, retryable if the code is.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -157,106 +45,125 @@ impl Problem {
         }
     }
 
-    /// One value is wrong.
+    /// Builds BAD_USER_INPUT for one value. `message` continues a sentence that begins with the path: "must be …".
     pub fn input(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self::inputs(vec![FieldError::new(path, message)])
     }
 
-    /// Values are wrong.
+    /// Builds BAD_USER_INPUT for several values.
     pub fn inputs(fields: Vec<FieldError>) -> Self {
-        let listed: Vec<String> = fields
+        let sentences: Vec<String> = fields
             .iter()
             .map(|field| format!("{} {}", field.path, field.message))
             .collect();
+
         Self {
             fields,
-            ..Self::new(Code::BadUserInput, listed.join("; "))
+            ..Self::new(Code::BadUserInput, sentences.join("; "))
         }
     }
 
-    /// No key, or one that is not known.
+    /// Builds UNAUTHENTICATED.
     pub fn unauthenticated(message: &str) -> Self {
         Self::new(Code::Unauthenticated, message)
     }
 
-    /// Not for this role.
+    /// Builds FORBIDDEN.
     pub fn forbidden(message: &str) -> Self {
         Self::new(Code::Forbidden, message)
     }
 
-    /// A fault of ours: the log gets the text, the client does not.
+    /// Builds INTERNAL and logs the cause, which the client does not see.
     pub fn internal(why: impl std::fmt::Display) -> Self {
-        tracing::error!(%why, "internal error: {why}");
-        Self::new(Code::Internal, "internal error")
+        tracing::error!(%why, "Internal error: {why}");
+        Self::new(
+            Code::Internal,
+            "An internal error occurred; the server's log has the details",
+        )
     }
 
-    /// A write of the seller side that was refused. `root` is what field paths begin with: `input.` or nothing.
+    /// Builds the problem of a mutation that the seller side refused. `root` is the prefix of field paths: `input.` in
+    /// GraphQL, empty in REST.
     pub fn refused(refusal: Refusal, root: &str) -> Self {
         match refusal {
-            Refusal::Invalid(fields) => {
-                let named = |field: FieldError| {
-                    // The idempotency key stands beside the input rather than in it.
-                    let root = if field.path == "idempotencyKey" {
-                        ""
-                    } else {
-                        root
-                    };
-                    field.below(root)
-                };
-                Self::inputs(fields.into_iter().map(named).collect())
+            Refusal::Invalid(fields) => Self::invalid_mutation(fields, root),
+            Refusal::NotFound => Self::new(Code::NotFound, "No such deal exists for this seller"),
+            Refusal::AlreadyExists => {
+                Self::new(Code::Conflict, "A deal with this id already exists")
             }
-            Refusal::NotFound => Self::new(Code::NotFound, "there is no such thing of this seller"),
-            Refusal::AlreadyExists => Self::new(Code::Conflict, "it exists already"),
             Refusal::VersionConflict { current } => Self {
                 current_version: Some(current),
-                ..Self::new(Code::Conflict, format!("the deal is at version {current}"))
+                ..Self::new(
+                    Code::Conflict,
+                    format!("The deal has changed; its current version is {current}"),
+                )
             },
             Refusal::KeyReused => Self::new(
                 Code::IdempotencyKeyReused,
-                "the idempotency key was used with another request",
+                "This idempotency key was already used with a different request",
             ),
             Refusal::Contended => Self {
+                // Unlike a version conflict, nothing that the caller read was wrong: it only lost every race.
                 retryable: true,
-                ..Self::new(Code::Conflict, "others kept changing it; try again")
+                ..Self::new(
+                    Code::Conflict,
+                    "Concurrent changes kept this one from being written; try again",
+                )
             },
             Refusal::LaneFull => Self {
-                retry_after: Some(Duration::from_secs(1)),
-                ..Self::new(Code::RateLimited, "too many changes of it are waiting")
+                retry_after: Some(LANE_RETRY_AFTER),
+                ..Self::new(
+                    Code::RateLimited,
+                    "Too many changes to the same deal or buyer access are waiting; try again later",
+                )
             },
             Refusal::Unavailable(why) => {
-                tracing::warn!(why, "a mutation was refused: {why}");
+                tracing::warn!(why, "A mutation was refused: {why}");
                 Self::new(
                     Code::Unavailable,
-                    "the event log is unavailable; nothing was written",
+                    "The event log is unavailable and nothing was written; try again later",
                 )
             }
             Refusal::UnknownOutcome(why) => {
-                tracing::warn!(why, "a mutation's outcome is unknown: {why}");
+                tracing::warn!(why, "The outcome of a mutation is unknown: {why}");
                 Self::new(
                     Code::UnknownOutcome,
-                    "it may be written or not: repeat it with the same idempotency key",
+                    "The change may or may not have been written; \
+                     repeat the request with the same idempotency key",
                 )
             }
             Refusal::Broken(why) => Self::internal(why),
         }
     }
 
-    /// A wish about webhooks that was refused. `root` is what field paths begin with: `input.` or nothing.
+    fn invalid_mutation(fields: Vec<FieldError>, root: &str) -> Self {
+        let with_root = |field: FieldError| {
+            // The idempotency key is an argument beside the input rather than a field of it.
+            if field.path == "idempotencyKey" {
+                field
+            } else {
+                field.below(root)
+            }
+        };
+
+        Self::inputs(fields.into_iter().map(with_root).collect())
+    }
+
+    /// Builds the problem of a webhook request that was refused. `root` is the prefix of field paths: `input.` or
+    /// empty.
     pub fn webhook(refusal: webhooks::Refusal, root: &str) -> Self {
-        match refusal {
+        let code = match refusal {
             webhooks::Refusal::Invalid(fields) => {
-                Self::inputs(fields.into_iter().map(|field| field.below(root)).collect())
+                let fields = fields.into_iter().map(|field| field.below(root));
+                return Self::inputs(fields.collect());
             }
-            webhooks::Refusal::Store(error) => error.into(),
-            refused => {
-                let code = match &refused {
-                    webhooks::Refusal::NotFound => Code::NotFound,
-                    webhooks::Refusal::LimitExceeded => Code::LimitExceeded,
-                    _ => Code::Conflict,
-                };
-                Self::new(code, refused.to_string())
-            }
-        }
+            webhooks::Refusal::Store(error) => return error.into(),
+            webhooks::Refusal::NotFound => Code::NotFound,
+            webhooks::Refusal::LimitExceeded => Code::LimitExceeded,
+            _ => Code::Conflict,
+        };
+
+        Self::new(code, refusal.to_string())
     }
 }
 
@@ -265,11 +172,15 @@ impl From<Error> for Problem {
         match error {
             Error::Unavailable { what, why } => {
                 tracing::warn!(what, why, "{what} is unavailable: {why}");
-                Self::new(Code::Unavailable, format!("the {what} is unavailable"))
+                Self::new(
+                    Code::Unavailable,
+                    format!("The {what} is unavailable; try again later"),
+                )
             }
-            Error::Conflict { what } => {
-                Self::new(Code::Conflict, format!("the {what} has it already"))
-            }
+            Error::Conflict { what } => Self::new(
+                Code::Conflict,
+                format!("Another request changed the {what} first; try again"),
+            ),
             broken @ Error::Broken { .. } => Self::internal(broken),
         }
     }
@@ -284,7 +195,8 @@ impl From<SubscribeError> for Problem {
             }
             SubscribeError::Expired => Self::new(
                 Code::PositionExpired,
-                "changes since that position are no longer kept: query again, then subscribe from the answer's position",
+                "Changes since this position are no longer kept; \
+                 query again, then subscribe from the position of that response",
             ),
             SubscribeError::Store(error) => error.into(),
         }
@@ -301,6 +213,7 @@ impl From<Problem> for async_graphql::Error {
             retry_after,
             retryable,
         } = problem;
+
         Self::new(message).extend_with(|_, extensions| {
             extensions.set("code", code.as_str());
             extensions.set("retryable", retryable);
@@ -323,17 +236,5 @@ impl From<Problem> for async_graphql::Error {
 impl From<Problem> for async_graphql::ServerError {
     fn from(problem: Problem) -> Self {
         async_graphql::Error::from(problem).into_server_error(async_graphql::Pos::default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Code;
-
-    #[test]
-    fn codes_have_names_of_their_own() {
-        for code in Code::ALL {
-            assert_eq!(Code::parse(code.as_str()), Some(code));
-        }
     }
 }

@@ -1,7 +1,8 @@
-//! The gateway of Dealwire: everything that clients talk to, and the process that holds all roles.
+//! The gateway of Dealwire: everything that clients talk to, and the process that runs all roles.
 //!
-//! Read in this order: [`app`] puts a process together; [`http`] and [`ws`] let clients in; [`graphql`] executes what
-//! they ask; the crate `live` pushes what changes. Rules, tables and the log are the other crates'.
+//! Suggested reading order: [`app`] assembles a process; [`http`] and [`ws`] accept clients; [`graphql`] executes their
+//! requests; the crate `live` pushes changes to subscribers. The rules of deals, the tables and the event log belong
+//! to the other crates of the workspace.
 
 pub mod accounts;
 pub mod app;

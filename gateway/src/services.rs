@@ -1,4 +1,5 @@
-//! What requests are answered with: both sides, the keys, the live feed. One value, shared by every transport.
+//! Everything that requests are answered with: both sides, the API keys and the event log. One value, shared by every
+//! transport.
 
 use std::time::Duration;
 
@@ -16,56 +17,66 @@ use crate::accounts::MarketAccounts;
 use crate::auth::{KeyRing, Principal};
 use crate::error::{Code, Problem};
 
-/// How long a read may take before its store counts as away.
-const READ: Duration = Duration::from_secs(3);
-/// How long a read waits for the tables to reach `minPosition`.
-const REACH: Duration = Duration::from_secs(1);
-const REACH_LOOK: Duration = Duration::from_millis(10);
+/// Time after which a read is given up and its database counts as unavailable.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The parts behind the public API.
+/// Time that a read waits for the tables to reach `minPosition`.
+const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Pause between two looks at the tables' checkpoint. Projections commit about every 5 ms, so a shorter one would only
+/// load the database.
+const POSITION_POLL: Duration = Duration::from_millis(10);
+
+/// Parts behind the public API.
 #[derive(Clone)]
 pub struct Services {
-    /// The seller side.
+    /// Seller side: deals as their sellers see them, and all mutations.
     pub sellers: SellerSide,
-    /// The buyer side.
+    /// Buyer side: deals as buyers see them, access, and the feed.
     pub buyers: BuyerSide,
-    /// Buyers' endpoints.
+    /// Webhook endpoints of buyers, and their deliveries.
     pub webhooks: Webhooks,
-    /// The log, for its head and its identity.
+    /// Event log, read for its head and its epoch.
     pub log: EventLog,
-    /// Who calls.
+    /// API keys in use.
     pub keys: KeyRing,
-    /// Who may call.
+    /// Accounts of the market, in both databases.
     pub accounts: MarketAccounts,
 }
 
 impl Services {
-    /// Bounds a read: a database that hangs is away.
+    /// Runs a read under a time limit, so that a database that hangs does not hold its callers.
+    ///
+    /// # Errors
+    /// UNAVAILABLE after 3 s; otherwise the error of the read.
     pub async fn read<T, E>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, Problem>
     where
         Problem: From<E>,
     {
-        match timeout(READ, read).await {
+        match timeout(READ_TIMEOUT, read).await {
             Ok(result) => Ok(result?),
             Err(_) => Err(Problem::new(
                 Code::Unavailable,
-                "the database does not answer",
+                "The database did not answer in time; try again later",
             )),
         }
     }
 
-    /// Waits until the tables that this caller reads have reached a position.
+    /// Waits until the tables that this caller reads have reached `position`, an encoded [`Position`]. Returns at
+    /// once when there is none.
     ///
     /// # Errors
-    /// POSITION_NOT_REACHED after a second; BAD_USER_INPUT when it is no position of this market.
+    /// POSITION_NOT_REACHED after a second; BAD_USER_INPUT when the text is not a position of this market.
     pub async fn reach(&self, caller: &Principal, position: Option<&str>) -> Result<(), Problem> {
         let Some(text) = position else { return Ok(()) };
         let path = "minPosition";
-        let position =
-            Position::decode(text).ok_or_else(|| Problem::input(path, "is no position"))?;
-        let deadline = Instant::now() + REACH;
+        let position = Position::decode(text)
+            .ok_or_else(|| Problem::input(path, "must be a position that this API returned"))?;
+
+        let deadline = Instant::now() + POSITION_TIMEOUT;
         loop {
             let checkpoint = self.read(self.checkpoint(caller)).await?;
+            // Epoch 0: the projection has read nothing yet, so it cannot tell whether the position is of its market.
             if checkpoint.epoch.0 != 0 && checkpoint.epoch != position.epoch {
                 return Err(Problem::input(path, "is a position of another market"));
             }
@@ -75,10 +86,11 @@ impl Services {
             if Instant::now() >= deadline {
                 return Err(Problem::new(
                     Code::PositionNotReached,
-                    "the tables have not reached minPosition yet",
+                    "The data has not reached minPosition yet; try again shortly",
                 ));
             }
-            sleep(REACH_LOOK).await;
+
+            sleep(POSITION_POLL).await;
         }
     }
 

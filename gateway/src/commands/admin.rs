@@ -1,75 +1,90 @@
-//! `dealwire admin`: accounts, keys and access, on the stores or through a running embedded server.
+//! `dealwire admin`: accounts, API keys and access, on the stores or through a running embedded server.
 
 use backbone::accounts::Role;
 use backbone::ids::{BuyerId, SellerId};
 use clap::Subcommand;
 use uuid::Uuid;
 
-use super::Failed;
 use super::operator::Operator;
+use super::stores::CommandError;
 use crate::settings::Config;
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Admin {
-    /// A new seller; prints its id. Again with the same id: the same seller
+    /// Create a seller and print its id
+    ///
+    /// Repeating the command with the same --id and --name returns the same seller.
     CreateSeller {
-        /// 1 to 200 characters
+        /// Name of the seller, 1 to 200 characters
         #[arg(long)]
         name: String,
-        /// A UUID; random if absent
+        /// UUID of the seller (default: random)
         #[arg(long)]
         id: Option<Uuid>,
     },
-    /// A new buyer; prints its id. Again with the same id: the same buyer
+    /// Create a buyer and print its id
+    ///
+    /// Repeating the command with the same --id and --name returns the same buyer.
     CreateBuyer {
-        /// 1 to 200 characters
+        /// Name of the buyer, 1 to 200 characters
         #[arg(long)]
         name: String,
-        /// A UUID; random if absent
+        /// UUID of the buyer (default: random)
         #[arg(long)]
         id: Option<Uuid>,
     },
-    /// A new key of an account; prints the key's id and the key, this once
+    /// Issue an API key and print its id and the key
+    ///
+    /// The key cannot be shown again: only its hash is stored.
     IssueKey {
-        /// Whose key
+        /// UUID of the seller or buyer that the key is for
         #[arg(long, required_unless_present = "role")]
         account: Option<Uuid>,
-        /// `admin`: a key for administrators
+        /// Issue an administrator's key instead of one for an account
         #[arg(long, value_parser = ["admin"], conflicts_with = "account")]
         role: Option<String>,
-        /// To know it by
+        /// Note to recognise the key by, 1 to 200 characters
         #[arg(long)]
         label: Option<String>,
     },
-    /// Ends a key
+    /// Revoke an API key for good; connections opened with it end within 5 seconds
     RevokeKey {
-        /// The key's id
+        /// UUID of the key, as printed when it was issued
         id: Uuid,
     },
-    /// Lets a buyer see a seller's deals from now on
+    /// Grant a buyer access to a seller's deals from now on
     Grant {
-        /// Whose deals
+        /// UUID of the seller
         #[arg(long)]
         seller: Uuid,
-        /// Who may see them
+        /// UUID of the buyer
         #[arg(long)]
         buyer: Uuid,
     },
-    /// Ends a buyer's access to a seller's deals
+    /// Revoke a buyer's access to a seller's deals
     Revoke {
-        /// Whose deals
+        /// UUID of the seller
         #[arg(long)]
         seller: Uuid,
-        /// Who may see them no longer
+        /// UUID of the buyer
         #[arg(long)]
         buyer: Uuid,
     },
 }
 
-/// Runs a command.
-pub(super) async fn run(config: Config, command: Admin) -> Result<(), Failed> {
-    let operator = Operator::reach(config).await?;
-    let told = match command {
+/// Runs a command and prints its result.
+pub(super) async fn run(config: Config, command: Admin) -> Result<(), CommandError> {
+    let operator = Operator::connect(config).await?;
+    let outcome = execute(&operator, command).await;
+
+    // The stores are closed in order even when the command failed, and its error is the one that counts.
+    operator.close().await?;
+    println!("{}", outcome?);
+    Ok(())
+}
+
+async fn execute(operator: &Operator, command: Admin) -> Result<String, CommandError> {
+    match command {
         Admin::CreateSeller { name, id } => operator.create(Role::Seller, &name, id).await,
         Admin::CreateBuyer { name, id } => operator.create(Role::Buyer, &name, id).await,
         Admin::IssueKey { account, label, .. } => {
@@ -78,16 +93,13 @@ pub(super) async fn run(config: Config, command: Admin) -> Result<(), Failed> {
         Admin::RevokeKey { id } => operator.revoke_key(id).await,
         Admin::Grant { seller, buyer } => {
             operator
-                .access(SellerId(seller), BuyerId(buyer), true)
+                .change_access(SellerId(seller), BuyerId(buyer), true)
                 .await
         }
         Admin::Revoke { seller, buyer } => {
             operator
-                .access(SellerId(seller), BuyerId(buyer), false)
+                .change_access(SellerId(seller), BuyerId(buyer), false)
                 .await
         }
-    };
-    operator.leave().await?;
-    println!("{}", told?);
-    Ok(())
+    }
 }

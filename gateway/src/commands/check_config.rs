@@ -1,4 +1,4 @@
-//! `dealwire check-config`: what the settings mean, whether what they point at is there, and what it promises.
+//! `dealwire check-config`: prints what the settings mean, whether each store is usable, and what it guarantees.
 
 use std::time::Duration;
 
@@ -6,69 +6,85 @@ use backbone::Error;
 use backbone::live_bus::{BusEvent, LiveBus};
 use tokio::time::timeout;
 
-use super::{Failed, Stores};
+use super::stores::{CommandError, Stores};
 use crate::backends::{Backends, DataDir, DataDirError};
 use crate::settings::{Config, Mode};
 
-/// Tells; fails if something is missing.
-pub(super) async fn check(config: Config) -> Result<(), Failed> {
-    println!("market {}, listening on {}", config.market, config.listen);
+/// Time that Redis may take to confirm a subscription.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Prints the report.
+///
+/// # Errors
+/// A store is not usable; the message names all of them.
+pub(super) async fn check(config: Config) -> Result<(), CommandError> {
+    println!("Market {}, listening on {}", config.market, config.listen);
     if let Mode::Embedded { data_dir } = &config.mode {
         println!(
-            "embedded in {}: an acknowledged change survives kill -9 and power loss",
+            "Embedded in {}: an acknowledged change survives kill -9 and power loss",
             data_dir.display()
         );
+        // Opening the stores would create the directory, and a check must not change anything.
         if !data_dir.try_exists()? {
-            println!("the directory is not there yet; the first start makes it");
+            println!("The directory does not exist yet; the first start creates it");
             return Ok(());
         }
         match DataDir::lock(data_dir) {
             Ok(free) => drop(free),
             Err(in_use @ DataDirError::InUse(_)) => {
-                println!("{in_use}, which has the stores open");
+                println!("Cannot check the stores: {in_use}");
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         }
     }
+
     let stores = Stores::open(config).await?;
-    let told = describe(&stores.backends).await;
+    let reports = describe(&stores.backends).await;
     stores.close().await?;
-    let mut missing = Vec::new();
-    for (store, told) in told {
-        match told {
-            Ok(told) => println!("{store}: {told}"),
-            Err(error) => {
-                println!("{store}: {error}");
-                missing.push(store);
-            }
-        }
-    }
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("not usable: {}", missing.join(", ")).into())
-    }
+    print_reports(reports)
 }
 
-async fn describe(backends: &Backends) -> [(&'static str, Result<String, Error>); 4] {
+type Report = (&'static str, Result<String, Error>);
+
+async fn describe(backends: &Backends) -> [Report; 4] {
     [
         ("event log", backends.log.describe().await),
         ("seller database", backends.sellers.describe().await),
         ("buyer database", backends.buyers.describe().await),
-        ("live bus", bus(&backends.bus).await),
+        ("live bus", describe_bus(&backends.bus).await),
     ]
 }
 
-/// How long Redis may take to confirm a subscription.
-const BUS: Duration = Duration::from_secs(3);
-
-async fn bus(bus: &LiveBus) -> Result<String, Error> {
+async fn describe_bus(bus: &LiveBus) -> Result<String, Error> {
     let mut receiver = bus.subscribe();
-    match timeout(BUS, receiver.next()).await {
-        Ok(BusEvent::Subscribed) => {
-            Ok("subscribed; losses on the way are healed from the buyer database".to_owned())
+
+    match timeout(SUBSCRIBE_TIMEOUT, receiver.next()).await {
+        Ok(BusEvent::Subscribed) => Ok(
+            "subscribed; messages lost on the way are re-read from the buyer database".to_owned(),
+        ),
+        _ => Err(Error::unavailable(
+            "live bus",
+            format!("no subscription within {SUBSCRIBE_TIMEOUT:?}"),
+        )),
+    }
+}
+
+fn print_reports(reports: [Report; 4]) -> Result<(), CommandError> {
+    let mut unusable = Vec::new();
+    for (store, report) in reports {
+        match report {
+            Ok(description) => println!("{store}: {description}"),
+            Err(error) => {
+                println!("{store}: {error}");
+                unusable.push(store);
+            }
         }
-        _ => Err(Error::unavailable("live bus", "no subscription")),
+    }
+
+    if unusable.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not usable: {}", unusable.join(", ")).into())
     }
 }

@@ -1,19 +1,20 @@
-//! `dealwire seed`: an example market with random keys, or the demo.
+//! `dealwire seed`: creates an example market with random API keys, or the demo.
 
-use super::{Failed, Stores};
+use super::stores::{CommandError, Stores};
 use crate::demo;
 use crate::settings::{Config, Demo};
 
-/// Fills the market. A second time changes nothing.
-pub(super) async fn seed(config: Config) -> Result<(), Failed> {
-    let public = config.demo == Demo::Anywhere;
+/// Creates the example data and prints its API keys. A second run changes nothing.
+pub(super) async fn seed(config: Config) -> Result<(), CommandError> {
+    let with_public_keys = config.demo == Demo::Anywhere;
     let stores = Stores::open(config).await?;
-    stores.ready().await?;
-    if public {
+    stores.prepare().await?;
+
+    if with_public_keys {
         demo::complete(&stores.backends).await?;
         println!("{}", demo::KEYS);
     } else {
-        for line in demo::example(&stores.backends).await? {
+        for line in demo::complete_example(&stores.backends).await? {
             println!("{line}");
         }
     }

@@ -1,13 +1,13 @@
 //! `dealwire serve`.
 
-use super::Failed;
-use super::operator::ServerFile;
+use super::server_file::ServerFile;
+use super::stores::CommandError;
 use crate::app::App;
 use crate::demo;
 use crate::settings::{Config, Mode};
 
-/// Serves until told to stop.
-pub(super) async fn serve(config: Config) -> Result<(), Failed> {
+/// Serves until SIGTERM or SIGINT, or until a task fails.
+pub(super) async fn serve(config: Config) -> Result<(), CommandError> {
     let app = App::start(config).await?;
     let server_file = match &app.config().mode {
         Mode::Embedded { data_dir } => {
@@ -15,6 +15,7 @@ pub(super) async fn serve(config: Config) -> Result<(), Failed> {
         }
         Mode::Production { .. } => None,
     };
+
     println!(
         "Dealwire {} on http://{}/graphql",
         env!("CARGO_PKG_VERSION"),
@@ -23,8 +24,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Failed> {
     if app.holds_demo() {
         println!("{}", demo::KEYS);
     }
+
     app.lifecycle().run_until_signal().await;
     let outcome = app.stop().await;
+    // Only now: commands may still use the server while it drains.
     drop(server_file);
     Ok(outcome?)
 }

@@ -1,0 +1,255 @@
+//! Roles of a process: which tasks each of them runs, and in which stage of the shutdown those end.
+//!
+//! A task spawned with `spawn` ends when the process drains; one spawned with `spawn_support` serves the others until
+//! they are done, and ends when the process stops.
+
+use std::sync::Arc;
+
+use axum::Router;
+use backbone::Error;
+use backbone::accounts::KeyHash;
+use backbone::health::Health;
+use backbone::lifecycle::Lifecycle;
+use backbone::telemetry::Metrics;
+use live::Feed;
+use webhooks::resolver::Resolver;
+use webhooks::seal::SealKey;
+use webhooks::sender::Sender;
+use webhooks::{self, Dispatcher, Webhooks};
+
+use super::demo_guard;
+use super::error::StartError;
+use super::store_watch::StoreWatch;
+use crate::accounts::MarketAccounts;
+use crate::auth::KeyRing;
+use crate::backends::{Backends, DataDir};
+use crate::connections::Connections;
+use crate::demo;
+use crate::graphql::Executor;
+use crate::http::{self, Public};
+use crate::services::Services;
+use crate::settings::{Config, WebhookConfig};
+use crate::ws::Sockets;
+
+/// Everything that the roles are started with.
+pub(super) struct RoleStarter<'a> {
+    pub(super) config: &'a Config,
+    pub(super) lifecycle: &'a Lifecycle,
+    pub(super) metrics: &'a Metrics,
+    pub(super) health: &'a Health,
+    pub(super) backends: &'a Backends,
+}
+
+impl RoleStarter<'_> {
+    /// Starts the tasks of all roles of the process. Returns the routes of the public API, which are none without the
+    /// role gateway.
+    ///
+    /// # Errors
+    /// The key of webhook secrets cannot be read, or the DNS resolver cannot be set up.
+    pub(super) fn start(&self, data_dir: Option<&DataDir>) -> Result<Router, StartError> {
+        let roles = self.config.roles;
+        let webhooks = self.open_webhooks(data_dir)?;
+        let watch = StoreWatch::new(self.backends.clone(), roles, self.health);
+        self.lifecycle
+            .spawn_support("store watch", watch.run(self.lifecycle.stopping()));
+
+        if roles.seller {
+            self.start_seller_projection();
+        }
+        if roles.buyer {
+            self.start_buyer_projection();
+        }
+        if roles.webhooks {
+            self.start_dispatcher(webhooks.clone())?;
+        }
+        if roles.gateway {
+            Ok(self.start_gateway(webhooks))
+        } else {
+            Ok(Router::new())
+        }
+    }
+
+    fn start_seller_projection(&self) {
+        let part = self.health.part("seller projection");
+        let worker = self.backends.sellers.worker(part, self.metrics);
+
+        let stop = self.lifecycle.draining();
+        self.lifecycle.spawn("seller projection", worker.run(stop));
+    }
+
+    fn start_buyer_projection(&self) {
+        let Backends {
+            log, bus, buyers, ..
+        } = self.backends.clone();
+        let part = self.health.part("buyer projection");
+        let worker = buyers.worker(log, bus.clone(), part, self.metrics);
+        let stop = self.lifecycle.draining();
+        self.lifecycle.spawn("buyer projection", worker.run(stop));
+
+        let heartbeat = {
+            let buyers = buyers.clone();
+            let stop = self.lifecycle.draining();
+            async move { buyers.run_heartbeat(bus, stop).await }
+        };
+        self.lifecycle.spawn("heartbeat", infallible(heartbeat));
+
+        let metrics = self.metrics.clone();
+        let stop = self.lifecycle.draining();
+        let retention = async move { buyers.run_retention(metrics, stop).await };
+        self.lifecycle
+            .spawn("feed retention", infallible(retention));
+    }
+
+    /// Opens the buyers' webhook endpoints with the key that encrypts their secrets.
+    fn open_webhooks(&self, data_dir: Option<&DataDir>) -> Result<Webhooks, StartError> {
+        let WebhookConfig {
+            secrets_key,
+            egress,
+            ..
+        } = &self.config.webhooks;
+        let key = match (secrets_key, data_dir) {
+            (Some(key), _) => key.clone(),
+            (None, Some(data_dir)) => data_dir.webhook_secrets_key()?,
+            // Only processes that run nothing but projections come here (the settings are checked for it). They
+            // neither encrypt nor decrypt a secret, so any key does.
+            (None, None) => SealKey::generate(),
+        };
+
+        Ok(Webhooks::new(
+            &self.backends.buyers,
+            self.backends.bus.clone(),
+            egress.clone(),
+            key,
+        ))
+    }
+
+    fn start_dispatcher(&self, webhooks: Webhooks) -> Result<(), StartError> {
+        let WebhookConfig { egress, limits, .. } = &self.config.webhooks;
+        let sender = Sender::new(egress.clone(), Resolver::system()?)?;
+        let dispatcher = Dispatcher::new(webhooks.clone(), sender, *limits, self.metrics);
+
+        let listener = self.backends.bus.subscribe();
+        let part = self.health.part("webhook dispatcher");
+        let stop = self.lifecycle.draining();
+        self.lifecycle
+            .spawn("webhook dispatcher", dispatcher.run(listener, part, stop));
+
+        let retention = webhooks::retention::run(webhooks, self.lifecycle.draining());
+        self.lifecycle
+            .spawn("webhook retention", infallible(retention));
+        Ok(())
+    }
+
+    fn start_gateway(&self, webhooks: Webhooks) -> Router {
+        let keys = self.start_key_ring();
+        let feed = self.start_feed();
+        let services = self.services(webhooks, keys.clone());
+
+        let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
+        let connections =
+            Connections::new(self.lifecycle.clone(), self.config.drain, self.config.ping);
+        let sockets = Sockets::new(
+            executor.clone(),
+            keys,
+            Arc::clone(&feed),
+            connections.clone(),
+            self.metrics,
+        );
+
+        self.start_readiness();
+        http::public(Public {
+            services,
+            executor,
+            sockets,
+            feed,
+            connections,
+        })
+    }
+
+    fn services(&self, webhooks: Webhooks, keys: KeyRing) -> Services {
+        let Backends {
+            log,
+            sellers,
+            buyers,
+            ..
+        } = self.backends.clone();
+        let accounts = MarketAccounts::new(&sellers, &buyers);
+
+        Services {
+            sellers,
+            buyers,
+            webhooks,
+            log,
+            keys,
+            accounts,
+        }
+    }
+
+    fn start_key_ring(&self) -> KeyRing {
+        let sellers = &self.backends.sellers;
+        let buyers = &self.backends.buyers;
+        let keys = KeyRing::new(
+            sellers.accounts().clone(),
+            buyers.accounts().clone(),
+            self.refused_keys(),
+        );
+        let checks = keys.clone().keep_checking(self.lifecycle.stopping());
+        self.lifecycle.spawn_support("key ring", infallible(checks));
+
+        if !self.config.allows_public_keys() {
+            let guard = demo_guard::run(
+                self.backends.clone(),
+                self.config.listen,
+                self.lifecycle.draining(),
+            );
+            self.lifecycle.spawn("demo guard", guard);
+        }
+        keys
+    }
+
+    /// Hashes of API keys that are refused although a database may know them: those of the demo, which are public,
+    /// unless the configuration allows them.
+    fn refused_keys(&self) -> Vec<KeyHash> {
+        if self.config.allows_public_keys() {
+            Vec::new()
+        } else {
+            demo::public_keys()
+        }
+    }
+
+    fn start_feed(&self) -> Arc<Feed> {
+        let Backends {
+            log, bus, buyers, ..
+        } = self.backends.clone();
+        let feed = Feed::new(buyers, log, self.metrics);
+
+        let feed_sync = live::run_feed_sync(
+            Arc::clone(&feed),
+            bus.subscribe(),
+            self.health.part("feed"),
+            self.lifecycle.stopping(),
+        );
+        self.lifecycle.spawn_support("feed", feed_sync);
+        feed
+    }
+
+    /// Makes `/health/ready` fail once the process drains, so that load balancers send new clients elsewhere.
+    fn start_readiness(&self) {
+        let accepting = self.health.part("accepting");
+        accepting.up();
+
+        let draining = self.lifecycle.draining();
+        let readiness = async move {
+            draining.cancelled().await;
+            accepting.down("draining");
+        };
+        self.lifecycle
+            .spawn_support("readiness", infallible(readiness));
+    }
+}
+
+/// Adapts a task that cannot fail to those that can.
+async fn infallible(task: impl Future<Output = ()>) -> Result<(), Error> {
+    task.await;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Principals: the account and role that an API key authenticates.
+
+use std::sync::Arc;
+
+use backbone::accounts::{KeyHolder, Role};
+use backbone::ids::{BuyerId, SellerId};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::error::{Code, Problem};
+
+/// Sockets and event streams that one API key may hold open on one gateway. The limit bounds what a client that
+/// reconnects without closing can take from the others.
+const MAX_CONNECTIONS: usize = 1_000;
+
+/// An open socket or event stream, counted against its key's limit until dropped.
+pub type Connection = OwnedSemaphorePermit;
+
+/// An authenticated caller. Clones share the state of the same API key.
+#[derive(Clone)]
+pub struct Principal(Arc<KeyState>);
+
+/// State of one API key in use.
+struct KeyState {
+    holder: KeyHolder,
+    revoked: CancellationToken,
+    trusted: watch::Receiver<bool>,
+    last_used: Mutex<Instant>,
+    connections: Arc<Semaphore>,
+}
+
+impl Principal {
+    /// Builds the principal of a key that was just found. `trusted` tells whether the key's database currently
+    /// confirms its keys.
+    pub(super) fn new(holder: KeyHolder, trusted: watch::Receiver<bool>) -> Self {
+        Self(Arc::new(KeyState {
+            holder,
+            revoked: CancellationToken::new(),
+            trusted,
+            last_used: Mutex::new(Instant::now()),
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        }))
+    }
+
+    /// Role of the account.
+    pub fn role(&self) -> Role {
+        self.0.holder.role
+    }
+
+    /// Id of the account.
+    pub fn id(&self) -> Uuid {
+        self.0.holder.account_id
+    }
+
+    /// Name of the account.
+    pub fn name(&self) -> &str {
+        &self.0.holder.name
+    }
+
+    /// Returns the caller's id as a seller.
+    ///
+    /// # Errors
+    /// FORBIDDEN for any other role.
+    pub fn seller(&self) -> Result<SellerId, Problem> {
+        match self.role() {
+            Role::Seller => Ok(SellerId(self.id())),
+            _ => Err(Problem::forbidden("This requires a seller's API key")),
+        }
+    }
+
+    /// Returns the caller's id as a buyer.
+    ///
+    /// # Errors
+    /// FORBIDDEN for any other role.
+    pub fn buyer(&self) -> Result<BuyerId, Problem> {
+        match self.role() {
+            Role::Buyer => Ok(BuyerId(self.id())),
+            _ => Err(Problem::forbidden("This requires a buyer's API key")),
+        }
+    }
+
+    /// Checks that the caller is an administrator.
+    ///
+    /// # Errors
+    /// FORBIDDEN for any other role.
+    pub fn admin(&self) -> Result<(), Problem> {
+        match self.role() {
+            Role::Admin => Ok(()),
+            _ => Err(Problem::forbidden(
+                "This requires an administrator's API key",
+            )),
+        }
+    }
+
+    /// Counts a socket or an event stream that is to stay open against the key's limit.
+    ///
+    /// # Errors
+    /// RATE_LIMITED when the key holds 1,000 connections on this gateway.
+    pub fn connect(&self) -> Result<Connection, Problem> {
+        let permit = Arc::clone(&self.0.connections).try_acquire_owned();
+
+        permit.map_err(|_| {
+            Problem::new(
+                Code::RateLimited,
+                format!("An API key can hold at most {MAX_CONNECTIONS} connections; close some"),
+            )
+        })
+    }
+
+    /// Returns a token that is cancelled when the key is revoked.
+    pub fn revoked(&self) -> CancellationToken {
+        self.0.revoked.clone()
+    }
+
+    /// Returns a receiver that holds `true` while the key's database confirms its keys.
+    pub fn trusted(&self) -> watch::Receiver<bool> {
+        self.0.trusted.clone()
+    }
+
+    /// Returns whether the key's database confirms its keys at the moment.
+    pub(super) fn is_trusted(&self) -> bool {
+        *self.0.trusted.borrow()
+    }
+
+    /// Ends everything that the key opened.
+    pub(super) fn revoke(&self) {
+        self.0.revoked.cancel();
+    }
+
+    /// Notes that the key was used now.
+    pub(super) fn touch(&self) {
+        *self.0.last_used.lock() = Instant::now();
+    }
+
+    /// Returns when the key was used last.
+    pub(super) fn last_used(&self) -> Instant {
+        *self.0.last_used.lock()
+    }
+
+    /// Returns whether a request, socket or stream still holds this principal, besides the cache that asks.
+    pub(super) fn is_held_elsewhere(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}

@@ -1,0 +1,114 @@
+//! Checked configuration: the settings after all of them turned out to make sense together.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use webhooks::dispatcher::Limits;
+use webhooks::egress::Egress;
+use webhooks::seal::SealKey;
+
+use super::secret::Secret;
+
+/// Settings that make sense together.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address of the public API.
+    pub listen: SocketAddr,
+    /// Address of the probes and metrics; `None` if they share the public address.
+    pub admin_listen: Option<SocketAddr>,
+    /// Roles of this process.
+    pub roles: Roles,
+    /// Name of the market: 1 to 64 lower-case letters, digits, `-` and `_`.
+    pub market: String,
+    /// Backends that the market is kept on.
+    pub mode: Mode,
+    /// Handling of the demo market.
+    pub demo: Demo,
+    /// Time from SIGTERM until open work is cut off.
+    pub drain: Duration,
+    /// Time between two pings on an open connection.
+    pub ping: Duration,
+    /// Time for which changes are kept for subscribers that are away.
+    pub feed: Duration,
+    /// Rules for calls to webhooks.
+    pub webhooks: WebhookConfig,
+    /// Filters of the log, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub log: String,
+    /// Whether log lines are JSON.
+    pub log_json: bool,
+}
+
+impl Config {
+    /// Returns whether the demo's public API keys may be accepted: on a loopback address, or if it was asked for.
+    pub fn allows_public_keys(&self) -> bool {
+        self.demo == Demo::Anywhere || self.listen.ip().is_loopback()
+    }
+}
+
+/// Rules for calls to webhooks.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    /// Key that webhook secrets are encrypted with. `None` in a process that does not need one, and in embedded mode,
+    /// where the data directory holds it.
+    pub secrets_key: Option<SealKey>,
+    /// Addresses that calls may go to.
+    pub egress: Egress,
+    /// Limits of concurrency and rate.
+    pub limits: Limits,
+}
+
+/// Backends that a market is kept on.
+#[derive(Clone, Debug)]
+pub enum Mode {
+    /// One process, on SQLite and in-process channels.
+    Embedded {
+        /// Directory of all files, locked while a process uses it.
+        data_dir: PathBuf,
+    },
+    /// Servers: NATS JetStream, Redis and PostgreSQL.
+    Production {
+        /// URL of the NATS server that holds the event log.
+        nats: Secret,
+        /// URL of the Redis server that carries the live bus.
+        redis: Secret,
+        /// URL of the seller side's PostgreSQL database.
+        seller_database: Secret,
+        /// URL of the buyer side's PostgreSQL database.
+        buyer_database: Secret,
+    },
+}
+
+/// Roles of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// Serves the public API: queries, mutations and pushes.
+    pub gateway: bool,
+    /// Runs the seller projection.
+    pub seller: bool,
+    /// Runs the buyer projection.
+    pub buyer: bool,
+    /// Calls webhooks.
+    pub webhooks: bool,
+}
+
+impl Roles {
+    /// All roles.
+    pub const ALL: Self = Self {
+        gateway: true,
+        seller: true,
+        buyer: true,
+        webhooks: true,
+    };
+}
+
+/// Handling of the demo market, whose API keys are public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demo {
+    /// Fills an empty embedded market; does not serve it beyond loopback addresses.
+    Loopback,
+    /// Fills an empty embedded market, and serves it on any address.
+    Anywhere,
+    /// Does not create the demo market.
+    Never,
+}
