@@ -1,16 +1,15 @@
-//! Everything breaks, in an order that a seed gives, while sellers write and buyers read: nothing is lost, nothing
-//! comes twice.
+//! Chaos: every kind of fault, in an order that a seed decides, while sellers write and buyers read.
 //!
-//! `DEALWIRE_TEST_SEED` makes a run again. With `DEALWIRE_TEST_FULL`, which `scripts/test --full` sets, it goes on with
-//! one seed after the other for ten minutes, or as many as `DEALWIRE_TEST_MINUTES` says.
+//! `DEALWIRE_TEST_SEED` replays a run. With `DEALWIRE_TEST_FULL`, which `scripts/test --full` sets, the test runs one seed
+//! after the other for `DEALWIRE_TEST_MINUTES` minutes (default 10).
 #![expect(
     clippy::print_stdout,
-    reason = "what was shown, and how to make it again"
+    reason = "a run reports what it has shown and how to replay it"
 )]
 
+mod inject;
 mod market;
 mod schedule;
-mod strike;
 
 use std::time::Duration;
 
@@ -22,16 +21,17 @@ use crate::load::{Habit, Load, Plan, ReaderPlan, Subject, Truth, WriterPlan};
 use market::Market;
 use schedule::Schedule;
 
-/// From one change of a writer to its next.
+/// Time between two changes of one writer.
 const PACE: Duration = Duration::from_millis(60);
 
+// Goal: whatever fails, every reader sees every change that it may see once and in log order.
+// Method: one lane of seeded faults each for servers, projectors, gateways and clients runs beside writers and readers.
+// Proves: acknowledged mutations, both sides' tables and all pushes equal the log when everything is back.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_breaks_each_change_comes_once_and_in_order() {
+async fn subscriptions_survive_faults_in_seeded_order() {
     let number = |name| setting(name).map(|text| text.parse().expect(name));
-    let (first, full) = (
-        number("DEALWIRE_TEST_SEED").unwrap_or(1),
-        setting("DEALWIRE_TEST_FULL").is_some(),
-    );
+    let first = number("DEALWIRE_TEST_SEED").unwrap_or(1);
+    let full = setting("DEALWIRE_TEST_FULL").is_some();
     if !full {
         return run(Schedule::short(first)).await;
     }
@@ -47,20 +47,27 @@ async fn whatever_breaks_each_change_comes_once_and_in_order() {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "how long a run is, and which one"
+    reason = "length and seed of a run come from outside"
 )]
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Carries out a schedule on a market of its own.
+/// Runs a schedule on a market of its own and compares what everybody saw with the log.
 async fn run(schedule: Schedule) {
-    let (began, told) = (Instant::now(), Told(&schedule));
+    let began = Instant::now();
+    let hint = ReplayHint(&schedule);
     let market = Market::start().await;
     let mut load = Load::start(plan(&market)).await;
     load.run_for(50).await;
     let faults = async {
-        join_all(schedule.lanes.iter().map(|lane| market.suffer(lane, &load))).await;
+        join_all(
+            schedule
+                .lanes
+                .iter()
+                .map(|lane| market.run_lane(lane, &load)),
+        )
+        .await;
         market.ready().await;
         load.run_for(50).await;
     };
@@ -70,7 +77,7 @@ async fn run(schedule: Schedule) {
     }
     load.stop_writing().await;
     let report = load.finish(&Truth::of(&market.stores).await).await;
-    drop(told);
+    drop(hint);
     println!("{report} (seed {})", schedule.seed);
     println!(
         "{}; {} faults in {:?}",
@@ -80,14 +87,14 @@ async fn run(schedule: Schedule) {
     );
 }
 
-/// Tells a schedule when it has found a fault.
-struct Told<'a>(&'a Schedule);
+/// Prints how to replay a run that failed.
+struct ReplayHint<'a>(&'a Schedule);
 
-impl Drop for Told<'_> {
+impl Drop for ReplayHint<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             println!(
-                "DEALWIRE_TEST_SEED={} makes this run again: {}",
+                "replay this run with DEALWIRE_TEST_SEED={}: {}",
                 self.0.seed, self.0
             );
         }
@@ -108,7 +115,7 @@ fn plan(market: &Market) -> Plan {
     let mut readers = Vec::new();
     let mut add = |count: usize, party, subject, habit| {
         for number in 0..count {
-            // The proxies between would take for a slow reader what it does not.
+            // A proxy in between would read what a slow reader does not.
             let mut gateways = if habit == Habit::Slow {
                 direct.clone()
             } else {

@@ -49,8 +49,11 @@ impl Separate {
     }
 }
 
+// Goal: an embedded market loses nothing when its process is killed.
+// Method: kill -9 the process under load, start it again in the same data directory, and repeat.
+// Proves: acknowledged mutations, tables and pushes equal the log.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_embedded_market_survives_kill_9() {
+async fn embedded_market_survives_kill_9() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data_dir = folder.path().to_str().expect("a path of text");
     let mut process = Process::spawn(&[("DEALWIRE_DATA_DIR", data_dir)]);
@@ -71,8 +74,11 @@ async fn an_embedded_market_survives_kill_9() {
     load.finish(&truth).await;
 }
 
+// Goal: a production market loses nothing when any of its processes is killed.
+// Method: kill -9 gateway, seller and buyer projector in turn under load, and start each again.
+// Proves: acknowledged mutations, tables and pushes equal the log.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_production_market_survives_kill_9_of_each_process() {
+async fn production_market_survives_kill_9_of_each_process() {
     let mut market = Separate::start().await;
     let load = market.load().await;
     for role in 0..3 {
@@ -90,8 +96,11 @@ async fn a_production_market_survives_kill_9_of_each_process() {
     market.finish(load).await;
 }
 
+// Goal: a projection that hangs does not stop the tables.
+// Method: SIGSTOP the advancing projector under load, with a standby beside it, then SIGCONT it.
+// Proves: the standby advances, and the one that wakes up writes nothing twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_takes_over_from_a_projection_that_hangs() {
+async fn standby_takes_over_from_a_projection_that_hangs() {
     let market = Separate::start().await;
     let standby = Process::of_role(&market.market, "buyer", &[]);
     standby.ready().await;
@@ -107,8 +116,11 @@ async fn a_standby_takes_over_from_a_projection_that_hangs() {
     market.finish(load).await;
 }
 
+// Goal: a mutation whose acknowledgement was lost is applied once.
+// Method: hold the answer of NATS in a proxy while ten other mutations of the deal are written, then repeat with the same key.
+// Proves: the repeat returns the first result, and the log holds the event once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_acknowledgement_is_found_though_others_wrote_meanwhile() {
+async fn lost_acknowledgement_is_found_after_other_writes() {
     let services = Services::shared_or_private().await;
     let market = services.market().await;
     seed(&market).await;
@@ -175,8 +187,11 @@ async fn a_lost_acknowledgement_is_found_though_others_wrote_meanwhile() {
     );
 }
 
+// Goal: a market loses nothing when NATS, PostgreSQL or Redis is killed.
+// Method: kill -9 and restart each server in turn under load.
+// Proves: acknowledged mutations, tables and pushes equal the log.
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_may_die_under_load() {
+async fn servers_killed_under_load_lose_nothing() {
     let market = Separate::start().await;
     let load = market.load().await;
     load.run_for(20).await;
@@ -218,8 +233,11 @@ async fn servers_may_die_under_load() {
     market.finish(load).await;
 }
 
+// Goal: pushes do not depend on Redis.
+// Method: keep Redis away for ten seconds under load.
+// Proves: readers see every change once and in order, from the feed's table.
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_may_be_away_for_ten_seconds() {
+async fn redis_outage_of_ten_seconds_loses_no_change() {
     let market = Separate::start().await;
     let load = market.load().await;
     load.run_for(20).await;
@@ -234,8 +252,11 @@ async fn redis_may_be_away_for_ten_seconds() {
     market.finish(load).await;
 }
 
+// Goal: processes need no order of start.
+// Method: start a gateway and both projectors before their servers exist.
+// Proves: the market works once the servers are up.
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_may_come_later_than_the_process() {
+async fn servers_started_after_the_process_are_found() {
     let services = Services::private().await;
     let market = services.market().await;
     services.nats().kill();
@@ -256,7 +277,7 @@ async fn servers_may_come_later_than_the_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_process_holds_the_data_directory() {
+async fn data_directory_belongs_to_one_process() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data_dir = folder.path().to_str().expect("a path of text");
     let process = Process::spawn(&[("DEALWIRE_DATA_DIR", data_dir)]);

@@ -8,11 +8,11 @@ use standardwebhooks::Webhook as Verifier;
 use crate::kit::{BUYER_KEY, Client, DEADLINE, Party, SELLER_KEY, TestApp, on_both};
 
 on_both!(
-    a_change_is_a_signed_call_that_is_accounted_for,
-    wrong_wishes_are_told_with_their_paths,
-    a_paused_endpoint_collects_and_a_deleted_one_discards,
-    what_is_dead_is_sent_again_under_the_same_id,
-    a_secret_is_shown_once_kept_sealed_and_rotated,
+    change_becomes_a_signed_call_that_is_accounted_for,
+    invalid_webhook_inputs_are_reported_with_their_paths,
+    paused_endpoint_collects_and_deleted_one_discards,
+    dead_deliveries_are_replayed_under_the_same_id,
+    secret_is_shown_once_kept_sealed_and_rotated,
 );
 
 const WEBHOOK: &str = "id url events sellerIds description state disabledReason
@@ -78,7 +78,7 @@ fn verified(request: &Request, secret: &str) -> Option<Value> {
     Some(serde_json::from_slice(&request.body).expect("JSON"))
 }
 
-async fn a_change_is_a_signed_call_that_is_accounted_for(app: TestApp) {
+async fn change_becomes_a_signed_call_that_is_accounted_for(app: TestApp) {
     let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
     let receiver = Receiver::start(|_| Reply::ok().body("thanks")).await;
     let (id, secret) = register(&buyer, &receiver.url("/hook")).await;
@@ -166,7 +166,7 @@ async fn a_change_is_a_signed_call_that_is_accounted_for(app: TestApp) {
     app.stop().await;
 }
 
-async fn wrong_wishes_are_told_with_their_paths(app: TestApp) {
+async fn invalid_webhook_inputs_are_reported_with_their_paths(app: TestApp) {
     let buyer = app.client(BUYER_KEY);
     let mutation =
         "mutation($input: RegisterWebhookInput!) { registerWebhook(input: $input) { secret } }";
@@ -244,7 +244,7 @@ async fn wrong_wishes_are_told_with_their_paths(app: TestApp) {
     app.stop().await;
 }
 
-async fn a_paused_endpoint_collects_and_a_deleted_one_discards(app: TestApp) {
+async fn paused_endpoint_collects_and_deleted_one_discards(app: TestApp) {
     let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
     let receiver = Receiver::start(|_| Reply::ok()).await;
     let (id, _) = register(&buyer, &receiver.url("/")).await;
@@ -316,7 +316,7 @@ async fn a_paused_endpoint_collects_and_a_deleted_one_discards(app: TestApp) {
     app.stop().await;
 }
 
-async fn what_is_dead_is_sent_again_under_the_same_id(app: TestApp) {
+async fn dead_deliveries_are_replayed_under_the_same_id(app: TestApp) {
     let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
     // 410 makes a delivery dead at once, and the endpoint disabled.
     let receiver = Receiver::start(|request| match request.number {
@@ -368,7 +368,7 @@ async fn what_is_dead_is_sent_again_under_the_same_id(app: TestApp) {
     app.stop().await;
 }
 
-async fn a_secret_is_shown_once_kept_sealed_and_rotated(app: TestApp) {
+async fn secret_is_shown_once_kept_sealed_and_rotated(app: TestApp) {
     let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
     let receiver = Receiver::start(|_| Reply::ok()).await;
     let (id, old) = register(&buyer, &receiver.url("/")).await;

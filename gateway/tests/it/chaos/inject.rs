@@ -1,5 +1,5 @@
-//! Carries out faults, and shows of each that it was there: a fault that did not happen would be a test passed for
-//! nothing.
+//! Injection of faults. Each one is observed to take effect before the schedule goes on: a test that
+//! survives a fault which never happened proves nothing.
 
 use std::time::Duration;
 
@@ -15,34 +15,34 @@ use super::schedule::{After, Fault, Link, Step, Which};
 use crate::kit::{End, Process};
 use crate::load::{Load, PATIENCE};
 
-/// What Redis logs of a listener that it throws out for being behind.
-const THROWN_OUT: &str = "overcoming of output buffer limits";
+/// Line that Redis logs when it drops a listener whose output buffer is full.
+const LISTENER_DROPPED: &str = "overcoming of output buffer limits";
 const BUFFER: &str = "client-output-buffer-limit";
-/// Sockets that a gateway closed because they took nothing.
-const LOST_PATIENCE: &str = "dealwire_sockets_closed_total{code=\"4290\"}";
-/// Which projector advances may just have changed, and then another try shows it.
+/// Number of sockets that a gateway closed because the client read nothing.
+const SLOW_CLIENTS_CLOSED: &str = "dealwire_sockets_closed_total{code=\"4290\"}";
+/// Attempts to kill the projector between commit and publish: it may just have stopped advancing.
 const TRIES: usize = 5;
 
-/// The schedule's clock: how long something lasts.
-async fn last(time: Duration) {
+/// Waits for the duration of an outage, which is part of the schedule and not a synchronisation.
+async fn outage(time: Duration) {
     sleep(time).await;
 }
 
 impl Market {
-    /// Carries out a lane of faults, one after the other.
-    pub(super) async fn suffer(&self, lane: &[Step], load: &Load) {
+    /// Injects the faults of one lane in order.
+    pub(super) async fn run_lane(&self, lane: &[Step], load: &Load) {
         for Step { pause, fault } in lane {
-            last(*pause).await;
-            self.strike(*fault, load).await;
+            outage(*pause).await;
+            self.inject(*fault, load).await;
         }
     }
 
-    async fn strike(&self, fault: Fault, load: &Load) {
+    async fn inject(&self, fault: Fault, load: &Load) {
         match fault {
             Fault::RedisKilled(away) => self.kill_redis(away).await,
             Fault::RedisStopped(time) => self.stop_redis(time).await,
             Fault::ListenersKilled => self.kill_listeners().await,
-            Fault::BufferTiny => self.throw_out_listeners(load).await,
+            Fault::BufferTiny => self.drop_slow_listeners(load).await,
             Fault::RedisFlushed => self.flush_redis().await,
             Fault::ProjectorKilled(away) => {
                 let active = self.active().await;
@@ -76,14 +76,14 @@ impl Market {
     async fn kill_redis(&self, away: Duration) {
         let _broken = self.calm.read().await;
         self.services.redis().kill();
-        last(away).await;
+        outage(away).await;
         self.services.redis().restart().await;
     }
 
     async fn stop_redis(&self, time: Duration) {
         let _broken = self.calm.read().await;
         self.services.redis().pause();
-        last(time).await;
+        outage(time).await;
         self.services.redis().resume();
     }
 
@@ -103,11 +103,11 @@ impl Market {
         .await;
     }
 
-    async fn throw_out_listeners(&self, load: &Load) {
+    async fn drop_slow_listeners(&self, load: &Load) {
         let _broken = self.calm.read().await;
         let redis = self.services.redis();
-        let thrown_out = || redis.log().matches(THROWN_OUT).count();
-        let before = thrown_out();
+        let dropped = || redis.log().matches(LISTENER_DROPPED).count();
+        let before = dropped();
         redis
             .command(&["CONFIG", "SET", BUFFER, "pubsub 1024 0 0"])
             .await;
@@ -116,7 +116,7 @@ impl Market {
             "a listener is thrown out for being behind",
             async || {
                 load.heavy_change().await;
-                thrown_out() > before
+                dropped() > before
             },
         )
         .await;
@@ -133,18 +133,18 @@ impl Market {
     async fn kill_nats(&self, away: Duration) {
         let _broken = self.calm.read().await;
         self.services.nats().kill();
-        last(away).await;
+        outage(away).await;
         self.services.nats().restart().await;
     }
 
     async fn restart_postgres(&self, away: Duration) {
         let _broken = self.calm.read().await;
         self.services.postgres().kill();
-        last(away).await;
+        outage(away).await;
         self.services.postgres().restart().await;
     }
 
-    /// What is held is a link that is in use.
+    /// Holds a link that is in use: one without connections would show nothing.
     async fn hold_link(&self, which: Which, link: Link, time: Duration) {
         let gateway = &self.gateways[which];
         let proxy = match link {
@@ -154,18 +154,19 @@ impl Market {
         };
         in_use(proxy).await;
         proxy.half_open();
-        last(time).await;
+        outage(time).await;
         proxy.restore().await;
     }
 
-    /// The one that advances is stopped, and the other takes over although the tables' place is told all the while.
+    /// Stops the projector that advances. The standby must take over although heartbeats still report the
+    /// checkpoint.
     async fn stop_projector(&self, time: Duration) {
         let _calm = self.calm.write().await;
         let active = self.active().await;
         let (stopped, standby) = (&self.projectors[active], &self.projectors[1 - active]);
         let before = standby.applied().await;
         stopped.process.lock().await.pause().await;
-        last(time).await;
+        outage(time).await;
         wait_until(PATIENCE, "the standby takes over", async || {
             standby.applied().await > before
         })
@@ -183,43 +184,48 @@ impl Market {
         panic!("no projector died between commit and publish in {TRIES} tries");
     }
 
-    /// Holds what the projector says to Redis until the standby tells of tables that are beyond what was announced, and
-    /// kills it. Whether a batch that was committed has never been announced shows in the next one, which begins
-    /// after it.
+    /// Holds the link from the projector to Redis until the heartbeat of the standby is ahead of the last
+    /// published batch, and kills the projector. The next batch shows whether the committed one was never
+    /// published: it then begins after the gap.
     async fn try_to_kill_between(&self) -> bool {
         let projector = &self.projectors[self.active().await];
-        let mut ear = Ear::open(&self.stores.redis_url, &self.stores.market);
-        ear.listen_until("a batch is announced", |ear| ear.announced > 0)
+        let mut probe = BusProbe::open(&self.stores.redis_url, &self.stores.market);
+        probe
+            .listen_until("a batch is published", |probe| probe.published > 0)
             .await;
         projector.to_redis.hold(Direction::ToServer);
-        ear.listen_until("a batch is committed and not announced", |ear| {
-            ear.committed > ear.announced
-        })
-        .await;
+        probe
+            .listen_until("a batch is committed and not published", |probe| {
+                probe.committed > probe.published
+            })
+            .await;
         let mut process = projector.process.lock().await;
         process.kill().await;
-        // What it had said is not said later.
+        // What the proxy still holds must not arrive later.
         projector.to_redis.cut().await;
         projector.to_redis.restore().await;
         process.start();
         let committed = self.checkpoint().await.expect("the database is there");
-        ear.listen_until("batches are announced again", |ear| {
-            ear.announced > committed
-        })
-        .await;
-        ear.missed.iter().any(|last| *last >= committed)
+        probe
+            .listen_until("batches are published again", |probe| {
+                probe.published > committed
+            })
+            .await;
+        probe.missed.iter().any(|last| *last >= committed)
     }
 
     async fn stall_readers(&self, load: &Load) {
         let closed = async || {
             let [first, second] = &self.gateways;
-            first.metric(LOST_PATIENCE).await + second.metric(LOST_PATIENCE).await
+            first.metric(SLOW_CLIENTS_CLOSED).await + second.metric(SLOW_CLIENTS_CLOSED).await
         };
         let (before, seen) = (closed().await, load.ended(End::Closed(4290)));
         load.stall(true);
-        wait_until(PATIENCE, "a gateway loses its patience", async || {
-            closed().await > before
-        })
+        wait_until(
+            PATIENCE,
+            "a gateway closes a socket that reads nothing",
+            async || closed().await > before,
+        )
         .await;
         load.stall(false);
         wait_until(PATIENCE, "the reader learns why", async || {
@@ -242,7 +248,7 @@ impl Gateway {
             load.ended(End::Closed(1012)) > before
         })
         .await;
-        last(away).await;
+        outage(away).await;
         process.start();
         process.ready_within(PATIENCE).await;
     }
@@ -259,14 +265,14 @@ impl Gateway {
     async fn delay_clients(&self, delay: Duration, time: Duration) {
         in_use(&self.front).await;
         self.front.delay(delay);
-        last(time).await;
+        outage(time).await;
         self.front.restore().await;
     }
 
     async fn hold_clients(&self, time: Duration, after: After) {
         in_use(&self.front).await;
         self.front.half_open();
-        last(time).await;
+        outage(time).await;
         if after == After::Reset {
             self.front.cut().await;
         }
@@ -283,30 +289,30 @@ async fn in_use(link: &Proxy) {
 
 async fn kill(process: &mut Process, away: Duration) {
     process.kill().await;
-    last(away).await;
+    outage(away).await;
     process.start();
 }
 
-/// Listens to what gateways are told.
-struct Ear {
+/// Listener on the live bus that compares notifications of batches with heartbeats.
+struct BusProbe {
     bus: BusReceiver,
-    /// The last event of the last batch that was announced.
-    announced: u64,
-    /// Where a heartbeat has said that the tables stand.
+    /// Last event of the newest batch that was published.
+    published: u64,
+    /// Checkpoint in the newest heartbeat.
     committed: u64,
-    /// The last event of each run of batches that were not announced.
+    /// Last event of each run of batches that were committed and never published.
     missed: Vec<u64>,
     _link: Lifecycle,
 }
 
-impl Ear {
+impl BusProbe {
     fn open(url: &str, market: &str) -> Self {
         let link = Lifecycle::new();
         let bus = LiveBus::redis(url, format!("{market}.live"), &link, &Metrics::new());
         let bus = bus.expect("a URL of Redis").subscribe();
         Self {
             bus,
-            announced: 0,
+            published: 0,
             committed: 0,
             missed: Vec::new(),
             _link: link,
@@ -317,25 +323,27 @@ impl Ear {
         let listening = async {
             while !reached(self) {
                 if let BusEvent::Message(message) = self.bus.next().await {
-                    self.take(&Notification::decode(&message).expect("an announcement of today"));
+                    self.record(
+                        &Notification::decode(&message).expect("a notification of this version"),
+                    );
                 }
             }
         };
         assert!(
             timeout(PATIENCE, listening).await.is_ok(),
-            "not in time: {what}"
+            "timed out waiting until {what}"
         );
     }
 
-    fn take(&mut self, told: &Notification) {
-        // A heartbeat tells a place and no batch.
-        if told.prev == told.last {
-            self.committed = told.last;
+    fn record(&mut self, notification: &Notification) {
+        // A heartbeat carries a checkpoint and no batch.
+        if notification.prev == notification.last {
+            self.committed = notification.last;
             return;
         }
-        if self.announced > 0 && told.prev > self.announced {
-            self.missed.push(told.prev);
+        if self.published > 0 && notification.prev > self.published {
+            self.missed.push(notification.prev);
         }
-        self.announced = self.announced.max(told.last);
+        self.published = self.published.max(notification.last);
     }
 }
