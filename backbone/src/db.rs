@@ -81,7 +81,7 @@ pub enum TxEngine {
 
 /// Runs a statement on a [`Pool`](crate::db::Pool) and maps the driver's error.
 ///
-/// With one arm, the same expression runs on either engine; with two, each engine has its own:
+/// One arm runs the same expression on either engine; two arms give each engine its own:
 /// `on_db!(db.read(), postgres(pool) => …, sqlite(pool) => …)`. Each expression is a `Result<_, sqlx::Error>`.
 #[macro_export]
 macro_rules! on_db {
@@ -100,7 +100,7 @@ macro_rules! on_db {
 
 /// Runs a statement in a [`Tx`](crate::db::Tx) and maps the driver's error.
 ///
-/// With one arm, the same expression runs on either engine; with two, each engine has its own:
+/// One arm runs the same expression on either engine; two arms give each engine its own:
 /// `on_tx!(tx, postgres(connection) => …, sqlite(connection) => …)`. `connection` is a mutable reference to the
 /// engine's connection, and each expression is a `Result<_, sqlx::Error>`.
 #[macro_export]

@@ -59,7 +59,7 @@ impl Basis {
     }
 }
 
-/// What is known about the attempts of one mutation so far.
+/// Knowledge about the attempts of one mutation so far.
 struct Attempts {
     deadline: Instant,
     /// Set while an earlier attempt may still turn out to be stored.

@@ -28,7 +28,7 @@ pub struct Problem {
     pub current_version: Option<u32>,
     /// Delay after which a retry makes sense. Only with RATE_LIMITED.
     pub retry_after: Option<Duration>,
-    /// Whether the same request may succeed later.
+    /// True if the same request may succeed later.
     pub retryable: bool,
 }
 

@@ -39,7 +39,7 @@ pub enum AppendAnswer {
     },
     /// The event may be stored or not.
     Unknown {
-        /// What happened instead of an answer.
+        /// Description of what happened instead of an answer.
         why: String,
     },
     /// The event was not sent.

@@ -35,7 +35,7 @@ pub struct Config {
     pub webhooks: WebhookConfig,
     /// Filters of the log, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log: String,
-    /// Whether log lines are JSON.
+    /// True if log lines are JSON.
     pub log_json: bool,
 }
 

@@ -349,7 +349,7 @@ impl<'a> InFlight<'a> {
 #[derive(Default)]
 struct ClaimedOfEndpoint {
     deliveries: u32,
-    /// Those of the deliveries that start a call.
+    /// Deliveries that start a call.
     calls: u32,
     /// Number of deliveries that the claim could have taken.
     room: u32,

@@ -1,4 +1,4 @@
-//! Which events of a batch are dead, as a table.
+//! Table of batches with the events that are dead in each.
 
 use std::collections::{HashMap, HashSet};
 
