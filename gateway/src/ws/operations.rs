@@ -64,6 +64,7 @@ impl Operations {
 
     /// Drops an operation.
     pub(super) fn stop(&mut self, id: &str) {
+        // Dropping the future or the subscriber cancels it; a parked subscriber leaves the wake-up index.
         self.active.retain(|operation| &*operation.id != id);
     }
 

@@ -142,6 +142,7 @@ impl Session {
     /// Polls for the next event. The client and the operations alternate: a client that is flooded with results can still
     /// complete its operation, and one that floods the socket still gets its results.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        // Before any source is polled: a wake-up from here on marks its source for the next poll.
         self.wakers.collect(context);
 
         let client_first = std::mem::take(&mut self.client_first);
@@ -194,6 +195,7 @@ impl Session {
     }
 
     fn add_output(&mut self, id: OperationId, output: OperationOutput, batch: &mut Batch) {
+        // The frame of the operation's end follows its last result in the same write.
         let last = match output {
             OperationOutput::Next(header, updates) => {
                 batch.extend(
@@ -244,7 +246,10 @@ impl Session {
                 self.add_trust_signal(trusted);
                 Ok(())
             }
+            // Whatever is ready to be pushed is dropped: from now on the key may see nothing.
             Signal::KeyRevoked => self.close(CloseCode::Forbidden).await,
+            // At once, also with operations running: subscriptions resume elsewhere, and mutations can be repeated by
+            // their idempotency key.
             Signal::Draining => self.close(CloseCode::Draining).await,
         }
     }
@@ -315,7 +320,7 @@ impl Session {
 
         match principal.and_then(|principal| self.bind_principal(principal)) {
             Ok(()) => self.protocol.init_accepted(None),
-            // A full key or an unavailable database: the code makes the stock client try again later.
+            // Not a rejection of the key. A full key or an unavailable database: the code makes the stock client try again later.
             Err(problem) if problem.retryable => self
                 .protocol
                 .close_with_reason(CloseCode::Overloaded, problem.message),
@@ -328,6 +333,7 @@ impl Session {
     /// # Errors
     /// RATE_LIMITED when the key holds as many connections as it may.
     fn bind_principal(&mut self, principal: Principal) -> Result<(), Problem> {
+        // First, since it may fail: nothing of a principal without a free connection may stay with the session.
         let connection = principal.connect()?;
 
         let revoked = principal.revoked();

@@ -140,78 +140,106 @@ fn protocol_answers_every_input_in_every_phase() {
     }
 }
 
+/// Malformed messages with the end of the close reason.
+const MALFORMED: &[(&str, &str)] = &[
+    ("", "must be a JSON object"),
+    ("nonsense", "must be a JSON object"),
+    ("null", "must be a JSON object"),
+    ("[]", "must be a JSON object"),
+    (r#"["ping",null,null]"#, "must be a JSON object"),
+    (r#"{"type":"ping"} {}"#, "must be a JSON object"),
+    (r#"{"type":"ping","type":"ping"}"#, "must be a JSON object"),
+    (r#"{"type":"ping""#, "must be a JSON object"),
+    ("{}", "type must be a string"),
+    (r#"{"type":null}"#, "type must be a string"),
+    (r#"{"type":1}"#, "type must be a string"),
+    (r#"{"type":"connection_terminate"}"#, "unknown type"),
+    (r#"{"type":""}"#, "unknown type"),
+    (
+        r#"{"type":"connection_init","payload":[]}"#,
+        "payload must be an object or null",
+    ),
+    (
+        r#"{"type":"connection_init","payload":"x"}"#,
+        "payload must be an object or null",
+    ),
+    (
+        r#"{"type":"ping","payload":1}"#,
+        "payload must be an object or null",
+    ),
+    (
+        r#"{"type":"pong","payload":"x"}"#,
+        "payload must be an object or null",
+    ),
+    (r#"{"type":"complete"}"#, "id must be a non-empty string"),
+    (
+        r#"{"type":"complete","id":null}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"complete","id":1}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"complete","id":""}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"complete","id":"\ud800"}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"subscribe","payload":{"query":"{a}"}}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1"}"#,
+        "payload must be an object",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":null}"#,
+        "payload must be an object",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":["{a}"]}"#,
+        "payload must be an object",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{}}"#,
+        "payload.query must be a string",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{"query":1}}"#,
+        "payload.query must be a string",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","variables":[]}}"#,
+        "payload.variables must be an object or null",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","operationName":1}}"#,
+        "payload.operationName must be a string or null",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","extensions":"x"}}"#,
+        "payload.extensions must be an object or null",
+    ),
+];
+
 #[test]
 fn protocol_closes_with_4400_after_a_malformed_message() {
-    let object = "must be a JSON object";
-    let kind = "type must be a string";
-    let id = "id must be a non-empty string";
-    let payload = "payload must be an object or null";
     let deep = format!(
         r#"{{"type":"connection_init","payload":{{"a":{}{}}}}}"#,
         "[".repeat(500),
         "]".repeat(500)
     );
     let long = format!(r#"{{"type":"complete","id":"{}"}}"#, "x".repeat(201));
-    let rows = [
-        ("", object),
-        ("nonsense", object),
-        ("null", object),
-        ("[]", object),
-        (r#"["ping",null,null]"#, object),
-        (r#"{"type":"ping"} {}"#, object),
-        (r#"{"type":"ping","type":"ping"}"#, object),
-        (r#"{"type":"ping""#, object),
-        ("{}", kind),
-        (r#"{"type":null}"#, kind),
-        (r#"{"type":1}"#, kind),
-        (r#"{"type":"connection_terminate"}"#, "unknown type"),
-        (r#"{"type":""}"#, "unknown type"),
-        (r#"{"type":"connection_init","payload":[]}"#, payload),
-        (r#"{"type":"connection_init","payload":"x"}"#, payload),
-        (&deep, payload),
-        (r#"{"type":"ping","payload":1}"#, payload),
-        (r#"{"type":"pong","payload":"x"}"#, payload),
-        (r#"{"type":"complete"}"#, id),
-        (r#"{"type":"complete","id":null}"#, id),
-        (r#"{"type":"complete","id":1}"#, id),
-        (r#"{"type":"complete","id":""}"#, id),
-        (r#"{"type":"complete","id":"\ud800"}"#, id),
-        (&long, "id is too long"),
-        (r#"{"type":"subscribe","payload":{"query":"{a}"}}"#, id),
-        (
-            r#"{"type":"subscribe","id":"1"}"#,
-            "payload must be an object",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":null}"#,
-            "payload must be an object",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":["{a}"]}"#,
-            "payload must be an object",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{}}"#,
-            "payload.query must be a string",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{"query":1}}"#,
-            "payload.query must be a string",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","variables":[]}}"#,
-            "payload.variables must be an object or null",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","operationName":1}}"#,
-            "payload.operationName must be a string or null",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","extensions":"x"}}"#,
-            "payload.extensions must be an object or null",
-        ),
+    let generated = [
+        (deep.as_str(), "payload must be an object or null"),
+        (long.as_str(), "id is too long"),
     ];
-    for (text, reason) in rows {
+
+    for (text, reason) in MALFORMED.iter().chain(&generated) {
         let mut protocol = after(&[INIT, Accepted(None)]);
         let expected = format!("close 4400 Invalid message: {reason}");
         assert_eq!(describe(protocol.on_text(text)), expected, "{text}");
