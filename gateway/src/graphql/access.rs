@@ -72,6 +72,7 @@ impl AccessConnection {
             start_cursor: edges.first().map(|edge| edge.cursor.clone()),
             end_cursor: edges.last().map(|edge| edge.cursor.clone()),
         };
+
         Self {
             edges,
             nodes,

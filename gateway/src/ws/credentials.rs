@@ -26,6 +26,7 @@ pub(super) async fn authenticate(
         Ok(None) => header_key.clone(),
         from_payload => from_payload,
     };
+
     match key? {
         Some(key) => keys.authenticate(&key).await,
         None => Err(Problem::unauthenticated("An API key is required")),

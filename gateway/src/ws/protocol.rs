@@ -118,6 +118,7 @@ impl Protocol {
         if self.is_closed() {
             return None;
         }
+
         match Message::decode(text, self.limits.max_id_bytes) {
             Err(reason) => self.close_because(CloseCode::Malformed, reason.into()),
             // Answered in every phase: a client may ping before it has initialised the connection.

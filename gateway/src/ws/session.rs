@@ -158,6 +158,7 @@ impl Session {
                 Poll::Pending => self.signals.poll_next_unpin(context),
             }
         });
+
         if let Poll::Ready(Some(signal)) = signal {
             return Poll::Ready(Event::Signal(signal));
         }
@@ -165,6 +166,7 @@ impl Session {
         let message = self.wakers.poll_source(Source::Client, |context| {
             self.socket.poll_next_unpin(context)
         });
+
         if let Poll::Ready(message) = message {
             return Poll::Ready(Event::Message(message));
         }
@@ -173,6 +175,7 @@ impl Session {
             self.client_first = true;
             return Poll::Ready(Event::Output(batch));
         }
+
         Poll::Pending
     }
 
@@ -187,6 +190,7 @@ impl Session {
             self.add_output(id, output, &mut batch);
         }
 
+        // Operations that are pending have registered the session's own waker.
         if batch.is_empty() {
             Poll::Pending
         } else {
@@ -271,7 +275,9 @@ impl Session {
         let action = match message {
             Some(Ok(Message::Text(text))) => self.protocol.on_text(&text),
             Some(Ok(Message::Binary(_))) => self.protocol.on_binary(),
+            // Pings of the websocket itself, which the library answers; only those of the protocol carry positions.
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
+            // The library answers the client's close frame by itself.
             Some(Ok(Message::Close(_))) | None => return Err(Ended),
             // The library rejects what is too large or not UTF-8, and cannot read what follows.
             Some(Err(_)) => self.protocol.on_oversized(),
@@ -337,6 +343,7 @@ impl Session {
         let connection = principal.connect()?;
 
         let revoked = principal.revoked();
+
         self.add_signal(async move {
             revoked.cancelled_owned().await;
             Signal::KeyRevoked
@@ -365,6 +372,7 @@ impl Session {
 
         let executor = self.sockets.executor.clone();
         let execution = async move { executor.start(request, caller, None, false).await };
+
         self.operations.start(id, execution.boxed());
     }
 
@@ -372,6 +380,7 @@ impl Session {
         if batch.is_empty() {
             return Ok(());
         }
+
         self.sockets.frames.inc_by(batch.len() as u64);
         self.sockets.writes.inc();
 
