@@ -23,9 +23,9 @@ const PAGE_OUT_OF_RANGE: &str = "must be between 0 and 100";
 /// Position of a page within its list (Relay cursor connections).
 #[derive(SimpleObject)]
 pub(super) struct PageInfo {
-    /// Whether the list goes on after this page.
+    /// True if the list goes on after this page.
     pub(super) has_next_page: bool,
-    /// Whether there is something before this page.
+    /// True if the list has entries before this page.
     pub(super) has_previous_page: bool,
     /// Cursor of the first entry; null if the page is empty.
     pub(super) start_cursor: Option<String>,

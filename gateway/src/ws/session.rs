@@ -59,7 +59,7 @@ pub(super) struct Session {
     protocol: Protocol,
     header_key: HeaderKey,
     principal: Option<(Principal, Connection)>,
-    /// Whether pushes may go out: the database of the key confirms its keys.
+    /// True while pushes may go out: the database of the key confirms its keys.
     trusted: bool,
     // Boxed futures: signals are of several kinds, wait for hours, and exist in ones and twos on each socket.
     signals: FuturesUnordered<BoxFuture<'static, Signal>>,
@@ -68,9 +68,9 @@ pub(super) struct Session {
     stagger: Stagger,
     operations: Operations,
     wakers: SourceWakers,
-    /// Whether the client comes before the operations in the next poll, because they had their turn.
+    /// True if the client comes before the operations in the next poll, because they had their turn.
     client_first: bool,
-    /// Whether a message has arrived since the last ping.
+    /// True if a message has arrived since the last ping.
     heard_since_ping: bool,
     pings_missed: u8,
 }
