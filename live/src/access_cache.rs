@@ -47,7 +47,6 @@ impl AccessCache {
         // The entry enters the map before the database is read, so that the feed collects in `pending` what the read may
         // be too early to see. A change that both contain is harmless: applying it twice has no further effect.
         let access = self.entry(buyer);
-
         access
             .loaded
             .get_or_try_init(|| async {

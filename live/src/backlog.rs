@@ -130,6 +130,7 @@ impl Backlog {
             Some(last) if start + found.len() < block.changes.len() => last.order(),
             _ => (block.up_to, Position::END),
         };
+
         Ok((found, reached.max(request.offset)))
     }
 
@@ -174,6 +175,7 @@ impl Backlog {
             .map_err(BacklogError::Unavailable)?;
 
         let after = (first.max(page.horizon), Position::END);
+
         Ok(Block {
             after,
             up_to,
@@ -198,6 +200,7 @@ impl Backlog {
             .feed_of(range, sellers)
             .await
             .map_err(BacklogError::Unavailable)?;
+
         if request.offset < (page.horizon, Position::END) {
             return Err(BacklogError::Expired);
         }
@@ -208,6 +211,7 @@ impl Backlog {
             _ => (request.floor, Position::END),
         };
         let changes = page.changes.into_iter().map(Arc::new).collect();
+
         Ok((changes, reached.max(request.offset)))
     }
 

@@ -120,6 +120,7 @@ impl Feed {
         let Some(after) = after else {
             return Ok((tip.epoch, tip.order()));
         };
+
         if after.epoch != tip.epoch {
             return Err(SubscribeError::OtherMarket);
         }
@@ -129,6 +130,7 @@ impl Feed {
         if after.sequence > tip.sequence && after.sequence > self.log.head().await? {
             return Err(SubscribeError::NotReached);
         }
+
         Ok((tip.epoch, after.order()))
     }
 
@@ -164,6 +166,7 @@ impl Feed {
             tip,
         } = synced;
         let mut ring = Ring::new(floor, RING_BYTES);
+
         ring.append(changes, tip);
 
         *self.state.write() = Some(State {
@@ -186,6 +189,7 @@ impl Feed {
         let old_tip = state.ring.tip();
         let new: Vec<Arc<Change>> = state.ring.append(changes, tip);
         let new_tip = state.ring.tip();
+
         if new_tip == old_tip {
             return;
         }
@@ -236,6 +240,7 @@ impl Feed {
             tip: synced.tip,
             generation: synced.generation,
         };
+
         self.backlog.after(request, sellers).await
     }
 

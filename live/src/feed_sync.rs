@@ -179,6 +179,7 @@ impl FeedSync {
                 "the buyer tables were built from another log than before",
             ));
         }
+
         if synced.generation != checkpoint.generation {
             // The ring's changes are those of tables that no longer exist. It starts over, empty, at the same tip:
             // parked subscribers have nothing new to see, and those behind read the new tables.
@@ -192,6 +193,7 @@ impl FeedSync {
         if checkpoint.position <= synced.tip {
             return Ok(Checked::Complete);
         }
+
         self.feed.metrics().heals.inc();
         self.read_on(synced.tip).await
     }
@@ -222,6 +224,7 @@ impl FeedSync {
             generation: page.checkpoint.generation,
             tip: page.checkpoint.position,
         };
+
         self.feed
             .reset(synced, floor.max(page.horizon), page.changes);
         Ok(Checked::Complete)

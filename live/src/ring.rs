@@ -68,6 +68,7 @@ impl Ring {
             self.bytes += weight(change);
             self.changes.push_back(Arc::clone(change));
         }
+
         self.tip = tip.max(old_tip);
 
         // Evicted after the append: the floor then tells readers exactly which offsets are no longer covered.
@@ -98,6 +99,7 @@ impl Ring {
             // came from a gateway ahead of this one stays where it is.
             _ => (self.tip, Position::END).max(offset),
         };
+
         Slice::Changes(found, reached)
     }
 
@@ -109,6 +111,7 @@ impl Ring {
         // ring of some hundred thousand changes each time.
         let mut after = self.changes.len();
         let mut step = 1;
+
         while after > 0 {
             let mut before = after.saturating_sub(step);
             if is_read(before) {
@@ -126,6 +129,7 @@ impl Ring {
             after = before;
             step *= 2;
         }
+
         0
     }
 }
@@ -139,6 +143,7 @@ pub(crate) fn weight(change: &Change) -> usize {
         }
         ChangeBody::Access { .. } => 0,
     };
+
     256 + texts
 }
 
@@ -154,6 +159,7 @@ mod tests {
             buyer: BuyerId(Uuid::nil()),
             granted: true,
         };
+
         Change {
             sequence,
             index: 0,
@@ -197,6 +203,7 @@ mod tests {
         let mut ring = Ring::new(10, 1 << 20);
         ring.append([11, 12].map(change).into(), 12);
         let new = ring.append([11, 12, 13].map(change).into(), 13);
+
         assert_eq!(new.len(), 1);
         assert!(ring.append([11].map(change).into(), 12).is_empty());
         assert_eq!(ring.tip(), 13);

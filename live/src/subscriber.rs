@@ -90,6 +90,7 @@ impl Subscriber {
 
         // No topics yet: they are registered when the subscriber parks for the first time.
         let registration = feed.register(HashSet::new());
+
         Ok(Self {
             feed,
             visibility: Arc::new(Visibility::new(viewer, filter, access)),

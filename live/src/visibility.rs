@@ -243,6 +243,7 @@ mod tests {
             (false, None, Available, Some(ChangeKind::Updated)),
             (false, None, Sold, Some(ChangeKind::Left)),
         ];
+
         for (created, previous, now, expected) in table {
             let found = kind(&filter, created, &deal(now), previous.as_ref());
             assert_eq!(
@@ -250,6 +251,7 @@ mod tests {
                 "created {created}, {previous:?} to {now:?}"
             );
         }
+
         assert_eq!(
             kind(&DealFilter::default(), true, &deal(Sold), None),
             Some(ChangeKind::Created)

@@ -235,6 +235,7 @@ impl Registration {
         for topic in topics.difference(&self.topics) {
             self.wakeups.add(*topic, self.id, &self.slot);
         }
+
         for topic in self.topics.difference(&topics) {
             self.wakeups.remove(*topic, self.id);
         }
@@ -262,6 +263,7 @@ mod tests {
             buyer: BuyerId(Uuid::from_u128(buyer)),
             granted: true,
         };
+
         Arc::new(Change {
             sequence,
             index: 0,
@@ -274,6 +276,7 @@ mod tests {
     async fn wakeups_report_the_first_change_of_concern() {
         let wakeups = Arc::new(Wakeups::default());
         let mut registration = Registration::new(Arc::clone(&wakeups));
+
         registration.follow([Topic::Access(Uuid::from_u128(7))].into());
         registration.slot().park(2);
 
@@ -286,6 +289,7 @@ mod tests {
 
         wakeups.notify(&[access(4, 1, 2), access(5, 7, 2), access(6, 1, 7)]);
         let slot = Arc::clone(registration.slot());
+
         assert_eq!(
             std::future::poll_fn(|context| slot.poll_woken(context)).await,
             5

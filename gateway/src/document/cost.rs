@@ -58,6 +58,7 @@ pub(super) fn measure(document: &ExecutableDocument, leaves_first: &[Name]) -> C
         .iter()
         .map(|(_, operation)| (operation.pos, meter.operation(&operation.node)))
         .collect();
+
     Costs {
         operations,
         selections_visited: meter.selections_visited,
@@ -78,6 +79,7 @@ impl Costs {
     /// # Errors
     /// `TooComplex` for the first limit exceeded.
     pub(super) fn check(&self, limits: &DocumentLimits) -> Result<(), DocumentError> {
+        // Over all operations, because validation walks every one of them, whichever is executed.
         if self.total().selections > limits.selections {
             return Err(DocumentError::over(
                 "selections with all fragments expanded",
@@ -87,6 +89,7 @@ impl Costs {
         }
 
         for (pos, cost) in &self.operations {
+            // Depths before counts: of several excesses, the author is told the one that says most about the document.
             let rows = [
                 (cost.depth, limits.depth, "levels of fields"),
                 (
@@ -111,6 +114,7 @@ impl Costs {
                 return Err(DocumentError::over(what, limit, Some(*pos)));
             }
         }
+
         Ok(())
     }
 }
@@ -129,6 +133,7 @@ impl<'a> Meter<'a> {
 
         let own = operation.directives.len() + on_variables.sum::<usize>();
         let cost = self.selection_set(&operation.selection_set.node.items);
+
         Cost {
             directives: cost.directives.saturating_add(own),
             ..cost
@@ -145,6 +150,7 @@ impl<'a> Meter<'a> {
         self.selections_visited += 1;
         match selection {
             Selection::Field(field) => {
+                // Recursion is bounded: the lexer has limited how deep brackets nest.
                 let inner = self.selection_set(&field.node.selection_set.node.items);
                 Cost {
                     root_fields: 1,
@@ -169,6 +175,7 @@ impl Cost {
     /// Returns the cost of two sets side by side.
     fn beside(self, other: Self) -> Self {
         Self {
+            // Saturating: fragments that double one another reach 2^64 with some sixty definitions.
             selections: self.selections.saturating_add(other.selections),
             root_fields: self.root_fields.saturating_add(other.root_fields),
             aliases: self.aliases.saturating_add(other.aliases),

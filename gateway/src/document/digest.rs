@@ -62,6 +62,7 @@ pub(super) fn of_use(
 ) -> ShapeKey {
     let none = HashMap::new();
     let mut writer = Writer::new(&none);
+
     writer.text(DOMAIN);
     writer.hash.update(document);
     writer.count(used.len());
@@ -71,6 +72,7 @@ pub(super) fn of_use(
             writer.value(&value.clone().into_value())
         });
     }
+
     writer.text(scope);
 
     let digest = writer.finish();
@@ -119,6 +121,7 @@ impl<'a> Writer<'a> {
     }
 
     fn field(&mut self, field: &Field) {
+        // The response key rather than the alias: an alias equal to the name changes no result.
         self.text(&field.response_key().node);
         self.text(&field.name.node);
         self.arguments(&field.arguments);
@@ -180,6 +183,7 @@ impl<'a> Writer<'a> {
         match value {
             Value::Variable(name) => self.tagged(b'$', name),
             Value::Null => self.kind(b'0'),
+            // As text: 1 and 1.0 are different inputs to a Float and an Int argument.
             Value::Number(number) => self.tagged(b'n', &number.to_string()),
             Value::String(text) => self.tagged(b'"', text),
             Value::Boolean(truth) => self.kind(if *truth { b't' } else { b'f' }),
@@ -202,6 +206,7 @@ impl<'a> Writer<'a> {
     }
 
     fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        // Written for an absent value, too, or what follows could be taken for it.
         self.kind(if value.is_some() { b'+' } else { b'-' });
         if let Some(value) = value {
             write(self, value);
@@ -214,6 +219,7 @@ impl<'a> Writer<'a> {
     }
 
     fn text(&mut self, text: &str) {
+        // The length first, so that "ab", "c" and "a", "bc" differ.
         self.count(text.len());
         self.hash.update(text.as_bytes());
     }

@@ -97,6 +97,7 @@ impl From<ParserError> for DocumentError {
                 format!("Syntax error: {}", expectation(&error.to_string())),
             ),
         };
+
         Self {
             code,
             message,

@@ -22,6 +22,7 @@ pub(super) fn leaves_first(document: &ExecutableDocument) -> Result<Vec<Name>, D
     // Spreads of each fragment that are not in the order yet, and the fragments that wait for each.
     let mut pending: Vec<usize> = graph.spreads.iter().map(Vec::len).collect();
     let mut users = vec![Vec::new(); pending.len()];
+
     for (user, spreads) in graph.spreads.iter().enumerate() {
         spreads.iter().for_each(|&used| users[used].push(user));
     }
@@ -30,6 +31,7 @@ pub(super) fn leaves_first(document: &ExecutableDocument) -> Result<Vec<Name>, D
         .filter(|&index| pending[index] == 0)
         .collect();
     let mut order = Vec::with_capacity(pending.len());
+
     while let Some(leaf) = ready.pop_front() {
         order.push(graph.names[leaf].clone());
         for &user in &users[leaf] {
@@ -40,6 +42,7 @@ pub(super) fn leaves_first(document: &ExecutableDocument) -> Result<Vec<Name>, D
         }
     }
 
+    // Whatever is still pending waits for itself, directly or through others.
     match pending.iter().position(|&left| left > 0) {
         None => Ok(order),
         Some(stuck) => Err(graph.cycle_from(stuck, &pending, document)),
@@ -92,10 +95,12 @@ impl<'a> Graph<'a> {
         for (_, operation) in document.operations.iter() {
             targets(&operation.node.selection_set.node.items)?;
         }
+
         let spreads = fragments
             .iter()
             .map(|(_, fragment)| targets(&fragment.node.selection_set.node.items))
             .collect::<Result<_, _>>()?;
+
         Ok(Self {
             names: fragments.into_iter().map(|(name, _)| name).collect(),
             spreads,
@@ -120,6 +125,7 @@ impl<'a> Graph<'a> {
         let on_cycle = (0..pending.len()).fold(stuck, |index, _| step(index));
         let name = self.names[on_cycle];
         let pos = document.fragments.get(name).map(|fragment| fragment.pos);
+
         DocumentError::invalid(format!("Fragment {name} spreads itself"), pos)
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn check(text: &str, limits: &DocumentLimits) -> Result<(), DocumentE
             _ => {}
         }
 
+        // Checked at each token, so that a text of millions of them costs no more than the limit allows.
         if tokens > limits.tokens {
             return Err(DocumentError::over(
                 "tokens",
@@ -45,6 +46,7 @@ pub(super) fn check(text: &str, limits: &DocumentLimits) -> Result<(), DocumentE
 
         at = end_of_token(text.as_bytes(), start);
     }
+
     Ok(())
 }
 
@@ -68,6 +70,7 @@ fn end_of_token(bytes: &[u8], start: usize) -> usize {
     let rest = &bytes[start..];
     let run =
         |accepts: fn(&u8) -> bool| start + 1 + rest[1..].iter().take_while(|b| accepts(b)).count();
+
     match rest[0] {
         b'a'..=b'z' | b'A'..=b'Z' | b'_' => run(|b| b.is_ascii_alphanumeric() || *b == b'_'),
         b'0'..=b'9' | b'-' => {
@@ -86,6 +89,7 @@ fn end_of_token(bytes: &[u8], start: usize) -> usize {
 fn block_string(bytes: &[u8]) -> Option<usize> {
     let mut at = 3;
     while at < bytes.len() {
+        // The only escape of a block string: \""" stands for three quotes.
         if bytes[at..].starts_with(b"\\\"\"\"") {
             at += 4;
         } else if bytes[at..].starts_with(b"\"\"\"") {
@@ -94,6 +98,7 @@ fn block_string(bytes: &[u8]) -> Option<usize> {
             at += 1;
         }
     }
+
     None
 }
 
@@ -104,10 +109,12 @@ fn string(bytes: &[u8]) -> usize {
         match bytes[at] {
             b'"' => return at + 1,
             b'\n' | b'\r' => return at,
+            // Whatever is escaped, a quote above all, does not end the string.
             b'\\' => at += 2,
             _ => at += 1,
         }
     }
+
     bytes.len()
 }
 
@@ -127,10 +134,12 @@ mod tests {
     fn tokens(text: &str) -> Vec<&str> {
         let mut at = 0;
         let mut found = Vec::new();
+
         while let Some(start) = next_token(text.as_bytes(), at) {
             at = end_of_token(text.as_bytes(), start);
             found.push(&text[start..at]);
         }
+
         found
     }
 
@@ -161,6 +170,7 @@ mod tests {
             ("é\u{1f980}x", &["é\u{1f980}", "x"]),
             (". ~", &[".", "~"]),
         ];
+
         for (text, expected) in rows {
             assert_eq!(tokens(text), expected, "{text}");
         }
@@ -172,8 +182,10 @@ mod tests {
             nesting: 2,
             ..DocumentLimits::default()
         };
+
         assert_eq!(check("{ a(x: \"{{{[[[\") } # {{{", &limits), Ok(()));
         let error = check("{ a {\n  é(x: 1) } }", &limits).unwrap_err();
+
         assert_eq!(error.locations, [Pos { line: 2, column: 4 }]);
         assert_eq!(check("}}}}{{", &limits), Ok(()));
     }
@@ -184,8 +196,10 @@ mod tests {
             tokens: 3,
             ..DocumentLimits::default()
         };
+
         assert_eq!(check("{a,,,,}", &limits), Ok(()));
         let error = check("{a}\n!", &limits).unwrap_err();
+
         assert_eq!(
             (error.code.as_str(), &*error.locations),
             ("QUERY_TOO_COMPLEX", &[Pos { line: 2, column: 1 }][..])

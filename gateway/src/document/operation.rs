@@ -46,6 +46,7 @@ impl Parsed {
             let message = format!("The document has no operation named {name:?}");
             return Err(DocumentError::invalid(message, None));
         };
+
         Ok(Operation {
             parsed: self,
             name,

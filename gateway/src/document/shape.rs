@@ -80,15 +80,18 @@ fn rewrite(operation: &Operation, root: &SubscriptionRoot) -> Result<ShapeDocume
         .collect();
 
     let mut uses = Uses::default();
+    // Arguments of the root field are gone from `field`, and with them the variables that only they use.
     uses.directives(&original.directives);
     uses.field(&field.node);
     for fragment in fragments.values() {
         uses.directives(&fragment.node.directives);
         uses.selections(&fragment.node.selection_set.node);
     }
+
     let used_variables = uses.defined_by(original)?;
 
     let mut variable_definitions = original.variable_definitions.clone();
+    // Values of other variables do not count either, so the definitions that would demand them go.
     variable_definitions.retain(|variable| used_variables.contains(&variable.node.name.node));
 
     let items = vec![Positioned::new(Selection::Field(field), root.pos())];
@@ -128,6 +131,7 @@ fn used_fragments<'a>(operation: &Operation<'a>, root: &SubscriptionRoot<'a>) ->
 
     // Each fragment is searched once, however often it is spread.
     let mut used = HashSet::new();
+
     while let Some(spread) = spreads.pop() {
         let name = &spread.node.fragment_name.node;
         if used.insert(name) {
@@ -198,6 +202,7 @@ impl<'a> Uses<'a> {
             .iter()
             .map(|variable| &variable.node.name.node)
             .collect();
+
         match self.0.iter().find(|(name, _)| !defined.contains(*name)) {
             Some((name, pos)) => Err(DocumentError::invalid(
                 format!("Variable ${name} is not defined"),

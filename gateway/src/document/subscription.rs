@@ -65,6 +65,7 @@ impl<'a> SubscriptionRoot<'a> {
                 .items
                 .extend(other.node.selection_set.node.items.iter().cloned());
         }
+
         merged
     }
 
@@ -103,9 +104,11 @@ fn root<'a>(operation: &Operation<'a>) -> Result<SubscriptionRoot<'a>, DocumentE
         spread: HashSet::new(),
         found: Vec::new(),
     };
+
     search.selections(&definition.node.selection_set.node.items)?;
 
     let occurrences = search.found;
+    // The field may be selected several times, as long as execution merges the selections into one.
     let first = occurrences
         .first()
         .ok_or_else(|| only_one([definition.pos]))?;
@@ -122,6 +125,7 @@ fn root<'a>(operation: &Operation<'a>) -> Result<SubscriptionRoot<'a>, DocumentE
             return Err(DocumentError::invalid(message, [first.pos, other.pos]));
         }
     }
+
     Ok(SubscriptionRoot { occurrences })
 }
 
@@ -152,6 +156,7 @@ impl<'a> Search<'a, '_> {
                 }
             }
         }
+
         Ok(())
     }
 
@@ -163,9 +168,12 @@ impl<'a> Search<'a, '_> {
             );
             return Err(DocumentError::invalid(message, [field.pos]));
         }
+
         let conditional = |directive: &&Positioned<Directive>| {
             ["skip", "include"].contains(&directive.node.name.node.as_str())
         };
+
+        // A root field that a variable can remove would leave a subscription without a source.
         if let Some(directive) = field.node.directives.iter().find(conditional) {
             return Err(not_allowed(directive));
         }
@@ -178,6 +186,7 @@ impl<'a> Search<'a, '_> {
         if !self.spread.insert(name) {
             return Ok(());
         }
+
         let fragment: &'a FragmentDefinition = &self.operation.parsed.document.fragments[name].node;
         no_directives(&fragment.directives)?;
         on_root(&fragment.type_condition)?;

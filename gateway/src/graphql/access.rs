@@ -72,6 +72,7 @@ impl AccessConnection {
             start_cursor: edges.first().map(|edge| edge.cursor.clone()),
             end_cursor: edges.last().map(|edge| edge.cursor.clone()),
         };
+
         Self {
             edges,
             nodes,
@@ -85,7 +86,7 @@ impl AccessConnection {
 pub(super) struct AccessPayload {
     /// The access that was granted or revoked.
     pub(super) access: Access,
-    /// Whether the buyer has access now.
+    /// True if the buyer has access now.
     pub(super) granted: bool,
     /// Position of the change in the log. Pass it as minPosition to read tables that include the change, or subscribe
     /// after it.

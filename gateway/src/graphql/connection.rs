@@ -23,9 +23,9 @@ const PAGE_OUT_OF_RANGE: &str = "must be between 0 and 100";
 /// Position of a page within its list (Relay cursor connections).
 #[derive(SimpleObject)]
 pub(super) struct PageInfo {
-    /// Whether the list goes on after this page.
+    /// True if the list goes on after this page.
     pub(super) has_next_page: bool,
-    /// Whether there is something before this page.
+    /// True if the list has entries before this page.
     pub(super) has_previous_page: bool,
     /// Cursor of the first entry; null if the page is empty.
     pub(super) start_cursor: Option<String>,
@@ -71,6 +71,7 @@ impl From<deal_table::Page> for DealConnection {
             .deals
             .into_iter()
             .map(|(cursor, deal)| {
+                // Shared, since a page lists each deal twice: as an edge and as a node.
                 let deal = Arc::new(deal);
                 let edge = DealEdge {
                     cursor: cursor.encode(),
@@ -108,6 +109,7 @@ impl WindowArgs {
         if self.first.is_some() && self.last.is_some() {
             errors.push(FieldError::new("last", "must not be combined with first"));
         }
+
         for (path, count) in [("first", self.first), ("last", self.last)] {
             if count.is_some_and(|count| !(0..=MAX_PAGE).contains(&count)) {
                 errors.push(FieldError::new(path, PAGE_OUT_OF_RANGE));
@@ -131,7 +133,9 @@ impl WindowArgs {
         if !errors.is_empty() {
             return Err(Problem::inputs(errors));
         }
+
         let limit = self.first.or(self.last).unwrap_or(DEFAULT_PAGE);
+
         Ok(Window {
             limit: limit.unsigned_abs(),
             backwards: self.last.is_some(),
@@ -156,5 +160,6 @@ pub(super) fn id_window(
 
     let after = after.map(|text| Uuid::parse_str(&text)).transpose();
     let after = after.map_err(|_| Problem::input("after", "must be a cursor of this list"))?;
+
     Ok((count.unsigned_abs(), after))
 }

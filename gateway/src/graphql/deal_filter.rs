@@ -89,6 +89,7 @@ impl DealFilter {
         if !errors.is_empty() {
             return Err(Problem::inputs(errors));
         }
+
         Ok(deal_table::DealFilter {
             seller_ids,
             statuses,
@@ -117,5 +118,6 @@ fn seller_ids(ids: &[ID], errors: &mut Vec<FieldError>) -> Vec<SellerId> {
             )),
         }
     }
+
     parsed
 }

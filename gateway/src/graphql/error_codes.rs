@@ -37,6 +37,7 @@ pub(super) fn with_codes(mut response: Response) -> Response {
         };
         error.extensions = ServerError::from(problem).extensions;
     }
+
     response
 }
 

@@ -117,6 +117,7 @@ impl Executor {
             Ok(prepared) => prepared,
             Err(errors) => return Execution::Rejected(errors),
         };
+
         if readonly && prepared.ty() == OperationType::Mutation {
             return Execution::Rejected(vec![mutation_with_get().into()]);
         }
@@ -152,6 +153,7 @@ impl Executor {
             .documents
             .prepare(&query, operation_name.as_deref(), &variables)
             .await?;
+
         Ok((prepared, variables))
     }
 
@@ -180,6 +182,7 @@ impl Executor {
         if let Some(response) = results.next().await {
             return Err(with_codes(response).errors);
         }
+
         let mut subscription = plan
             .take()
             .ok_or_else(|| vec![Problem::internal("a subscription recorded no plan").into()])?;

@@ -91,6 +91,7 @@ impl Mutation {
             .grant_access(seller, BuyerId(buyer), mutation_context(context, None))
             .await;
         let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
+
         Ok(written.into())
     }
 
@@ -110,6 +111,7 @@ impl Mutation {
             .revoke_access(seller, buyer, mutation_context(context, None))
             .await;
         let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
+
         Ok(written.into())
     }
 
@@ -147,6 +149,7 @@ impl Mutation {
         let issued = services
             .read(services.accounts.issue(account, label.as_deref()))
             .await?;
+
         Ok(issued.into())
     }
 
@@ -192,6 +195,7 @@ impl Mutation {
 
         let updated = webhooks.update(buyer, id, changes);
         let webhook = answer(context, "input.", updated).await?.into();
+
         Ok(WebhookPayload { webhook })
     }
 
@@ -322,6 +326,7 @@ async fn create_account(
     let account = services
         .read(services.accounts.create(role, &name, id))
         .await?;
+
     Ok(account.into())
 }
 

@@ -77,6 +77,7 @@ impl Documents {
             .validation_mode(ValidationMode::Strict)
             .extension(ValidateOnly(Arc::clone(&types)))
             .finish();
+
         Self {
             validator,
             types,
@@ -128,6 +129,7 @@ impl Documents {
         let types = self.types.get().expect(
             "a prepared document was validated, and validation has recorded the schema's types",
         );
+
         types
             .check(operation.definition(), variables)
             .map_err(|problem| vec![problem.into()])?;
@@ -161,6 +163,7 @@ impl Documents {
             .execute(prepared.request(Variables::default()))
             .await;
         let errors = with_codes(errors).errors;
+
         if errors.is_empty() {
             Ok(prepared)
         } else {

@@ -49,6 +49,7 @@ impl Query {
             id: caller.id().into(),
             name: caller.name().to_owned(),
         };
+
         Ok(Some(viewer))
     }
 
@@ -68,12 +69,15 @@ impl Query {
         let buyer = caller.buyer()?;
         let services = services(context);
         let webhooks = &services.webhooks;
+
         if let Some(webhook) = services.read(webhooks.find(buyer, WebhookId(id))).await? {
             return Ok(Some(Node::Webhook(webhook.into())));
         }
+
         let delivery = services
             .read(webhooks.delivery(buyer, DeliveryId(id)))
             .await?;
+
         Ok(delivery.map(|delivery| Node::WebhookDelivery(delivery.into())))
     }
 
@@ -114,12 +118,14 @@ impl Query {
             before,
         };
         let (filter, order, window) = page_args(filter, order_by, window)?;
+
         reach(context, min_position).await?;
 
         let services = services(context);
         let page = services
             .read(services.buyers.deals(buyer, filter, order, window))
             .await?;
+
         Ok(Some(page.into()))
     }
 
@@ -147,12 +153,14 @@ impl Query {
             before,
         };
         let (filter, order, window) = page_args(filter, order_by, window)?;
+
         reach(context, min_position).await?;
 
         let services = services(context);
         let page = services
             .read(services.sellers.deals(seller, filter, order, window))
             .await?;
+
         Ok(Some(page.into()))
     }
 
@@ -166,6 +174,7 @@ impl Query {
     ) -> Result<Option<AccessConnection>> {
         let buyer = principal(context)?.buyer()?;
         let (limit, after) = id_window(first, after)?;
+
         reach(context, min_position).await?;
 
         let services = services(context);
@@ -178,6 +187,7 @@ impl Query {
             .iter()
             .map(|grant| (grant.seller_id.0, grant.seller_id, buyer, grant.since));
         let connection = AccessConnection::new(grants, page.has_next, after.is_some());
+
         Ok(Some(connection))
     }
 
@@ -191,6 +201,7 @@ impl Query {
     ) -> Result<Option<AccessConnection>> {
         let seller = principal(context)?.seller()?;
         let (limit, after) = id_window(first, after)?;
+
         reach(context, min_position).await?;
 
         let services = services(context);
@@ -207,6 +218,7 @@ impl Query {
             .iter()
             .map(|grant| (grant.buyer.0, seller, grant.buyer, grant.since));
         let connection = AccessConnection::new(grants, page.has_next, after.is_some());
+
         Ok(Some(connection))
     }
 
@@ -245,6 +257,7 @@ impl Query {
             after.map(DeliveryId),
         );
         let page = services.read(page).await?;
+
         Ok(Some(WebhookDeliveryConnection::new(page, after.is_some())))
     }
 }
@@ -287,5 +300,6 @@ fn page_args(
     if order != Order::LastChangedFirst && filter.currency.is_none() {
         return Err(Problem::input("orderBy", "requires filter.currency"));
     }
+
     Ok((filter, order, window.check(order)?))
 }

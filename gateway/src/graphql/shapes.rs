@@ -49,6 +49,7 @@ impl Shapes {
         // Other variables, such as the position to resume from, would live as long as the selection.
         let used = document.used_variables();
         let mut variables = variables;
+
         variables.retain(|name, _| used.contains(name));
 
         let schema = self.schema.clone();
@@ -83,6 +84,7 @@ fn render(
         .now_or_never()
         .flatten()
         .expect("a pushed change is resolved from memory, without waiting, to one result");
+
     serde_json::to_string(&response)
         .expect("a GraphQL response is always valid JSON")
         .into()
@@ -115,6 +117,7 @@ mod tests {
         let with_arguments =
             "subscription b($p: Position) { accessChanged(after: $p) { granted } }";
         let second = shapes.get(&selection(with_arguments), Variables::default());
+
         assert!(
             Arc::ptr_eq(&first, &second),
             "positions and filters do not make another selection"
@@ -127,6 +130,7 @@ mod tests {
             &selection("subscription { accessChanged { buyerId } }"),
             Variables::default(),
         );
+
         assert_eq!(held(), 1, "a selection without subscribers is dropped");
     }
 
@@ -150,7 +154,6 @@ mod tests {
         let document = selection("subscription { accessChanged { granted } }");
 
         let result = render(&schema, &document, &Variables::default(), pushed);
-
         assert_eq!(&*result, r#"{"data":{"accessChanged":{"granted":true}}}"#);
     }
 }

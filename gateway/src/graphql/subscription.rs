@@ -52,7 +52,7 @@ pub(super) struct AccessChange {
     seller_id: ID,
     /// Buyer whose access changed.
     buyer_id: ID,
-    /// Whether the buyer has access after the change.
+    /// True if the buyer has access after the change.
     granted: bool,
     /// Position of the change. Store it, and pass it as after to resume without missing or repeating a change.
     position: Position,
@@ -76,10 +76,9 @@ pub struct Subscription;
 #[SubscriptionRoot]
 impl Subscription {
     /// Pushes every change of every deal that the viewer may see: for a buyer, deals of sellers that granted access; for a
-    /// seller, the seller's own. Each change is pushed exactly once, in the order of the log.
-    ///
-    /// With `after`, changes since that position come first. A position that is older than what the server keeps ends the
-    /// subscription with POSITION_EXPIRED: query again, then subscribe after the position of the answer.
+    /// seller, the seller's own. Each change is pushed exactly once, in the order of the log. Changes since the position
+    /// `after` come first. A position that is older than what the server keeps ends the subscription with
+    /// POSITION_EXPIRED: query again, then subscribe after the position of the answer.
     async fn deal_changed(
         &self,
         context: &Context<'_>,
@@ -94,6 +93,7 @@ impl Subscription {
                 None
             }
         };
+
         Ok(stream::iter(change))
     }
 
@@ -111,6 +111,7 @@ impl Subscription {
                 None
             }
         };
+
         Ok(stream::iter(change))
     }
 }
@@ -155,6 +156,7 @@ fn deal_change(pushed: &PushedChange) -> Option<DealChange> {
     };
 
     let field = |field: &contract::DealField| DealField::from(*field);
+
     Some(DealChange {
         r#type: match pushed.kind {
             ChangeKind::Created => DealChangeType::Created,

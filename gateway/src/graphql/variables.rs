@@ -48,6 +48,7 @@ impl InputTypes {
             };
             Some((name.clone(), input_type))
         });
+
         Self(types.collect())
     }
 
@@ -162,6 +163,7 @@ impl Check<'_> {
     fn within(&mut self, segment: impl std::fmt::Display, check: impl FnOnce(&mut Self)) {
         let length = self.path.len();
         let dot = if length == 0 { "" } else { "." };
+
         write!(self.path, "{dot}{segment}").expect("writing to a string cannot fail");
         check(self);
 

@@ -34,7 +34,7 @@ pub(super) struct UpdateWebhookInput {
     seller_ids: MaybeUndefined<Vec<ID>>,
     /// Description for your own use, at most 500 characters; null removes it.
     description: MaybeUndefined<String>,
-    /// Whether to pause the webhook. false also activates one that the server has disabled.
+    /// True pauses the webhook; false activates it, also after the server has disabled it.
     paused: Option<bool>,
 }
 

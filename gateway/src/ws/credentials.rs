@@ -21,10 +21,12 @@ pub(super) async fn authenticate(
     let x_api_key = entry(payload, "x-api-key");
     let authorization = entry(payload, "authorization");
 
+    // The payload wins: it is what the page chose, while headers may come from a proxy or a shared client.
     let key = match one_key(x_api_key, authorization) {
         Ok(None) => header_key.clone(),
         from_payload => from_payload,
     };
+
     match key? {
         Some(key) => keys.authenticate(&key).await,
         None => Err(Problem::unauthenticated("An API key is required")),

@@ -64,6 +64,7 @@ impl Operations {
 
     /// Drops an operation.
     pub(super) fn stop(&mut self, id: &str) {
+        // Dropping the future or the subscriber cancels it; a parked subscriber leaves the wake-up index.
         self.active.retain(|operation| &*operation.id != id);
     }
 
@@ -82,6 +83,8 @@ impl Operations {
                 State::Subscribed(subscriber) => Some(subscriber.is_caught_up_with(tip)),
                 State::Starting(_) => None,
             });
+
+        // An operation that is starting is left out: it has no position yet, and begins at the tip or where it is told.
         caught_up.reduce(|all, one| all && one)
     }
 
@@ -99,6 +102,7 @@ impl Operations {
             };
 
             let id = Arc::clone(&operation.id);
+            // Advanced past the operation that spoke, so that the others come first the next time.
             self.next = index + 1;
             if !matches!(output, OperationOutput::Next(..)) {
                 // The operation behind the removed one moves to its index, and its turn is next.
@@ -107,6 +111,7 @@ impl Operations {
             }
             return Poll::Ready((id, output));
         }
+
         Poll::Pending
     }
 }

@@ -118,6 +118,7 @@ impl Protocol {
         if self.is_closed() {
             return None;
         }
+
         match Message::decode(text, self.limits.max_id_bytes) {
             Err(reason) => self.close_because(CloseCode::Malformed, reason.into()),
             // Answered in every phase: a client may ping before it has initialised the connection.
@@ -141,6 +142,7 @@ impl Protocol {
     }
 
     fn on_init(&mut self, payload: Option<Map<String, Value>>) -> Option<Action> {
+        // Whatever the first one came to: a socket is bound to one key, and never to another.
         if !matches!(self.state, State::AwaitingInit) {
             return self.close(CloseCode::TooManyInits);
         }
@@ -154,6 +156,7 @@ impl Protocol {
             return self.close(CloseCode::Unauthorized);
         };
 
+        // Fatal rather than an error of the operation: results of two operations under one id could not be told apart.
         if active.contains(id) {
             let reason = format!("Subscriber for {id} already exists");
             return self.close_because(CloseCode::DuplicateSubscriber, reason.into());
@@ -179,6 +182,7 @@ impl Protocol {
     /// then stays open, however long its authentication takes.
     pub fn init_timeout(&mut self) -> Option<Action> {
         match self.state {
+            // Only a client that has sent nothing is at fault. While authenticating, the delay is the server's.
             State::AwaitingInit => self.close(CloseCode::InitTimeout),
             _ => None,
         }
@@ -218,6 +222,7 @@ impl Protocol {
 
     /// Completes an operation that has sent its last `next`. Does nothing if the client completed it meanwhile.
     pub fn operation_finished(&mut self, id: &str) -> Option<Action> {
+        // Removing the id tells whether the client was first: it then must not get a `complete` of its own.
         self.remove(id).map(|id| Action::Send(frame::complete(&id)))
     }
 

@@ -59,7 +59,7 @@ pub(super) struct Session {
     protocol: Protocol,
     header_key: HeaderKey,
     principal: Option<(Principal, Connection)>,
-    /// True while pushes may go out, that is, while the database of the key confirms its keys.
+    /// True while pushes may go out: the database of the key confirms its keys.
     trusted: bool,
     // Boxed futures: signals are of several kinds, wait for hours, and exist in ones and twos on each socket.
     signals: FuturesUnordered<BoxFuture<'static, Signal>>,
@@ -142,6 +142,7 @@ impl Session {
     /// Polls for the next event. The client and the operations alternate: a client that is flooded with results can still
     /// complete its operation, and one that floods the socket still gets its results.
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        // Before any source is polled: a wake-up from here on marks its source for the next poll.
         self.wakers.collect(context);
 
         let client_first = std::mem::take(&mut self.client_first);
@@ -157,6 +158,7 @@ impl Session {
                 Poll::Pending => self.signals.poll_next_unpin(context),
             }
         });
+
         if let Poll::Ready(Some(signal)) = signal {
             return Poll::Ready(Event::Signal(signal));
         }
@@ -164,6 +166,7 @@ impl Session {
         let message = self.wakers.poll_source(Source::Client, |context| {
             self.socket.poll_next_unpin(context)
         });
+
         if let Poll::Ready(message) = message {
             return Poll::Ready(Event::Message(message));
         }
@@ -172,6 +175,7 @@ impl Session {
             self.client_first = true;
             return Poll::Ready(Event::Output(batch));
         }
+
         Poll::Pending
     }
 
@@ -186,6 +190,7 @@ impl Session {
             self.add_output(id, output, &mut batch);
         }
 
+        // Operations that are pending have registered the session's own waker.
         if batch.is_empty() {
             Poll::Pending
         } else {
@@ -194,6 +199,7 @@ impl Session {
     }
 
     fn add_output(&mut self, id: OperationId, output: OperationOutput, batch: &mut Batch) {
+        // The frame of the operation's end follows its last result in the same write.
         let last = match output {
             OperationOutput::Next(header, updates) => {
                 batch.extend(
@@ -244,7 +250,10 @@ impl Session {
                 self.add_trust_signal(trusted);
                 Ok(())
             }
+            // Whatever is ready to be pushed is dropped: from now on the key may see nothing.
             Signal::KeyRevoked => self.close(CloseCode::Forbidden).await,
+            // At once, also with operations running: subscriptions resume elsewhere, and mutations can be repeated by
+            // their idempotency key.
             Signal::Draining => self.close(CloseCode::Draining).await,
         }
     }
@@ -266,7 +275,9 @@ impl Session {
         let action = match message {
             Some(Ok(Message::Text(text))) => self.protocol.on_text(&text),
             Some(Ok(Message::Binary(_))) => self.protocol.on_binary(),
+            // Pings of the websocket itself, which the library answers; only those of the protocol carry positions.
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
+            // The library answers the client's close frame by itself.
             Some(Ok(Message::Close(_))) | None => return Err(Ended),
             // The library rejects what is too large or not UTF-8, and cannot read what follows.
             Some(Err(_)) => self.protocol.on_oversized(),
@@ -315,7 +326,7 @@ impl Session {
 
         match principal.and_then(|principal| self.bind_principal(principal)) {
             Ok(()) => self.protocol.init_accepted(None),
-            // A full key or an unavailable database: the code makes the stock client try again later.
+            // Not a rejection of the key. A full key or an unavailable database: the code makes the stock client try again later.
             Err(problem) if problem.retryable => self
                 .protocol
                 .close_with_reason(CloseCode::Overloaded, problem.message),
@@ -328,9 +339,11 @@ impl Session {
     /// # Errors
     /// RATE_LIMITED when the key holds as many connections as it may.
     fn bind_principal(&mut self, principal: Principal) -> Result<(), Problem> {
+        // First, since it may fail: nothing of a principal without a free connection may stay with the session.
         let connection = principal.connect()?;
 
         let revoked = principal.revoked();
+
         self.add_signal(async move {
             revoked.cancelled_owned().await;
             Signal::KeyRevoked
@@ -359,6 +372,7 @@ impl Session {
 
         let executor = self.sockets.executor.clone();
         let execution = async move { executor.start(request, caller, None, false).await };
+
         self.operations.start(id, execution.boxed());
     }
 
@@ -366,6 +380,7 @@ impl Session {
         if batch.is_empty() {
             return Ok(());
         }
+
         self.sockets.frames.inc_by(batch.len() as u64);
         self.sockets.writes.inc();
 

@@ -85,6 +85,7 @@ impl SourceWakers {
         let sources = [Source::Signals, Source::Client];
         // Due at first, since no source has been polled and so none has a waker to call.
         let due = sources.map(Source::bit).iter().sum();
+
         Self {
             wakers: sources.map(waker),
             shared,
@@ -127,6 +128,7 @@ impl SourceWakers {
         if polled.is_pending() {
             self.due &= !source.bit();
         }
+
         polled
     }
 }
@@ -188,11 +190,13 @@ mod tests {
         assert_eq!(polled(&mut wakers, Poll::Pending), [false; 2]);
 
         let mut waker = None;
+
         wakers.mark_due(Source::Client);
         let _pending = wakers.poll_source(Source::Client, |context| {
             waker = Some(context.waker().clone());
             Poll::<()>::Pending
         });
+
         waker.expect("the source was polled").wake();
 
         assert_eq!(polled(&mut wakers, Poll::Ready(())), [false, true]);

@@ -25,6 +25,7 @@ const MAX_WRITE_BUFFER: usize = 4 << 20;
 /// subprotocol is still upgraded, since only a close frame can tell a browser why it was rejected.
 pub fn upgrade(sockets: Sockets, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> Response {
     let header_key = key_in(headers);
+    // The transport enforces the same limits that the protocol announces, before it buffers a message.
     let limits = Limits::default();
     let connections = sockets.connections.clone();
 

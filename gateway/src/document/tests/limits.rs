@@ -54,6 +54,48 @@ fn cost_adds_operations_up() {
     assert_eq!((selections, depth), (3, 2));
 }
 
+/// Documents at a limit ("fine") and just over it, with the limit that is exceeded and the position of the excess.
+const AT_THE_LIMITS: &[(&str, &str)] = &[
+    (
+        "{a b c}                                                     ",
+        "fine",
+    ),
+    (
+        "{a b c}                                                      ",
+        "60 bytes []",
+    ),
+    ("{a!!!!!!!!!!!!!!!!!!!!!!}", "24 tokens [1:25]"),
+    ("{a(x:[[1]])}", "fine"),
+    ("{a(x:[[[1]]])}", "4 levels of nested brackets [1:8]"),
+    ("{a{...{b{c}}}}", "fine"),
+    ("{a{b{...{c}}}}", "fine"),
+    ("{a{b{c{d}}}}", "3 levels of fields [1:1]"),
+    (
+        "{...F}fragment F on X{...{a{b{c}}}}",
+        "4 levels of fields and fragments [1:1]",
+    ),
+    ("{a{b b b b b b b b}}", "fine"),
+    (
+        "{a{b b b b b b b b b}}",
+        "9 selections with all fragments expanded []",
+    ),
+    (
+        "query A{a{b b b}}query B{a{b b b b b}}",
+        "9 selections with all fragments expanded []",
+    ),
+    ("{...F ...F}fragment F on X{a b}", "3 root fields [1:1]"),
+    ("{a:b ...F}fragment F on X{c:b}", "fine"),
+    (
+        "{...F x{...F}}fragment F on X{a:b c:b}",
+        "2 aliases with all fragments expanded [1:1]",
+    ),
+    ("{a@x ...F}fragment F on X@y{b}", "fine"),
+    (
+        "{a@x ...F@z}fragment F on X@y{b}",
+        "2 directives with all fragments expanded [1:1]",
+    ),
+];
+
 #[test]
 fn limits_hold_exactly() {
     let tight = DocumentLimits {
@@ -66,62 +108,13 @@ fn limits_hold_exactly() {
         aliases: 2,
         directives: 2,
     };
-    let over = |what: &str| format!("QUERY_TOO_COMPLEX The document has more than {what}");
-    let rows = [
-        (
-            "{a b c}                                                     ".to_owned(),
-            "fine".to_owned(),
-        ),
-        (
-            "{a b c}                                                      ".to_owned(),
-            over("60 bytes []"),
-        ),
-        (format!("{{a{}}}", "!".repeat(22)), over("24 tokens [1:25]")),
-        ("{a(x:[[1]])}".to_owned(), "fine".to_owned()),
-        (
-            "{a(x:[[[1]]])}".to_owned(),
-            over("4 levels of nested brackets [1:8]"),
-        ),
-        ("{a{...{b{c}}}}".to_owned(), "fine".to_owned()),
-        ("{a{b{...{c}}}}".to_owned(), "fine".to_owned()),
-        ("{a{b{c{d}}}}".to_owned(), over("3 levels of fields [1:1]")),
-        (
-            "{...F}fragment F on X{...{a{b{c}}}}".to_owned(),
-            over("4 levels of fields and fragments [1:1]"),
-        ),
-        ("{a{b b b b b b b b}}".to_owned(), "fine".to_owned()),
-        (
-            "{a{b b b b b b b b b}}".to_owned(),
-            over("9 selections with all fragments expanded []"),
-        ),
-        (
-            "query A{a{b b b}}query B{a{b b b b b}}".to_owned(),
-            over("9 selections with all fragments expanded []"),
-        ),
-        (
-            "{...F ...F}fragment F on X{a b}".to_owned(),
-            over("3 root fields [1:1]"),
-        ),
-        (
-            "{a:b ...F}fragment F on X{c:b}".to_owned(),
-            "fine".to_owned(),
-        ),
-        (
-            "{...F x{...F}}fragment F on X{a:b c:b}".to_owned(),
-            over("2 aliases with all fragments expanded [1:1]"),
-        ),
-        (
-            "{a@x ...F}fragment F on X@y{b}".to_owned(),
-            "fine".to_owned(),
-        ),
-        (
-            "{a@x ...F@z}fragment F on X@y{b}".to_owned(),
-            over("2 directives with all fragments expanded [1:1]"),
-        ),
-    ];
-    for (text, expected) in rows {
-        let described = describe(parse(&text, &tight));
-        assert_eq!(described, expected, "{text}");
+
+    for (text, excess) in AT_THE_LIMITS {
+        let expected = match *excess {
+            "fine" => "fine".to_owned(),
+            excess => format!("QUERY_TOO_COMPLEX The document has more than {excess}"),
+        };
+        assert_eq!(describe(parse(text, &tight)), expected, "{text}");
     }
 }
 
@@ -258,49 +251,51 @@ fn limits_keep_deep_nesting_from_the_parser() {
     );
 }
 
-/// Joins pieces that are legal somewhere: most results are rejected, none may panic or hang.
+/// Pieces of text that are legal somewhere in a document.
+const PIECES: &[&str] = &[
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    "$",
+    "@",
+    "!",
+    "=",
+    "...",
+    " ",
+    "on ",
+    "on\n",
+    "query ",
+    "fragment ",
+    "a",
+    "F ",
+    "1",
+    "-",
+    ".5",
+    "e9",
+    "\"",
+    "\"\"\"",
+    "\\",
+    "\\u12",
+    "#",
+    "\n",
+    "\r",
+    "é",
+    "\u{feff}",
+    "true",
+    "null",
+    "subscription{a}",
+    "fragment F on\nX{a}",
+    "...F",
+    "{a(x:{y:[1 $z]})}",
+];
+
+/// Joins pieces at random: most results are rejected, none may panic or hang.
 #[test]
 fn parsing_never_panics_on_scrambled_documents() {
-    let pieces = [
-        "{",
-        "}",
-        "(",
-        ")",
-        "[",
-        "]",
-        ":",
-        "$",
-        "@",
-        "!",
-        "=",
-        "...",
-        " ",
-        "on ",
-        "on\n",
-        "query ",
-        "fragment ",
-        "a",
-        "F ",
-        "1",
-        "-",
-        ".5",
-        "e9",
-        "\"",
-        "\"\"\"",
-        "\\",
-        "\\u12",
-        "#",
-        "\n",
-        "\r",
-        "é",
-        "\u{feff}",
-        "true",
-        "null",
-        "subscription{a}",
-        "fragment F on\nX{a}",
-        "...F",
-        "{a(x:{y:[1 $z]})}",
-    ];
     let mut state = 0x2545_f491_u64;
     let mut fine = 0;
     for _ in 0..20_000 {
@@ -309,7 +304,7 @@ fn parsing_never_panics_on_scrambled_documents() {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            text += pieces[(state >> 33) as usize % pieces.len()];
+            text += PIECES[(state >> 33) as usize % PIECES.len()];
         }
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)

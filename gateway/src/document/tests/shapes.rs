@@ -71,85 +71,87 @@ fn shape_counts_fragments_by_content_and_objects_by_fields() {
     );
 }
 
+/// Documents with values of their variables, of which no two have the same shape.
+const DISTINCT: &[(&str, &str)] = &[
+    (PLAIN, "{}"),
+    ("subscription { y: x { id deal { name } } }", "{}"),
+    ("subscription { y { id deal { name } } }", "{}"),
+    ("subscription { x: y { id deal { name } } }", "{}"),
+    ("subscription { x @other { id deal { name } } }", "{}"),
+    ("subscription @other { x { id deal { name } } }", "{}"),
+    ("subscription { x { deal { name } id } }", "{}"),
+    ("subscription { x { id deal { name id } } }", "{}"),
+    ("subscription { x { id deal { name } id } }", "{}"),
+    ("subscription { x { id deal { n: name } } }", "{}"),
+    ("subscription { x { id deal(n: 1) { name } } }", "{}"),
+    ("subscription { x { id deal(n: \"1\") { name } } }", "{}"),
+    ("subscription { x { id deal(n: [1]) { name } } }", "{}"),
+    ("subscription { x { id deal(n: A) { name } } }", "{}"),
+    ("subscription { x { id deal(n: \"A\") { name } } }", "{}"),
+    ("subscription { x { id deal(n: null) { name } } }", "{}"),
+    ("subscription { x { id deal(n: {}) { name } } }", "{}"),
+    ("subscription { x { id deal(n: true) { name } } }", "{}"),
+    ("subscription { x { id deal(n: false) { name } } }", "{}"),
+    (
+        "subscription { x { id deal { name @skip(if: true) } } }",
+        "{}",
+    ),
+    (
+        "subscription { x { id ... @skip(if: true) { deal { name } } } }",
+        "{}",
+    ),
+    ("subscription { x { id ... { deal { name } } } }", "{}"),
+    ("subscription { x { id ... on X { deal { name } } } }", "{}"),
+    ("subscription { x { id ... on Y { deal { name } } } }", "{}"),
+    ("subscription { x { ...F } } fragment F on X { id }", "{}"),
+    ("subscription { x { ...F } } fragment F on Y { id }", "{}"),
+    (
+        "subscription { x { ...F } } fragment F on X @other { id }",
+        "{}",
+    ),
+    (
+        "subscription { x { ...F @other } } fragment F on X { id }",
+        "{}",
+    ),
+    (
+        "subscription { x { ...F } } fragment F on X { ...G } fragment G on X { id }",
+        "{}",
+    ),
+    (
+        "subscription { x { ...F } } fragment F on X { ...G } fragment G on X { di }",
+        "{}",
+    ),
+    ("subscription ($v: Int) { x { id(n: $v) } }", "{}"),
+    (
+        "subscription ($v: Int) { x { id(n: $v) } }",
+        r#"{"v":null}"#,
+    ),
+    ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":1}"#),
+    ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":2}"#),
+    ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":"1"}"#),
+    ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":[1]}"#),
+    (
+        "subscription ($v: Int) { x { id(n: $v) } }",
+        r#"{"v":{"1":1}}"#,
+    ),
+    ("subscription ($v: Int!) { x { id(n: $v) } }", r#"{"v":1}"#),
+    ("subscription ($v: Int = 1) { x { id(n: $v) } }", "{}"),
+    ("subscription ($v: Int = 2) { x { id(n: $v) } }", "{}"),
+    ("subscription ($v: Int @other) { x { id(n: $v) } }", "{}"),
+    (
+        "subscription ($v: Int, $w: Int) { x { id(n: $v, m: $w) } }",
+        r#"{"v":1,"w":2}"#,
+    ),
+    (
+        "subscription ($v: Int, $w: Int) { x { id(n: $v, m: $w) } }",
+        r#"{"v":2,"w":1}"#,
+    ),
+];
+
 #[test]
 fn shape_counts_what_shows_in_results() {
-    let rows = [
-        (PLAIN, "{}"),
-        ("subscription { y: x { id deal { name } } }", "{}"),
-        ("subscription { y { id deal { name } } }", "{}"),
-        ("subscription { x: y { id deal { name } } }", "{}"),
-        ("subscription { x @other { id deal { name } } }", "{}"),
-        ("subscription @other { x { id deal { name } } }", "{}"),
-        ("subscription { x { deal { name } id } }", "{}"),
-        ("subscription { x { id deal { name id } } }", "{}"),
-        ("subscription { x { id deal { name } id } }", "{}"),
-        ("subscription { x { id deal { n: name } } }", "{}"),
-        ("subscription { x { id deal(n: 1) { name } } }", "{}"),
-        ("subscription { x { id deal(n: \"1\") { name } } }", "{}"),
-        ("subscription { x { id deal(n: [1]) { name } } }", "{}"),
-        ("subscription { x { id deal(n: A) { name } } }", "{}"),
-        ("subscription { x { id deal(n: \"A\") { name } } }", "{}"),
-        ("subscription { x { id deal(n: null) { name } } }", "{}"),
-        ("subscription { x { id deal(n: {}) { name } } }", "{}"),
-        ("subscription { x { id deal(n: true) { name } } }", "{}"),
-        ("subscription { x { id deal(n: false) { name } } }", "{}"),
-        (
-            "subscription { x { id deal { name @skip(if: true) } } }",
-            "{}",
-        ),
-        (
-            "subscription { x { id ... @skip(if: true) { deal { name } } } }",
-            "{}",
-        ),
-        ("subscription { x { id ... { deal { name } } } }", "{}"),
-        ("subscription { x { id ... on X { deal { name } } } }", "{}"),
-        ("subscription { x { id ... on Y { deal { name } } } }", "{}"),
-        ("subscription { x { ...F } } fragment F on X { id }", "{}"),
-        ("subscription { x { ...F } } fragment F on Y { id }", "{}"),
-        (
-            "subscription { x { ...F } } fragment F on X @other { id }",
-            "{}",
-        ),
-        (
-            "subscription { x { ...F @other } } fragment F on X { id }",
-            "{}",
-        ),
-        (
-            "subscription { x { ...F } } fragment F on X { ...G } fragment G on X { id }",
-            "{}",
-        ),
-        (
-            "subscription { x { ...F } } fragment F on X { ...G } fragment G on X { di }",
-            "{}",
-        ),
-        ("subscription ($v: Int) { x { id(n: $v) } }", "{}"),
-        (
-            "subscription ($v: Int) { x { id(n: $v) } }",
-            r#"{"v":null}"#,
-        ),
-        ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":1}"#),
-        ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":2}"#),
-        ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":"1"}"#),
-        ("subscription ($v: Int) { x { id(n: $v) } }", r#"{"v":[1]}"#),
-        (
-            "subscription ($v: Int) { x { id(n: $v) } }",
-            r#"{"v":{"1":1}}"#,
-        ),
-        ("subscription ($v: Int!) { x { id(n: $v) } }", r#"{"v":1}"#),
-        ("subscription ($v: Int = 1) { x { id(n: $v) } }", "{}"),
-        ("subscription ($v: Int = 2) { x { id(n: $v) } }", "{}"),
-        ("subscription ($v: Int @other) { x { id(n: $v) } }", "{}"),
-        (
-            "subscription ($v: Int, $w: Int) { x { id(n: $v, m: $w) } }",
-            r#"{"v":1,"w":2}"#,
-        ),
-        (
-            "subscription ($v: Int, $w: Int) { x { id(n: $v, m: $w) } }",
-            r#"{"v":2,"w":1}"#,
-        ),
-    ];
     let mut keys = BTreeSet::new();
-    for (text, variables) in rows {
+    for (text, variables) in DISTINCT {
         assert!(
             keys.insert(key(text, variables)),
             "{text} {variables} equals an earlier one"

@@ -29,107 +29,114 @@ fn operation_is_the_named_one_or_the_only_one() {
     assert_eq!(choose(two, None), ambiguous);
 }
 
+/// Subscriptions with a valid root, and the root's name and response key.
+const ROOTS: &[(&str, &str)] = &[
+    ("subscription { x { a } }", "x as x"),
+    ("subscription { y: x }", "x as y"),
+    (
+        "subscription { ...F } fragment F on Subscription { y: x }",
+        "x as y",
+    ),
+    (
+        "subscription { ... { ... on Subscription { x } } }",
+        "x as x",
+    ),
+    (
+        "subscription { ...F ...G } fragment F on Subscription { ...G } fragment G on Subscription { x }",
+        "x as x",
+    ),
+    ("subscription { x { a } x { b } }", "x as x"),
+    ("subscription { x(p: 1, q: 2) x(q: 2, p: 1) }", "x as x"),
+    ("subscription { x @other }", "x as x"),
+    (
+        "subscription { x { a @skip(if: true) ... @include(if: true) { __typename } } }",
+        "x as x",
+    ),
+];
+
+/// Operations without a valid root, and the error with its positions.
+const INVALID_ROOTS: &[(&str, &str)] = &[
+    (
+        "query { x }",
+        "The operation is a query, not a subscription [1:1]",
+    ),
+    (
+        "subscription { x y }",
+        "A subscription must have exactly one root field [1:16 1:18]",
+    ),
+    (
+        "subscription { x ... { y } }",
+        "A subscription must have exactly one root field [1:16 1:24]",
+    ),
+    (
+        "subscription { x y: x }",
+        "A subscription must have exactly one root field [1:16 1:18]",
+    ),
+    (
+        "subscription { x ...F } fragment F on Subscription { y }",
+        "A subscription must have exactly one root field [1:16 1:54]",
+    ),
+    (
+        "subscription { x x: y }",
+        "The root field x is selected twice with different fields or arguments [1:16 1:18]",
+    ),
+    (
+        "subscription { x(p: 1) x(p: 2) }",
+        "The root field x is selected twice with different fields or arguments [1:16 1:24]",
+    ),
+    (
+        "subscription { x(p: 1) x }",
+        "The root field x is selected twice with different fields or arguments [1:16 1:24]",
+    ),
+    (
+        "subscription { __typename }",
+        "__typename cannot be the root field of a subscription [1:16]",
+    ),
+    (
+        "subscription { x t: __typename }",
+        "__typename cannot be the root field of a subscription [1:18]",
+    ),
+    (
+        "subscription { ... { __schema { a } } }",
+        "__schema cannot be the root field of a subscription [1:22]",
+    ),
+    (
+        "subscription { x @skip(if: false) }",
+        "@skip is not allowed at the root of a subscription [1:18]",
+    ),
+    (
+        "subscription { x @other @include(if: true) }",
+        "@include is not allowed at the root of a subscription [1:25]",
+    ),
+    (
+        "subscription { ... @include(if: true) { x } }",
+        "@include is not allowed at the root of a subscription [1:20]",
+    ),
+    (
+        "subscription { ...F @skip(if: false) } fragment F on Subscription { x }",
+        "@skip is not allowed at the root of a subscription [1:21]",
+    ),
+    (
+        "subscription { ...F } fragment F on Subscription { x @skip(if: false) }",
+        "@skip is not allowed at the root of a subscription [1:54]",
+    ),
+    (
+        "subscription { ...F } fragment F on Subscription @other { x }",
+        "@other is not allowed at the root of a subscription [1:50]",
+    ),
+    (
+        "subscription { ... on Query { x } }",
+        "A fragment on Query is not allowed at the root of a subscription [1:20]",
+    ),
+    (
+        "subscription { ...F } fragment F on Deal { x }",
+        "A fragment on Deal is not allowed at the root of a subscription [1:34]",
+    ),
+];
+
 #[test]
 fn subscription_root_is_exactly_one_field() {
-    let one = "A subscription must have exactly one root field";
-    let root = "is not allowed at the root of a subscription";
-    let rows = [
-        ("subscription { x { a } }", "x as x".to_owned()),
-        ("subscription { y: x }", "x as y".to_owned()),
-        (
-            "subscription { ...F } fragment F on Subscription { y: x }",
-            "x as y".to_owned(),
-        ),
-        (
-            "subscription { ... { ... on Subscription { x } } }",
-            "x as x".to_owned(),
-        ),
-        (
-            "subscription { ...F ...G } fragment F on Subscription { ...G } fragment G on Subscription { x }",
-            "x as x".to_owned(),
-        ),
-        ("subscription { x { a } x { b } }", "x as x".to_owned()),
-        (
-            "subscription { x(p: 1, q: 2) x(q: 2, p: 1) }",
-            "x as x".to_owned(),
-        ),
-        ("subscription { x @other }", "x as x".to_owned()),
-        (
-            "subscription { x { a @skip(if: true) ... @include(if: true) { __typename } } }",
-            "x as x".to_owned(),
-        ),
-        (
-            "query { x }",
-            "The operation is a query, not a subscription [1:1]".to_owned(),
-        ),
-        ("subscription { x y }", format!("{one} [1:16 1:18]")),
-        ("subscription { x ... { y } }", format!("{one} [1:16 1:24]")),
-        ("subscription { x y: x }", format!("{one} [1:16 1:18]")),
-        (
-            "subscription { x ...F } fragment F on Subscription { y }",
-            format!("{one} [1:16 1:54]"),
-        ),
-        (
-            "subscription { x x: y }",
-            "The root field x is selected twice with different fields or arguments [1:16 1:18]"
-                .to_owned(),
-        ),
-        (
-            "subscription { x(p: 1) x(p: 2) }",
-            "The root field x is selected twice with different fields or arguments [1:16 1:24]"
-                .to_owned(),
-        ),
-        (
-            "subscription { x(p: 1) x }",
-            "The root field x is selected twice with different fields or arguments [1:16 1:24]"
-                .to_owned(),
-        ),
-        (
-            "subscription { __typename }",
-            "__typename cannot be the root field of a subscription [1:16]".to_owned(),
-        ),
-        (
-            "subscription { x t: __typename }",
-            "__typename cannot be the root field of a subscription [1:18]".to_owned(),
-        ),
-        (
-            "subscription { ... { __schema { a } } }",
-            "__schema cannot be the root field of a subscription [1:22]".to_owned(),
-        ),
-        (
-            "subscription { x @skip(if: false) }",
-            format!("@skip {root} [1:18]"),
-        ),
-        (
-            "subscription { x @other @include(if: true) }",
-            format!("@include {root} [1:25]"),
-        ),
-        (
-            "subscription { ... @include(if: true) { x } }",
-            format!("@include {root} [1:20]"),
-        ),
-        (
-            "subscription { ...F @skip(if: false) } fragment F on Subscription { x }",
-            format!("@skip {root} [1:21]"),
-        ),
-        (
-            "subscription { ...F } fragment F on Subscription { x @skip(if: false) }",
-            format!("@skip {root} [1:54]"),
-        ),
-        (
-            "subscription { ...F } fragment F on Subscription @other { x }",
-            format!("@other {root} [1:50]"),
-        ),
-        (
-            "subscription { ... on Query { x } }",
-            format!("A fragment on Query {root} [1:20]"),
-        ),
-        (
-            "subscription { ...F } fragment F on Deal { x }",
-            format!("A fragment on Deal {root} [1:34]"),
-        ),
-    ];
-    for (text, expected) in rows {
+    for (text, expected) in ROOTS.iter().chain(INVALID_ROOTS) {
         let parsed = parsed(text);
         let described = match parsed.operation(None).unwrap().subscription_root() {
             Ok(root) => format!("{} as {}", root.name(), root.response_key()),
@@ -138,7 +145,7 @@ fn subscription_root_is_exactly_one_field() {
                 describe::<()>(Err(error)).replace("GRAPHQL_VALIDATION_FAILED ", "")
             }
         };
-        assert_eq!(described, expected, "{text}");
+        assert_eq!(described, *expected, "{text}");
     }
 }
 

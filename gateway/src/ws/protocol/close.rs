@@ -62,6 +62,7 @@ impl CloseCode {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
+            // Texts of PROTOCOL.md and of the IANA registry of close codes, which clients show and log.
             Self::Malformed => "Invalid message received",
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",

@@ -41,6 +41,7 @@ impl NextHeader {
     /// allocation of the exact size and one copy.
     #[must_use]
     pub fn frame(&self, payload: &str) -> Frame {
+        // The only copy that each socket needs of a result that all subscribers share.
         concat(&[&self.0, payload, Self::TAIL])
     }
 }
@@ -48,6 +49,7 @@ impl NextHeader {
 /// Builds the header of all `next` messages of the operation `id`.
 #[must_use]
 pub fn next_header(id: &str) -> NextHeader {
+    // The payload comes last, so that everything before it is the same in every message of the operation.
     let frame = concat(&["{\"id\":", &quoted(id), ",\"type\":\"next\",\"payload\":"]);
     NextHeader(frame.into_string().into_boxed_str())
 }

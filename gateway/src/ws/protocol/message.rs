@@ -66,6 +66,7 @@ impl<'a> Message<'a> {
                     })
                     .transpose()?,
             }),
+            // Payloads of ping are echoed as they came, so they stay JSON text.
             "ping" => Ok(Self::Ping {
                 payload: envelope.object_payload()?,
             }),
@@ -109,6 +110,7 @@ struct RawRequest<'a> {
 
 impl<'a> Envelope<'a> {
     fn id(&self, max_bytes: usize) -> Result<Cow<'a, str>, Malformed> {
+        // Bounded, because the server keeps the id and repeats it in every message of the operation.
         match string(self.id) {
             Some(id) if id.len() > max_bytes => Err("Invalid message: id is too long"),
             Some(id) if !id.is_empty() => Ok(id),
@@ -171,6 +173,7 @@ fn object<'a, T: Deserialize<'a>>(text: &'a str, fault: Malformed) -> Result<T, 
 /// Returns the text of a JSON string, borrowed unless it has escapes; `None` for any other JSON.
 fn string(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let text = raw?.get();
+    // A borrowed string fails to parse when it has escapes; only then is it copied.
     match serde_json::from_str::<&str>(text) {
         Ok(plain) => Some(Cow::Borrowed(plain)),
         Err(_) => serde_json::from_str::<String>(text).ok().map(Cow::Owned),

@@ -98,6 +98,7 @@ fn protocol_answers_every_input_in_every_phase() {
     let unknown = "close 4400 Invalid message: unknown type";
     let binary = "close 4400 Invalid message: must be text";
     let large = "close 4400 Invalid message: too large";
+
     #[rustfmt::skip]
     let table: [(Input, [&str; 5]); 17] = [
         // input            awaiting init  authenticating  acknowledged  one active  closed
@@ -126,6 +127,7 @@ fn protocol_answers_every_input_in_every_phase() {
         &[INIT, Accepted(None), SUBSCRIBE],
         &[INIT, Accepted(None), SUBSCRIBE, PongMissed],
     ];
+
     for (input, expected) in table {
         for (start, expected) in starts.iter().zip(expected) {
             let mut protocol = after(start);
@@ -140,78 +142,106 @@ fn protocol_answers_every_input_in_every_phase() {
     }
 }
 
+/// Malformed messages with the end of the close reason.
+const MALFORMED: &[(&str, &str)] = &[
+    ("", "must be a JSON object"),
+    ("nonsense", "must be a JSON object"),
+    ("null", "must be a JSON object"),
+    ("[]", "must be a JSON object"),
+    (r#"["ping",null,null]"#, "must be a JSON object"),
+    (r#"{"type":"ping"} {}"#, "must be a JSON object"),
+    (r#"{"type":"ping","type":"ping"}"#, "must be a JSON object"),
+    (r#"{"type":"ping""#, "must be a JSON object"),
+    ("{}", "type must be a string"),
+    (r#"{"type":null}"#, "type must be a string"),
+    (r#"{"type":1}"#, "type must be a string"),
+    (r#"{"type":"connection_terminate"}"#, "unknown type"),
+    (r#"{"type":""}"#, "unknown type"),
+    (
+        r#"{"type":"connection_init","payload":[]}"#,
+        "payload must be an object or null",
+    ),
+    (
+        r#"{"type":"connection_init","payload":"x"}"#,
+        "payload must be an object or null",
+    ),
+    (
+        r#"{"type":"ping","payload":1}"#,
+        "payload must be an object or null",
+    ),
+    (
+        r#"{"type":"pong","payload":"x"}"#,
+        "payload must be an object or null",
+    ),
+    (r#"{"type":"complete"}"#, "id must be a non-empty string"),
+    (
+        r#"{"type":"complete","id":null}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"complete","id":1}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"complete","id":""}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"complete","id":"\ud800"}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"subscribe","payload":{"query":"{a}"}}"#,
+        "id must be a non-empty string",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1"}"#,
+        "payload must be an object",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":null}"#,
+        "payload must be an object",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":["{a}"]}"#,
+        "payload must be an object",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{}}"#,
+        "payload.query must be a string",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{"query":1}}"#,
+        "payload.query must be a string",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","variables":[]}}"#,
+        "payload.variables must be an object or null",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","operationName":1}}"#,
+        "payload.operationName must be a string or null",
+    ),
+    (
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","extensions":"x"}}"#,
+        "payload.extensions must be an object or null",
+    ),
+];
+
 #[test]
 fn protocol_closes_with_4400_after_a_malformed_message() {
-    let object = "must be a JSON object";
-    let kind = "type must be a string";
-    let id = "id must be a non-empty string";
-    let payload = "payload must be an object or null";
     let deep = format!(
         r#"{{"type":"connection_init","payload":{{"a":{}{}}}}}"#,
         "[".repeat(500),
         "]".repeat(500)
     );
     let long = format!(r#"{{"type":"complete","id":"{}"}}"#, "x".repeat(201));
-    let rows = [
-        ("", object),
-        ("nonsense", object),
-        ("null", object),
-        ("[]", object),
-        (r#"["ping",null,null]"#, object),
-        (r#"{"type":"ping"} {}"#, object),
-        (r#"{"type":"ping","type":"ping"}"#, object),
-        (r#"{"type":"ping""#, object),
-        ("{}", kind),
-        (r#"{"type":null}"#, kind),
-        (r#"{"type":1}"#, kind),
-        (r#"{"type":"connection_terminate"}"#, "unknown type"),
-        (r#"{"type":""}"#, "unknown type"),
-        (r#"{"type":"connection_init","payload":[]}"#, payload),
-        (r#"{"type":"connection_init","payload":"x"}"#, payload),
-        (&deep, payload),
-        (r#"{"type":"ping","payload":1}"#, payload),
-        (r#"{"type":"pong","payload":"x"}"#, payload),
-        (r#"{"type":"complete"}"#, id),
-        (r#"{"type":"complete","id":null}"#, id),
-        (r#"{"type":"complete","id":1}"#, id),
-        (r#"{"type":"complete","id":""}"#, id),
-        (r#"{"type":"complete","id":"\ud800"}"#, id),
-        (&long, "id is too long"),
-        (r#"{"type":"subscribe","payload":{"query":"{a}"}}"#, id),
-        (
-            r#"{"type":"subscribe","id":"1"}"#,
-            "payload must be an object",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":null}"#,
-            "payload must be an object",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":["{a}"]}"#,
-            "payload must be an object",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{}}"#,
-            "payload.query must be a string",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{"query":1}}"#,
-            "payload.query must be a string",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","variables":[]}}"#,
-            "payload.variables must be an object or null",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","operationName":1}}"#,
-            "payload.operationName must be a string or null",
-        ),
-        (
-            r#"{"type":"subscribe","id":"1","payload":{"query":"{a}","extensions":"x"}}"#,
-            "payload.extensions must be an object or null",
-        ),
+    let generated = [
+        (deep.as_str(), "payload must be an object or null"),
+        (long.as_str(), "id is too long"),
     ];
-    for (text, reason) in rows {
+
+    for (text, reason) in MALFORMED.iter().chain(&generated) {
         let mut protocol = after(&[INIT, Accepted(None)]);
         let expected = format!("close 4400 Invalid message: {reason}");
         assert_eq!(describe(protocol.on_text(text)), expected, "{text}");
@@ -243,6 +273,7 @@ fn protocol_tolerates_null_absent_and_unknown_fields() {
         (r#"{"type":"pong","payload":null}"#, "-"),
         (r#"{"type":"pong","payload":{"a":1},"id":7}"#, "-"),
     ];
+
     for (text, expected) in rows {
         assert_eq!(describe(after(&[]).on_text(text)), expected, "{text}");
     }
@@ -256,10 +287,12 @@ fn protocol_passes_the_whole_request_on() {
     let Some(Action::Start { id, request }) = protocol.on_text(text) else {
         panic!("not started")
     };
+
     assert_eq!(&*id, "a\"b");
     assert_eq!(request.query, "subscription S { x }");
     assert_eq!(request.operation_name.as_deref(), Some("S"));
     let variables = serde_json::to_string(&request.variables).unwrap();
+
     assert_eq!(variables, r#"{"after":"p1","filter":{"n":[1,2.5,null]}}"#);
     assert_eq!(Value::from(request.extensions).to_string(), r#"{"e":1}"#);
 
@@ -268,6 +301,7 @@ fn protocol_passes_the_whole_request_on() {
     let Some(Action::Start { request, .. }) = protocol.on_text(bare) else {
         panic!("not started")
     };
+
     assert!(
         request.operation_name.is_none()
             && request.variables.is_empty()
@@ -299,10 +333,12 @@ fn protocol_rejects_one_operation_too_many_and_keeps_the_socket_open() {
     let mut protocol = after(&[INIT, Accepted(None), SUBSCRIBE]);
     let subscribe =
         |id| format!(r#"{{"type":"subscribe","id":"{id}","payload":{{"query":"{{a}}"}}}}"#);
+
     assert_eq!(describe(protocol.on_text(&subscribe("2"))), "start 2");
     assert_eq!(describe(protocol.on_text(&subscribe("3"))), "start 3");
     let rejection: Value =
         serde_json::from_str(&describe(protocol.on_text(&subscribe("4")))).unwrap();
+
     assert_eq!(
         (&rejection["id"], &rejection["type"]),
         (&"4".into(), &"error".into())
@@ -324,11 +360,13 @@ fn protocol_rejects_one_operation_too_many_and_keeps_the_socket_open() {
 fn protocol_sends_the_payloads_of_ack_and_ping() {
     let mut protocol = after(&[INIT]);
     let ack = feed(&mut protocol, &Accepted(Some(r#"{"v":1}"#)));
+
     assert_eq!(
         describe(ack),
         r#"{"type":"connection_ack","payload":{"v":1}}"#
     );
     let ping = feed(&mut protocol, &PingDue(Some(r#"{"position":"p9"}"#)));
+
     assert_eq!(
         describe(ping),
         r#"{"type":"ping","payload":{"position":"p9"}}"#
@@ -359,6 +397,7 @@ fn frames_escape_ids_and_keep_payloads() {
 #[test]
 fn close_codes_have_their_documented_numbers_and_reasons() {
     let codes = CloseCode::ALL.map(CloseCode::code);
+
     assert_eq!(
         codes,
         [4400, 4401, 4403, 4406, 4408, 4409, 4429, 4290, 1012, 1013]
@@ -383,6 +422,7 @@ fn close_reason_is_cut_between_characters_when_too_long() {
     let Some(Action::Close { code, reason }) = protocol.on_text(&subscribe) else {
         panic!("not closed")
     };
+
     assert_eq!(code, CloseCode::DuplicateSubscriber);
     assert!(
         reason.len() == MAX_REASON_BYTES || reason.len() == MAX_REASON_BYTES - 1,

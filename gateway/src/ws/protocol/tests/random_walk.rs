@@ -27,9 +27,11 @@ impl Dice {
             2..=4 => format!(r#"{{"type":"complete","id":"{id}"}}"#),
             _ => format!(r#"{{"type":"subscribe","id":"{fresh}","payload":{{"query":"{{a}}"}}}}"#),
         };
+
         if self.roll(60) > 0 {
             return text;
         }
+
         let mut bytes = text.into_bytes();
         for _ in 0..=self.roll(3) {
             let index = self.roll(bytes.len());
@@ -39,11 +41,13 @@ impl Dice {
                 _ => bytes.insert(index, b"{}[]\",:\\0n"[self.roll(10)]),
             }
         }
+
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn step(&mut self, protocol: &mut Protocol) -> Option<Action> {
         let id = self.roll(6).to_string();
+
         match self.roll(400) {
             0 => protocol.on_binary(),
             1 => protocol.pong_missed(),
@@ -111,6 +115,7 @@ fn protocol_keeps_its_operations_straight_on_random_walks() {
             );
         }
     }
+
     assert!(
         started > 2_000,
         "the walks hardly did anything: {started} operations"
