@@ -1,4 +1,4 @@
-//! HTTP in: routes, bodies, probes. What is behind them is executed elsewhere.
+//! HTTP front: the table of routes, authentication of requests, and the form of error responses.
 
 mod events;
 mod graphql;
@@ -24,34 +24,34 @@ use crate::services::Services;
 use crate::ws::Sockets;
 use live::Feed;
 
-/// The largest body of a request, in bytes.
+/// Largest accepted request body, in bytes.
 pub(crate) const MAX_BODY: usize = 256 << 10;
 
-/// What the public routes answer with.
+/// State shared by the public routes.
 #[derive(Clone)]
 pub struct Public {
-    /// Both sides and the keys.
+    /// Both sides of the market, and the API keys.
     pub services: Services,
-    /// GraphQL.
+    /// Executor of GraphQL requests.
     pub executor: Executor,
-    /// Websockets.
+    /// Settings and limits of websockets.
     pub sockets: Sockets,
-    /// What subscriptions read.
+    /// Live feed that subscriptions read.
     pub feed: Arc<Feed>,
-    /// What event streams obey.
+    /// Rules for connections that stay open, such as event streams.
     pub connections: Connections,
 }
 
-/// What the probes answer with.
+/// State shared by the probes.
 #[derive(Clone)]
 pub struct Probes {
-    /// Part by part.
+    /// Health of each part of the process.
     pub health: Health,
-    /// Everything that is counted.
+    /// Metrics of the process.
     pub metrics: Metrics,
 }
 
-/// The public API.
+/// Builds the routes of the public API.
 pub fn public(state: Public) -> Router {
     let deal = || get(rest::list).post(rest::create).put(rest::replace);
     Router::new()
@@ -65,17 +65,17 @@ pub fn public(state: Public) -> Router {
         .route("/deal/{id}", get(rest::show))
         .route("/v1/deal", deal())
         .route("/v1/deal/{id}", get(rest::show))
-        .fallback(async || Problem::new(Code::NotFound, "there is nothing at this path"))
+        .fallback(async || Problem::new(Code::NotFound, "Nothing exists at this path"))
         .method_not_allowed_fallback(async || {
-            // The table of codes has no word for it, and the status says it.
-            let problem = Problem::new(Code::BadRequest, "this path does not take this method");
+            // The codes of the public contract have none for a wrong method; the status tells it.
+            let problem = Problem::new(Code::BadRequest, "This path does not support this method");
             problem.with_status(StatusCode::METHOD_NOT_ALLOWED)
         })
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(Arc::new(state))
 }
 
-/// Probes and metrics.
+/// Builds the routes of probes and metrics.
 pub fn probes(state: Probes) -> Router {
     Router::new()
         .route("/health/live", get(|| async { "live\n" }))
@@ -84,7 +84,7 @@ pub fn probes(state: Probes) -> Router {
         .with_state(state)
 }
 
-/// Whose key a request came with, if with any.
+/// Returns the holder of the request's API key; `None` without a key.
 async fn principal(services: &Services, headers: &HeaderMap) -> Result<Option<Principal>, Problem> {
     match key_in(headers)? {
         Some(key) => services.keys.authenticate(&key).await.map(Some),
@@ -92,17 +92,17 @@ async fn principal(services: &Services, headers: &HeaderMap) -> Result<Option<Pr
     }
 }
 
-/// The trace that a request belongs to: the caller's, or a new one.
+/// Returns the trace that a request belongs to: a child of the caller's (W3C Trace Context), or a new one.
 fn trace(headers: &HeaderMap) -> TraceContext {
     let parent = headers
         .get("traceparent")
         .and_then(|value| value.to_str().ok());
+
     parent
         .and_then(|text| text.parse::<TraceContext>().ok())
         .map_or_else(TraceContext::root, |parent| parent.child())
 }
 
-/// A problem as problem details (RFC 9457) with the code as an extension member.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.code.status();
@@ -111,6 +111,7 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
+    /// Renders problem details (RFC 9457), with the code and its facts as extension members.
     fn with_status(self, status: StatusCode) -> Response {
         let mut body = json!({
             "type": "about:blank",
@@ -120,27 +121,33 @@ impl Problem {
             "code": self.code.as_str(),
             "retryable": self.retryable,
         });
+
         if !self.fields.is_empty() {
             body["fields"] = json!(self.fields);
         }
         if let Some(version) = self.current_version {
             body["currentVersion"] = json!(version);
         }
+
         let mut headers = HeaderMap::new();
         headers.insert(
             header::CONTENT_TYPE,
             header::HeaderValue::from_static("application/problem+json"),
         );
+
         if let Some(after) = self.retry_after {
             body["retryAfterMs"] = json!(after.as_millis() as u64);
+            // Whole seconds are all that the header can say; 0 would ask the client to repeat at once.
             headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
         }
+        // A 401 without a challenge is not allowed (RFC 9110, section 15.5.2).
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(
                 header::WWW_AUTHENTICATE,
                 header::HeaderValue::from_static("Bearer"),
             );
         }
+
         (status, headers, body.to_string()).into_response()
     }
 }

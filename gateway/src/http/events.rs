@@ -1,8 +1,8 @@
-//! GraphQL over Server-Sent Events, distinct connections mode (graphql-sse PROTOCOL.md): one operation a response, its
-//! results as `next` events, then `complete`.
+//! GraphQL over Server-Sent Events in the mode of distinct connections (graphql-sse, PROTOCOL.md): one operation for each
+//! response, with its results as `next` events and a `complete` event at the end.
 //!
-//! Every result carries its position as the event's id, so a client that comes back with `Last-Event-ID` goes on where
-//! it was. Nothing queues: the next results are read when the connection has taken the last ones.
+//! The id of each event is the position of its result, so a client that reconnects with `Last-Event-ID` resumes where it
+//! stopped. Nothing is queued: further results are read when the connection has taken the previous ones.
 
 use std::fmt::Write;
 use std::pin::Pin;
@@ -23,10 +23,10 @@ use crate::error::Problem;
 use crate::graphql::{Caller, Execution, GraphqlRequest};
 use live::{Feed, Subscriber, Update};
 
-/// The media type, and what a client says that it accepts.
+/// Media type of event streams, in `Accept` and in `Content-Type`.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
-/// Whether the client wants events.
+/// Returns whether the client accepts an event stream.
 pub(super) fn wanted(headers: &HeaderMap) -> bool {
     let accept = headers
         .get(header::ACCEPT)
@@ -34,8 +34,8 @@ pub(super) fn wanted(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains(EVENT_STREAM))
 }
 
-/// Executes a request as a stream of events. Whatever is wrong with it comes as an event too: with another status, or
-/// another media type, an `EventSource` would tell its page nothing.
+/// Executes a request and responds with a stream of events. Errors are events as well: an `EventSource` hides responses
+/// with another status or media type from its page.
 pub(super) async fn execute(
     public: Arc<Public>,
     headers: &HeaderMap,
@@ -47,14 +47,15 @@ pub(super) async fn execute(
         .get("last-event-id")
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty());
+
     let principal = caller.principal.clone();
     let body = match public.executor.start(request, caller, last, readonly).await {
         Execution::Response(response) => once(&response).into(),
-        Execution::Rejected(errors) => refused(errors).into(),
+        Execution::Rejected(errors) => error_events(errors).into(),
         Execution::Subscription(subscriber) => {
-            let principal = principal.expect("nobody subscribes without a key");
+            let principal = principal.expect("a subscription begins only for a caller with a key");
             match Events::open(&public, subscriber, &principal) {
-                Err(problem) => refused(vec![problem.into()]).into(),
+                Err(problem) => error_events(vec![problem.into()]).into(),
                 Ok(events) => Body::from_stream(stream::unfold(events, |mut events| async {
                     let chunk = events.next().await?;
                     Some((Ok::<_, std::convert::Infallible>(chunk), events))
@@ -62,15 +63,17 @@ pub(super) async fn execute(
             }
         }
     };
+
     let headers = [
         (header::CONTENT_TYPE, EVENT_STREAM),
         (header::CACHE_CONTROL, "no-store"),
+        // nginx buffers responses unless it is told not to.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     (headers, body).into_response()
 }
 
-fn refused(errors: Vec<ServerError>) -> Bytes {
+fn error_events(errors: Vec<ServerError>) -> Bytes {
     once(&async_graphql::Response::from_errors(errors))
 }
 
@@ -79,13 +82,13 @@ fn once(response: &async_graphql::Response) -> Bytes {
     format!("event: next\ndata: {result}\n\nevent: complete\ndata:\n\n").into()
 }
 
-/// A subscription's events.
+/// Open event stream of a subscription.
 struct Events {
     subscriber: Box<Subscriber>,
     feed: Arc<Feed>,
     trusted: watch::Receiver<bool>,
     heartbeat: Interval,
-    /// Ends when the stream is to end: the client comes back with the last id, here or elsewhere.
+    /// Completes when the stream must end; the client then reconnects with its last id, here or elsewhere.
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
     _connection: Connection,
 }
@@ -97,8 +100,10 @@ impl Events {
         principal: &Principal,
     ) -> Result<Self, Problem> {
         let connection = principal.connect()?;
+
         let mut heartbeat = interval(public.connections.ping());
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+
         Ok(Self {
             subscriber,
             feed: Arc::clone(&public.feed),
@@ -109,10 +114,12 @@ impl Events {
         })
     }
 
-    /// The next bytes; none when the stream ends.
+    /// Returns the next bytes, or `None` when the stream ends.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            // Pushes stop while the key cannot be confirmed; the position stands, so none is lost.
             let allowed = *self.trusted.borrow_and_update();
+
             tokio::select! {
                 biased;
                 () = &mut self.end => return None,
@@ -120,20 +127,20 @@ impl Events {
                 updates = self.subscriber.next(), if allowed => return Some(match updates {
                     Ok(updates) => events(&updates),
                     Err(error) => {
-                        // What is said next is that there is nothing more to say.
+                        // The error is the last event: the next poll ends the stream.
                         self.end = Box::pin(std::future::ready(()));
-                        refused(vec![Problem::from(error).into()])
+                        error_events(vec![Problem::from(error).into()])
                     }
                 }),
-                _ = self.heartbeat.tick() => return Some(self.sign_of_life()),
+                _ = self.heartbeat.tick() => return Some(self.heartbeat_event()),
             }
         }
     }
 
-    /// What is said on a quiet connection: the position when all up to it was seen, else only that we are there.
-    /// The tip first: whoever is caught up after it was read has seen everything up to it. An event without data only
-    /// sets the id (HTML, section 9.2.6).
-    fn sign_of_life(&self) -> Bytes {
+    /// Returns what keeps a quiet connection open: an event that only sets the id if the client has seen everything up
+    /// to the tip (HTML, section 9.2.6), and a comment otherwise.
+    fn heartbeat_event(&self) -> Bytes {
+        // The tip is read first: a subscriber that is caught up afterwards has seen everything up to it.
         let tip = self.feed.tip();
         match tip.filter(|tip| self.subscriber.is_caught_up_with(*tip)) {
             Some(tip) => format!("id: {}\n\n", tip.encode()).into(),
@@ -142,12 +149,14 @@ impl Events {
     }
 }
 
-/// Until the key is revoked, or the gateway ends and this connection's turn has come.
+/// Waits until the key is revoked, or the gateway drains and this connection's turn has come.
 fn end(
     connections: &Connections,
     principal: &Principal,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let (revoked, ended) = (principal.revoked(), connections.stagger().drain_turn());
+    let revoked = principal.revoked();
+    let ended = connections.stagger().drain_turn();
+
     async move {
         tokio::select! {
             () = revoked.cancelled() => {}
@@ -165,7 +174,7 @@ fn events(updates: &[Update]) -> Bytes {
             "id: {}\nevent: next\ndata: {result}\n\n",
             position.encode()
         )
-        .expect("a text can be written to");
+        .expect("a String can be written to");
     }
     text.into()
 }

@@ -1,11 +1,11 @@
-//! GraphQL over HTTP: `POST` with JSON, `GET` for queries, the upgrade to a websocket. Whoever accepts events gets them
-//! (`events.rs`).
+//! GraphQL over HTTP: `POST` with JSON, `GET` for queries, and the upgrade to a websocket. Clients that accept event
+//! streams get them from `events.rs`.
 //!
-//! Only `application/json` is taken, so that no page of another site can send a mutation without asking first.
+//! Bodies must be `application/json`: a page of another site can send that only after a preflight request, which fails.
 
-use async_graphql_axum::GraphQLResponse;
 use std::sync::Arc;
 
+use async_graphql_axum::GraphQLResponse;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
@@ -27,7 +27,7 @@ pub(super) async fn post(
 ) -> Response {
     let request = match json_body(&headers, body).and_then(|body| read(&body)) {
         Ok(request) => request,
-        Err(problem) => return refused(&headers, problem),
+        Err(problem) => return reject(&headers, problem),
     };
     execute(public, &headers, request, false).await
 }
@@ -49,7 +49,7 @@ pub(super) async fn get(
     }
     match read_query(query.as_deref().unwrap_or_default()) {
         Ok(request) => execute(public, &headers, request, true).await,
-        Err(problem) => refused(&headers, problem),
+        Err(problem) => reject(&headers, problem),
     }
 }
 
@@ -61,20 +61,22 @@ async fn execute(
 ) -> Response {
     let principal = match principal(&public.services, headers).await {
         Ok(principal) => principal,
-        Err(problem) => return refused(headers, problem),
+        Err(problem) => return reject(headers, problem),
     };
+
     let caller = Caller {
         principal,
         trace: trace(headers),
     };
+
     if events::wanted(headers) {
         return events::execute(public, headers, request, caller, readonly).await;
     }
     let response = public.executor.execute(request, caller, readonly).await;
-    answer(headers, response)
+    respond(headers, response)
 }
 
-/// The body of a `POST`, if it is JSON and not too large.
+/// Returns the body of a `POST` that declares JSON and is not too large.
 pub(super) fn json_body(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -87,15 +89,15 @@ pub(super) fn json_body(
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(
             Code::BadRequest,
-            "the content-type must be application/json",
+            "The Content-Type must be application/json",
         ));
     }
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             Code::PayloadTooLarge,
-            format!("the body is over {} bytes", super::MAX_BODY),
+            format!("The body must be at most {} bytes", super::MAX_BODY),
         ),
-        _ => Problem::new(Code::BadRequest, "the body could not be read"),
+        _ => Problem::new(Code::BadRequest, "The body could not be read"),
     })
 }
 
@@ -103,13 +105,13 @@ fn read(body: &[u8]) -> Result<GraphqlRequest, Problem> {
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return Err(Problem::new(
             Code::BadRequest,
-            "batches are not taken: send one request",
+            "Batches are not supported; send one request at a time",
         ));
     }
     serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             Code::BadRequest,
-            format!("the body is no GraphQL request: {error}"),
+            format!("The body is not a GraphQL request: {error}"),
         )
     })
 }
@@ -129,7 +131,10 @@ fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
             "variables" if !value.is_empty() => {
                 let variables = serde_json::from_str(&value);
                 let wrong = |error| {
-                    Problem::new(Code::BadRequest, format!("variables are not JSON: {error}"))
+                    Problem::new(
+                        Code::BadRequest,
+                        format!("The parameter variables is not JSON: {error}"),
+                    )
                 };
                 request.variables = Some(variables.map_err(wrong)?);
             }
@@ -139,40 +144,45 @@ fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
     if named {
         Ok(request)
     } else {
-        Err(Problem::new(Code::BadRequest, "there is no query"))
+        Err(Problem::new(
+            Code::BadRequest,
+            "The parameter query is missing",
+        ))
     }
 }
 
-fn refused(headers: &HeaderMap, problem: Problem) -> Response {
+fn reject(headers: &HeaderMap, problem: Problem) -> Response {
     let status = problem.code.status();
-    let mut response = answer(
+    let mut response = respond(
         headers,
         async_graphql::Response::from_errors(vec![problem.into()]),
     );
-    // Not a GraphQL request that failed but none at all: the status says so in either media type.
+    // No GraphQL request was understood, so the status tells the error in either media type.
     *response.status_mut() = status;
     response
 }
 
-/// GraphQL over HTTP, section 6: with its own media type the status tells whether anything was executed; as plain
-/// JSON a well-formed request is always 200.
-fn answer(headers: &HeaderMap, response: async_graphql::Response) -> Response {
+/// Responds as GraphQL over HTTP asks (section 6): with the media type of GraphQL, the status tells whether anything was
+/// executed; with plain JSON, the status of a well-formed request is always 200.
+fn respond(headers: &HeaderMap, response: async_graphql::Response) -> Response {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let own_type = accept.contains(GRAPHQL_RESPONSE);
+
     let status = match response.errors.first().and_then(code) {
         Some(code) if own_type && is_request_error(&response) => code.status(),
         _ => StatusCode::OK,
     };
-    let mut answer = GraphQLResponse::from(response).into_response();
-    *answer.status_mut() = status;
+
+    let mut http = GraphQLResponse::from(response).into_response();
+    *http.status_mut() = status;
     if own_type {
-        answer.headers_mut().insert(
+        http.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static(GRAPHQL_RESPONSE),
         );
     }
-    answer
+    http
 }

@@ -1,4 +1,4 @@
-//! Pages for people, embedded in the binary: GraphiQL, which asks no other host for anything.
+//! Pages embedded in the binary: GraphiQL, which loads nothing from other hosts.
 
 use std::sync::Arc;
 
@@ -13,34 +13,34 @@ use super::Public;
 use crate::demo;
 use crate::error::{Code, Problem};
 
-/// As `web/` built it.
+/// Build output of `web/`.
 #[derive(RustEmbed)]
 #[folder = "../web/dist/graphiql"]
 struct Graphiql;
 
-/// Nothing from elsewhere, no script but our files; the editor's styles are written by its scripts.
+/// Policy that allows only files of this server. The editor writes its styles by script, so inline styles are allowed.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self'; \
      object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
-/// Names of assets hold a hash of what is in them.
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// Cache rule for assets, whose names contain a hash of their content.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
-/// `GET /`: to the page there is.
+/// `GET /`: redirects to GraphiQL.
 pub(super) async fn root() -> Redirect {
     Redirect::temporary("/graphiql")
 }
 
-/// `GET /graphiql`
+/// `GET /graphiql`: the page.
 pub(super) async fn graphiql(headers: HeaderMap) -> Response {
     file("index.html", &headers)
 }
 
-/// `GET /graphiql/…`
+/// `GET /graphiql/…`: files of the page.
 pub(super) async fn graphiql_file(Path(path): Path<String>, headers: HeaderMap) -> Response {
     file(&path, &headers)
 }
 
-/// `GET /graphiql/config.json`: what the page begins with. Keys only when they are public.
+/// `GET /graphiql/config.json`: initial settings of the page. Contains keys only if they are public.
 pub(super) async fn graphiql_config(State(public): State<Arc<Public>>) -> impl IntoResponse {
     let demo = public
         .services
@@ -48,6 +48,7 @@ pub(super) async fn graphiql_config(State(public): State<Arc<Public>>) -> impl I
         .authenticate(demo::SELLER_KEY)
         .await
         .is_ok();
+
     let config = if demo {
         json!({
             "demo": true,
@@ -58,19 +59,22 @@ pub(super) async fn graphiql_config(State(public): State<Arc<Public>>) -> impl I
     } else {
         json!({ "demo": false })
     };
+
     ([(header::CACHE_CONTROL, "no-store")], Json(config))
 }
 
 fn file(path: &str, headers: &HeaderMap) -> Response {
     let Some(EmbeddedFile { data, metadata }) = Graphiql::get(path) else {
-        return Problem::new(Code::NotFound, "there is nothing at this path").into_response();
+        return Problem::new(Code::NotFound, "Nothing exists at this path").into_response();
     };
+
     let tag = format!("\"{}\"", hex::encode(&metadata.sha256_hash()[..8]));
     let cache = if path.starts_with("assets/") {
-        FOR_EVER
+        IMMUTABLE
     } else {
         "no-cache"
     };
+
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -78,18 +82,21 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         (header::CACHE_CONTROL, cache),
         (header::CONTENT_TYPE, metadata.mimetype()),
     ];
-    let held = headers
+
+    let cached = headers
         .get(header::IF_NONE_MATCH)
-        .and_then(|held| held.to_str().ok());
-    let mut response = match held {
-        Some(held) if held == tag => StatusCode::NOT_MODIFIED.into_response(),
+        .and_then(|tag| tag.to_str().ok());
+    let mut response = match cached {
+        Some(cached) if cached == tag => StatusCode::NOT_MODIFIED.into_response(),
         _ => data.into_response(),
     };
+
     for (name, value) in fixed {
-        let value = HeaderValue::from_str(value).expect("what is embedded has plain types");
+        let value = HeaderValue::from_str(value).expect("media types and cache rules are ASCII");
         response.headers_mut().insert(name, value);
     }
-    let tag = HeaderValue::from_str(&tag).expect("a hash is plain text");
+
+    let tag = HeaderValue::from_str(&tag).expect("a hexadecimal hash is ASCII");
     response.headers_mut().insert(header::ETAG, tag);
     response
 }

@@ -1,4 +1,4 @@
-//! Probes for orchestrators, metrics for Prometheus.
+//! Probes for orchestrators, and metrics for Prometheus.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,25 +8,28 @@ use serde_json::{Value, json};
 
 use super::Probes;
 
-/// 200 when nothing that the process needs is down, else 503. `degraded`: what it does without for now.
+/// `GET /health/ready`: 200 if every part that the process needs is up, else 503 with the parts that are `down`. The parts
+/// in `degraded` are away, but the process works without them.
 pub(super) async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
-    let (down, degraded) = (probes.health.down(), probes.health.degraded());
+    let down = probes.health.down();
+    let degraded = probes.health.degraded();
     let status = if down.is_empty() {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
+
     let parts = |parts: Vec<(&'static str, String)>| {
         let parts = parts
             .into_iter()
             .map(|(part, why)| (part.to_owned(), why.into()));
         Value::Object(parts.collect())
     };
-    let told = json!({ "ready": status == StatusCode::OK, "down": parts(down), "degraded": parts(degraded) });
-    (status, Json(told))
+    let body = json!({ "ready": status == StatusCode::OK, "down": parts(down), "degraded": parts(degraded) });
+    (status, Json(body))
 }
 
-/// OpenMetrics.
+/// `GET /metrics`: metrics in the OpenMetrics text format.
 pub(super) async fn metrics(State(probes): State<Probes>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], probes.metrics.encode())

@@ -22,13 +22,14 @@ use crate::auth::Principal;
 use crate::error::{Code, Problem};
 use crate::services::Services;
 
-/// Deals on a page when the caller names no number, and the most.
+/// Number of deals on a page if the caller does not give `first`.
 const DEFAULT_PAGE: u32 = 20;
+/// Largest number of deals on a page.
 const MAX_PAGE: u32 = 100;
-/// Where a write stands, as in the payload of a mutation; of a page, the point of the log that it shows.
+/// Header with the position of a write, or with the point of the log that a page shows.
 const POSITION: HeaderName = HeaderName::from_static("dealwire-position");
 
-/// `POST /deal`: 201 with the deal and where it is.
+/// `POST /deal`: 201 with the deal, and its path in `Location`.
 pub(super) async fn create(
     State(public): State<Arc<Public>>,
     OriginalUri(uri): OriginalUri,
@@ -40,20 +41,22 @@ pub(super) async fn create(
     let written = public
         .services
         .sellers
-        .create_deal(seller, input, asked(&headers)?)
+        .create_deal(seller, input, mutation_context(&headers)?)
         .await;
     let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
+
     let location = format!("{}/{}", uri.path(), written.deal.id);
     let location = HeaderValue::from_str(&location).map_err(Problem::internal)?;
+
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        answer(&written),
+        respond(&written),
     )
         .into_response())
 }
 
-/// `PUT /deal`: 200 with the deal, which is replaced: an absent discount removes it.
+/// `PUT /deal`: 200 with the deal. The body replaces the deal, so an absent discount removes it.
 pub(super) async fn replace(
     State(public): State<Arc<Public>>,
     headers: HeaderMap,
@@ -64,14 +67,15 @@ pub(super) async fn replace(
     let written = public
         .services
         .sellers
-        .update_deal(seller, input, asked(&headers)?)
+        .update_deal(seller, input, mutation_context(&headers)?)
         .await;
-    Ok(answer(
+    Ok(respond(
         &written.map_err(|refusal| Problem::refused(refusal, ""))?,
     ))
 }
 
-/// `GET /deal`: 200 with an array; a buyer's deals, or a seller's own. `?first&after`, and `Link` to the next page.
+/// `GET /deal`: 200 with an array of the deals that a buyer may see, or of a seller's own. Takes `?first&after`, and names the
+/// next page in `Link`.
 pub(super) async fn list(
     State(public): State<Arc<Public>>,
     OriginalUri(uri): OriginalUri,
@@ -81,7 +85,9 @@ pub(super) async fn list(
     let caller = caller(&public.services, &headers).await?;
     let window = window(query.as_deref().unwrap_or_default())?;
     let services = &public.services;
-    let (filter, order) = (DealFilter::default(), DealOrder::LastChangedFirst);
+    let filter = DealFilter::default();
+    let order = DealOrder::LastChangedFirst;
+
     let page = match caller.role() {
         Role::Buyer => {
             services
@@ -102,9 +108,10 @@ pub(super) async fn list(
                 .await?
         }
     };
-    let mut answer = HeaderMap::new();
+
+    let mut response_headers = HeaderMap::new();
     let header = |text: String| HeaderValue::from_str(&text).map_err(Problem::internal);
-    answer.insert(POSITION, header(page.position.encode())?);
+    response_headers.insert(POSITION, header(page.position.encode())?);
     if let (true, Some((last, _))) = (page.has_next, page.deals.last()) {
         let next = format!(
             "<{}?first={}&after={}>; rel=\"next\"",
@@ -112,21 +119,30 @@ pub(super) async fn list(
             window.limit,
             last.encode()
         );
-        answer.insert(header::LINK, header(next)?);
+        response_headers.insert(header::LINK, header(next)?);
     }
-    let deals: Vec<body::Shown<'_>> = page.deals.iter().map(|(_, deal)| deal.into()).collect();
-    Ok((answer, Json(deals)).into_response())
+
+    let deals: Vec<body::DealBody<'_>> = page.deals.iter().map(|(_, deal)| deal.into()).collect();
+    Ok((response_headers, Json(deals)).into_response())
 }
 
-/// `GET /deal/ID`: 200 with the deal, if the caller may see it.
+/// `GET /deal/ID`: 200 with the deal, or 404 if the caller may not see one with this id.
 pub(super) async fn show(
     State(public): State<Arc<Public>>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (services, caller) = (&public.services, caller(&public.services, &headers).await?);
-    let missing = || Problem::new(Code::NotFound, "there is no such deal");
+    let services = &public.services;
+    let caller = caller(services, &headers).await?;
+
+    let missing = || {
+        Problem::new(
+            Code::NotFound,
+            "No such deal exists, or you have no access to it",
+        )
+    };
     let id = id.parse().map(DealId).map_err(|_| missing())?;
+
     let deal = match caller.role() {
         Role::Buyer => {
             services
@@ -139,33 +155,39 @@ pub(super) async fn show(
                 .await?
         }
     };
-    Ok(Json(body::Shown::from(&deal.ok_or_else(missing)?)).into_response())
+    Ok(Json(body::DealBody::from(&deal.ok_or_else(missing)?)).into_response())
 }
 
 async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {
     principal(services, headers)
         .await?
-        .ok_or_else(|| Problem::unauthenticated("this needs a key"))
+        .ok_or_else(|| Problem::unauthenticated("This request requires an API key"))
 }
 
-fn asked(headers: &HeaderMap) -> Result<MutationContext, Problem> {
+fn mutation_context(headers: &HeaderMap) -> Result<MutationContext, Problem> {
     let key = headers
         .get("idempotency-key")
         .map(HeaderValue::to_str)
         .transpose();
-    let key = key.map_err(|_| Problem::input("Idempotency-Key", "is not text"))?;
+    let key = key.map_err(|_| {
+        Problem::input(
+            "Idempotency-Key",
+            "must consist of visible ASCII characters",
+        )
+    })?;
+
     Ok(MutationContext {
         key: key.map(str::to_owned),
         trace: Some(trace(headers)),
     })
 }
 
-fn answer(written: &DealWritten) -> Response {
+fn respond(written: &DealWritten) -> Response {
     let position =
         HeaderValue::from_str(&written.position.encode()).expect("a position is URL-safe Base64");
     (
         [(POSITION, position)],
-        Json(body::Shown::from(&written.deal)),
+        Json(body::DealBody::from(&written.deal)),
     )
         .into_response()
 }
@@ -181,13 +203,16 @@ fn window(query: &str) -> Result<Window, Problem> {
         match name.as_ref() {
             "first" => {
                 let first = value.parse().ok().filter(|first| *first <= MAX_PAGE);
-                window.limit = first.ok_or_else(|| Problem::input("first", "is not in 0 … 100"))?;
+                window.limit =
+                    first.ok_or_else(|| Problem::input("first", "must be between 0 and 100"))?;
             }
             "after" => {
                 let after = Cursor::decode(&value, DealOrder::LastChangedFirst);
-                window.after = Some(after.ok_or_else(|| Problem::input("after", "is no cursor"))?);
+                window.after = Some(after.ok_or_else(|| {
+                    Problem::input("after", "must be a cursor that this API returned")
+                })?);
             }
-            other => return Err(Problem::input(other, "is no parameter")),
+            other => return Err(Problem::input(other, "is not a parameter of this path")),
         }
     }
     Ok(window)

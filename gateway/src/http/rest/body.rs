@@ -1,4 +1,5 @@
-//! Bodies of REST: read field by field, so that every wrong one is told with its path, and written in lower case.
+//! Bodies of REST: read field by field, so that every violation is reported with its path, and written with enum values in
+//! lower case.
 
 use backbone::FieldError;
 use backbone::contract::{Deal, DealStatus, Item};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use crate::error::{Code, Problem};
 
-/// Fields that a deal shown by `GET` has and that a caller may send back: they are not taken from it.
+/// Fields that `GET` shows and that a caller may send back. Their values are ignored.
 const IGNORED: [&str; 2] = ["createdAt", "updatedAt"];
 
 /// Reads the body of a `POST`.
@@ -32,7 +33,7 @@ pub(super) fn new_deal(body: &[u8], seller: SellerId) -> Result<NewDeal, Problem
     reader.end().map(|()| deal)
 }
 
-/// Reads the body of a `PUT`: everything is given, but a discount may be absent.
+/// Reads the body of a `PUT`, which must give every field except the discount.
 pub(super) fn replacement(body: &[u8], seller: SellerId) -> Result<DealUpdate, Problem> {
     let mut reader = Reader::begin(body, seller)?;
     let deal = DealUpdate {
@@ -48,10 +49,10 @@ pub(super) fn replacement(body: &[u8], seller: SellerId) -> Result<DealUpdate, P
     reader.end().map(|()| deal)
 }
 
-/// A deal as REST shows it.
+/// Deal in the form that REST shows.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Shown<'a> {
+pub(super) struct DealBody<'a> {
     id: DealId,
     seller_id: SellerId,
     name: &'a str,
@@ -60,7 +61,7 @@ pub(super) struct Shown<'a> {
     currency: Currency,
     status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    discount: Option<ShownDiscount>,
+    discount: Option<DiscountBody>,
     items: &'a [Item],
     version: u32,
     created_at: Timestamp,
@@ -69,16 +70,16 @@ pub(super) struct Shown<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum ShownDiscount {
+enum DiscountBody {
     Flat { amount: MinorUnits },
     Percentage { percentage: f64 },
 }
 
-impl<'a> From<&'a Deal> for Shown<'a> {
+impl<'a> From<&'a Deal> for DealBody<'a> {
     fn from(deal: &'a Deal) -> Self {
         let discount = deal.discount.map(|discount| match discount {
-            Discount::Flat { amount } => ShownDiscount::Flat { amount },
-            Discount::Percentage { basis_points } => ShownDiscount::Percentage {
+            Discount::Flat { amount } => DiscountBody::Flat { amount },
+            Discount::Percentage { basis_points } => DiscountBody::Percentage {
                 percentage: basis_points.percentage(),
             },
         });
@@ -99,7 +100,7 @@ impl<'a> From<&'a Deal> for Shown<'a> {
     }
 }
 
-/// Takes fields out of an object and remembers what is wrong with them.
+/// Reader of a JSON object that collects violations instead of stopping at the first.
 struct Reader {
     fields: Map<String, Value>,
     wrong: Vec<FieldError>,
@@ -108,21 +109,26 @@ struct Reader {
 impl Reader {
     fn begin(body: &[u8], seller: SellerId) -> Result<Self, Problem> {
         let body: Value = serde_json::from_slice(body).map_err(|error| {
-            Problem::new(Code::BadRequest, format!("the body is not JSON: {error}"))
+            Problem::new(Code::BadRequest, format!("The body is not JSON: {error}"))
         })?;
         let Value::Object(mut fields) = body else {
-            return Err(Problem::new(Code::BadRequest, "the body is no JSON object"));
+            return Err(Problem::new(
+                Code::BadRequest,
+                "The body must be a JSON object",
+            ));
         };
         for ignored in IGNORED {
             fields.remove(ignored);
         }
+
         let mut reader = Self {
             fields,
             wrong: Vec::new(),
         };
+
         let named = reader.optional("sellerId", uuid);
         if named.is_some_and(|named| named != seller.0) {
-            return Err(Problem::forbidden("sellerId is another seller"));
+            return Err(Problem::forbidden("sellerId must be your own id"));
         }
         Ok(reader)
     }
@@ -130,13 +136,13 @@ impl Reader {
     fn required<T>(&mut self, name: &str, read: Read<T>) -> Option<T> {
         if self.fields.get(name).is_none_or(Value::is_null) {
             self.fields.remove(name);
-            self.fault(name, "is needed");
+            self.fault(name, "is required");
             return None;
         }
         self.optional(name, read)
     }
 
-    /// Null counts as absent.
+    /// Reads a field that may be absent; null counts as absent.
     fn optional<T>(&mut self, name: &str, read: Read<T>) -> Option<T> {
         let value = self.fields.remove(name).filter(|value| !value.is_null())?;
         read(&value).map_err(|fault| self.fault(name, fault)).ok()
@@ -145,6 +151,7 @@ impl Reader {
     fn discount(&mut self) -> Option<NewDiscount> {
         let discount = self.object("discount")?;
         let mut inner = self.within(discount);
+
         let kind = inner.required("type", text);
         let discount = match kind.as_deref() {
             Some("flat") => inner.required("amount", integer).map(NewDiscount::Flat),
@@ -152,11 +159,12 @@ impl Reader {
                 .required("percentage", number)
                 .map(NewDiscount::Percentage),
             Some(_) => {
-                inner.fault("type", "is neither flat nor percentage");
+                inner.fault("type", "must be flat or percentage");
                 None
             }
             None => None,
         };
+
         self.take_faults(
             "discount",
             inner,
@@ -170,19 +178,20 @@ impl Reader {
         let items = match self.fields.remove("items") {
             Some(Value::Array(items)) => items,
             None | Some(Value::Null) => {
-                self.fault("items", "is needed");
+                self.fault("items", "is required");
                 return Vec::new();
             }
             Some(_) => {
-                self.fault("items", "is no list");
+                self.fault("items", "must be a list");
                 return Vec::new();
             }
         };
+
         let mut read = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let path = format!("items.{index}");
             let Value::Object(item) = item else {
-                self.fault(&path, "is no object");
+                self.fault(&path, "must be an object");
                 continue;
             };
             let mut inner = self.within(item);
@@ -201,7 +210,7 @@ impl Reader {
             None | Some(Value::Null) => None,
             Some(Value::Object(object)) => Some(object),
             Some(_) => {
-                self.fault(name, "is no object");
+                self.fault(name, "must be an object");
                 None
             }
         }
@@ -214,7 +223,8 @@ impl Reader {
         }
     }
 
-    /// `complete`: what is left of the inner object's fields is unknown.
+    /// Takes over the violations of an inner object. With `complete`, all fields that it may have were read, so what is left
+    /// is not a field.
     fn take_faults(&mut self, path: &str, mut inner: Self, complete: bool) {
         if complete {
             inner.refuse_the_rest();
@@ -226,15 +236,12 @@ impl Reader {
 
     fn refuse_the_rest(&mut self) {
         for name in std::mem::take(&mut self.fields).keys() {
-            self.fault(name, "is not known");
+            self.fault(name, "is not a field of this body");
         }
     }
 
     fn fault(&mut self, path: &str, message: &str) {
-        self.wrong.push(FieldError {
-            path: path.to_owned(),
-            message: message.to_owned(),
-        });
+        self.wrong.push(FieldError::new(path, message));
     }
 
     fn end(mut self) -> Result<(), Problem> {
@@ -250,27 +257,27 @@ impl Reader {
 type Read<T> = fn(&Value) -> Result<T, &'static str>;
 
 fn text(value: &Value) -> Result<String, &'static str> {
-    value.as_str().map(str::to_owned).ok_or("is no text")
+    value.as_str().map(str::to_owned).ok_or("must be a string")
 }
 
 fn integer(value: &Value) -> Result<i64, &'static str> {
     match value {
         Value::Number(number) if number.is_i64() => Ok(number.as_i64().unwrap_or_default()),
-        // Beyond 64 bits: out of range like any other number that is too large.
+        // A number beyond 64 bits is out of range like any other that is too large.
         Value::Number(number) if number.is_u64() => Ok(i64::MAX),
-        _ => Err("is no integer"),
+        _ => Err("must be an integer"),
     }
 }
 
 fn number(value: &Value) -> Result<f64, &'static str> {
-    value.as_f64().ok_or("is no number")
+    value.as_f64().ok_or("must be a number")
 }
 
 fn uuid(value: &Value) -> Result<Uuid, &'static str> {
     value
         .as_str()
         .and_then(|text| Uuid::parse_str(text).ok())
-        .ok_or("is no UUID")
+        .ok_or("must be a UUID")
 }
 
 fn status(value: &Value) -> Result<DealStatus, &'static str> {
@@ -278,10 +285,10 @@ fn status(value: &Value) -> Result<DealStatus, &'static str> {
     DealStatus::ALL
         .into_iter()
         .find(named)
-        .ok_or("is none of available, reserved, sold, withdrawn")
+        .ok_or("must be one of available, reserved, sold, withdrawn")
 }
 
-/// No deal has a version beyond 32 bits, so such a number fits none.
+/// Narrows a version. No deal has one beyond 32 bits, so a larger number matches none.
 fn version(number: i64) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
@@ -304,26 +311,26 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_path() {
+    fn violations_are_all_reported_with_their_paths() {
         let body = r#"{"totalPrice":"1","currency":null,"status":"SOLD","discount":{"type":"flat","amount":1,"x":2},
                        "items":[{"name":"n","price":1.5},7],"colour":"red"}"#;
         assert_eq!(
             faults(body),
             [
-                "name is needed",
-                "totalPrice is no integer",
-                "currency is needed",
-                "status is none of available, reserved, sold, withdrawn",
-                "discount.x is not known",
-                "items.0.price is no integer",
-                "items.1 is no object",
-                "colour is not known",
+                "name is required",
+                "totalPrice must be an integer",
+                "currency is required",
+                "status must be one of available, reserved, sold, withdrawn",
+                "discount.x is not a field of this body",
+                "items.0.price must be an integer",
+                "items.1 must be an object",
+                "colour is not a field of this body",
             ]
         );
     }
 
     #[test]
-    fn another_seller_is_refused_and_times_are_ignored() {
+    fn seller_id_of_another_seller_is_refused_and_times_are_ignored() {
         let with = |seller: Uuid| {
             let body = json!({ "name": "n", "totalPrice": 1, "currency": "GBP", "sellerId": seller,
                                "createdAt": "2024-06-17 05:30:12.520", "updatedAt": null, "items": [] });
@@ -334,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_no_request() {
+    fn body_that_is_not_an_object_is_a_bad_request() {
         for body in ["", "{", "[]", "7"] {
             let problem = new_deal(body.as_bytes(), SELLER).expect_err("no object");
             assert_eq!(problem.code, Code::BadRequest, "{body}");
