@@ -16,7 +16,7 @@ pub(super) enum Step {
     Repeat(String),
     /// Nothing was stored: report the log as unavailable.
     Unavailable(String),
-    /// This attempt stored nothing, but an earlier one may have.
+    /// Nothing was stored by this attempt, but an earlier one may have stored the event.
     UnknownOutcome(String),
 }
 
