@@ -7,12 +7,12 @@
 //!
 //! The command finds the servers in `DEALWIRE_TEST_NATS_URL`, `DEALWIRE_TEST_REDIS_URL` and
 //! `DEALWIRE_TEST_POSTGRES_URL`. With `--market` it also finds the settings of `dealwire` for a market of
-//! that name, with its two databases created, on a PostgreSQL that syncs what it commits, like one in
-//! production. The exit code is the command's: 128 plus the signal that killed it, or 2 for invalid
-//! arguments.
+//! that name, with its two databases created, on a PostgreSQL that syncs what it commits, like one
+//! in production. The exit code is the command's: 128 plus the signal that killed it, or 2 for
+//! invalid arguments.
 //!
-//! SIGTERM is passed on at once. A terminal sends SIGINT to the command as well, so it is passed on, as
-//! SIGTERM, only if the command goes on.
+//! SIGTERM is passed on at once. A terminal sends SIGINT to the command as well, so it is passed
+//! on, as SIGTERM, only if the command goes on.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -75,7 +75,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
 }
 
 async fn run(market: Option<&str>, command: &[String]) -> u8 {
-    // Caught from here on, and acted on once the servers run: half-started ones would be left behind.
+    // Caught from here on, and acted on once the servers run: half-started ones would be left
+    // behind.
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
 

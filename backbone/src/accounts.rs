@@ -118,9 +118,11 @@ impl Accounts {
         Self { db, clock }
     }
 
-    /// Creates an account. If `id` exists, returns that account unchanged, whatever its role and name.
+    /// Creates an account. If `id` exists, returns that account unchanged, whatever its role and
+    /// name.
     pub async fn create(&self, id: Option<Uuid>, role: Role, name: &str) -> Result<Account, Error> {
         let now = self.clock.now();
+        // Row ids are ordered by time, so that inserts touch only the end of the index.
         let id = id.unwrap_or_else(|| random::row_id(now.as_micros()));
         on_db!(self.db.write(), pool => sqlx::query(INSERT_ACCOUNT)
             .bind(id).bind(role.as_str()).bind(name).bind(now).execute(pool).await.map(|_| ()))?;
@@ -142,6 +144,7 @@ impl Accounts {
 
     /// Returns whether the database has any account.
     pub async fn any(&self) -> Result<bool, Error> {
+        // EXISTS stops at the first row, however many accounts there are.
         on_db!(self.db.read(), pool => sqlx::query_scalar(ANY_ACCOUNT).fetch_one(pool).await)
     }
 
@@ -160,8 +163,8 @@ impl Accounts {
         })
     }
 
-    /// Stores a key whose text is already known and returns its id: only for examples with public keys.
-    /// Storing it again changes nothing.
+    /// Stores a key whose text is already known and returns its id: only for examples with public
+    /// keys. Storing it again changes nothing.
     pub async fn store_key(
         &self,
         account_id: Uuid,
@@ -170,6 +173,7 @@ impl Accounts {
     ) -> Result<Uuid, Error> {
         let now = self.clock.now();
         let id = random::row_id(now.as_micros());
+        // Issued keys are long and random, so a fast hash without a salt cannot be searched.
         let hash = KeyHash::of(key);
 
         on_db!(self.db.write(), pool => sqlx::query_scalar(INSERT_KEY)
@@ -177,8 +181,8 @@ impl Accounts {
             .fetch_one(pool).await)
     }
 
-    /// Revokes a key for good and returns when it was first revoked, `None` if the database has no such
-    /// key.
+    /// Revokes a key for good and returns when it was first revoked, `None` if the database has no
+    /// such key.
     pub async fn revoke(&self, key_id: Uuid) -> Result<Option<Timestamp>, Error> {
         on_db!(self.db.write(), pool => sqlx::query_scalar(REVOKE_KEY)
             .bind(key_id).bind(self.clock.now()).fetch_optional(pool).await)

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::time::Timestamp;
 
-/// Source of the time of day: the operating system, or a clock that a test moves. Clones show the same
-/// time.
+/// Source of the time of day: the operating system, or a clock that a test moves. Clones show the
+/// same time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -23,7 +23,8 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// Returns a clock that stands at `micros` (UTC microseconds since the Unix epoch) until [`advance`](Self::advance).
+    /// Returns a clock that stands at `micros` (UTC microseconds since the Unix epoch) until
+    /// [`advance`](Self::advance).
     pub fn fixed(micros: i64) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(micros))))
     }
@@ -33,7 +34,8 @@ impl Clock {
         Timestamp::from_micros(self.now_micros())
     }
 
-    /// Returns UTC microseconds since the Unix epoch, which may go back when the system's clock is set.
+    /// Returns UTC microseconds since the Unix epoch, which may go back when the system's clock is
+    /// set.
     pub fn now_micros(&self) -> i64 {
         match &self.0 {
             Source::System => system_micros(),

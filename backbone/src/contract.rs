@@ -1,8 +1,8 @@
 //! The event contract: what the log holds, and what both sides agree on.
 //!
 //! An event carries the full state after the change, so a reader needs only the last event of a
-//! subject. [`wire`] defines how events are stored; the rules that decide which events happen belong
-//! to the seller and buyer sides.
+//! subject. [`wire`] defines how events are stored; the rules that decide which events happen
+//! belong to the seller and buyer sides.
 
 mod deal;
 mod recent;
@@ -74,6 +74,7 @@ impl Subject {
             return Some(Self::Opened);
         }
 
+        // UUIDs contain no dots, so the parts are unambiguous.
         let (kind, ids) = text.split_once('.')?;
         let (first, second) = ids.split_once('.')?;
         let seller = first.parse().ok()?;
@@ -205,6 +206,7 @@ impl Fact {
     /// Returns the number of the event within its subject, from 1.
     pub fn revision(&self) -> u64 {
         match self {
+            // Its subject has one event only.
             Self::MarketOpened { .. } => 1,
             Self::Deal(fact) => fact.revision,
             Self::Access(fact) => fact.revision,
@@ -250,6 +252,7 @@ mod tests {
         ] {
             assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
         }
+
         for text in ["", "deal", "deal.x.y", "bid.1.2", &format!("deal.{seller}")] {
             assert_eq!(Subject::parse(text), None, "{text}");
         }

@@ -1,7 +1,7 @@
 //! Databases: PostgreSQL or SQLite behind one handle, with one SQL text for both where possible.
 //!
-//! [`on_db!`] and [`on_tx!`] run a statement on whichever engine is behind the handle. Where dialects
-//! or hot paths differ, each engine has its own statement. This module knows no tables.
+//! [`on_db!`] and [`on_tx!`] run a statement on whichever engine is behind the handle. Where
+//! dialects or hot paths differ, each engine has its own statement. This module knows no tables.
 
 use std::path::Path;
 use std::time::Duration;
@@ -150,6 +150,8 @@ impl Tx {
     /// Commits. An error leaves open whether the transaction was committed.
     pub async fn commit(self) -> Result<(), Error> {
         match self.engine {
+            // A lost connection here leaves the outcome open; callers find it out by their
+            // checkpoint or id.
             TxEngine::Postgres(tx) => tx.commit().await,
             TxEngine::Sqlite(tx) => tx.commit().await,
         }
@@ -216,6 +218,7 @@ impl Db {
             readers: pool(READERS, options.clone().read_only(true)),
             writer: pool(1, options),
         };
+
         Self { what, backend }
     }
 
@@ -227,6 +230,7 @@ impl Db {
         };
 
         done.map_err(|error| match error {
+            // The database failed, not the migration: that may pass.
             sqlx::migrate::MigrateError::Execute(error) => map_error(self.what, error),
             error => Error::broken(self.what, error),
         })
@@ -268,24 +272,27 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, Error> {
         let begun = match &self.backend {
             Backend::Postgres(pool) => pool.begin().await.map(TxEngine::Postgres),
+            // Takes the write lock now: a transaction that upgrades a read lock later can fail at
+            // once.
             Backend::Sqlite { writer, .. } => writer
                 .begin_with("BEGIN IMMEDIATE")
                 .await
                 .map(TxEngine::Sqlite),
         };
+
         self.begun(begun)
     }
 
-    /// Begins a transaction that writes and reaches rows by their indexes, however small a table is:
-    /// for tables that grow a thousandfold within a minute. PostgreSQL keeps the plans of a
+    /// Begins a transaction that writes and reaches rows by their indexes, however small a table
+    /// is: for tables that grow a thousandfold within a minute. PostgreSQL keeps the plans of a
     /// connection's statements, and a plan made for a table of ten rows reads the whole table.
     pub async fn begin_by_index(&self) -> Result<Tx, Error> {
         self.begin_with(BEGIN_BY_INDEX).await
     }
 
-    /// Begins a transaction as [`Db::begin_by_index`] does, whose commit does not wait for the disk:
-    /// for data that no longer matters after a crash of the server, such as a lease. Such a crash
-    /// may lose what was committed within the last second.
+    /// Begins a transaction as [`Db::begin_by_index`] does, whose commit does not wait for the
+    /// disk: for data that no longer matters after a crash of the server, such as a lease. Such a
+    /// crash may lose what was committed within the last second.
     pub async fn begin_asynchronous_commit(&self) -> Result<Tx, Error> {
         self.begin_with(BEGIN_ASYNCHRONOUS_COMMIT).await
     }
@@ -309,6 +316,7 @@ impl Db {
                 .map(TxEngine::Postgres),
             Backend::Sqlite { readers, .. } => readers.begin().await.map(TxEngine::Sqlite),
         };
+
         self.begun(begun)
     }
 
@@ -351,8 +359,8 @@ fn may_pass(code: &str) -> bool {
         .parse::<u32>()
         .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13));
 
-    // Read-only, because a failover is under way; a transaction that the server ended because it was
-    // idle; an undefined table, because the migrations have not run yet.
+    // Read-only, because a failover is under way; a transaction that the server ended because it
+    // was idle; an undefined table, because the migrations have not run yet.
     let single = matches!(code, "25006" | "25P02" | "25P03" | "25P04" | "42P01");
     postgres || single || (code.len() < 5 && sqlite)
 }

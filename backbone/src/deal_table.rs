@@ -107,6 +107,7 @@ pub async fn revisions(tx: &mut Tx, ids: &[DealId]) -> Result<HashMap<DealId, u6
             .fetch_all(&mut *connection)
             .await
     }, sqlite(connection) => {
+        // SQLite binds no arrays; ids are blobs there, and JSON has none, hence hexadecimal.
         let ids: Vec<_> = ids.iter().map(|id| id.0.simple().to_string()).collect();
         sqlx::query_as(REVISIONS_SQLITE)
             .bind(Json(ids))

@@ -1,12 +1,13 @@
 //! Failures of stores and transports, in three kinds named by what the caller does next.
 //!
-//! A rejection by the business rules is not an error of this kind: it is data of the side that decides.
+//! A rejection by the business rules is not an error of this kind: it is data of the side that
+//! decides.
 
 /// Failure of a store or transport.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The store cannot be reached or is refusing for now: **retry** later. The data is not known to be
-    /// damaged.
+    /// The store cannot be reached or is refusing for now: **retry** later. The data is not known
+    /// to be damaged.
     #[error("{what} is unavailable: {why}")]
     Unavailable {
         /// Name of the store or transport.

@@ -1,8 +1,8 @@
 //! The durable log of the market's facts: one order, optimistic concurrency per subject.
 //!
 //! JetStream is the production backend, SQLite the embedded one; callers may rely on what JetStream
-//! promises. The log stores and orders events. It makes no decisions (see [`crate::write_path`]) and
-//! keeps no reader's position.
+//! promises. The log stores and orders events. It makes no decisions (see [`crate::write_path`])
+//! and keeps no reader's position.
 
 mod jetstream;
 mod opening;
@@ -43,8 +43,8 @@ enum Backend {
 }
 
 impl EventLog {
-    /// Opens the log on a NATS server. The client connects in the background and keeps trying; until
-    /// it succeeds, calls fail with [`Error::Unavailable`].
+    /// Opens the log on a NATS server. The client connects in the background and keeps trying;
+    /// until it succeeds, calls fail with [`Error::Unavailable`].
     ///
     /// # Errors
     /// [`Error::Broken`] if `url` cannot be parsed.
@@ -104,6 +104,7 @@ impl EventLog {
     /// Makes one attempt to append `event`, stored only if the last event of its subject is at
     /// `expected` (0 for an empty subject).
     pub async fn append(&self, event: &Event, expected: Sequence) -> AppendAnswer {
+        // Encoded outside the measured time, which is that of the backend alone.
         let message = wire::encode(&self.market, event);
         let subject = event.subject.to_string();
 
@@ -114,6 +115,7 @@ impl EventLog {
             Backend::Sqlite(log) => log.append(event.id, subject, message, expected).await,
         };
 
+        // Failures count as well: a timeout is what an operator looks for.
         self.append_seconds.observe(started.elapsed().as_secs_f64());
         answer
     }
@@ -125,6 +127,7 @@ impl EventLog {
             Backend::JetStream(log) => log.last(&subject).await?,
             Backend::Sqlite(log) => log.last(&subject).await?,
         };
+
         Ok(stored.map(Record::from))
     }
 
@@ -134,6 +137,7 @@ impl EventLog {
             Backend::JetStream(log) => log.get(sequence).await?,
             Backend::Sqlite(log) => log.get(sequence).await?,
         };
+
         Ok(stored.map(Record::from))
     }
 
@@ -144,6 +148,7 @@ impl EventLog {
             Backend::JetStream(log) => log.next(&subject, after).await?,
             Backend::Sqlite(log) => log.next(&subject, after).await?,
         };
+
         Ok(stored.map(Record::from))
     }
 
@@ -164,6 +169,7 @@ impl EventLog {
             Backend::JetStream(log) => Source::JetStream(Box::new(log.tail(after).await?)),
             Backend::Sqlite(log) => Source::Sqlite(log.tail(after)),
         };
+
         Ok(Tail {
             source,
             last: after,
@@ -181,11 +187,13 @@ impl EventLog {
         }
     }
 
-    /// Returns the number of the present connection. What was known about the log's newest events on
-    /// an earlier connection may be outdated, since a server may have lost some in a power failure.
+    /// Returns the number of the present connection. What was known about the log's newest events
+    /// on an earlier connection may be outdated, since a server may have lost some in a power
+    /// failure.
     pub fn connection(&self) -> u64 {
         match &self.backend {
             Backend::JetStream(log) => log.connection(),
+            // A file has no connection that could be replaced.
             Backend::Sqlite(_) => 0,
         }
     }
@@ -212,8 +220,8 @@ enum Source {
 }
 
 impl Tail {
-    /// Waits for the next events and returns those that have arrived, at least one and at most `max`.
-    /// Dropping the future loses no event.
+    /// Waits for the next events and returns those that have arrived, at least one and at most
+    /// `max`. Dropping the future loses no event.
     ///
     /// # Errors
     /// The tail has ended: open a new one after the last sequence that was processed.
@@ -231,6 +239,7 @@ impl Tail {
                     format!("the tail skipped from {} to {}", self.last, record.sequence),
                 ));
             }
+
             self.last = record.sequence;
         }
 

@@ -81,9 +81,9 @@ impl Part {
 
     /// Reports that a server behind the part cannot be reached.
     ///
-    /// A process that is starting waits for it. One that had it stays ready for everything that does not
-    /// need it: the loss of a server that all processes share must not remove each of them from its load
-    /// balancer.
+    /// A process that is starting waits for it. One that had it stays ready for everything that
+    /// does not need it: the loss of a server that all processes share must not remove each of them
+    /// from its load balancer.
     pub fn away(&self, why: impl std::fmt::Display) {
         self.set(|state| match state {
             State::Down(_) => State::Down(why.to_string()),

@@ -1,9 +1,9 @@
 //! The event contract, storage and transport that both sides of Dealwire share.
 //!
 //! Suggested order of reading: the event [`contract`], the [`event_log`] that stores events, the
-//! [`write_path`] that appends them, the [`projection`] that follows them, and the [`live_bus`] that
-//! announces what was projected. Business rules belong to the seller, buyer and webhook crates; HTTP
-//! and GraphQL belong to the gateway.
+//! [`write_path`] that appends them, the [`projection`] that follows them, and the [`live_bus`]
+//! that announces what was projected. Business rules belong to the seller, buyer and webhook
+//! crates; HTTP and GraphQL belong to the gateway.
 
 pub mod contract;
 pub mod ids;

@@ -71,9 +71,9 @@ impl Lifecycle {
         }))
     }
 
-    /// Spawns a part of the app, which must end with `Ok` soon after [`draining`](Self::draining). If it
-    /// ever ends with an error or a panic, the whole app shuts down and [`finish`](Self::finish) reports
-    /// the failure.
+    /// Spawns a part of the app, which must end with `Ok` soon after [`draining`](Self::draining).
+    /// If it ever ends with an error or a panic, the whole app shuts down and
+    /// [`finish`](Self::finish) reports the failure.
     pub fn spawn<E: Display + 'static>(
         &self,
         name: &'static str,
@@ -82,9 +82,9 @@ impl Lifecycle {
         self.start(&self.0.work, name, self.clone().supervise(name, future));
     }
 
-    /// Spawns a part that others need until they are done, such as a link to a server. It is not awaited
-    /// in stage one and must end at [`stopping`](Self::stopping). It fails as [`spawn`](Self::spawn)
-    /// does.
+    /// Spawns a part that others need until they are done, such as a link to a server. It is not
+    /// awaited in stage one and must end at [`stopping`](Self::stopping). It fails as
+    /// [`spawn`](Self::spawn) does.
     pub fn spawn_support<E: Display + 'static>(
         &self,
         name: &'static str,
@@ -93,16 +93,16 @@ impl Lifecycle {
         self.start(&self.0.support, name, self.clone().supervise(name, future));
     }
 
-    /// Spawns a task whose failure concerns nothing else, such as one connection. It is awaited in stage
-    /// one. A panic is logged and counted, and ends nothing else.
+    /// Spawns a task whose failure concerns nothing else, such as one connection. It is awaited in
+    /// stage one. A panic is logged and counted, and ends nothing else.
     pub fn spawn_detached(
         &self,
         name: &'static str,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
         let lifecycle = self.clone();
-        // Boxed once. Each wrapper around an unboxed future would hold its state twice, where it came
-        // from and where it is awaited, and there are many connections.
+        // Boxed once. Each wrapper around an unboxed future would hold its state twice, where it
+        // came from and where it is awaited, and there are many connections.
         let future = Box::pin(future);
 
         self.start(&self.0.work, name, async move {
@@ -132,8 +132,9 @@ impl Lifecycle {
         self.0.draining.cancel();
     }
 
-    /// Waits for SIGTERM or SIGINT, or until stage one starts for another reason, and starts stage one.
-    /// From then on a further signal starts stage two. The caller runs [`finish`](Self::finish) next.
+    /// Waits for SIGTERM or SIGINT, or until stage one starts for another reason, and starts stage
+    /// one. From then on a further signal starts stage two. The caller runs
+    /// [`finish`](Self::finish) next.
     pub async fn run_until_signal(&self) {
         let mut signals = match Signals::listen() {
             Ok(signals) => signals,
@@ -221,6 +222,7 @@ impl Lifecycle {
         name: &'static str,
         future: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
+        // Nothing of the future is used after a panic, so unwind safety is not at stake.
         match AssertUnwindSafe(future).catch_unwind().await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fail(name, error.to_string()),
@@ -272,6 +274,7 @@ impl Lifecycle {
             .iter()
             .map(|(name, count)| format!("{name} ({count})"))
             .collect();
+
         named.join(", ")
     }
 }
@@ -298,8 +301,8 @@ impl Running {
         self.last
     }
 
-    /// Stores the handle by which a task is aborted, or aborts it if that has begun. A task that has
-    /// ended is no longer registered.
+    /// Stores the handle by which a task is aborted, or aborts it if that has begun. A task that
+    /// has ended is no longer registered.
     fn set_abort(&mut self, number: u64, handle: AbortHandle) {
         let Some(task) = self.tasks.get_mut(&number) else {
             return;
@@ -308,6 +311,7 @@ impl Running {
         if self.aborting {
             handle.abort();
         }
+
         task.abort = Some(handle);
     }
 
@@ -351,6 +355,7 @@ impl Signals {
         tokio::select! {
             Some(()) = self.terminate.recv() => "SIGTERM",
             Some(()) = self.interrupt.recv() => "SIGINT",
+            // Both streams ended: no signal can come any more.
             else => pending().await,
         }
     }

@@ -1,7 +1,8 @@
 //! The live bus: messages to all current listeners, over Redis pub/sub or within the process.
 //!
-//! The bus is a hint and not a source of truth: it may lose messages, keeps none, and reports gaps. A
-//! reader that must see everything has a position in the store and continues from there when told to.
+//! The bus is a hint and not a source of truth: it may lose messages, keeps none, and reports gaps.
+//! A reader that must see everything has a position in the store and continues from there when told
+//! to.
 
 #[cfg(feature = "testkit")]
 mod faults;
@@ -49,8 +50,8 @@ pub enum BusEvent {
     Message(Bytes),
     /// Messages were lost because this receiver was too slow: catch up from the store.
     Gap,
-    /// The link is up, for the first time or again, and everything published from now on arrives. Catch
-    /// up from the store with what came before.
+    /// The link is up, for the first time or again, and everything published from now on arrives.
+    /// Catch up from the store with what came before.
     Subscribed,
     /// The link is down: nothing arrives until [`Subscribed`](Self::Subscribed).
     Disconnected,
@@ -63,8 +64,8 @@ impl LiveBus {
 
     /// Opens the channel of that name on the Redis server (7.0 or newer) at `url`.
     ///
-    /// The server need not be reachable: a support task of `lifecycle` makes the link, watches it and
-    /// makes it again until the second stage of shutdown.
+    /// The server need not be reachable: a support task of `lifecycle` makes the link, watches it
+    /// and makes it again until the second stage of shutdown.
     ///
     /// # Errors
     /// [`Error::Broken`] if `url` is not a Redis URL.
@@ -90,20 +91,20 @@ impl LiveBus {
         Ok(Self::over(Backend::Redis(backend), hub, metrics))
     }
 
-    /// Opens a channel within this process, which is always up. `capacity` (at least 1, rounded up to a
-    /// power of two) is the number of messages that wait for a slow receiver before it gets a
+    /// Opens a channel within this process, which is always up. `capacity` (at least 1, rounded up
+    /// to a power of two) is the number of messages that wait for a slow receiver before it gets a
     /// [`Gap`](BusEvent::Gap) instead.
     pub fn local(capacity: usize, metrics: &Metrics) -> Self {
         let hub = Hub::new(capacity, metrics);
         Self::over(Backend::Local(local::LocalBus::open(&hub)), hub, metrics)
     }
 
-    /// Hands `message` to all current listeners, which may be none. Takes at most 1 s, and almost no time
-    /// while the link is known to be down.
+    /// Hands `message` to all current listeners, which may be none. Takes at most 1 s, and almost
+    /// no time while the link is known to be down.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the message is not known to be handed over. Do not publish it again:
-    /// listeners that miss it notice and catch up.
+    /// [`Error::Unavailable`] if the message is not known to be handed over. Do not publish it
+    /// again: listeners that miss it notice and catch up.
     pub async fn publish(&self, message: Bytes) -> Result<(), Error> {
         let began = Instant::now();
         let outcome = match &self.backend {
@@ -111,6 +112,7 @@ impl LiveBus {
             Backend::Local(bus) => bus.publish(message),
         };
 
+        // Failures count as well: they are what slows publishers down.
         self.duration.observe(began.elapsed().as_secs_f64());
 
         match outcome {
@@ -124,8 +126,8 @@ impl LiveBus {
         })
     }
 
-    /// Adds a listener. Its first event is [`Subscribed`](BusEvent::Subscribed), at once or when the link
-    /// comes up. Messages that were published shortly before may still arrive.
+    /// Adds a listener. Its first event is [`Subscribed`](BusEvent::Subscribed), at once or when
+    /// the link comes up. Messages that were published shortly before may still arrive.
     pub fn subscribe(&self) -> BusReceiver {
         Hub::subscribe(&self.hub)
     }
@@ -147,6 +149,7 @@ impl LiveBus {
     }
 
     fn over(backend: Backend, hub: Arc<Hub>, metrics: &Metrics) -> Self {
+        // Up to the time limit of publishing.
         const SECONDS: [f64; 8] = [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.1, 0.5, 1.0];
 
         Self {

@@ -85,8 +85,8 @@ impl BasisPoints {
     pub fn from_percentage(percentage: f64) -> Option<Self> {
         let points = (percentage * 100.0).round();
 
-        // A decimal text with two places is parsed to the double nearest to its value, which is what
-        // this division yields too. Any other double had more places.
+        // A decimal text with two places is parsed to the double nearest to its value, which is
+        // what this division yields too. Any other double had more places.
         let exact = points / 100.0 == percentage;
         (exact && (0.0..=10_000.0).contains(&points)).then_some(Self(points as u16))
     }
@@ -146,6 +146,7 @@ mod tests {
             MinorUnits::new(9_007_199_254_740_991),
             Some(MinorUnits::MAX)
         );
+
         assert_eq!(MinorUnits::new(9_007_199_254_740_992), None);
         assert_eq!(MinorUnits::new(-1), None);
     }
@@ -165,6 +166,7 @@ mod tests {
                 "{percentage}"
             );
         }
+
         assert_eq!(BasisPoints::from_percentage(100.01), None);
         assert_eq!(BasisPoints::from_percentage(-0.01), None);
         assert_eq!(BasisPoints::from_percentage(f64::NAN), None);
@@ -180,15 +182,18 @@ mod tests {
         let half = Discount::Percentage {
             basis_points: BasisPoints(5_000),
         };
+
         assert_eq!(half.applied_to(units(1)), units(1));
         assert_eq!(half.applied_to(units(3)), units(2));
         assert_eq!(
             half.applied_to(MinorUnits::MAX),
             units(4_503_599_627_370_496)
         );
+
         let third = Discount::Percentage {
             basis_points: BasisPoints(3_333),
         };
+
         assert_eq!(third.applied_to(units(100)), units(67));
         assert_eq!(
             Discount::Flat {

@@ -61,6 +61,7 @@ impl Position {
 
     /// Decodes a text of [`Position::encode`]; `None` for any other text.
     pub fn decode(text: &str) -> Option<Self> {
+        // A fixed length first: everything after it is total.
         let bytes: [u8; LENGTH] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let [VERSION, rest @ ..] = bytes else {
             return None;
@@ -111,6 +112,7 @@ mod tests {
             sequence: 7,
             index: 3,
         };
+
         assert_eq!(Position::decode(&position.encode()), Some(position));
         assert!(Position::end_of(Epoch(1), 7).order() > position.order());
     }
@@ -125,6 +127,7 @@ mod tests {
             index: 0,
         }
         .encode();
+
         for text in [
             "",
             "abc",

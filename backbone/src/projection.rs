@@ -2,9 +2,9 @@
 //! checkpoint in the same transaction.
 //!
 //! The first statement of that transaction moves the checkpoint from where this worker read it. If
-//! no row changes, another worker was faster and the whole batch is dropped. This compare-and-set is
-//! the only fence: there is no lock, no leader and no acknowledgement. What an event does to tables
-//! is up to the [`Projection`]; [`sort`] decides which events can be applied at all.
+//! no row changes, another worker was faster and the whole batch is dropped. This compare-and-set
+//! is the only fence: there is no lock, no leader and no acknowledgement. What an event does to
+//! tables is up to the [`Projection`]; [`sort`] decides which events can be applied at all.
 
 mod checkpoint;
 mod sort;
@@ -152,8 +152,8 @@ impl<P: Projection> Worker<P> {
         }
     }
 
-    /// Follows the log from the checkpoint on, until an error. With `held_back`, the next event is one
-    /// that this binary could not decode, so having found the log again does not make it ready.
+    /// Follows the log from the checkpoint on, until an error. With `held_back`, the next event is
+    /// one that this binary could not decode, so having found the log again does not make it ready.
     async fn follow(&self, held_back: &mut bool) -> Result<std::convert::Infallible, Error> {
         let (mut checkpoint, mut tail) = self.open().await?;
         if !*held_back {
@@ -171,9 +171,11 @@ impl<P: Projection> Worker<P> {
             if records.is_empty() {
                 records = tail.batch(BATCH).await?;
             }
+
             (checkpoint, records) = self
                 .apply_while_reading(checkpoint, &records, &mut tail)
                 .await?;
+
             if std::mem::take(held_back) {
                 self.health.up();
             }
@@ -271,6 +273,7 @@ impl<P: Projection> Worker<P> {
             Err(why @ Undecodable::Newer { .. }) => Some(why),
             _ => None,
         });
+
         if let Some(why) = newer {
             return Err(Error::unavailable(P::NAME, why));
         }
@@ -288,6 +291,7 @@ impl<P: Projection> Worker<P> {
         self.dead.inc_by(dead as u64);
         self.position.set(to.position as i64);
 
+        // Metrics first: readers that are notified may look at them.
         self.projection.committed(from, to, effect).await;
         Ok(to)
     }
@@ -304,6 +308,7 @@ impl<P: Projection> Worker<P> {
         // early.
         checkpoint::advance(&mut tx, P::NAME, from, to).await?;
 
+        // Revisions are read inside the transaction, behind the fence: they cannot change any more.
         let subjects = sort::subjects(records);
         let revisions = self.projection.revisions(&mut tx, &subjects).await?;
         let dead_before = sort::dead_subjects(&mut tx).await?;
@@ -327,6 +332,7 @@ impl<P: Projection> Worker<P> {
                 record.sequence
             );
         }
+
         Ok((effect, sorted.dead.len()))
     }
 
@@ -336,8 +342,10 @@ impl<P: Projection> Worker<P> {
                 projection = P::NAME,
                 "another worker is active, standing by"
             );
+
             self.stand_by().await;
         } else {
+            // With jitter, so that workers of several processes do not return together.
             sleep(random::jitter(RETRY, 0.2)).await;
         }
     }

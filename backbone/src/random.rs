@@ -6,8 +6,8 @@ use std::time::Duration;
 use rand::{Rng, RngCore};
 use uuid::{Builder, Uuid};
 
-/// Returns a UUIDv7 for a row created at `now_micros`, UTC microseconds since the Unix epoch. Earlier
-/// times count as 0.
+/// Returns a UUIDv7 for a row created at `now_micros`, UTC microseconds since the Unix epoch.
+/// Earlier times count as 0.
 ///
 /// Ids of later microseconds sort later, so inserts touch only the end of an index.
 pub fn row_id(now_micros: i64) -> Uuid {
@@ -23,6 +23,7 @@ pub fn row_id(now_micros: i64) -> Uuid {
             .expect("a fraction of 4,096 fits 16 bits")
             .to_be_bytes(),
     );
+    // The builder sets version and variant over the bytes given.
     Builder::from_unix_timestamp_millis(micros / 1_000, &tail).into_uuid()
 }
 
@@ -38,8 +39,8 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Returns `around`, lengthened or shortened by a random share of up to `fraction`, which is clamped to
-/// 0 to 1; NaN counts as 0.
+/// Returns `around`, lengthened or shortened by a random share of up to `fraction`, which is
+/// clamped to 0 to 1; NaN counts as 0.
 pub fn jitter(around: Duration, fraction: f64) -> Duration {
     let fraction = if fraction.is_nan() {
         0.0
@@ -47,6 +48,7 @@ pub fn jitter(around: Duration, fraction: f64) -> Duration {
         fraction.clamp(0.0, 1.0)
     };
 
+    // Computed in seconds as f64, whose rounding is far below any timer's resolution.
     let scaled = around.as_secs_f64() * generator().random_range(1.0 - fraction..=1.0 + fraction);
     Duration::try_from_secs_f64(scaled).unwrap_or(Duration::MAX)
 }
@@ -77,10 +79,12 @@ mod tests {
             ids.iter()
                 .all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122)
         );
+
         let (seconds, nanos) = ids[0]
             .get_timestamp()
             .expect("version 7 holds a time")
             .to_unix();
+
         assert_eq!((seconds, nanos), (1_718_600_000, 123_000_000));
         assert_ne!(row_id(start), row_id(start));
         assert_eq!(
@@ -108,6 +112,7 @@ mod tests {
         assert!(
             drawn.iter().any(|delay| *delay < second) && drawn.iter().any(|delay| *delay > second)
         );
+
         assert_eq!(jitter(second, 0.0), second);
         assert_eq!(jitter(second, f64::NAN), second);
         assert!(jitter(second, 7.0) <= 2 * second);

@@ -122,6 +122,7 @@ impl Metrics {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &named.registry)
             .expect("writing to a String does not fail");
+
         text
     }
 
@@ -142,6 +143,7 @@ impl Metrics {
             let Some(metric) = known.downcast_ref::<M>() else {
                 panic!("the metric {name} is registered with two types")
             };
+
             return metric.clone();
         }
 
@@ -152,13 +154,14 @@ impl Metrics {
                 .register_with_unit(name, help, unit, metric.clone()),
             None => named.registry.register(name, help, metric.clone()),
         }
+        // Kept by type-erased clone: the registry itself cannot be asked for a metric.
         named.known.insert(name, Box::new(metric.clone()));
         metric
     }
 }
 
-/// Labels of a metric. Every set of labels stays in memory for ever, so they must never contain values
-/// that callers choose.
+/// Labels of a metric. Every set of labels stays in memory for ever, so they must never contain
+/// values that callers choose.
 pub trait Labels: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + 'static {}
 
 impl<L: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + 'static> Labels for L {}
@@ -198,6 +201,7 @@ pub fn init_tracing(filter: &str, json: bool) -> Result<(), Error> {
     if first.is_err() {
         tracing::debug!("logging was initialised before");
     }
+
     Ok(())
 }
 
@@ -213,6 +217,7 @@ mod tests {
         metrics
             .histogram("append", "Time to append", Unit::Seconds, &[0.1, 1.0])
             .observe(0.5);
+
         let refusals = metrics.counter_family::<[(&str, &str); 1]>("refusals", "Requests refused");
         refusals.get_or_create(&[("code", "CONFLICT")]).inc();
         let depth = metrics.gauge_family::<[(&str, &str); 1]>("lane", "Queued mutations");
@@ -223,6 +228,7 @@ mod tests {
             Unit::Seconds,
             &[1.0],
         );
+
         calls.get_or_create(&[("outcome", "ok")]).observe(0.25);
 
         let text = metrics.encode();
@@ -241,6 +247,7 @@ mod tests {
                 "no line {line} in:\n{text}"
             );
         }
+
         assert!(text.ends_with("# EOF\n"));
     }
 
@@ -255,6 +262,7 @@ mod tests {
             metrics.encode().matches("# TYPE dealwire_appends").count(),
             1
         );
+
         assert!(other_app.encode().contains("dealwire_appends_total 1\n"));
     }
 
@@ -272,6 +280,7 @@ mod tests {
             init_tracing("info,backbone=loud", false),
             Err(Error::Broken { .. })
         ));
+
         init_tracing("warn", true).unwrap();
         init_tracing("info,backbone=debug", false).unwrap();
     }

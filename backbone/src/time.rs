@@ -34,10 +34,12 @@ impl Timestamp {
     }
 
     fn from_offset(at: OffsetDateTime) -> Self {
+        // Saturates: every time that RFC 3339 can express fits into i64 microseconds.
         Self(i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))
     }
 
     fn to_offset(self) -> OffsetDateTime {
+        // Only a corrupt row is out of range, and showing it must not panic.
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
@@ -123,6 +125,7 @@ mod tests {
             Timestamp::parse("2024-06-17T07:30:12.520001+02:00"),
             Some(at)
         );
+
         assert_eq!(Timestamp::parse("2024-06-17 05:30"), None);
     }
 }

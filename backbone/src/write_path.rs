@@ -117,12 +117,14 @@ impl WritePath {
             let result = self
                 .try_once(mutation, basis, &mut attempts, &mut decide)
                 .await?;
+
             if let Some(written) = result {
                 // The position is the end of the event, so its sequence is the event's own.
                 let last = Last {
                     sequence: written.position.sequence,
                     fact: written.fact.clone(),
                 };
+
                 self.memory.remember(mutation.subject, connection, last);
                 return Ok(written);
             }
@@ -201,6 +203,7 @@ impl WritePath {
             trace: mutation.trace,
             fact,
         };
+
         match self.append(event, basis.speculative, attempts).await? {
             Some(written) => Ok(Some(written)),
             None if Instant::now() >= attempts.deadline => Err(out_of_time(attempts.unknown)),
@@ -244,6 +247,7 @@ impl WritePath {
                     if !speculative {
                         sleep(random::jitter(PAUSE, 0.5)).await;
                     }
+
                     return Ok(None);
                 }
                 // The decided state may differ from the one that is in the log for long.

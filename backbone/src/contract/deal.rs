@@ -40,6 +40,7 @@ pub struct Deal {
 impl Deal {
     /// Returns the total price less the discount, in minor units.
     pub fn final_price(&self) -> MinorUnits {
+        // Computed, never stored, so that it cannot disagree with its parts.
         self.discount.map_or(self.total_price, |discount| {
             discount.applied_to(self.total_price)
         })

@@ -1,5 +1,5 @@
-//! The recent mutations of a subject, carried by each of its events, by which a repeat of a mutation
-//! is recognised.
+//! The recent mutations of a subject, carried by each of its events, by which a repeat of a
+//! mutation is recognised.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -68,6 +68,7 @@ impl Recent {
 
     /// Returns the list of the next event, from which the oldest mutation is dropped if it is full.
     pub fn then(&self, applied: Applied) -> Self {
+        // Lists of other versions may be longer or shorter than ours.
         let forgotten = (self.latest.len() + 1).saturating_sub(RECENT_EVENTS);
         let mut latest = self.latest[forgotten.min(self.latest.len())..].to_vec();
         latest.push(applied);
@@ -82,6 +83,7 @@ impl Recent {
     pub fn find(&self, event: EventId) -> Option<&Applied> {
         self.latest
             .iter()
+            // Newest first: a repeat usually follows its first attempt closely.
             .rev()
             .chain([&self.creation])
             .find(|applied| applied.event == event)
@@ -112,6 +114,7 @@ mod tests {
         let recent = (2..=40).fold(Recent::first(applied(1)), |recent, number| {
             recent.then(applied(number))
         });
+
         assert_eq!(recent.latest.len(), RECENT_EVENTS);
         for (number, known) in [
             (1, true),
@@ -127,6 +130,7 @@ mod tests {
                 "event {number}"
             );
         }
+
         assert!(recent.reaches_back_to(24, 40));
         assert!(!recent.reaches_back_to(23, 40));
     }

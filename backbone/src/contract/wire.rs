@@ -73,6 +73,7 @@ pub fn encode(market: &str, event: &Event) -> Message {
         Fact::Deal(fact) => serde_json::to_vec(fact),
         Fact::Access(fact) => serde_json::to_vec(fact),
     };
+    // Hashed and stored as the same bytes, hence encoded only once.
     let body = Bytes::from(body.expect("event bodies have string keys and no failing serializer"));
 
     let headers = [
@@ -113,6 +114,7 @@ pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
             .map(String::as_str)
             .ok_or_else(|| corrupt(format!("the header {name} is missing")))
     };
+
     let event_type = header(TYPE)?;
     let version = header(BODY_VERSION)?;
     let newer = || Undecodable::Newer {
@@ -124,9 +126,11 @@ pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
     let number: u32 = version
         .parse()
         .map_err(|_| corrupt(format!("the body's version {version} is not a number")))?;
+
     if number > SCHEMA_VERSION {
         return Err(newer());
     }
+
     if header(CONTENT_HASH)? != content_hash(&message.body) {
         return Err(corrupt("the body does not match its hash"));
     }
@@ -134,11 +138,14 @@ pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
     let fact = decode_fact(event_type, &message.body)?.ok_or_else(newer)?;
     let subject = Subject::parse(subject)
         .ok_or_else(|| corrupt(format!("the subject {subject} cannot be parsed")))?;
+
     let id = header(ID)?
         .parse()
         .map_err(|_| corrupt("the id is not a UUID"))?;
+
     let time = Timestamp::parse(header(TIME)?)
         .ok_or_else(|| corrupt("the time is not in RFC 3339 format"))?;
+
     let event = Event {
         id: EventId(id),
         subject,
@@ -158,6 +165,7 @@ pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
 
 /// Decodes a body; `None` if the type is unknown.
 fn decode_fact(event_type: &str, body: &[u8]) -> Result<Option<Fact>, Undecodable> {
+    // The cause is in the type alone, so the body's default is replaced here.
     let deal = |cause| json::<DealFact>(body).map(|fact| Fact::Deal(DealFact { cause, ..fact }));
     let access =
         |cause| json::<AccessFact>(body).map(|fact| Fact::Access(AccessFact { cause, ..fact }));
@@ -177,6 +185,7 @@ fn decode_fact(event_type: &str, body: &[u8]) -> Result<Option<Fact>, Undecodabl
 }
 
 fn belongs_to_subject(event: &Event) -> bool {
+    // Access bodies name no parties: their subject is the only place where they are.
     match (&event.fact, event.subject) {
         (Fact::MarketOpened { .. }, Subject::Opened)
         | (Fact::Access(_), Subject::Access { .. }) => true,

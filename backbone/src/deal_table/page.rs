@@ -23,6 +23,7 @@ pub async fn find(db: &Db, scope: Scope, id: DealId) -> Result<Option<Deal>, Err
         .text(" FROM deal WHERE id = ")
         .id(id.0)
         .text(" AND ");
+
     within(&mut sql, scope);
 
     let row = on_db!(db.read(), postgres(pool) => {
@@ -50,12 +51,14 @@ pub async fn page(db: &Db, projection: &'static str, request: &PageRequest) -> R
         let mut query = statement.for_sqlite();
         query.build_query_as::<PageRow>().fetch_all(pool).await
     });
+
     let rows = rows?;
 
     // The checkpoint comes even when no deal does; see `statement`.
     let first = rows
         .first()
         .ok_or_else(|| Error::broken("read model", "its row in table projection is missing"))?;
+
     let position = Position::end_of(first.epoch, first.position as Sequence);
 
     let mut deals: Vec<(Cursor, Deal)> = rows
@@ -119,11 +122,12 @@ fn cursor(order: DealOrder, sequence: Sequence, row: &Row) -> Cursor {
     }
 }
 
-/// Builds the statement that reads a page: the projection's checkpoint, joined with at most one more
-/// deal than requested. One statement reads one snapshot, and the checkpoint comes even when no deal
-/// does.
+/// Builds the statement that reads a page: the projection's checkpoint, joined with at most one
+/// more deal than requested. One statement reads one snapshot, and the checkpoint comes even when
+/// no deal does.
 fn statement(projection: &'static str, request: &PageRequest) -> Statement {
     let mut sql = Statement::default();
+    // A LEFT JOIN keeps the projection's row when no deal matches.
     sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (");
     match request.scope {
         Scope::Seller(seller) => {
@@ -131,6 +135,7 @@ fn statement(projection: &'static str, request: &PageRequest) -> Statement {
                 .text(COLUMNS)
                 .text(" FROM deal WHERE seller_id = ")
                 .id(seller.0);
+
             first_of(&mut sql, request);
         }
         // The first deals of each seller, read by the index, and of those the first ones. With one
@@ -140,10 +145,12 @@ fn statement(projection: &'static str, request: &PageRequest) -> Statement {
                 .text(before)
                 .id(of)
                 .text(after);
+
             sql.either(
                 ") s CROSS JOIN LATERAL (SELECT * FROM deal WHERE seller_id = s.seller_id",
                 ") s JOIN deal d ON d.rowid IN (SELECT rowid FROM deal WHERE seller_id = s.seller_id",
             );
+
             first_of(&mut sql, request);
             sql.either(") d", ")")
                 .text(order_by(request))
@@ -151,9 +158,11 @@ fn statement(projection: &'static str, request: &PageRequest) -> Statement {
                 .count(limit(request));
         }
     }
+
     sql.text(") d ON TRUE WHERE p.name = ")
         .name(projection)
         .text(order_by(request));
+
     sql
 }
 
@@ -176,6 +185,7 @@ fn first_of(sql: &mut Statement, request: &PageRequest) {
             Cursor::Price(price, id) => {
                 sql.text(" AND (total_price, id) ")
                     .text(if less { "< (" } else { "> (" });
+
                 sql.number(price).text(", ").id(id).text(")");
             }
         }
@@ -188,6 +198,7 @@ fn first_of(sql: &mut Statement, request: &PageRequest) {
 
 /// Returns the order, forwards or backwards through the same index.
 fn order_by(request: &PageRequest) -> &'static str {
+    // Backwards pages read the order in reverse and are turned around afterwards.
     let descending = (request.order != DealOrder::PriceAscending) != request.window.backwards;
     match (request.order, descending) {
         (DealOrder::LastChangedFirst, true) => " ORDER BY sequence DESC",
@@ -258,11 +269,13 @@ where
     i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
 {
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        // NULL in every column of the deal says that the join found none.
         let sequence: Option<i64> = row.try_get("sequence")?;
         let deal = match sequence {
             Some(sequence) => Some((sequence as Sequence, Row::from_row(row)?)),
             None => None,
         };
+
         Ok(Self {
             epoch: row.try_get("epoch")?,
             position: row.try_get("position")?,

@@ -82,6 +82,7 @@ impl Cursor {
 
     /// Decodes a cursor of this order; `None` for any other text.
     pub fn decode(text: &str, order: DealOrder) -> Option<Self> {
+        // The first byte names the order: a cursor of another order is rejected, not misread.
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         match (order, bytes.as_slice()) {
             (DealOrder::LastChangedFirst, [b'c', sequence @ ..]) => {
@@ -152,18 +153,22 @@ mod tests {
             Cursor::decode(&change.encode(), DealOrder::LastChangedFirst),
             Some(change)
         );
+
         assert_eq!(
             Cursor::decode(&price.encode(), DealOrder::PriceDescending),
             Some(price)
         );
+
         assert_eq!(
             Cursor::decode(&change.encode(), DealOrder::PriceAscending),
             None
         );
+
         assert_eq!(
             Cursor::decode(&price.encode(), DealOrder::LastChangedFirst),
             None
         );
+
         assert_eq!(Cursor::decode("garbage", DealOrder::LastChangedFirst), None);
     }
 }

@@ -26,6 +26,7 @@ enum Piece {
 /// Expands to the same loop for either engine: `QueryBuilder` is generic, but its binds are not.
 macro_rules! builder {
     ($pieces:expr, $engine:ty, $dialect:ident) => {{
+        // The builder numbers the parameters in the order of the pieces.
         let mut builder = QueryBuilder::<$engine>::new("");
         for piece in $pieces {
             match piece {
@@ -52,8 +53,8 @@ impl Statement {
         self.push(Piece::Either { postgres, sqlite })
     }
 
-    /// Adds a number as text, so that the planner knows it. Only for numbers with few values, since every
-    /// one makes a statement of its own to prepare.
+    /// Adds a number as text, so that the planner knows it. Only for numbers with few values, since
+    /// every one makes a statement of its own to prepare.
     pub(super) fn count(&mut self, count: u32) -> &mut Self {
         self.push(Piece::Count(count))
     }
@@ -86,6 +87,7 @@ impl Statement {
             if index > 0 {
                 self.text(", ");
             }
+
             bind(self, *value);
         }
 

@@ -90,6 +90,7 @@ impl JetStreamLog {
         let next = stream
             .get_first_raw_message_by_subject(&subject, after + 1)
             .await;
+
         self.0.found(next)
     }
 

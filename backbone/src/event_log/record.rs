@@ -39,7 +39,7 @@ pub enum AppendAnswer {
     },
     /// The event may be stored or not.
     Unknown {
-        /// Description of what happened instead of an answer.
+        /// Event that took the place of an answer, such as a timeout.
         why: String,
     },
     /// The event was not sent.

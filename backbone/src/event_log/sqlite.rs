@@ -69,6 +69,7 @@ impl SqliteLog {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
+
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .connect_with(options.clone())
@@ -82,6 +83,7 @@ impl SqliteLog {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(options.read_only(true));
+
         let head = head_of(&writer).await?;
         let (head_sender, head) = watch::channel(head);
 
@@ -106,6 +108,7 @@ impl SqliteLog {
             let answer = log
                 .append(event.id, event.subject.to_string(), message, 0)
                 .await;
+
             tracing::info!(?answer, "opened a new event log");
         }
 
@@ -132,6 +135,7 @@ impl SqliteLog {
             expected,
             answer,
         };
+
         if self.appends.send(append).await.is_err() {
             return AppendAnswer::NotConnected {
                 why: "the event log's writer has ended".to_owned(),
@@ -249,6 +253,7 @@ async fn write_groups(
             AppendAnswer::Stored(sequence) => Some(*sequence),
             _ => None,
         });
+
         if let Some(newest) = newest.max() {
             head.send_replace(newest);
         }
@@ -282,6 +287,7 @@ async fn write_group(
     tx.commit().await.map_err(|error| AppendAnswer::Unknown {
         why: error.to_string(),
     })?;
+
     Ok(answers)
 }
 
@@ -308,6 +314,7 @@ async fn write_one(
         .bind(append.id)
         .fetch_optional(&mut **tx)
         .await?;
+
     Ok(same.map_or(AppendAnswer::WrongLastSequence, |at| {
         AppendAnswer::Duplicate(at as Sequence)
     }))
@@ -318,6 +325,7 @@ async fn head_of(pool: &SqlitePool) -> Result<Sequence, Error> {
         .fetch_one(pool)
         .await
         .map_err(broken)?;
+
     Ok(head as Sequence)
 }
 
@@ -331,6 +339,7 @@ impl From<Row> for Stored {
             headers: row.headers.0,
             body: row.body.into(),
         };
+
         Self {
             sequence: row.sequence as Sequence,
             subject: row.subject,

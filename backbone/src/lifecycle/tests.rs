@@ -1,4 +1,5 @@
-//! Shutdown in its two stages, with time moved by hand. It refuses real time, but for the one real signal.
+//! Shutdown in its two stages, with time moved by hand. It refuses real time, but for the one real
+//! signal.
 
 use std::convert::Infallible;
 use std::process::Command;
@@ -19,6 +20,7 @@ async fn tasks_that_heed_draining_end_without_stage_two_or_waiting() {
         assert!(!stopping.is_cancelled());
         Ok::<_, Infallible>(())
     });
+
     assert_eq!(lifecycle.finish(GRACE).await, Ok(()));
     assert_eq!(began.elapsed(), Duration::from_secs(3));
 }
@@ -42,12 +44,14 @@ async fn support_lives_until_the_work_is_done_and_is_not_waited_for_in_stage_one
         assert_eq!(Arc::strong_count(&held), 1, "the work was still going on");
         Ok::<_, Infallible>(())
     });
+
     lifecycle.spawn("worker", async move {
         draining.cancelled().await;
         tokio::time::sleep(Duration::from_secs(5)).await;
         drop(in_use);
         Ok::<_, Infallible>(())
     });
+
     assert_eq!(lifecycle.finish(GRACE).await, Ok(()));
     assert_eq!(began.elapsed(), Duration::from_secs(5));
 }
@@ -58,6 +62,7 @@ async fn the_first_error_shuts_down_and_is_the_result() {
     lifecycle.spawn("projection", async {
         Err("the log is not the one we followed")
     });
+
     soon(lifecycle.draining().cancelled()).await;
     lifecycle.spawn("late", async { Err("because the other one is gone") });
     let failure = lifecycle.finish(GRACE).await.unwrap_err();
@@ -91,6 +96,7 @@ async fn a_panic_of_a_detached_task_is_counted_and_ends_nothing() {
         let _dropped_by_the_panic = sender;
         panic!("odd frame");
     });
+
     soon(ended).await.unwrap_err();
     let still_draining = lifecycle.draining();
     tokio::task::yield_now().await;
@@ -114,11 +120,13 @@ async fn a_task_that_heeds_nothing_is_aborted_and_named() {
         let _in_task = in_task;
         pending::<Result<(), Infallible>>().await
     });
+
     let failure = lifecycle.finish(GRACE).await.unwrap_err();
     assert_eq!(
         failure.to_string(),
         "deaf (1) failed: still running 2s after it was told to stop"
     );
+
     assert_eq!(began.elapsed(), GRACE + STOPPING);
     assert_eq!(Arc::strong_count(&held), 1, "the task was not dropped");
 }
@@ -161,5 +169,6 @@ fn send(signal: &str) {
     let sent = Command::new("kill")
         .args([&format!("-{signal}"), &std::process::id().to_string()])
         .status();
+
     assert!(sent.expect("kill runs").success());
 }

@@ -1,5 +1,5 @@
-//! Faults of a live bus that tests inject into the one within the process. Nothing depends on time: a
-//! delay lasts until the test ends it.
+//! Faults of a live bus that tests inject into the one within the process. Nothing depends on time:
+//! a delay lasts until the test ends it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::hub::Session;
 
-/// Faults of one local bus, which affect what any of its clones publishes. Clones are the same faults.
+/// Faults of one local bus, which affect what any of its clones publishes. Clones are the same
+/// faults.
 #[derive(Clone)]
 // Held while messages are passed on, so that they keep their order.
 pub struct LocalFaults(Arc<Mutex<Plan>>);
@@ -46,8 +47,8 @@ impl LocalFaults {
         self.plan().duplicate = count;
     }
 
-    /// Delays messages, in order, until [`release`](Self::release), although publishing them succeeds.
-    /// Beyond 4,096 delayed messages, publishing fails.
+    /// Delays messages, in order, until [`release`](Self::release), although publishing them
+    /// succeeds. Beyond 4,096 delayed messages, publishing fails.
     pub fn delay(&self) {
         self.plan().delayed.get_or_insert_default();
     }
@@ -91,12 +92,14 @@ impl LocalFaults {
             let Plan {
                 session, delayed, ..
             } = &mut *plan;
+
             match delayed {
                 None => session.message(message),
                 Some(delayed) if delayed.len() < DELAYED => delayed.push_back(message),
                 Some(_) => return Err(format!("{DELAYED} messages are delayed already")),
             }
         }
+
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! Fan-out of one link to its receivers, with the state of the link. The hub never waits: a receiver
-//! that falls behind loses the oldest messages and is told so.
+//! Fan-out of one link to its receivers, with the state of the link. The hub never waits: a
+//! receiver that falls behind loses the oldest messages and is told so.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ struct Item {
 
 /// Number of changes of the link; it is up while the number is odd.
 ///
-/// Every item carries the number. A receiver that loses the item of a change learns of it from the next
-/// item it gets, and the newest item is never lost.
+/// Every item carries the number. A receiver that loses the item of a change learns of it from the
+/// next item it gets, and the newest item is never lost.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Link(u64);
 
@@ -73,20 +73,23 @@ impl Hub {
     /// deliver for a while. Returns the number of the next session.
     pub(super) fn end(&self) -> u64 {
         let mut state = self.state();
+        // Under the same lock as the change of the link: no item of the old session can come
+        // between.
         state.session += 1;
         self.change(&mut state, false);
         state.session
     }
 
     pub(super) fn subscribe(hub: &Arc<Self>) -> BusReceiver {
-        // In this order a change between the two statements is seen twice, which `accept` recognises.
-        // In the other order it would be missed.
+        // In this order a change between the two statements is seen twice, which `accept`
+        // recognises. In the other order it would be missed.
         let receiver = hub.sender.subscribe();
         let link = hub.state().link;
 
         BusReceiver {
             receiver,
             link,
+            // A receiver of a link that is up must not wait for the next change to learn of it.
             due: link.is_up().then_some(BusEvent::Subscribed),
             gaps: hub.gaps.clone(),
         }
@@ -168,8 +171,8 @@ impl Session {
     }
 }
 
-/// Listener of a [`LiveBus`](super::LiveBus). It is bounded: one that is not read for too long loses the
-/// oldest messages and gets a [`Gap`](BusEvent::Gap).
+/// Listener of a [`LiveBus`](super::LiveBus). It is bounded: one that is not read for too long
+/// loses the oldest messages and gets a [`Gap`](BusEvent::Gap).
 pub struct BusReceiver {
     receiver: Receiver<Item>,
     link: Link,
@@ -210,6 +213,8 @@ impl BusReceiver {
     /// Returns the event of an item, and keeps the message for later if the link changed before it.
     fn accept(&mut self, item: Item) -> Option<BusEvent> {
         let message = item.message.map(BusEvent::Message);
+        // An item of a link state that is known already; older ones come from before the
+        // subscription.
         if item.link <= self.link {
             return message;
         }
@@ -281,6 +286,7 @@ mod tests {
             BusEvent::Subscribed,
             message("fresh"),
         ];
+
         for event in expected {
             assert_eq!(next(&mut receiver).await, event);
         }
@@ -299,6 +305,7 @@ mod tests {
             event = receiver.next() => Some(event),
             () = tokio::task::yield_now() => None,
         };
+
         assert_eq!(silence, None);
     }
 
@@ -315,6 +322,7 @@ mod tests {
                 event = receiver.next() => panic!("nothing was sent, and yet {event:?}"),
                 () = tokio::task::yield_now() => {}
             }
+
             session.message(Bytes::from_static(text.as_bytes()));
             assert_eq!(next(&mut receiver).await, message(text));
         }

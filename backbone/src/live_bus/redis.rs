@@ -1,8 +1,8 @@
 //! The live bus over Redis pub/sub, the only module that knows the client library.
 //!
-//! The link is two connections, one to publish and one to listen, kept by one task: both are up, or the
-//! link is down. Pushes go from the reading task straight to the receivers' bounded queues, so nothing
-//! can pile up on the way.
+//! The link is two connections, one to publish and one to listen, kept by one task: both are up, or
+//! the link is down. Pushes go from the reading task straight to the receivers' bounded queues, so
+//! nothing can pile up on the way.
 //!
 //! The library's ConnectionManager is not used, because it stops resubscribing after six failed
 //! attempts; nor is RESP2, in which a subscribed connection takes no other command.
@@ -85,6 +85,7 @@ impl RedisBus {
             keeper.run(stopping).await;
             Ok::<_, Infallible>(())
         });
+
         Ok(Self {
             channel,
             publishing,
@@ -115,6 +116,7 @@ impl RedisBus {
         if !is_an_answer(&error) {
             connection.lost.cancel();
         }
+
         Err(error.to_string())
     }
 
@@ -125,6 +127,7 @@ impl RedisBus {
             .await;
 
         match decided.as_deref() {
+            // A lost connection is noticed here before its keeper has reported it.
             Ok(Publishing::Up(connection)) if !connection.lost.is_cancelled() => {
                 Ok(connection.clone())
             }
@@ -152,6 +155,8 @@ impl LinkKeeper {
             loop {
                 let began = Instant::now();
                 let Err(error) = self.keep_link().await;
+                // Only a link that lived for a while resets the pause: one that fails at once must
+                // not loop fast.
                 if began.elapsed() >= GOOD {
                     pause = FIRST_PAUSE;
                 }
@@ -195,6 +200,7 @@ impl LinkKeeper {
             redis: publisher.clone(),
             lost: lost.clone(),
         };
+
         self.decide.send_replace(Publishing::Up(connection));
 
         listener.subscribe(&*self.channel).await?;
@@ -202,6 +208,8 @@ impl LinkKeeper {
 
         loop {
             sleep(PING_EVERY).await;
+            // Both at once, so that a dead server is noticed within one interval and one time
+            // limit.
             tokio::try_join!(ping(&mut publisher), ping(&mut listener))?;
         }
     }
@@ -215,6 +223,7 @@ impl LinkKeeper {
             .set_connection_timeout(Some(LIMIT))
             .set_response_timeout(Some(LIMIT))
             .set_push_sender(push_handler(session, lost.clone()));
+
         self.client
             .get_multiplexed_async_connection_with_config(&config)
             .await
@@ -227,6 +236,7 @@ impl LinkKeeper {
         } else {
             tracing::debug!(why, "the live bus is still down");
         }
+
         self.decide.send_replace(Publishing::Down(why));
     }
 }
@@ -249,6 +259,7 @@ fn push_handler(
             (PushKind::Disconnection | PushKind::Unsubscribe, _) => lost.cancel(),
             _ => {}
         }
+
         Ok(())
     }
 }

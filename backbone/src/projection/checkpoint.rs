@@ -33,7 +33,8 @@ impl Checkpoint {
     }
 }
 
-/// Gives empty tables the log's epoch, and returns the checkpoint. Tables with an epoch keep theirs.
+/// Gives empty tables the log's epoch, and returns the checkpoint. Tables with an epoch keep
+/// theirs.
 pub(super) async fn adopt(db: &Db, name: &str, epoch: Epoch) -> Result<Checkpoint, Error> {
     on_db!(db.write(), pool => sqlx::query(ADOPT)
         .bind(name)

@@ -62,6 +62,7 @@ pub(super) fn subjects(records: &[Record]) -> Vec<Subject> {
         .iter()
         .filter_map(|record| Subject::parse(&record.subject))
         .collect();
+
     named.into_iter().collect()
 }
 
@@ -85,6 +86,7 @@ pub(super) fn sort<'a>(
                 if event.fact.is_repair() && dead_subjects.remove(&record.subject) {
                     sorted.repairs.push(record);
                 }
+
                 revisions.insert(event.subject, event.fact.revision());
                 sorted.entries.push(Entry::Event {
                     sequence: record.sequence,
@@ -98,6 +100,7 @@ pub(super) fn sort<'a>(
                     sequence: record.sequence,
                     subject,
                 });
+
                 sorted.dead.push((record, reason));
             }
         }
@@ -128,6 +131,7 @@ fn judge<'a>(
             "its revision is {revision}, but the subject's last revision is {last}"
         ));
     }
+
     Ok(event)
 }
 
@@ -169,6 +173,7 @@ pub(super) async fn store_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), E
             .await
             .map(|_| ()))?;
     }
+
     Ok(())
 }
 

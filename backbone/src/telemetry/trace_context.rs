@@ -1,5 +1,5 @@
-//! W3C Trace Context level 1: the `traceparent` header, parsed strictly. An invalid header begins a new
-//! trace. `tracestate`, which belongs to tracing vendors, is not supported.
+//! W3C Trace Context level 1: the `traceparent` header, parsed strictly. An invalid header begins a
+//! new trace. `tracestate`, which belongs to tracing vendors, is not supported.
 
 use std::fmt;
 use std::str::FromStr;
@@ -79,6 +79,7 @@ impl FromStr for TraceContext {
         if version == 0xff || !ends_well || !dashed || zeros {
             return Err(NotATraceparent);
         }
+
         Ok(context)
     }
 }
@@ -108,6 +109,7 @@ fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], NotATraceparent> {
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
     }
+
     Ok(bytes)
 }
 
@@ -122,6 +124,7 @@ fn nibble(digit: u8) -> Result<u8, NotATraceparent> {
 fn nonzero_bytes<const N: usize>() -> [u8; N] {
     loop {
         let bytes = random_bytes();
+        // All zeros means "absent" in the specification.
         if bytes != [0; N] {
             return bytes;
         }
@@ -205,6 +208,7 @@ mod tests {
             format!("{GIVEN} "),
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0é".to_owned(),
         ];
+
         for header in invalid {
             assert_eq!(
                 header.parse::<TraceContext>(),

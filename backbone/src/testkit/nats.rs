@@ -45,6 +45,7 @@ impl NatsServer {
                 .chain(store)
                 .chain(arguments.iter().map(OsString::from))
                 .collect(),
+            // Runs as this process's user, unlike PostgreSQL.
             identity: None,
             probe: Probe::Nats,
             port,

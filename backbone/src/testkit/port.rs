@@ -1,7 +1,7 @@
 //! TCP ports of 127.0.0.1 that stay reserved while their server is down.
 //!
-//! They are outside the ephemeral range, in which any outgoing connection may take a port between a kill
-//! and the restart. A lock file for each port keeps concurrent test processes apart.
+//! They are outside the ephemeral range, in which any outgoing connection may take a port between a
+//! kill and the restart. A lock file for each port keeps concurrent test processes apart.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
@@ -67,8 +67,8 @@ impl Port {
     }
 }
 
-/// Returns a random number for names and ports. It has no seed, since no test's outcome may depend on
-/// it.
+/// Returns a random number for names and ports. It has no seed, since no test's outcome may depend
+/// on it.
 pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

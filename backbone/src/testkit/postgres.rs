@@ -1,6 +1,7 @@
 //! A private PostgreSQL cluster, and databases in one that a test run shares.
 //!
-//! PostgreSQL does not run as root, so root's clusters run as the user `postgres`, or else `nobody`.
+//! PostgreSQL does not run as root, so root's clusters run as the user `postgres`, or else
+//! `nobody`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +15,8 @@ use url::Url;
 use super::port::Port;
 use super::server::{Probe, Server, find, folder};
 
-/// A running PostgreSQL, 15 or newer. It is shut down at once with SIGQUIT when this value is dropped.
+/// A running PostgreSQL, 15 or newer. It is shut down at once with SIGQUIT when this value is
+/// dropped.
 #[derive(Debug)]
 pub struct PostgresServer(Server);
 
@@ -46,18 +48,21 @@ impl PostgresServer {
         }
 
         let sync = if durable { "on" } else { "off" };
-        // With shared memory in files of its own directory, a killed cluster leaves nothing in /dev/shm.
+        // With shared memory in files of its own directory, a killed cluster leaves nothing in
+        // /dev/shm.
         let settings = format!(
             "-h 127.0.0.1 -p {} -c max_connections=300 -c fsync={sync} -c full_page_writes={sync} \
              -c dynamic_shared_memory_type=mmap -c timezone=UTC",
             port.number()
         );
+
         let folders = [
             OsString::from("-D"),
             data(folder.path()).into(),
             OsString::from("-k"),
             folder.path().into(),
         ];
+
         let server = Self(Server {
             program: find("postgres", binaries()),
             arguments: folders
@@ -86,12 +91,14 @@ impl PostgresServer {
             "--no-sync",
             "-D",
         ]);
+
         command.arg(data(self.0.folder.path()));
 
         let output = tokio::process::Command::from(command)
             .output()
             .await
             .expect("initdb can be run");
+
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(
             output.status.success(),
@@ -143,10 +150,11 @@ impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.0.end();
 
-        // A cluster that was killed and not restarted leaves a shared memory segment, whose id is the
-        // second number on line 7 of its lock file. A system has room for only some thousands.
+        // A cluster that was killed and not restarted leaves a shared memory segment, whose id is
+        // the second number on line 7 of its lock file. A system has room for only some thousands.
         let lock = fs::read_to_string(data(self.0.folder.path()).join("postmaster.pid"))
             .unwrap_or_default();
+
         if let Some(id) = lock
             .lines()
             .nth(6)
@@ -192,6 +200,7 @@ async fn execute(admin_url: &str, name: &str, statement: &str) {
         .trim_end_matches(" WITH (FORCE)")
         .bytes()
         .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+
     assert!(
         plain,
         "a database name may have lower-case letters, digits and _, not: {name}"
@@ -202,8 +211,10 @@ async fn execute(admin_url: &str, name: &str, statement: &str) {
         sqlx::query(AssertSqlSafe(format!("{statement} {name}")))
             .execute(&mut session)
             .await?;
+
         session.close().await
     };
+
     done.await
         .unwrap_or_else(|error: sqlx::Error| panic!("{statement} {name} failed: {error}"));
 }
@@ -222,6 +233,7 @@ pub(super) fn binaries() -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .flatten();
+
     let mut found: Vec<(u32, PathBuf)> = versions
         .filter_map(|entry| {
             Some((
@@ -252,11 +264,14 @@ fn identity(folder: &Path) -> Option<(u32, u32)> {
         let fields = users
             .lines()
             .map(|line| line.split(':').collect::<Vec<_>>());
+
         let user = fields
             .into_iter()
             .find(|user| user.len() > 3 && user[0] == wanted)?;
+
         Some((user[2].parse().ok()?, user[3].parse().ok()?))
     };
+
     Some(
         ids("postgres")
             .or_else(|| ids("nobody"))

@@ -1,7 +1,8 @@
-//! One server process with its children: spawned, paused, resumed, killed, and ended with this process.
+//! One server process with its children: spawned, paused, resumed, killed, and ended with this
+//! process.
 //!
-//! Signals go only to a child that has not been waited for, and to its children while it is stopped.
-//! Otherwise a process number could have passed to an unrelated process.
+//! Signals go only to a child that has not been waited for, and to its children while it is
+//! stopped. Otherwise a process number could have passed to an unrelated process.
 
 use std::fs;
 use std::io;
@@ -42,18 +43,21 @@ impl Process {
             .append(true)
             .open(log)
             .expect("the log file can be opened");
+
         let errors = output.try_clone().expect("a file handle can be cloned");
 
-        // A process group of its own, since Ctrl-C at a terminal is meant for the program under test,
-        // which then stops in order.
+        // A process group of its own, since Ctrl-C at a terminal is meant for the program under
+        // test, which then stops in order.
         let child = command
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
             .spawn();
+
         let mut child = child
             .unwrap_or_else(|error| panic!("{} could not be started: {error}", program.display()));
+
         let guard = guard(child.id(), folder, end).unwrap_or_else(|error| {
             let _ = child.kill();
             panic!("/bin/sh could not be started: {error}")
@@ -72,8 +76,8 @@ impl Process {
     /// Stops the process and its children (SIGSTOP): connections stay open and unanswered.
     pub(super) fn pause(&mut self) {
         if self.ended().is_none() {
-            // The parent first. A stopped parent spawns no more children, and does not release the numbers
-            // of dead ones.
+            // The parent first. A stopped parent spawns no more children, and does not release the
+            // numbers of dead ones.
             signal("STOP", &[self.child.id()]);
             self.settle("stopped", |state| state == 'T');
             signal("STOP", &children(self.child.id()));
@@ -83,6 +87,7 @@ impl Process {
     /// Resumes a paused process (SIGCONT).
     pub(super) fn resume(&mut self) {
         if self.ended().is_none() {
+            // In the reverse order of the pause.
             signal("CONT", &children(self.child.id()));
             signal("CONT", &[self.child.id()]);
         }
@@ -90,6 +95,8 @@ impl Process {
 
     /// Kills the process and its children (SIGKILL) and returns when all are gone.
     pub(super) fn kill(&mut self) {
+        // Before the kill: afterwards the process number may belong to a stranger, whom the guard
+        // would signal.
         self.dismiss_guard();
         if self.ended().is_none() {
             self.pause();
@@ -101,6 +108,7 @@ impl Process {
                 all.iter()
                     .all(|&pid| state_and_parent(pid).is_none_or(|(s, _)| s == 'Z'))
             });
+
             assert!(
                 gone,
                 "processes {all:?} still run {KILLED:?} after they were killed"
@@ -114,6 +122,7 @@ impl Process {
         let settled = settles(KILLED, || {
             state_and_parent(pid).is_none_or(|(state, _)| reached(state) || state == 'Z')
         });
+
         assert!(settled, "process {pid} is not {what} within {KILLED:?}");
     }
 
@@ -126,21 +135,24 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // A killed PostgreSQL leaves shared memory behind, so it gets time for an orderly end.
         if self.end != "KILL" && self.ended().is_none() {
             signal(self.end, &[self.child.id()]);
             self.resume();
             if !settles(STOPPED, || self.ended().is_some()) {
-                // A child that was being spawned can miss the signal, and its parent then waits for it.
+                // A child that was being spawned can miss the signal, and its parent then waits for
+                // it.
                 signal("KILL", &children(self.child.id()));
                 settles(STOPPED, || self.ended().is_some());
             }
         }
+
         self.kill();
     }
 }
 
-/// Spawns a shell that reads from a pipe held only by this process. However this process ends, the read
-/// ends with it, and the shell acts.
+/// Spawns a shell that reads from a pipe held only by this process. However this process ends, the
+/// read ends with it, and the shell acts.
 fn guard(pid: u32, folder: &Path, end: &'static str) -> io::Result<Child> {
     use std::os::unix::process::CommandExt;
     let script = r#"read -r _; kill -s "$1" "$2"; kill -s CONT "$2"
@@ -149,11 +161,13 @@ fn guard(pid: u32, folder: &Path, end: &'static str) -> io::Result<Child> {
     command
         .args(["-c", script, "guard", end, &pid.to_string()])
         .arg(folder);
+
     command
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
+
     command.spawn()
 }
 
@@ -163,6 +177,7 @@ fn signal(name: &str, pids: &[u32]) {
     if pids.is_empty() {
         return;
     }
+
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"kill -s "$@" 2>/dev/null"#, "kill", name]);
     // It fails for a process that is already gone, which is the purpose.
@@ -182,8 +197,8 @@ fn children(parent: u32) -> Vec<u32> {
     .collect()
 }
 
-/// Returns state and parent of a process: the fields after its name, which is in parentheses and may
-/// contain any character.
+/// Returns state and parent of a process: the fields after its name, which is in parentheses and
+/// may contain any character.
 fn state_and_parent(pid: u32) -> Option<(char, u32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();

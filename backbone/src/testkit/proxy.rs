@@ -1,7 +1,7 @@
 //! A TCP proxy in this process, for faults between a client and a server.
 //!
-//! The proxy counts, delays, holds, swallows and cuts bytes, and does not interpret them. A connection
-//! that has lost bytes is never resumed.
+//! The proxy counts, delays, holds, swallows and cuts bytes, and does not interpret them. A
+//! connection that has lost bytes is never resumed.
 
 mod relay;
 mod wire;
@@ -35,7 +35,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of `target` (`host:port`) and returns when it listens. The target need not be up.
+    /// Starts a proxy in front of `target` (`host:port`) and returns when it listens. The target
+    /// need not be up.
     pub async fn start(target: impl Display) -> Self {
         let port = Port::reserve();
         let target = target.to_string();
@@ -53,16 +54,19 @@ impl Proxy {
             target,
             _tasks: tasks,
         };
+
         proxy
             .wait_for_status("the proxy listens", |status| status.listening)
             .await;
+
         proxy
     }
 
     /// Starts a proxy in front of the server that `url` names.
     ///
     /// # Panics
-    /// If `url` has no host, or has neither a port nor one of the schemes nats, redis, postgres and http.
+    /// If `url` has no host, or has neither a port nor one of the schemes nats, redis, postgres and
+    /// http.
     pub async fn in_front_of(url: &str) -> Self {
         let url = parse(url);
         let known = match url.scheme() {
@@ -76,6 +80,7 @@ impl Proxy {
             .port()
             .or(known)
             .unwrap_or_else(|| panic!("the URL {url} has no port"));
+
         Self::start(format!(
             "{}:{port}",
             url.host_str()
@@ -102,8 +107,10 @@ impl Proxy {
         let mut url = parse(url);
         url.set_host(Some("127.0.0.1"))
             .unwrap_or_else(|error| panic!("{url}: {error}"));
+
         url.set_port(Some(self.port.number()))
             .unwrap_or_else(|()| panic!("the URL {url} cannot have a port"));
+
         url.into()
     }
 
@@ -113,6 +120,7 @@ impl Proxy {
             rules.open = false;
             rules.cuts += 1;
         });
+
         self.wait_for_status("the proxy is cut", |status| {
             !status.listening && status.connections == 0
         })
@@ -121,6 +129,7 @@ impl Proxy {
 
     /// Resets the present connections and keeps accepting new ones.
     pub fn reset(&self) {
+        // Relays compare the number they began under with this one.
         self.change(|rules| rules.cuts += 1);
     }
 
@@ -133,6 +142,7 @@ impl Proxy {
                 ..Rules::default()
             }
         });
+
         self.wait_for_status("the proxy listens again", |status| status.listening)
             .await;
     }
@@ -149,8 +159,8 @@ impl Proxy {
         });
     }
 
-    /// Forwards exactly `bytes` more in a direction, counted over all connections, and then resets as
-    /// [`Proxy::reset`] does.
+    /// Forwards exactly `bytes` more in a direction, counted over all connections, and then resets
+    /// as [`Proxy::reset`] does.
     pub fn reset_after(&self, direction: Direction, bytes: u64) {
         self.change(|rules| {
             rules.limit = Some(Limit {
@@ -212,6 +222,7 @@ impl Proxy {
     }
 
     async fn wait_for_status(&self, what: &str, reached: impl Fn(&Status) -> bool) {
+        // The tasks act on a change later; a test must not go on before they have.
         wait_until(CARRIED_OUT, what, async || {
             reached(&self.wire.status.borrow())
         })
@@ -230,22 +241,27 @@ async fn serve(wire: Arc<Wire>, addr: SocketAddr, target: String) {
 
         let listener = TcpListener::bind(addr)
             .unwrap_or_else(|error| panic!("the proxy cannot listen on {addr}: {error}"));
+
         listener
             .set_nonblocking(true)
             .expect("a listener can be made non-blocking");
+
         let listener =
             tokio::net::TcpListener::from_std(listener).expect("the proxy runs within a runtime");
         wire.status.send_modify(|status| status.listening = true);
 
         loop {
             let (open, cuts) = {
-                // In a block of its own: the borrow is a lock, which must not be held across an await.
+                // In a block of its own: the borrow is a lock, which must not be held across an
+                // await.
                 let rules = rules.borrow_and_update();
                 (rules.open, rules.cuts)
             };
+
             if !open {
                 break;
             }
+
             tokio::select! {
                 biased;
                 changed = rules.changed() => if changed.is_err() { return },
@@ -255,6 +271,7 @@ async fn serve(wire: Arc<Wire>, addr: SocketAddr, target: String) {
                         status.accepted += 1;
                         status.connections += 1;
                     });
+
                     relays.spawn(relay::relay(wire.clone(), client, target.clone(), cuts));
                 }
             }

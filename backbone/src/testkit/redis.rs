@@ -1,4 +1,5 @@
-//! A private redis-server without persistence: the live bus is a hint, and a restart may lose it all.
+//! A private redis-server without persistence: the live bus is a hint, and a restart may lose it
+//! all.
 
 use std::ffi::OsString;
 
@@ -80,8 +81,8 @@ impl RedisServer {
         self.0.resume();
     }
 
-    /// Sends a command on a connection of its own and returns its answer of one line with its marker, such
-    /// as `+OK` or `:2`.
+    /// Sends a command on a connection of its own and returns its answer of one line with its
+    /// marker, such as `+OK` or `:2`.
     ///
     /// # Panics
     /// If the server does not answer, or answers with an error.
@@ -92,6 +93,7 @@ impl RedisServer {
         }
 
         let answer = async {
+            // Without the client library, so that a test of that library does not rest on it.
             let mut stream = BufStream::new(TcpStream::connect(self.0.port.addr()).await?);
             stream.write_all(command.as_bytes()).await?;
             stream.flush().await?;
@@ -99,9 +101,11 @@ impl RedisServer {
             stream.read_line(&mut answer).await?;
             Ok::<_, std::io::Error>(answer.trim_end().to_owned())
         };
+
         let answer = answer
             .await
             .unwrap_or_else(|error| panic!("{words:?}: {error}"));
+
         assert!(answer.starts_with(['+', ':']), "{words:?}: {answer}");
         answer
     }

@@ -1,6 +1,6 @@
 //! Common parts of the three servers: a program found on this machine, a private directory and a
-//! reserved port. Port and data stay the same through kills and restarts. A server is handed out only
-//! once it answers on its port.
+//! reserved port. Port and data stay the same through kills and restarts. A server is handed out
+//! only once it answers on its port.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,7 +20,8 @@ use super::port::Port;
 use super::process::Process;
 use super::wait::wait_until;
 
-/// Time from spawning to the first answer, recovery included, on a machine that is busy with other tests.
+/// Time from spawning to the first answer, recovery included, on a machine that is busy with other
+/// tests.
 const READY: Duration = Duration::from_secs(60);
 
 /// A server program with its arguments and its files.
@@ -51,6 +52,7 @@ pub(super) enum Probe {
 impl Server {
     /// Starts the process, after killing one that runs, and returns when it answers.
     pub(super) async fn start(&self) {
+        // The port and the data belong to one process at a time.
         self.kill();
         let mut seen = self.spawn();
         wait_until(
@@ -62,24 +64,26 @@ impl Server {
                     let log = self.log();
                     let output = log.get(seen..).unwrap_or(&log);
 
-                    // The kernel releases what a killed postmaster held a moment after its death, so
-                    // these failures pass.
+                    // The kernel releases what a killed postmaster held a moment after its death,
+                    // so these failures pass.
                     let held = ["shared memory block", "postmaster.pid\" already exists"];
                     assert!(
                         held.iter().any(|text| output.contains(text)),
                         "{} ended with {status}:\n{output}",
                         self.program.display()
                     );
+
                     seen = self.spawn();
                 }
+
                 self.probe.answers(self.port.addr()).await
             },
         )
         .await;
     }
 
-    /// Kills the process and its children with SIGKILL and returns when they are gone. Does nothing if it
-    /// does not run.
+    /// Kills the process and its children with SIGKILL and returns when they are gone. Does nothing
+    /// if it does not run.
     pub(super) fn kill(&self) {
         if let Some(mut process) = self.process().take() {
             process.kill();
@@ -113,6 +117,7 @@ impl Server {
         if let Some((user, group)) = self.identity {
             command.uid(user).gid(group);
         }
+
         command
     }
 
@@ -137,6 +142,7 @@ impl Server {
             self.folder.path(),
             end,
         ));
+
         seen
     }
 
@@ -167,6 +173,7 @@ impl Probe {
                 },
             }
         };
+        // A paused server accepts connections and never answers.
         tokio::time::timeout(Duration::from_secs(5), answer)
             .await
             .unwrap_or(false)
@@ -177,6 +184,7 @@ async fn converse(addr: SocketAddr, say: &[u8], hear: &[u8]) -> bool {
     let Ok(mut stream) = TcpStream::connect(addr).await else {
         return false;
     };
+
     let mut heard = vec![0; hear.len()];
     stream.write_all(say).await.is_ok()
         && stream.read_exact(&mut heard).await.is_ok()
@@ -212,11 +220,14 @@ pub(super) fn require_servers_allowed() {
 /// If it is in none of them, or the run is one without servers. The message says what to do.
 pub(super) fn find(program: &str, folders: Vec<PathBuf>) -> PathBuf {
     require_servers_allowed();
+
+    // Debian keeps daemons in sbin, which is not on the path of ordinary users.
     let path = environment("PATH").unwrap_or_default();
     let places = folders
         .into_iter()
         .chain(std::env::split_paths(&path))
         .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+
     places.map(|place| place.join(program)).find(|file| file.is_file()).unwrap_or_else(|| {
         panic!(
             "{program} not found: ./scripts/test installs it on Debian and Ubuntu when run as root; otherwise install \
@@ -225,8 +236,8 @@ pub(super) fn find(program: &str, folders: Vec<PathBuf>) -> PathBuf {
     })
 }
 
-/// Reads a variable of the environment. The kit needs them to find programs, and the servers that a test
-/// run shares.
+/// Reads a variable of the environment. The kit needs them to find programs, and the servers that a
+/// test run shares.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests have no settings; this is the kit's own door"

@@ -1,6 +1,6 @@
-//! The three servers that a test needs, shared by a whole test run if it has prepared them, and a market
-//! of its own on them. Tests do not affect each other: every market has its own name, and so its own
-//! stream and channel, and two new databases.
+//! The three servers that a test needs, shared by a whole test run if it has prepared them, and a
+//! market of its own on them. Tests do not affect each other: every market has its own name, and so
+//! its own stream and channel, and two new databases.
 
 use std::fmt;
 use std::process::Command;
@@ -37,6 +37,7 @@ impl Services {
     pub async fn shared_or_private() -> Self {
         require_servers_allowed();
         match [NATS, REDIS, POSTGRES].map(environment) {
+            // All or none: a mixture would hide a mistake in the environment.
             [Some(nats_url), Some(redis_url), Some(postgres_admin_url)] => Self {
                 nats_url,
                 redis_url,
@@ -53,6 +54,7 @@ impl Services {
     /// # Panics
     /// If one does not start.
     pub async fn private() -> Self {
+        // Together, since PostgreSQL takes most of the time.
         Self::of(tokio::join!(
             NatsServer::start(),
             RedisServer::start(),
@@ -60,8 +62,8 @@ impl Services {
         ))
     }
 
-    /// Starts private servers with a PostgreSQL that syncs what it commits, for measurements and for tests
-    /// that kill it repeatedly.
+    /// Starts private servers with a PostgreSQL that syncs what it commits, for measurements and
+    /// for tests that kill it repeatedly.
     ///
     /// # Panics
     /// If one does not start.
@@ -143,8 +145,8 @@ impl Services {
         }
     }
 
-    /// Drops a market's databases and ends sessions that are connected to them. Tests that create few need
-    /// not call this, since the databases end with the server.
+    /// Drops a market's databases and ends sessions that are connected to them. Tests that create
+    /// few need not call this, since the databases end with the server.
     ///
     /// # Panics
     /// If the server refuses.
@@ -154,8 +156,8 @@ impl Services {
     }
 }
 
-/// Key with which the markets of tests encrypt webhook secrets: 32 bytes in base64, the same for every
-/// process of a market.
+/// Key with which the markets of tests encrypt webhook secrets: 32 bytes in base64, the same for
+/// every process of a market.
 const SECRETS_KEY: &str = "dGhlIHNhbWUgMzIgYnl0ZXMgZm9yIGFsbCBvZiB1cyE=";
 
 /// Settings of a production-mode instance that depend on its market.
@@ -222,7 +224,8 @@ impl fmt::Display for Versions {
     }
 }
 
-/// Returns the first word of the output that looks like a version: `nats-server: v2.9.10`, `Redis server v=7.0.15 …`, `postgres … 15.19 …`.
+/// Returns the first word of the output that looks like a version: `nats-server: v2.9.10`, `Redis
+/// server v=7.0.15 …`, `postgres … 15.19 …`.
 fn version(program: &str, folders: Vec<std::path::PathBuf>) -> String {
     let program = find(program, folders);
     let output = Command::new(&program)
@@ -234,6 +237,7 @@ fn version(program: &str, folders: Vec<std::path::PathBuf>) -> String {
     let mut words = text
         .split_whitespace()
         .map(|word| word.trim_start_matches(['v', '=']));
+
     let version = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
     version
         .unwrap_or_else(|| panic!("{} prints no version: {text}", program.display()))

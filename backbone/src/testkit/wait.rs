@@ -1,5 +1,5 @@
-//! The only place where a test waits: polls a condition until it holds or a deadline has passed. A wait
-//! that fails reports what it was for and where it was called.
+//! The only place where a test waits: polls a condition until it holds or a deadline has passed. A
+//! wait that fails reports what it was for and where it was called.
 
 use std::future::Future;
 use std::panic::Location;
@@ -10,8 +10,8 @@ const POLL: Duration = Duration::from_millis(10);
 /// Polls `condition` every 10 ms until it is true.
 ///
 /// # Panics
-/// If the condition does not become true within `deadline`, also because one evaluation hangs for that
-/// long. The message has `what` and the caller's location.
+/// If the condition does not become true within `deadline`, also because one evaluation hangs for
+/// that long. The message has `what` and the caller's location.
 #[track_caller]
 pub fn wait_until(
     deadline: Duration,
@@ -40,6 +40,7 @@ pub fn wait_for<T>(
                 if let Some(value) = condition().await {
                     return value;
                 }
+
                 tokio::time::sleep(POLL).await;
             }
         };
@@ -51,14 +52,15 @@ pub fn wait_for<T>(
     }
 }
 
-/// Blocks until `condition` holds, for code that cannot await, such as a drop. Returns whether it held
-/// in time.
+/// Blocks until `condition` holds, for code that cannot await, such as a drop. Returns whether it
+/// held in time.
 pub(super) fn settles(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + deadline;
     loop {
         if condition() {
             return true;
         }
+
         if Instant::now() >= end {
             return false;
         }

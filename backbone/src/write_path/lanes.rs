@@ -75,6 +75,7 @@ impl Lanes {
             turns: Arc::new(Semaphore::new(1)),
             users: 0,
         });
+
         if lane.users == LANE {
             return None;
         }
@@ -84,6 +85,7 @@ impl Lanes {
             lanes: self.clone(),
             subject,
         };
+
         Some((slot, Arc::clone(&lane.turns)))
     }
 
@@ -98,6 +100,7 @@ impl Drop for QueueSlot {
         let lane = lanes
             .get_mut(&self.subject)
             .expect("a lane exists as long as it has users");
+
         lane.users -= 1;
 
         // Subjects come and go without bound; an empty lane must not stay behind.
@@ -121,17 +124,21 @@ mod tests {
             .enter(Subject::Opened, soon())
             .await
             .expect("the lane is empty");
+
         assert_eq!(
             lanes.enter(Subject::Opened, soon()).await.err(),
             Some(NotEntered::TooLate)
         );
+
         let waiting: Vec<_> = (1..LANE)
             .map(|_| lanes.join(Subject::Opened).expect("the lane is not full"))
             .collect();
+
         assert_eq!(
             lanes.enter(Subject::Opened, soon()).await.err(),
             Some(NotEntered::Full)
         );
+
         drop(waiting);
         drop(turn);
         assert!(lanes.lock().is_empty());

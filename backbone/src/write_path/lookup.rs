@@ -98,6 +98,7 @@ async fn scan_since<R>(
             _ => after = record.sequence,
         }
     }
+
     Ok(None)
 }
 

@@ -1,4 +1,5 @@
-//! The event contract on the wire: golden files of every type and version ever released, and what is no event.
+//! The event contract on the wire: golden files of every type and version ever released, and what
+//! is no event.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,7 +33,7 @@ struct Golden {
 }
 
 #[test]
-fn every_golden_file_decodes_to_the_event_it_was_made_from() {
+fn golden_files_decode_to_the_events_they_were_made_from() {
     for event in one_of_each_type() {
         let (subject, stored) = read(&golden_file(&event, CURRENT));
         assert_eq!(subject, event.subject.to_string());
@@ -46,7 +47,7 @@ fn every_golden_file_decodes_to_the_event_it_was_made_from() {
 }
 
 #[test]
-fn the_current_version_encodes_to_its_golden_file_byte_for_byte() {
+fn golden_files_of_the_current_version_are_what_it_encodes_byte_for_byte() {
     for event in one_of_each_type() {
         let (_, stored) = read(&golden_file(&event, CURRENT));
         let encoded = wire::encode("market", &event);
@@ -66,7 +67,7 @@ fn the_current_version_encodes_to_its_golden_file_byte_for_byte() {
 }
 
 #[test]
-fn every_type_has_a_golden_file_and_every_golden_file_decodes() {
+fn golden_files_exist_for_every_type_and_all_decode() {
     let files: BTreeSet<PathBuf> = fs::read_dir(golden_folder())
         .expect("the golden files are there")
         .map(|file| file.expect("the folder can be read").path())
@@ -96,7 +97,8 @@ fn every_type_has_a_golden_file_and_every_golden_file_decodes() {
 /// How many types there are; see [`number`].
 const TYPES: usize = 7;
 
-/// Numbers the types: a new one does not compile here until it has its number, and so its golden file.
+/// Numbers the types: a new one does not compile here until it has its number, and so its golden
+/// file.
 fn number(fact: &Fact) -> usize {
     match fact {
         Fact::MarketOpened { .. } => 0,
@@ -114,14 +116,14 @@ fn number(fact: &Fact) -> usize {
 }
 
 #[test]
-fn a_body_that_was_changed_on_the_way_is_corrupt() {
+fn decoding_reports_a_changed_body_as_corrupt() {
     let (subject, mut message) = an_update();
     message.body = text(&message.body).replace("deal 7", "deal 8").into();
     assert_corrupt(&subject, &message, "hash");
 }
 
 #[test]
-fn a_body_that_is_no_json_is_corrupt() {
+fn decoding_reports_a_body_that_is_not_json_as_corrupt() {
     let (subject, mut message) = an_update();
     let cut = message.body.slice(..message.body.len() - 1);
     set_body(&mut message, cut);
@@ -131,7 +133,7 @@ fn a_body_that_is_no_json_is_corrupt() {
 }
 
 #[test]
-fn a_message_without_one_of_the_headers_that_matter_is_corrupt() {
+fn decoding_reports_a_missing_header_as_corrupt() {
     for name in [
         "ce-id",
         "ce-type",
@@ -155,7 +157,7 @@ fn a_message_without_one_of_the_headers_that_matter_is_corrupt() {
 }
 
 #[test]
-fn a_body_of_another_subject_is_corrupt() {
+fn decoding_reports_a_body_of_a_different_subject_as_corrupt() {
     let (_, message) = an_update();
     let access = Subject::Access {
         seller: SELLER,
@@ -168,7 +170,7 @@ fn a_body_of_another_subject_is_corrupt() {
 }
 
 #[test]
-fn a_newer_version_or_type_is_left_to_a_newer_binary() {
+fn decoding_leaves_a_newer_version_or_type_to_a_newer_binary() {
     let (subject, mut message) = an_update();
     message
         .headers
@@ -192,7 +194,7 @@ fn a_newer_version_or_type_is_left_to_a_newer_binary() {
 }
 
 #[test]
-fn a_trace_that_cannot_be_read_is_left_out() {
+fn decoding_drops_a_trace_that_cannot_be_parsed() {
     let (subject, mut message) = an_update();
     message
         .headers

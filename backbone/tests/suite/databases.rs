@@ -1,5 +1,5 @@
-//! The seller database on each engine, for stories that must hold on both: SQLite in a folder of its own, PostgreSQL
-//! as a database of its own.
+//! The seller database on each engine, for stories that must hold on both: SQLite in a folder of
+//! its own, PostgreSQL as a database of its own.
 
 use backbone::db::{Db, Migrations};
 use backbone::testkit::Services;
@@ -75,7 +75,8 @@ impl Home {
     }
 }
 
-/// Makes a test of each story on each engine. A story is a function over [`TestDb`] in the same file.
+/// Makes a test of each story on each engine. A story is a function over [`TestDb`] in the same
+/// file.
 macro_rules! on_both_engines {
     ($($story:ident,)+) => {
         mod on_sqlite {

@@ -1,4 +1,5 @@
-//! The deal table on both engines: what is written is what is found, a page at a time, in every order.
+//! The deal table on both engines: what is written is what is found, a page at a time, in every
+//! order.
 
 mod pages;
 mod plans;

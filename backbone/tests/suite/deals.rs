@@ -89,7 +89,8 @@ pub(crate) fn renamed(last: &DealFact, name: &str, applied: Applied) -> DealFact
     }
 }
 
-/// The event of this revision in the plain history of a deal: created, then renamed again and again.
+/// The event of this revision in the plain history of a deal: created, then renamed again and
+/// again.
 pub(crate) fn event(number: u128, revision: u64) -> Event {
     let id = |revision: u64| EventId(Uuid::from_u128(number << 64 | u128::from(revision)));
     let first = created(number, applied(id(1), 1));

@@ -1,5 +1,6 @@
-//! The live bus: what callers may rely on, on both backends, and what Redis's faults do to it. It refuses to sleep:
-//! every wait is for an event, and ends with the test when the event does not come.
+//! The live bus: what callers may rely on, on both backends, and what Redis's faults do to it. It
+//! refuses to sleep: every wait is for an event, and ends with the test when the event does not
+//! come.
 
 mod redis_faults;
 
@@ -216,7 +217,7 @@ async fn what_happens_is_measured(market: Market) {
 }
 
 #[tokio::test]
-async fn local_faults_drop_repeat_and_hold_messages() {
+async fn local_bus_faults_drop_duplicate_and_delay_messages() {
     let market = Market::local();
     let (mut receiver, faults) = (
         market.subscriber().await,
@@ -242,7 +243,7 @@ async fn local_faults_drop_repeat_and_hold_messages() {
 }
 
 #[tokio::test]
-async fn a_local_bus_can_be_cut_and_mended() {
+async fn local_bus_can_be_cut_and_mended() {
     let market = Market::local();
     let (mut receiver, faults) = (
         market.subscriber().await,

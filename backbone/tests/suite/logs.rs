@@ -1,5 +1,5 @@
-//! A log on each backend, for stories that must hold on both: SQLite in a folder of its own, JetStream on a server
-//! of its own.
+//! A log on each backend, for stories that must hold on both: SQLite in a folder of its own,
+//! JetStream on a server of its own.
 
 use std::time::Duration;
 
@@ -67,8 +67,8 @@ impl TestLog {
         Self { log, home }
     }
 
-    /// Writes a message past the log's rules, as only a fault could, at the place after its head. Only on SQLite;
-    /// tails see it with the next append.
+    /// Writes a message past the log's rules, as only a fault could, at the place after its head.
+    /// Only on SQLite; tails see it with the next append.
     pub(crate) async fn insert(&self, sequence: Sequence, (subject, message): &(String, Message)) {
         let Home::Sqlite(folder) = &self.home else {
             panic!("a stream takes what it is sent")
@@ -166,7 +166,8 @@ pub(crate) fn event_of(record: &Record) -> &Event {
         .unwrap_or_else(|why| panic!("event {}: {why}", record.sequence))
 }
 
-/// Makes a test of each story on each backend. A story is a function over [`TestLog`] in the same file.
+/// Makes a test of each story on each backend. A story is a function over [`TestLog`] in the same
+/// file.
 macro_rules! on_both_backends {
     ($($story:ident,)+) => {
         mod on_sqlite {

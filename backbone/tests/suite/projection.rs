@@ -1,10 +1,10 @@
-//! The projection runner on both engines, with a ledger for its tables: every event once and in order, whoever dies
-//! or races.
+//! The projection runner on both engines, with a toy projection: every event once and in order,
+//! whichever worker dies or loses a race.
 
 mod dead;
 mod faults;
 mod foreign;
-mod ledger;
+mod toy;
 
 use backbone::Error;
 use backbone::db::Db;
@@ -15,15 +15,15 @@ use tokio::task::JoinSet;
 use crate::databases::{TestDb, on_both_engines};
 use crate::deals::event;
 use crate::logs::{SOON, TestLog, store};
-use ledger::{Running, caught_up, checkpoint, lines, start, worker};
+use toy::{Running, caught_up, checkpoint, rows, start, worker};
 
 on_both_engines! {
-    every_event_is_applied_in_order_and_a_restart_goes_on_from_the_place,
-    of_two_workers_at_one_place_the_second_writes_nothing,
-    two_workers_apply_each_event_once_and_the_loser_takes_over,
+    projection_applies_every_event_in_order_and_restarts_from_its_checkpoint,
+    projection_worker_writes_nothing_when_another_moved_the_checkpoint,
+    projection_workers_apply_each_event_once_and_the_standby_takes_over,
 }
 
-async fn every_event_is_applied_in_order_and_a_restart_goes_on_from_the_place(test: TestDb) {
+async fn projection_applies_every_event_in_order_and_restarts_from_its_checkpoint(test: TestDb) {
     let (log, db) = begin(&test).await;
     let mut all = vec![(1, 1)];
     for round in 0..3 {
@@ -54,25 +54,25 @@ async fn every_event_is_applied_in_order_and_a_restart_goes_on_from_the_place(te
     );
 }
 
-async fn of_two_workers_at_one_place_the_second_writes_nothing(test: TestDb) {
+async fn projection_worker_writes_nothing_when_another_moved_the_checkpoint(test: TestDb) {
     let (log, db) = begin(&test).await;
     store(&log.log, &event(1, 1), 0).await;
     let (first, second) = (worker(&log.log, &db), worker(&log.log, &test.beside()));
-    let (place_of_first, mut tail_of_first) = first.open().await.expect("all is up");
-    let (place_of_second, mut tail_of_second) = second.open().await.expect("all is up");
+    let (from_first, mut tail_of_first) = first.open().await.expect("all is up");
+    let (from_second, mut tail_of_second) = second.open().await.expect("all is up");
     let moved = first
-        .run_once(place_of_first, &mut tail_of_first)
+        .run_once(from_first, &mut tail_of_first)
         .await
         .expect("it is the first");
     assert_eq!(moved.position, 2);
 
-    let late = second.run_once(place_of_second, &mut tail_of_second).await;
+    let late = second.run_once(from_second, &mut tail_of_second).await;
     assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
-    assert_eq!(lines(&db).await, [(1, 1), (2, 1)]);
+    assert_eq!(rows(&db).await, [(1, 1), (2, 1)]);
     assert_eq!(checkpoint(&db).await, moved);
 }
 
-async fn two_workers_apply_each_event_once_and_the_loser_takes_over(test: TestDb) {
+async fn projection_workers_apply_each_event_once_and_the_standby_takes_over(test: TestDb) {
     let (log, db) = begin(&test).await;
     let mut workers = vec![start(&log.log, &db), start(&log.log, &test.beside())];
     let mut writers = JoinSet::new();
@@ -126,9 +126,9 @@ fn is_chain(commits: &[(u64, u64)]) -> bool {
     commits.windows(2).all(|pair| pair[0].1 == pair[1].0)
 }
 
-/// A new log, and the ledger's table in a new database.
+/// Opens a new log, and creates the toy table in a new database.
 async fn begin(test: &TestDb) -> (TestLog, Db) {
-    ledger::make_table(&test.db).await;
+    toy::create_table(&test.db).await;
     (TestLog::sqlite().await, test.db.clone())
 }
 

@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_millis(100);
 
 #[tokio::test]
-async fn nats_keeps_its_streams_through_a_kill() {
+async fn testkit_nats_keeps_its_streams_through_a_kill() {
     let nats = NatsServer::start().await;
     let stream = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
     let config = jetstream::stream::Config {
@@ -48,7 +48,7 @@ async fn nats_keeps_its_streams_through_a_kill() {
 }
 
 #[tokio::test]
-async fn a_paused_redis_is_silent_and_a_restarted_one_is_empty() {
+async fn testkit_redis_is_silent_when_paused_and_empty_after_a_restart() {
     let redis = RedisServer::start_with(&["--maxclients", "77"]).await;
     let client = redis::Client::open(redis.url()).unwrap();
     let mut session = client.get_multiplexed_async_connection().await.unwrap();
@@ -82,7 +82,7 @@ async fn a_paused_redis_is_silent_and_a_restarted_one_is_empty() {
 }
 
 #[tokio::test]
-async fn postgres_comes_back_after_a_kill_under_load() {
+async fn testkit_postgres_recovers_from_a_kill_under_load() {
     let postgres = PostgresServer::durable().await;
     let url = postgres.create_database("kept").await;
     let mut session = PgConnection::connect(&url).await.unwrap();
@@ -131,7 +131,7 @@ async fn postgres_comes_back_after_a_kill_under_load() {
 }
 
 #[tokio::test]
-async fn markets_share_servers_and_nothing_else() {
+async fn testkit_markets_share_servers_and_nothing_else() {
     let services = Services::shared_or_private().await;
     let (one, two): (Market, Market) = tokio::join!(services.market(), services.market());
     assert_ne!(one.market, two.market);
@@ -159,7 +159,7 @@ async fn markets_share_servers_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_cut_proxy_resets_and_refuses_until_it_is_restored() {
+async fn proxy_that_is_cut_resets_and_refuses_until_it_is_restored() {
     let (_echo, proxy) = echo().await;
     let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
     assert_eq!(ask(&mut stream, b"one").await.unwrap(), b"one");
@@ -179,7 +179,7 @@ async fn a_cut_proxy_resets_and_refuses_until_it_is_restored() {
 }
 
 #[tokio::test]
-async fn a_proxy_cuts_after_exactly_the_bytes_it_was_given() {
+async fn proxy_cuts_after_exactly_the_given_number_of_bytes() {
     let (_echo, proxy) = echo().await;
     let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
     proxy.reset_after(Direction::ToClient, 4);
@@ -206,7 +206,7 @@ async fn a_proxy_cuts_after_exactly_the_bytes_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_proxy_holds_back_or_swallows_what_it_is_told_to() {
+async fn proxy_holds_or_swallows_one_direction() {
     let (_echo, proxy) = echo().await;
     let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
     assert_eq!(ask(&mut stream, b"one").await.unwrap(), b"one");
@@ -246,7 +246,7 @@ async fn a_proxy_holds_back_or_swallows_what_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_proxy_stands_in_for_the_server_of_a_url() {
+async fn proxy_replaces_the_server_in_a_url() {
     let proxy = Proxy::in_front_of("postgres://postgres@localhost/seller").await;
     assert_eq!(proxy.target(), "localhost:5432");
     let url = format!("postgres://postgres@{}/seller", proxy.addr());
@@ -256,7 +256,7 @@ async fn a_proxy_stands_in_for_the_server_of_a_url() {
 
 #[tokio::test]
 #[should_panic(expected = "not within 50ms: pigs fly")]
-async fn a_wait_that_fails_says_for_what() {
+async fn wait_that_fails_reports_what_it_was_for() {
     wait_until(Duration::from_millis(50), "pigs fly", async || false).await;
 }
 

@@ -1,5 +1,5 @@
-//! The write path on both backends: a mutation is in the log once, however often it is sent and whoever comes
-//! between.
+//! The write path on both backends: a mutation is in the log once, however often it is sent and
+//! whoever comes between.
 
 mod faults;
 

@@ -25,9 +25,9 @@ struct Ack {
 /// | unreadable answer | outcome unknown | repeats with the same id |
 /// | any other code, such as 10077 (stream full) or 10047 (no resources) | this attempt stored nothing | reports the log as unavailable, or the outcome as unknown if an earlier attempt was |
 ///
-/// A repeat of a stored event is answered as a duplicate by some server versions and replica counts,
-/// and with 10071 by others. Deduplication covers the whole stream and lasts two minutes. Neither
-/// answer is therefore trusted alone.
+/// A repeat of a stored event is answered as a duplicate by some server versions and replica
+/// counts, and with 10071 by others. Deduplication covers the whole stream and lasts two minutes.
+/// Neither answer is therefore trusted alone.
 pub(super) fn read_answer(payload: &[u8]) -> AppendAnswer {
     let answer = match serde_json::from_slice::<Response<Ack>>(payload) {
         Ok(answer) => answer,
@@ -64,16 +64,20 @@ mod tests {
             let text = format!(
                 r#"{{"error":{{"code":400,"err_code":{code},"description":"no"}},"stream":"MARKET","seq":0}}"#
             );
+
             read_answer(text.as_bytes())
         };
+
         assert_eq!(
             read_answer(br#"{"stream":"MARKET","seq":7}"#),
             AppendAnswer::Stored(7)
         );
+
         assert_eq!(
             read_answer(br#"{"stream":"MARKET","seq":7,"duplicate":true}"#),
             AppendAnswer::Duplicate(7)
         );
+
         assert_eq!(coded(10_071), AppendAnswer::WrongLastSequence);
         assert_eq!(coded(10_164), AppendAnswer::WrongLastSequence);
         assert!(matches!(coded(10_158), AppendAnswer::Unknown { .. }));
@@ -83,6 +87,7 @@ mod tests {
             read_answer(b"not json"),
             AppendAnswer::Unknown { .. }
         ));
+
         assert!(matches!(read_answer(b""), AppendAnswer::Unknown { .. }));
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn header_map(message: &Message) -> HeaderMap {
             Cow::Owned(name) => map.insert(name.as_str(), value.as_str()),
         }
     }
+
     map
 }
 

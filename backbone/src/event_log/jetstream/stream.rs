@@ -92,6 +92,7 @@ impl MarketStream {
             .now_or_never()
             .ok_or_else(|| broken("the NATS client waited for its first connection"))?
             .map_err(broken)?;
+
         let mut context = jetstream::new(client.clone());
         context.set_timeout(ATTEMPT_TIMEOUT);
         Ok(Self {
@@ -145,6 +146,7 @@ impl MarketStream {
         let checked = checked
             .as_ref()
             .filter(|checked| checked.connection == connection)?;
+
         self.is_up().then_some(checked.epoch)
     }
 
@@ -156,6 +158,7 @@ impl MarketStream {
                 "the stream could not be checked within {CHECK_TIMEOUT:?}"
             ))
         };
+
         tokio::time::timeout(CHECK_TIMEOUT, self.check())
             .await
             .map_err(late)?
@@ -210,6 +213,7 @@ impl MarketStream {
             duplicate_window: Duration::from_secs(120),
             ..Config::default()
         };
+
         let stream = self
             .context
             .get_or_create_stream(config)
@@ -228,6 +232,7 @@ impl MarketStream {
         if info.state.messages == 0 {
             self.append_opening().await?;
         }
+
         self.context
             .get_stream_no_info(&self.name)
             .await
@@ -303,6 +308,7 @@ impl MarketStream {
             .headers(headers)
             .payload(body)
             .timeout(Some(ATTEMPT_TIMEOUT));
+
         let subject = self.with_market(subject);
         let error = match self.client.send_request(subject, request).await {
             Ok(answer) => return read_answer(&answer.payload),

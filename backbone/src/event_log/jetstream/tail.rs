@@ -37,6 +37,7 @@ impl Tail {
             },
             ..pull::OrderedConfig::default()
         };
+
         let consumer = checked
             .stream
             .create_consumer(config)
@@ -69,6 +70,7 @@ impl Tail {
                 () = tokio::time::sleep(WATCHDOG) => self.check_silence().await?,
             }
         };
+
         self.suspect = false;
 
         // Whatever the client has received already is taken without waiting for more.
@@ -79,6 +81,7 @@ impl Tail {
                 None => break,
             }
         }
+
         Ok(batch)
     }
 
@@ -104,6 +107,7 @@ impl Tail {
         let message = message
             .ok_or_else(|| unavailable("the consumer of the tail ended"))?
             .map_err(unavailable)?;
+
         let sequence = message.info().map_err(unavailable)?.stream_sequence;
         self.last = sequence;
 

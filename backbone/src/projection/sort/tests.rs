@@ -1,4 +1,4 @@
-//! Table of batches with the events that are dead in each.
+//! Table of batches, with the events in them that are dead.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,11 +18,11 @@ use What::{Garbage, Plain, Repair};
 /// One event of subject `.0`.
 #[derive(Clone, Copy)]
 enum What {
-    /// Of this revision.
+    /// An event of this revision.
     Plain(u64),
     /// A repair of this revision.
     Repair(u64),
-    /// Nobody can read it.
+    /// An event that cannot be decoded.
     Garbage,
 }
 
@@ -33,9 +33,9 @@ struct Case {
     /// Subjects that wait for a repair.
     dead: &'static [u128],
     batch: &'static [(u128, What)],
-    /// Of each event: nothing when it is applied, else words of the reason why it is dead.
+    /// Part of the reason why each event is dead; empty for an event that is applied.
     reasons: &'static [&'static str],
-    /// Which of them settle dead events.
+    /// Indexes of the events that settle dead ones.
     repairs: &'static [usize],
 }
 
@@ -145,7 +145,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn every_batch_is_sorted_as_its_story_says() {
+fn sort_treats_every_batch_as_its_story_says() {
     for case in CASES {
         let records = records(case.batch);
         let revisions: HashMap<_, _> = case
@@ -153,11 +153,13 @@ fn every_batch_is_sorted_as_its_story_says() {
             .iter()
             .map(|(number, revision)| (subject(*number), *revision))
             .collect();
+
         let dead: HashSet<_> = case
             .dead
             .iter()
             .map(|number| subject(*number).to_string())
             .collect();
+
         let sorted = sort(&records, revisions, dead);
 
         for (index, reason) in case.reasons.iter().enumerate() {
@@ -167,17 +169,20 @@ fn every_batch_is_sorted_as_its_story_says() {
             } else {
                 found.contains(reason)
             };
+
             assert!(
                 agrees,
                 "{}: event {index}: {found:?} for {reason:?}",
                 case.story
             );
         }
+
         let repairs: Vec<_> = sorted
             .repairs
             .iter()
             .map(|record| record.sequence as usize - 1)
             .collect();
+
         assert_eq!(repairs, case.repairs, "{}", case.story);
         assert_eq!(
             order(&sorted),
@@ -189,7 +194,7 @@ fn every_batch_is_sorted_as_its_story_says() {
 }
 
 #[test]
-fn a_dead_event_names_its_subject_when_that_can_be_read() {
+fn sort_names_the_subject_of_a_dead_event_if_it_can_be_parsed() {
     let mut records = records(&[(1, Garbage), (1, Garbage)]);
     records[1].subject = "deal.what".to_owned();
     let sorted = sort(&records, HashMap::new(), HashSet::new());
@@ -198,40 +203,45 @@ fn a_dead_event_names_its_subject_when_that_can_be_read() {
         .iter()
         .map(|entry| matches!(entry, Entry::Dead { subject, .. } if *subject == Some(self::subject(1))))
         .collect();
+
     assert_eq!(named, [true, false]);
     assert_eq!(subjects(&records), [subject(1)]);
 }
 
 #[test]
-fn a_batch_names_each_of_its_subjects_once() {
+fn subjects_of_a_batch_are_named_once() {
     let mut named = subjects(&records(&[(2, Plain(1)), (1, Plain(1)), (2, Garbage)]));
     named.sort_by_key(ToString::to_string);
     assert_eq!(named, [subject(1), subject(2)]);
 }
 
-/// Why the event at this place is dead; nothing when it is not.
+/// Returns the reason why the event at `sequence` is dead; empty if it is not.
 fn reason_of(sorted: &Sorted<'_>, sequence: u64) -> String {
     let dead = sorted
         .dead
         .iter()
         .find(|(record, _)| record.sequence == sequence);
+
     dead.map(|(_, reason)| reason.clone()).unwrap_or_default()
 }
 
-/// The places of the entries, each of which is alive exactly if nobody gave a reason.
+/// Returns the sequences of the entries, and checks that exactly those with a reason are dead.
 fn order(sorted: &Sorted<'_>) -> Vec<u64> {
     let sequence_of = |entry: &Entry<'_>| {
         let (sequence, dead) = match *entry {
             Entry::Event { sequence, .. } => (sequence, false),
             Entry::Dead { sequence, .. } => (sequence, true),
         };
+
         assert_eq!(
             !reason_of(sorted, sequence).is_empty(),
             dead,
             "event {sequence}"
         );
+
         sequence
     };
+
     sorted.entries.iter().map(sequence_of).collect()
 }
 
@@ -242,7 +252,7 @@ fn subject(number: u128) -> Subject {
     }
 }
 
-/// At sequences 1, 2, 3 …
+/// Builds the records of a batch, at sequences 1, 2, 3 …
 fn records(batch: &[(u128, What)]) -> Vec<Record> {
     batch
         .iter()
@@ -257,6 +267,7 @@ fn record(sequence: u64, number: u128, what: What) -> Record {
         Repair(revision) => Ok(event(number, AccessCause::Repaired, revision)),
         Garbage => Err(Undecodable::Corrupt("no JSON".to_owned())),
     };
+
     let message = Message {
         headers: std::collections::BTreeMap::new(),
         body: Bytes::new(),
@@ -277,6 +288,7 @@ fn event(number: u128, cause: AccessCause, revision: u64) -> Event {
         request: Fingerprint::of(b"request"),
         version: 1,
     };
+
     let since = Timestamp::from_micros(0);
     let fact = AccessFact {
         cause,

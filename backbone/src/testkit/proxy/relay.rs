@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::wire::{Direction, Flow, Rules, Wire};
 
-/// Relays a connection that was accepted after `cuts` cuts, until both sides have closed it or a fault
-/// ends it.
+/// Relays a connection that was accepted after `cuts` cuts, until both sides have closed it or a
+/// fault ends it.
 pub(super) async fn relay(wire: Arc<Wire>, mut client: TcpStream, target: String, cuts: u64) {
     let _open = Open(wire.clone());
     let mut rules = wire.rules.subscribe();
@@ -42,8 +42,8 @@ pub(super) async fn relay(wire: Arc<Wire>, mut client: TcpStream, target: String
     }
 }
 
-/// Connects as soon as anything may pass. Until then a half-open proxy accepts on behalf of a server that
-/// may be down.
+/// Connects as soon as anything may pass. Until then a half-open proxy accepts on behalf of a
+/// server that may be down.
 async fn connect(
     rules: &mut watch::Receiver<Rules>,
     target: &str,
@@ -132,8 +132,10 @@ fn take(wire: &Wire, direction: Direction, wanted: usize) -> (usize, bool) {
             limit.left -= allowed as u64;
             spent = limit.left == 0;
         }
+
         false
     });
+
     (allowed, spent)
 }
 

@@ -93,13 +93,14 @@ impl Wire {
         });
     }
 
-    /// Carries out a used-up limit, once: connections that find it used up at the same time do not cut
-    /// again.
+    /// Carries out a used-up limit, once: connections that find it used up at the same time do not
+    /// cut again.
     pub(super) fn spend_limit(&self) {
         self.rules.send_if_modified(|rules| {
             let Some(limit) = rules.limit.take_if(|limit| limit.left == 0) else {
                 return false;
             };
+
             rules.open &= limit.reopen;
             rules.cuts += 1;
             true

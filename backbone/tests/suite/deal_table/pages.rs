@@ -1,4 +1,5 @@
-//! Pages of the deal table: the same deals in the same order, however they are cut, and nobody else's.
+//! Pages of the deal table: the same deals in the same order, however they are cut, and nobody
+//! else's.
 
 use backbone::contract::{Deal, DealStatus};
 use backbone::db::Db;
@@ -493,7 +494,8 @@ async fn all_pages(db: &Db, request: PageRequest, limit: u32, backwards: bool) -
     }
 }
 
-/// Fifty deals, many with equal prices, changed in the order of their numbers; ids do not follow it.
+/// Fifty deals, many with equal prices, changed in the order of their numbers; ids do not follow
+/// it.
 async fn fifty(db: &Db) -> Vec<Deal> {
     let deals: Vec<Deal> = (1..=50)
         .map(|number: u32| Deal {

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::databases::TestDb;
 use crate::deals::units;
 
-/// Half of the deals are the first seller's, the rest is spread over a thousand. One status is rare. One buyer may see
-/// three hundred sellers, another one only the largest.
+/// Half of the deals are the first seller's, the rest is spread over a thousand. One status is
+/// rare. One buyer may see three hundred sellers, another one only the largest.
 const FILL: [&str; 4] = [
     "INSERT INTO deal
      SELECT gen_random_uuid(), ('00000000-0000-0000-0000-' || lpad(seller::text, 12, '0'))::uuid, 'deal ' || n,
@@ -27,7 +27,7 @@ const FILL: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn a_million_deals_are_read_by_an_index_in_every_order_under_every_filter() {
+async fn plans_read_a_million_deals_by_an_index_in_every_order_under_every_filter() {
     let test = TestDb::postgres().await;
     let mut connection = PgConnection::connect(test.url().expect("PostgreSQL has one"))
         .await
@@ -99,7 +99,8 @@ async fn a_million_deals_are_read_by_an_index_in_every_order_under_every_filter(
                     let by_index =
                         plan.contains("using deal_by_") && !plan.contains("Seq Scan on deal");
                     assert!(by_index, "{request:?}\n{plan}");
-                    // In the order of the index, except for what is rare: then all of it is read and sorted.
+                    // In the order of the index, except for what is rare: then all of it is read
+                    // and sorted.
                     let rare = filter.statuses.as_deref() == Some(&[DealStatus::Withdrawn]);
                     assert!(
                         rare || !plan.contains("Bitmap Heap Scan on deal"),

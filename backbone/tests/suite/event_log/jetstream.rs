@@ -1,5 +1,5 @@
-//! What only the production log must cope with: a server that dies, is not there yet, hangs, or has been given
-//! another stream.
+//! What only the production log must cope with: a server that dies, is not there yet, hangs, or has
+//! been given another stream.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::deals::{event, subject};
 use crate::logs::{MARKET, SOON, event_of, jetstream, opened, read, sequences, store, tail};
 
 #[tokio::test]
-async fn openers_that_race_agree_on_one_opening() {
+async fn jetstream_log_opened_by_several_processes_has_one_first_event() {
     let nats = NatsServer::start().await;
     let open = async || {
         let log = jetstream(&nats.url());
@@ -40,7 +40,7 @@ async fn openers_that_race_agree_on_one_opening() {
 }
 
 #[tokio::test]
-async fn every_acknowledged_append_survives_a_kill_under_load_once() {
+async fn jetstream_log_keeps_every_acknowledged_append_once_through_kills_under_load() {
     let nats = NatsServer::start().await;
     let log = jetstream(&nats.url());
     opened(&log).await;
@@ -135,7 +135,7 @@ async fn follow_to_its_end(mut tail: backbone::event_log::Tail, mut last: Sequen
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_at_the_start_is_found_when_it_comes() {
+async fn jetstream_log_finds_a_server_that_starts_later() {
     let nats = NatsServer::start().await;
     nats.kill();
     let log = jetstream(&nats.url());
@@ -167,7 +167,7 @@ async fn a_server_that_is_away_at_the_start_is_found_when_it_comes() {
 }
 
 #[tokio::test]
-async fn another_stream_in_the_place_of_ours_is_noticed_with_the_next_connection() {
+async fn jetstream_log_notices_a_replaced_stream_on_the_next_connection() {
     let nats = NatsServer::start().await;
     let proxy = Proxy::in_front_of(&nats.url()).await;
     let log = jetstream(&proxy.url(&nats.url()));
@@ -201,7 +201,7 @@ async fn another_stream_in_the_place_of_ours_is_noticed_with_the_next_connection
 }
 
 #[tokio::test]
-async fn a_tail_whose_stream_is_gone_ends() {
+async fn jetstream_tail_ends_when_its_stream_is_gone() {
     let nats = NatsServer::start().await;
     let log = jetstream(&nats.url());
     opened(&log).await;
@@ -218,7 +218,7 @@ async fn a_tail_whose_stream_is_gone_ends() {
 }
 
 #[tokio::test]
-async fn a_stream_that_forgets_is_no_log() {
+async fn jetstream_log_rejects_a_stream_that_loses_events() {
     let forgetful = [
         (
             "max_age",
@@ -277,9 +277,10 @@ async fn a_stream_that_forgets_is_no_log() {
     opened(&jetstream(&nats.url())).await;
 }
 
-/// Old servers make room in a stream with max_bytes by dropping the first message: there it is no log.
+/// Old servers make room in a stream with max_bytes by dropping the first message: there it is no
+/// log.
 #[tokio::test]
-async fn a_log_with_a_limit_of_bytes_never_makes_room_by_forgetting() {
+async fn jetstream_log_with_max_bytes_never_drops_an_event_for_a_new_one() {
     let nats = NatsServer::start().await;
     let config = Config {
         max_bytes: 1_800,
@@ -323,7 +324,7 @@ async fn a_log_with_a_limit_of_bytes_never_makes_room_by_forgetting() {
 }
 
 #[tokio::test]
-async fn a_stream_of_somebody_else_is_no_log() {
+async fn jetstream_log_rejects_a_stream_of_another_application() {
     let nats = NatsServer::start().await;
     let context = stream_context(&nats).await;
     context
@@ -339,7 +340,7 @@ async fn a_stream_of_somebody_else_is_no_log() {
 }
 
 #[tokio::test]
-async fn callers_of_a_server_that_hangs_do_not_wait_for_each_other() {
+async fn jetstream_log_callers_do_not_wait_for_each_other_when_the_server_hangs() {
     let nats = NatsServer::start().await;
     let proxy = Proxy::in_front_of(&nats.url()).await;
     let log = jetstream(&proxy.url(&nats.url()));

@@ -1,5 +1,5 @@
-//! What only the embedded log promises: nothing that was acknowledged goes with its process, and appends that come
-//! together share a transaction.
+//! What only the embedded log promises: nothing that was acknowledged goes with its process, and
+//! appends that come together share a transaction.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use crate::deals::event;
 use crate::logs::{event_of, read, sqlite, store, tail};
 
 #[tokio::test]
-async fn what_was_acknowledged_outlives_a_process_that_ends_without_a_word() {
+async fn sqlite_log_keeps_acknowledged_events_when_its_process_is_killed() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let (acknowledged, folder) =
         tokio::task::spawn_blocking(|| (write_until_the_runtime_is_gone(&folder), folder))
@@ -62,7 +62,7 @@ fn write_until_the_runtime_is_gone(folder: &TempDir) -> Vec<(Sequence, Event)> {
 }
 
 #[tokio::test]
-async fn appends_that_come_together_share_a_transaction() {
+async fn sqlite_log_commits_concurrent_appends_in_one_transaction() {
     const APPENDS: u128 = 256;
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let log = sqlite(&folder).await;
@@ -80,8 +80,8 @@ async fn appends_that_come_together_share_a_transaction() {
     );
 }
 
-/// How many transactions the write-ahead log holds: the frames that name the size of the database after a commit.
-/// Fewer than a thousand pages: nothing has been moved out of it.
+/// How many transactions the write-ahead log holds: the frames that name the size of the database
+/// after a commit. Fewer than a thousand pages: nothing has been moved out of it.
 fn commits(folder: &TempDir) -> usize {
     let wal = fs::read(folder.path().join("log.db-wal")).expect("the log is in WAL mode");
     let number = |at: usize| u32::from_be_bytes(wal[at..at + 4].try_into().expect("four bytes"));

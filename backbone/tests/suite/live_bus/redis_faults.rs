@@ -61,13 +61,13 @@ async fn dies_and_comes_back(away: Duration) {
 }
 
 #[tokio::test]
-async fn a_server_that_was_killed_and_is_back_is_heard_again() {
+async fn redis_bus_recovers_when_a_killed_server_is_back() {
     dies_and_comes_back(Duration::ZERO).await;
 }
 
 /// Longer than the client library's own attempts to subscribe again would last.
 #[tokio::test]
-async fn a_server_that_was_away_for_long_is_heard_again() {
+async fn redis_bus_recovers_when_the_server_was_down_for_long() {
     #[expect(
         clippy::disallowed_methods,
         reason = "the one switch of the long tests"
@@ -79,7 +79,7 @@ async fn a_server_that_was_away_for_long_is_heard_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_noticed_within_two_seconds_and_costs_publishers_one() {
+async fn redis_bus_notices_a_hanging_server_within_two_seconds_and_costs_publishers_one() {
     let market = Market::redis().await;
     let mut receiver = market.subscriber().await;
     let mut publisher = market.publisher.subscribe();
@@ -99,7 +99,7 @@ async fn a_server_that_hangs_is_noticed_within_two_seconds_and_costs_publishers_
 }
 
 #[tokio::test]
-async fn a_link_that_the_server_cuts_is_made_again() {
+async fn redis_bus_reconnects_when_the_server_cuts_the_link() {
     for kind in ["pubsub", "normal"] {
         let market = Market::redis().await;
         let mut receiver = market.subscriber().await;
@@ -116,7 +116,7 @@ async fn a_link_that_the_server_cuts_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_comes_late_is_found() {
+async fn redis_bus_finds_a_server_that_starts_later() {
     let server = RedisServer::start().await;
     server.kill();
     let (lifecycle, metrics) = (Lifecycle::new(), Metrics::new());
@@ -130,13 +130,13 @@ async fn a_server_that_comes_late_is_found() {
 }
 
 #[tokio::test]
-async fn the_first_message_waits_for_the_first_connection() {
+async fn redis_bus_holds_the_first_message_until_the_first_connection() {
     let market = Market::redis().await;
     publish(&market.publisher, [1]).await;
 }
 
 #[tokio::test]
-async fn a_link_asks_for_resp3_whatever_the_address_says() {
+async fn redis_bus_uses_resp3_whatever_the_address_says() {
     let server = RedisServer::start().await;
     let (lifecycle, metrics) = (Lifecycle::new(), Metrics::new());
     let bus = link(
@@ -148,7 +148,7 @@ async fn a_link_asks_for_resp3_whatever_the_address_says() {
 }
 
 #[tokio::test]
-async fn a_bad_address_is_an_error_at_once_and_does_not_show_its_password() {
+async fn redis_bus_reports_a_bad_address_at_once_without_its_password() {
     let bus = LiveBus::redis(
         "redis://:s3cret@host:port/",
         "market.live".to_owned(),
@@ -163,7 +163,7 @@ async fn a_bad_address_is_an_error_at_once_and_does_not_show_its_password() {
 }
 
 #[tokio::test]
-async fn the_link_ends_with_the_second_stage_and_says_so() {
+async fn redis_bus_ends_its_link_in_the_second_stage_of_shutdown() {
     let market = Market::redis().await;
     let mut receiver = market.subscriber().await;
     let mut publisher = market.publisher.subscribe();

@@ -1,4 +1,5 @@
-//! Events that cannot be applied: set aside with their reason, and their subjects with them, until a repair.
+//! Events that cannot be applied: set aside with their reason, and their subjects with them, until
+//! a repair.
 
 use backbone::contract::wire::{self, Headers, Message};
 use backbone::contract::{DealCause, DealFact, Event, Fact};
@@ -8,7 +9,7 @@ use backbone::{Error, on_db};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::ledger::{caught_up, checkpoint, lines, start, worker};
+use super::toy::{caught_up, checkpoint, rows, start, worker};
 use super::{append, begin};
 use crate::databases::{TestDb, on_both_engines};
 use crate::deals::{deal_of, event, subject};
@@ -60,7 +61,7 @@ async fn what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it(t
     let dead = dead_events(&db).await;
     let reasons = [
         "hash",
-        "its revision is 3, the one before is 1",
+        "its revision is 3, but the subject's last revision is 1",
         "earlier",
         "earlier",
     ];
@@ -165,7 +166,7 @@ async fn an_event_of_a_newer_binary_is_left_to_it(test: TestDb) {
         .await;
         running.stop().await;
         assert_eq!(checkpoint(&db).await, before);
-        assert_eq!(lines(&db).await, [(1, 1), (2, 1)]);
+        assert_eq!(rows(&db).await, [(1, 1), (2, 1)]);
         assert!(dead_events(&db).await.is_empty());
     }
 }
@@ -210,15 +211,15 @@ async fn dead_events(db: &Db) -> Vec<DeadEvent> {
         .expect("the table can be read")
 }
 
-/// Makes the ledger anew, at the beginning of no log.
+/// Recreates the toy table, and resets the checkpoint to the beginning of no log.
 async fn clear(db: &Db) {
     for statement in [
-        "DROP TABLE IF EXISTS ledger",
+        "DROP TABLE IF EXISTS toy",
         "DELETE FROM dead_event",
         "UPDATE projection SET epoch = 0, position = 0, event_id = NULL",
     ] {
         on_db!(db.write(), pool => sqlx::query(statement).execute(pool).await.map(|_| ()))
             .expect("the tables can be cleared");
     }
-    super::ledger::make_table(db).await;
+    super::toy::create_table(db).await;
 }

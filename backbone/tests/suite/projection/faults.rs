@@ -1,4 +1,5 @@
-//! The runner when its log or its database goes away: it waits, says so, and goes on where it stood.
+//! The runner when its log or its database goes away: it waits, says so, and goes on where it
+//! stood.
 
 use backbone::db::Db;
 use backbone::on_tx;
@@ -7,13 +8,13 @@ use backbone::testkit::{NatsServer, Proxy, wait_until};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::begin;
-use super::ledger::{caught_up, make_table, start};
+use super::toy::{caught_up, make_table, start};
 use crate::databases::TestDb;
 use crate::deals::event;
 use crate::logs::{SOON, jetstream, opened, store};
 
 #[tokio::test]
-async fn a_database_that_goes_away_is_waited_for() {
+async fn projection_waits_for_a_database_that_is_down() {
     let test = TestDb::postgres().await;
     let (log, db) = begin(&test).await;
     let url = test.url().expect("PostgreSQL has one");
@@ -41,7 +42,7 @@ async fn a_database_that_goes_away_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_slept_too_long_may_be_tried_again() {
+async fn projection_may_retry_a_transaction_that_was_idle_for_too_long() {
     let test = TestDb::postgres().await;
     let mut admin = PgConnection::connect(test.url().expect("it has one"))
         .await
@@ -70,7 +71,7 @@ async fn a_transaction_that_slept_too_long_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_read_only_for_now_is_waited_for() {
+async fn projection_waits_for_a_database_that_is_read_only_for_now() {
     let test = TestDb::postgres().await;
     let (log, db) = begin(&test).await;
     let url = test.url().expect("PostgreSQL has one");
@@ -104,9 +105,9 @@ async fn a_database_that_is_read_only_for_now_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_log_that_dies_and_comes_back_is_followed_on() {
+async fn projection_follows_a_log_that_was_killed_and_is_back() {
     let (nats, test) = (NatsServer::start().await, TestDb::sqlite().await);
-    make_table(&test.db).await;
+    create_table(&test.db).await;
     let log = jetstream(&nats.url());
     let worker = start(&log, &test.db);
     opened(&log).await;

@@ -4,38 +4,43 @@ use backbone::db::Db;
 use backbone::{Error, on_db};
 
 use super::begin;
-use super::ledger::{caught_up, checkpoint, lines, start};
+use super::toy::{caught_up, checkpoint, rows, start};
 use crate::databases::{TestDb, on_both_engines};
 use crate::deals::event;
 use crate::logs::{TestLog, store};
 
 on_both_engines! {
-    another_log_is_not_followed,
-    a_log_with_another_event_at_our_place_is_not_followed,
-    a_log_that_ends_before_our_place_is_not_followed,
+    projection_does_not_follow_a_different_log,
+    projection_does_not_follow_a_log_with_a_different_event_at_its_checkpoint,
+    projection_does_not_follow_a_log_that_ends_before_its_checkpoint,
 }
 
-async fn another_log_is_not_followed(test: TestDb) {
+async fn projection_does_not_follow_a_different_log(test: TestDb) {
     let (_log, db) = followed(&test).await;
     let other = TestLog::sqlite().await;
     store(&other.log, &event(1, 1), 0).await;
     assert_refused(&other, &db, "epoch").await;
 }
 
-async fn a_log_with_another_event_at_our_place_is_not_followed(test: TestDb) {
+async fn projection_does_not_follow_a_log_with_a_different_event_at_its_checkpoint(test: TestDb) {
     let (log, db) = followed(&test).await;
     on_db!(db.write(), pool => sqlx::query("UPDATE projection SET event_id = $1")
         .bind(event(9, 9).id).execute(pool).await.map(|_| ()))
     .expect("the checkpoint can be changed");
-    assert_refused(&log, &db, "another event stands at 2").await;
+    assert_refused(&log, &db, "the log has a different event at sequence 2").await;
 }
 
-async fn a_log_that_ends_before_our_place_is_not_followed(test: TestDb) {
+async fn projection_does_not_follow_a_log_that_ends_before_its_checkpoint(test: TestDb) {
     let (log, db) = followed(&test).await;
     on_db!(db.write(), pool =>
         sqlx::query("UPDATE projection SET position = 3").execute(pool).await.map(|_| ()))
     .expect("the checkpoint can be changed");
-    assert_refused(&log, &db, "they stand at 3, where the log has nothing").await;
+    assert_refused(
+        &log,
+        &db,
+        "they are at sequence 3, which the log does not have",
+    )
+    .await;
 }
 
 /// A log and tables that have followed it to its second event.
@@ -60,5 +65,5 @@ async fn assert_refused(log: &TestLog, db: &Db, reason: &str) {
     }
     assert!(!health.down().is_empty(), "not ready");
     assert_eq!(checkpoint(db).await, before);
-    assert_eq!(lines(db).await, [(1, 1), (2, 1)]);
+    assert_eq!(rows(db).await, [(1, 1), (2, 1)]);
 }

@@ -1,5 +1,5 @@
-//! The write path when the network or the server fails under it: found, if it was written; said to be unknown, if
-//! nobody can know; never done twice.
+//! The write path when the network or the server fails under it: found, if it was written; said to
+//! be unknown, if nobody can know; never done twice.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -24,13 +24,13 @@ struct Market {
     theirs: EventLog,
 }
 
-/// How long a mutation tries before it says that it does not know: five seconds, and an attempt of one that began
-/// just before.
+/// How long a mutation tries before it says that it does not know: five seconds, and an attempt of
+/// one that began just before.
 const BUDGET: RangeInclusive<Duration> =
     Duration::from_millis(4_900)..=Duration::from_millis(6_500);
 
 #[tokio::test]
-async fn a_lost_acknowledgement_is_found_by_its_id() {
+async fn lost_acknowledgement_is_found_by_its_id() {
     let market = Market::open(Config::default()).await;
     write(&path(&market.theirs), &mutation(1))
         .await
@@ -48,7 +48,7 @@ async fn a_lost_acknowledgement_is_found_by_its_id() {
 }
 
 #[tokio::test]
-async fn a_lost_acknowledgement_is_found_among_the_recent_when_the_log_forgot_its_id() {
+async fn lost_acknowledgement_is_found_in_recent_mutations_when_the_log_forgot_its_id() {
     for others in [0, 1, 15] {
         let market = Market::open(forgets_ids()).await;
         write(&path(&market.theirs), &mutation(1))
@@ -73,7 +73,7 @@ async fn a_lost_acknowledgement_is_found_among_the_recent_when_the_log_forgot_it
 }
 
 #[tokio::test]
-async fn a_lost_acknowledgement_is_found_by_a_walk_when_too_many_came_between() {
+async fn lost_acknowledgement_is_found_by_a_scan_when_too_many_events_came_between() {
     let market = Market::open(forgets_ids()).await;
     write(&path(&market.theirs), &mutation(1))
         .await
@@ -88,7 +88,7 @@ async fn a_lost_acknowledgement_is_found_by_a_walk_when_too_many_came_between() 
 }
 
 #[tokio::test]
-async fn a_lost_acknowledgement_of_a_creation_is_found_too() {
+async fn lost_acknowledgement_of_a_creation_is_found() {
     let market = Market::open(forgets_ids()).await;
     let written = market
         .lose_the_acknowledgement(1, 20)
@@ -99,7 +99,7 @@ async fn a_lost_acknowledgement_of_a_creation_is_found_too() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_before_the_first_send_is_said_at_once() {
+async fn write_reports_a_server_that_is_down_before_the_first_send_at_once() {
     let market = Market::open(Config::default()).await;
     let writes = path(&market.ours);
     write(&writes, &mutation(1)).await.expect("it is created");
@@ -130,7 +130,7 @@ async fn a_server_that_is_gone_before_the_first_send_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_in_the_middle_and_stays_away_leaves_the_outcome_unknown() {
+async fn write_has_an_unknown_outcome_when_the_server_is_lost_in_the_middle() {
     let market = Market::open(Config::default()).await;
     let asked = Instant::now();
     let (answer, ()) = tokio::join!(market.write_unheard(1), async {
@@ -155,7 +155,7 @@ async fn a_server_that_goes_in_the_middle_and_stays_away_leaves_the_outcome_unkn
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_in_the_middle_leaves_the_outcome_unknown() {
+async fn write_has_an_unknown_outcome_when_the_server_hangs_in_the_middle() {
     let market = Market::open(Config::default()).await;
     let asked = Instant::now();
     let answer = market.write_unheard(1).await;
@@ -168,7 +168,7 @@ async fn a_server_that_hangs_in_the_middle_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_goes_with_its_connection() {
+async fn write_memory_is_not_used_on_another_connection() {
     let market = Market::open(Config::default()).await;
     let ours = path(&market.ours);
     for number in 1..=2 {
@@ -199,7 +199,7 @@ async fn what_is_remembered_goes_with_its_connection() {
 }
 
 #[tokio::test]
-async fn a_full_log_refuses_and_stores_nothing() {
+async fn write_to_a_full_log_is_refused_and_stores_nothing() {
     let market = Market::open(Config {
         max_messages: 2,
         ..Config::default()

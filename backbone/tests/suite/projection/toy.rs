@@ -1,4 +1,4 @@
-//! The smallest projection: a line for every event, and a note of every commit.
+//! A toy projection: a table with one row for every event, and a record of every commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::logs::SOON;
 
-/// The row of table `projection` that the seller's migrations make.
+/// Name of the row in table `projection` that the seller's migrations insert.
 pub(super) const NAME: &str = "seller";
 
 const TABLE: &str =
-    "CREATE TABLE ledger (sequence BIGINT PRIMARY KEY, subject TEXT, revision BIGINT NOT NULL)";
-const REVISION: &str = "SELECT max(revision) FROM ledger WHERE subject = $1";
-const LINE: &str = "INSERT INTO ledger (sequence, subject, revision) VALUES ($1, $2, $3)";
-const LINES: &str = "SELECT sequence, revision FROM ledger ORDER BY sequence";
+    "CREATE TABLE toy (sequence BIGINT PRIMARY KEY, subject TEXT, revision BIGINT NOT NULL)";
+const REVISION: &str = "SELECT max(revision) FROM toy WHERE subject = $1";
+const INSERT: &str = "INSERT INTO toy (sequence, subject, revision) VALUES ($1, $2, $3)";
+const ROWS: &str = "SELECT sequence, revision FROM toy ORDER BY sequence";
 
-/// A projection that keeps every event; revision 0 stands for a dead one.
-pub(super) struct Ledger {
+/// A projection that stores every event; revision 0 stands for a dead one.
+pub(super) struct ToyProjection {
     commits: Commits,
 }
 
-/// From where to where each commit went.
+/// Positions before and after each commit.
 #[derive(Clone, Default)]
 pub(super) struct Commits(Arc<Mutex<Vec<(Sequence, Sequence)>>>);
 
@@ -42,7 +42,7 @@ impl Commits {
     }
 }
 
-impl Projection for Ledger {
+impl Projection for ToyProjection {
     type Effect = (Sequence, Sequence);
     const NAME: &'static str = NAME;
 
@@ -77,7 +77,7 @@ impl Projection for Ledger {
                 ),
                 Entry::Dead { sequence, .. } => (sequence, None, 0),
             };
-            on_tx!(tx, connection => sqlx::query(LINE)
+            on_tx!(tx, connection => sqlx::query(INSERT)
                 .bind(sequence as i64)
                 .bind(subject)
                 .bind(revision as i64)
@@ -98,37 +98,37 @@ impl Projection for Ledger {
         assert_eq!(
             effect,
             (from.position + 1, to.position),
-            "the batch lies between the places"
+            "the batch is what lies between the checkpoints"
         );
         self.commits.0.lock().push((from.position, to.position));
     }
 }
 
-/// A running worker of the ledger.
+/// A running worker of the toy projection.
 pub(super) struct Running {
-    /// What it committed.
+    /// Commits of the worker.
     pub(super) commits: Commits,
-    /// Its health.
+    /// Health of the worker.
     pub(super) health: Health,
-    /// Its metrics.
+    /// Metrics of the worker.
     pub(super) metrics: Metrics,
     stop: CancellationToken,
     task: JoinSet<Result<(), Error>>,
 }
 
-/// Makes the ledger's table.
-pub(super) async fn make_table(db: &Db) {
+/// Creates the toy table.
+pub(super) async fn create_table(db: &Db) {
     on_db!(db.write(), pool => sqlx::query(TABLE).execute(pool).await.map(|_| ()))
-        .expect("the table can be made");
+        .expect("the table can be created");
 }
 
-/// A worker that does not run by itself.
-pub(super) fn worker(log: &EventLog, db: &Db) -> Worker<Ledger> {
-    let ledger = Ledger {
+/// Builds a worker that does not run by itself.
+pub(super) fn worker(log: &EventLog, db: &Db) -> Worker<ToyProjection> {
+    let projection = ToyProjection {
         commits: Commits::default(),
     };
     Worker::new(
-        ledger,
+        projection,
         log.clone(),
         db.clone(),
         Health::default().part("seller"),
@@ -138,18 +138,22 @@ pub(super) fn worker(log: &EventLog, db: &Db) -> Worker<Ledger> {
 
 /// Starts a worker.
 pub(super) fn start(log: &EventLog, db: &Db) -> Running {
-    let (commits, health, metrics) = (Commits::default(), Health::default(), Metrics::new());
-    let ledger = Ledger {
+    let commits = Commits::default();
+    let health = Health::default();
+    let metrics = Metrics::new();
+    let projection = ToyProjection {
         commits: commits.clone(),
     };
     let worker = Worker::new(
-        ledger,
+        projection,
         log.clone(),
         db.clone(),
         health.part("seller"),
         &metrics,
     );
-    let (stop, mut task) = (CancellationToken::new(), JoinSet::new());
+
+    let stop = CancellationToken::new();
+    let mut task = JoinSet::new();
     task.spawn(worker.run(stop.clone()));
     Running {
         commits,
@@ -161,13 +165,13 @@ pub(super) fn start(log: &EventLog, db: &Db) -> Running {
 }
 
 impl Running {
-    /// Tells it to stop, and waits until it has.
+    /// Stops the worker and waits until it has ended.
     pub(super) async fn stop(self) {
         self.stop.cancel();
-        self.end().await.expect("it stops in peace");
+        self.end().await.expect("it stops without an error");
     }
 
-    /// Waits until it ends, and says how.
+    /// Waits until the worker ends and returns its result.
     pub(super) async fn end(mut self) -> Result<(), Error> {
         let ended = tokio::time::timeout(SOON, self.task.join_next()).await;
         ended
@@ -176,7 +180,7 @@ impl Running {
             .expect("it does not panic")
     }
 
-    /// Why it is down; nothing when it is not.
+    /// Returns why the worker is down or degraded; empty if it is neither.
     pub(super) fn complaint(&self) -> String {
         [self.health.down(), self.health.degraded()]
             .concat()
@@ -186,27 +190,26 @@ impl Running {
     }
 }
 
-/// Waits until the tables have come to the log's head, and returns the lines of the ledger.
+/// Waits until the tables have reached the log's head, and returns the rows of the toy table.
 pub(super) async fn caught_up(log: &EventLog, db: &Db) -> Vec<(Sequence, u64)> {
-    wait_until(SOON, "the tables have come to the head", async || {
+    wait_until(SOON, "the tables have reached the head", async || {
         checkpoint(db).await.position == log.head().await.expect("the log is up")
     })
     .await;
-    lines(db).await
+    rows(db).await
 }
 
-/// Every line: sequence and revision.
-pub(super) async fn lines(db: &Db) -> Vec<(Sequence, u64)> {
-    let lines: Result<Vec<(i64, i64)>, _> =
-        on_db!(db.read(), pool => sqlx::query_as(LINES).fetch_all(pool).await);
-    let lines = lines.expect("the ledger can be read");
-    lines
-        .into_iter()
+/// Returns every row: sequence and revision.
+pub(super) async fn rows(db: &Db) -> Vec<(Sequence, u64)> {
+    let rows: Result<Vec<(i64, i64)>, _> =
+        on_db!(db.read(), pool => sqlx::query_as(ROWS).fetch_all(pool).await);
+    let rows = rows.expect("the toy table can be read");
+    rows.into_iter()
         .map(|(sequence, revision)| (sequence as Sequence, revision as u64))
         .collect()
 }
 
-/// Where the tables stand.
+/// Returns the checkpoint.
 pub(super) async fn checkpoint(db: &Db) -> Checkpoint {
     Checkpoint::read(db, NAME)
         .await
