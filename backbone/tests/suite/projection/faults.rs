@@ -8,7 +8,7 @@ use backbone::testkit::{NatsServer, Proxy, wait_until};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::begin;
-use super::toy::{caught_up, make_table, start};
+use super::toy::{caught_up, create_table, start};
 use crate::databases::TestDb;
 use crate::deals::event;
 use crate::logs::{SOON, jetstream, opened, store};
