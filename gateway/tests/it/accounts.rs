@@ -193,7 +193,7 @@ async fn an_embedded_server_keeps_its_administrative_key() {
             .expect("the key opens the server");
         keys.push(std::fs::read_to_string(&key).expect("the server has left its key"));
         let seeded = terminal.run(&["seed"]).await;
-        assert!(seeded.is_err_and(|told| told.contains("stop it first")));
+        assert!(seeded.is_err_and(|told| told.contains("stop that process first")));
         process.end().await;
         if spoil {
             std::fs::write(&key, "of another market").expect("the file can be written");
