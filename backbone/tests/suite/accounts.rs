@@ -12,15 +12,15 @@ use crate::databases::{TestDb, on_both_engines};
 use crate::deals::NOW;
 
 on_both_engines! {
-    an_account_is_created_once_under_its_id,
-    a_key_is_shown_once_and_known_by_its_hash,
-    a_revoked_key_is_nobodys_from_then_on,
-    only_keys_in_use_are_still_valid,
-    a_key_that_is_known_already_is_kept_once,
-    there_is_no_key_without_an_account,
+    account_is_created_once_under_its_id,
+    key_is_shown_once_and_recognised_by_its_hash,
+    key_authenticates_nobody_once_it_is_revoked,
+    keys_are_valid_only_if_they_exist_and_are_not_revoked,
+    key_with_a_known_text_is_stored_once,
+    key_cannot_be_issued_without_an_account,
 }
 
-async fn an_account_is_created_once_under_its_id(test: TestDb) {
+async fn account_is_created_once_under_its_id(test: TestDb) {
     let (accounts, clock) = accounts(&test);
     assert!(!accounts.any().await.expect("the tables are there"));
     let id = Uuid::from_u128(7);
@@ -28,26 +28,31 @@ async fn an_account_is_created_once_under_its_id(test: TestDb) {
         .create(Some(id), Role::Seller, "Anna")
         .await
         .expect("it is made");
+
     assert_eq!(
         (made.id, made.role, made.name.as_str(), made.created_at),
         (id, Role::Seller, "Anna", NOW)
     );
+
     clock.advance(Duration::from_secs(1));
     let again = accounts
         .create(Some(id), Role::Admin, "Boris")
         .await
         .expect("it is there");
+
     assert_eq!(again, made, "as it stands");
 
     let other = accounts
         .create(None, Role::Seller, "Naïve 💥")
         .await
         .expect("it is made");
+
     assert_ne!(other.id, id);
     assert_eq!(
         accounts.find(other.id).await.expect("the tables are there"),
         Some(other)
     );
+
     assert_eq!(
         accounts
             .find(Uuid::from_u128(8))
@@ -55,6 +60,7 @@ async fn an_account_is_created_once_under_its_id(test: TestDb) {
             .expect("the tables are there"),
         None
     );
+
     assert_eq!(
         accounts
             .first_of(Role::Seller)
@@ -62,6 +68,7 @@ async fn an_account_is_created_once_under_its_id(test: TestDb) {
             .expect("the tables are there"),
         Some(made)
     );
+
     assert_eq!(
         accounts
             .first_of(Role::Admin)
@@ -69,19 +76,22 @@ async fn an_account_is_created_once_under_its_id(test: TestDb) {
             .expect("the tables are there"),
         None
     );
+
     assert!(accounts.any().await.expect("the tables are there"));
 }
 
-async fn a_key_is_shown_once_and_known_by_its_hash(test: TestDb) {
+async fn key_is_shown_once_and_recognised_by_its_hash(test: TestDb) {
     let (accounts, _) = accounts(&test);
     let account = accounts
         .create(None, Role::Seller, "Anna")
         .await
         .expect("it is made");
+
     let one = accounts
         .issue(account.id, Some("laptop"))
         .await
         .expect("it is made");
+
     let two = accounts.issue(account.id, None).await.expect("it is made");
     assert_ne!((one.id, &one.key), (two.id, &two.key));
     for key in [&one, &two] {
@@ -90,18 +100,22 @@ async fn a_key_is_shown_once_and_known_by_its_hash(test: TestDb) {
             "{} has 256 bits",
             key.key
         );
+
         let holder = accounts
             .holder(KeyHash::of(&key.key))
             .await
             .expect("the tables are there");
+
         let expected = KeyHolder {
             key_id: key.id,
             account_id: account.id,
             role: Role::Seller,
             name: "Anna".to_owned(),
         };
+
         assert_eq!(holder, Some(expected));
     }
+
     assert_eq!(
         accounts
             .holder(KeyHash::of("dw_other"))
@@ -113,6 +127,7 @@ async fn a_key_is_shown_once_and_known_by_its_hash(test: TestDb) {
     let stored: Vec<Vec<u8>> = on_db!(test.db.read(), pool =>
         sqlx::query_scalar("SELECT hash FROM api_key").fetch_all(pool).await)
     .expect("the table can be read");
+
     let stored: HashSet<_> = stored.into_iter().collect();
     assert_eq!(
         stored,
@@ -122,16 +137,18 @@ async fn a_key_is_shown_once_and_known_by_its_hash(test: TestDb) {
     );
 }
 
-async fn a_revoked_key_is_nobodys_from_then_on(test: TestDb) {
+async fn key_authenticates_nobody_once_it_is_revoked(test: TestDb) {
     let (accounts, clock) = accounts(&test);
     let account = accounts
         .create(None, Role::Seller, "Anna")
         .await
         .expect("it is made");
+
     let (kept, gone) = (
         issue(&accounts, account.id).await,
         issue(&accounts, account.id).await,
     );
+
     clock.advance(Duration::from_secs(1));
     let at = clock.now();
     assert_eq!(
@@ -141,6 +158,7 @@ async fn a_revoked_key_is_nobodys_from_then_on(test: TestDb) {
             .expect("the tables are there"),
         Some(at)
     );
+
     clock.advance(Duration::from_secs(1));
     assert_eq!(
         accounts
@@ -150,6 +168,7 @@ async fn a_revoked_key_is_nobodys_from_then_on(test: TestDb) {
         Some(at),
         "once for all"
     );
+
     assert_eq!(
         accounts
             .holder(KeyHash::of(&gone.key))
@@ -157,6 +176,7 @@ async fn a_revoked_key_is_nobodys_from_then_on(test: TestDb) {
             .expect("the tables are there"),
         None
     );
+
     assert!(
         accounts
             .holder(KeyHash::of(&kept.key))
@@ -164,6 +184,7 @@ async fn a_revoked_key_is_nobodys_from_then_on(test: TestDb) {
             .expect("the tables are there")
             .is_some()
     );
+
     assert_eq!(
         accounts
             .revoke(Uuid::from_u128(9))
@@ -173,20 +194,23 @@ async fn a_revoked_key_is_nobodys_from_then_on(test: TestDb) {
     );
 }
 
-async fn only_keys_in_use_are_still_valid(test: TestDb) {
+async fn keys_are_valid_only_if_they_exist_and_are_not_revoked(test: TestDb) {
     let (accounts, _) = accounts(&test);
     let account = accounts
         .create(None, Role::Seller, "Anna")
         .await
         .expect("it is made");
+
     let mut keys = Vec::new();
     for _ in 0..5 {
         keys.push(issue(&accounts, account.id).await);
     }
+
     accounts
         .revoke(keys[0].id)
         .await
         .expect("the tables are there");
+
     let mut asked: Vec<_> = keys.iter().map(|key| KeyHash::of(&key.key)).collect();
     let in_use: HashSet<_> = asked[1..].iter().copied().collect();
     asked.push(KeyHash::of("nobody's"));
@@ -194,6 +218,7 @@ async fn only_keys_in_use_are_still_valid(test: TestDb) {
         .still_valid(&asked)
         .await
         .expect("the tables are there");
+
     assert_eq!(valid.len(), in_use.len());
     assert_eq!(valid.into_iter().collect::<HashSet<_>>(), in_use);
     assert!(
@@ -205,26 +230,30 @@ async fn only_keys_in_use_are_still_valid(test: TestDb) {
     );
 }
 
-async fn a_key_that_is_known_already_is_kept_once(test: TestDb) {
+async fn key_with_a_known_text_is_stored_once(test: TestDb) {
     let (accounts, clock) = accounts(&test);
     let account = accounts
         .create(None, Role::Admin, "Demo")
         .await
         .expect("it is made");
+
     let id = accounts
         .store_key(account.id, Some("demo"), "some-secret")
         .await
         .expect("it is kept");
+
     clock.advance(Duration::from_secs(1));
     let again = accounts
         .store_key(account.id, None, "some-secret")
         .await
         .expect("it is there");
+
     assert_eq!(again, id, "the key's id, by which it can be revoked");
     let holder = accounts
         .holder(KeyHash::of("some-secret"))
         .await
         .expect("the tables are there");
+
     assert_eq!(
         holder.map(|holder| (holder.key_id, holder.role)),
         Some((id, Role::Admin))
@@ -235,18 +264,21 @@ async fn a_key_that_is_known_already_is_kept_once(test: TestDb) {
         .await
         .expect("the tables are there")
         .expect("it was kept");
+
     accounts
         .store_key(account.id, Some("demo"), "some-secret")
         .await
         .expect("it is there");
+
     let holder = accounts
         .holder(KeyHash::of("some-secret"))
         .await
         .expect("the tables are there");
+
     assert_eq!(holder, None, "keeping it again does not undo a revocation");
 }
 
-async fn there_is_no_key_without_an_account(test: TestDb) {
+async fn key_cannot_be_issued_without_an_account(test: TestDb) {
     let (accounts, _) = accounts(&test);
     let nobody = accounts.issue(Uuid::from_u128(7), None).await;
     assert!(matches!(nobody, Err(Error::Broken { .. })), "{nobody:?}");

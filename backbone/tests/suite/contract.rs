@@ -57,6 +57,7 @@ fn golden_files_of_the_current_version_are_what_it_encodes_byte_for_byte() {
             "{}",
             event.fact.event_type()
         );
+
         assert_eq!(
             text(&encoded.body),
             text(&stored.body),
@@ -72,19 +73,23 @@ fn golden_files_exist_for_every_type_and_all_decode() {
         .expect("the golden files are there")
         .map(|file| file.expect("the folder can be read").path())
         .collect();
+
     for file in &files {
         let (subject, stored) = read(file);
         wire::decode(&subject, &stored).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
     }
+
     let numbers: BTreeSet<usize> = one_of_each_type()
         .iter()
         .map(|event| number(&event.fact))
         .collect();
+
     assert_eq!(
         numbers,
         (0..TYPES).collect(),
         "the list has an event of every type"
     );
+
     for event in one_of_each_type() {
         assert!(
             files.contains(&golden_file(&event, CURRENT)),
@@ -145,6 +150,7 @@ fn decoding_reports_a_missing_header_as_corrupt() {
         message.headers.remove(name).expect("the header was there");
         assert_corrupt(&subject, &message, name);
     }
+
     for (name, value, reason) in [
         ("ce-id", "seven", "UUID"),
         ("ce-time", "yesterday", "RFC 3339"),
@@ -163,9 +169,11 @@ fn decoding_reports_a_body_of_a_different_subject_as_corrupt() {
         seller: SELLER,
         buyer: BuyerId(Uuid::from_u128(7)),
     };
+
     for other in [subject(8), access, Subject::Opened] {
         assert_corrupt(&other.to_string(), &message, "of another subject");
     }
+
     assert_corrupt("deal.not.ids", &message, "unknown subject");
 }
 
@@ -175,16 +183,19 @@ fn decoding_leaves_a_newer_version_or_type_to_a_newer_binary() {
     message
         .headers
         .insert("ce-schemaversion".into(), "2".to_owned());
+
     let version_2 = Undecodable::Newer {
         event_type: "deal.updated".to_owned(),
         version: "2".to_owned(),
     };
+
     assert_eq!(wire::decode(&subject, &message), Err(version_2));
 
     let (_, mut message) = an_update();
     message
         .headers
         .insert("ce-type".into(), "bid.placed".to_owned());
+
     let unknown = Undecodable::Newer {
         event_type: "bid.placed".to_owned(),
         version: "1".to_owned(),
@@ -199,6 +210,7 @@ fn decoding_drops_a_trace_that_cannot_be_parsed() {
     message
         .headers
         .insert("ce-traceparent".into(), "nonsense".to_owned());
+
     assert_eq!(
         wire::decode(&subject, &message)
             .expect("the event is fine")
@@ -217,6 +229,7 @@ fn one_of_each_type() -> Vec<Event> {
         previous: None,
         recent: Recent::first(with_key(1)),
     };
+
     let updated = DealFact {
         deal: Deal {
             status: DealStatus::Reserved,
@@ -229,9 +242,11 @@ fn one_of_each_type() -> Vec<Event> {
         changed: vec![DealField::Status, DealField::Discount],
         ..renamed(&created, "deal 7", with_key(2))
     };
+
     let many = (3..=20).fold(updated.clone(), |last, number| {
         renamed(&last, "deal 7", with_key(number))
     });
+
     let repaired = DealFact {
         cause: DealCause::Repaired,
         deal: Deal {
@@ -247,6 +262,7 @@ fn one_of_each_type() -> Vec<Event> {
         }),
         ..many
     };
+
     assert_eq!(repaired.recent.latest.len(), RECENT_EVENTS);
     let granted = AccessFact {
         cause: AccessCause::Granted,
@@ -255,6 +271,7 @@ fn one_of_each_type() -> Vec<Event> {
         since: NOW,
         recent: Recent::first(with_key(1)),
     };
+
     let revoked = AccessFact {
         cause: AccessCause::Revoked,
         revision: 2,
@@ -265,18 +282,22 @@ fn one_of_each_type() -> Vec<Event> {
         }),
         ..granted.clone()
     };
+
     let mended = AccessFact {
         cause: AccessCause::Repaired,
         revision: 9,
         ..revoked.clone()
     };
+
     let access = Subject::Access {
         seller: SELLER,
         buyer: BuyerId(Uuid::from_u128(0xb0e7)),
     };
+
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         .parse()
         .ok();
+
     let event = |subject, fact| Event {
         id: EventId(Uuid::from_u128(77)),
         subject,
@@ -331,6 +352,7 @@ fn set_body(message: &mut Message, body: Bytes) {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
+
     message.headers.insert("ce-contenthash".into(), hash);
     message.body = body;
 }

@@ -44,9 +44,11 @@ impl TestDb {
             postgres: sqlx::migrate!("../migrations/postgres/seller"),
             sqlite: sqlx::migrate!("../migrations/sqlite/seller"),
         };
+
         db.migrate(&migrations)
             .await
             .expect("the tables can be made");
+
         Self { db, home }
     }
 

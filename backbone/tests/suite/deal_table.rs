@@ -1,6 +1,8 @@
 //! The deal table on both engines: what is written is what is found, a page at a time, in every
 //! order.
 
+mod filters;
+mod fixture;
 mod pages;
 mod plans;
 
@@ -16,17 +18,18 @@ use crate::databases::{TestDb, on_both_engines};
 use crate::deals::{SELLER, deal, units};
 
 on_both_engines! {
-    every_column_survives,
-    a_later_state_replaces_an_earlier_one_and_an_earlier_one_is_ignored,
-    many_deals_are_written_at_once,
-    revisions_are_those_of_the_deals_that_have_a_row,
-    what_is_not_committed_is_not_there,
+    deal_table_stores_every_column,
+    deal_table_replaces_earlier_states_and_ignores_them_afterwards,
+    deal_table_writes_many_deals_at_once,
+    deal_table_returns_revisions_of_deals_that_have_a_row,
+    deal_table_loses_what_is_not_committed,
 }
 
-async fn every_column_survives(test: TestDb) {
+async fn deal_table_stores_every_column(test: TestDb) {
     let percentage = |percentage| Discount::Percentage {
         basis_points: BasisPoints::from_percentage(percentage).expect("two decimals at most"),
     };
+
     let discounts = [
         None,
         Some(Discount::Flat { amount: units(0) }),
@@ -37,6 +40,7 @@ async fn every_column_survives(test: TestDb) {
         Some(percentage(12.34)),
         Some(percentage(100.0)),
     ];
+
     let mut deals: Vec<Deal> = discounts
         .into_iter()
         .zip(1..)
@@ -45,6 +49,7 @@ async fn every_column_survives(test: TestDb) {
             ..deal(number)
         })
         .collect();
+
     deals.extend(
         DealStatus::ALL
             .into_iter()
@@ -54,6 +59,7 @@ async fn every_column_survives(test: TestDb) {
                 ..deal(number)
             }),
     );
+
     deals.push(Deal {
         seller_id: SellerId(Uuid::from_u128(u128::MAX)),
         name: "O'Hara \"quoted\" \\ naïve 💥\n{null} $1 null".to_owned(),
@@ -65,33 +71,39 @@ async fn every_column_survives(test: TestDb) {
         updated_at: Timestamp::from_micros(4_102_444_800_000_001),
         ..deal(21)
     });
+
     deals.push(Deal {
         name: "null".to_owned(),
         items: vec![],
         total_price: units(0),
         ..deal(22)
     });
+
     write(
         &test.db,
         &deals.iter().map(|deal| at(deal, 1, 7)).collect::<Vec<_>>(),
     )
     .await;
+
     for deal in deals {
         let found = deal_table::find(&test.db, Scope::Seller(deal.seller_id), deal.id)
             .await
             .expect("the table is there");
+
         assert_eq!(found.as_ref(), Some(&deal));
     }
+
     let unknown =
         deal_table::find(&test.db, Scope::Seller(SELLER), DealId(Uuid::from_u128(99))).await;
     assert_eq!(unknown.expect("the table is there"), None);
 }
 
-async fn a_later_state_replaces_an_earlier_one_and_an_earlier_one_is_ignored(test: TestDb) {
+async fn deal_table_replaces_earlier_states_and_ignores_them_afterwards(test: TestDb) {
     let first = Deal {
         discount: Some(Discount::Flat { amount: units(1) }),
         ..deal(1)
     };
+
     let second = Deal {
         name: "second".to_owned(),
         total_price: units(2),
@@ -102,6 +114,7 @@ async fn a_later_state_replaces_an_earlier_one_and_an_earlier_one_is_ignored(tes
         updated_at: Timestamp::from_micros(2),
         ..deal(1)
     };
+
     write(&test.db, &[at(&first, 1, 10)]).await;
     write(&test.db, &[at(&second, 2, 20)]).await;
     assert_eq!(found(&test.db, 1).await, second);
@@ -109,6 +122,7 @@ async fn a_later_state_replaces_an_earlier_one_and_an_earlier_one_is_ignored(tes
         write(&test.db, &[at(&first, 1, late)]).await;
         assert_eq!(found(&test.db, 1).await, second, "a state of {late}");
     }
+
     write(&test.db, &[at(&first, 3, 21)]).await;
     assert_eq!(
         found(&test.db, 1).await,
@@ -117,7 +131,7 @@ async fn a_later_state_replaces_an_earlier_one_and_an_earlier_one_is_ignored(tes
     );
 }
 
-async fn many_deals_are_written_at_once(test: TestDb) {
+async fn deal_table_writes_many_deals_at_once(test: TestDb) {
     write(&test.db, &[]).await;
     let deals: Vec<Deal> = (1..=1_000).map(deal).collect();
     write(
@@ -125,12 +139,13 @@ async fn many_deals_are_written_at_once(test: TestDb) {
         &deals.iter().map(|deal| at(deal, 1, 5)).collect::<Vec<_>>(),
     )
     .await;
+
     for number in [1, 500, 1_000] {
         assert_eq!(found(&test.db, number).await, deal(number));
     }
 }
 
-async fn revisions_are_those_of_the_deals_that_have_a_row(test: TestDb) {
+async fn deal_table_returns_revisions_of_deals_that_have_a_row(test: TestDb) {
     write(
         &test.db,
         &[
@@ -140,11 +155,13 @@ async fn revisions_are_those_of_the_deals_that_have_a_row(test: TestDb) {
         ],
     )
     .await;
+
     let ids = [1, 2, 4].map(|number| deal(number).id);
     let mut tx = test.db.begin().await.expect("the database is up");
     let revisions = deal_table::revisions(&mut tx, &ids)
         .await
         .expect("the table is there");
+
     assert_eq!(revisions, [(ids[0], 7), (ids[1], 9)].into());
     assert!(
         deal_table::revisions(&mut tx, &[])
@@ -154,11 +171,12 @@ async fn revisions_are_those_of_the_deals_that_have_a_row(test: TestDb) {
     );
 }
 
-async fn what_is_not_committed_is_not_there(test: TestDb) {
+async fn deal_table_loses_what_is_not_committed(test: TestDb) {
     let mut tx = test.db.begin().await.expect("the database is up");
     deal_table::upsert(&mut tx, &[at(&deal(1), 1, 1)])
         .await
         .expect("it can be written");
+
     drop(tx);
     assert_eq!(
         deal_table::find(&test.db, Scope::Seller(SELLER), deal(1).id)
@@ -166,6 +184,7 @@ async fn what_is_not_committed_is_not_there(test: TestDb) {
             .expect("the table is there"),
         None
     );
+
     write(&test.db, &[at(&deal(1), 1, 1)]).await;
     assert_eq!(found(&test.db, 1).await, deal(1));
 }
@@ -183,6 +202,7 @@ async fn write(db: &Db, rows: &[Write<'_>]) {
     deal_table::upsert(&mut tx, rows)
         .await
         .expect("the deals can be written");
+
     tx.commit().await.expect("the deals can be committed");
 }
 

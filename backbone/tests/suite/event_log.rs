@@ -14,19 +14,19 @@ use crate::deals::{event, subject};
 use crate::logs::{MARKET, TestLog, event_of, on_both_backends, read, sequences, store, tail};
 
 on_both_backends! {
-    a_new_log_begins_with_its_opening_and_keeps_its_epoch,
-    an_event_is_stored_only_where_its_subject_ends,
-    an_id_is_stored_once_whatever_its_subject,
-    what_is_read_is_what_was_stored,
-    the_next_event_of_a_subject_is_found_beyond_those_of_others,
-    a_tail_reads_on_from_any_place_and_waits_at_the_end,
-    several_tails_at_once_read_the_same,
-    of_64_writers_with_one_expectation_exactly_one_wins,
-    five_thousand_events_of_32_writers_are_all_there_in_one_order,
-    a_reopened_log_holds_what_was_stored,
+    log_begins_with_its_first_event_and_keeps_its_epoch,
+    log_stores_an_event_only_after_the_last_one_of_its_subject,
+    log_stores_an_id_once_whatever_its_subject,
+    log_returns_what_was_stored,
+    log_finds_the_next_event_of_a_subject_among_those_of_others,
+    tail_reads_from_any_sequence_and_waits_at_the_head,
+    tails_that_run_concurrently_read_the_same_events,
+    log_lets_exactly_one_of_64_writers_with_one_expectation_succeed,
+    log_has_all_five_thousand_events_of_32_writers_in_one_order,
+    log_that_is_reopened_has_what_was_stored,
 }
 
-async fn a_new_log_begins_with_its_opening_and_keeps_its_epoch(test: TestLog) {
+async fn log_begins_with_its_first_event_and_keeps_its_epoch(test: TestLog) {
     let epoch = test.log.epoch().await.expect("the log is open");
     assert!(epoch.0 > 0);
     assert_eq!(test.log.head().await.expect("the log is open"), 1);
@@ -36,6 +36,7 @@ async fn a_new_log_begins_with_its_opening_and_keeps_its_epoch(test: TestLog) {
         .await
         .expect("the log is open")
         .expect("it is not empty");
+
     assert_eq!(event_of(&first).subject, Subject::Opened);
     assert_eq!(event_of(&first).fact, Fact::MarketOpened { epoch });
     assert!(test.log.is_up());
@@ -45,34 +46,39 @@ async fn a_new_log_begins_with_its_opening_and_keeps_its_epoch(test: TestLog) {
     assert_eq!(again.log.head().await.expect("the log is open"), 1);
 }
 
-async fn an_event_is_stored_only_where_its_subject_ends(test: TestLog) {
+async fn log_stores_an_event_only_after_the_last_one_of_its_subject(test: TestLog) {
     let log = test.log;
     assert_eq!(
         log.append(&event(1, 1), 7).await,
         WrongLastSequence,
         "the subject has no event"
     );
+
     assert_eq!(log.append(&event(1, 1), 0).await, Stored(2));
     assert_eq!(
         log.append(&event(1, 2), 0).await,
         WrongLastSequence,
         "the subject has one"
     );
+
     assert_eq!(
         log.append(&event(1, 2), 1).await,
         WrongLastSequence,
         "the log's first is another's"
     );
+
     assert_eq!(
         log.append(&event(1, 2), 3).await,
         WrongLastSequence,
         "not there yet"
     );
+
     assert_eq!(
         log.append(&event(2, 1), 0).await,
         Stored(3),
         "other subjects do not matter"
     );
+
     assert_eq!(log.append(&event(1, 2), 2).await, Stored(4));
     assert_eq!(
         log.head().await.expect("the log is up"),
@@ -81,7 +87,7 @@ async fn an_event_is_stored_only_where_its_subject_ends(test: TestLog) {
     );
 }
 
-async fn an_id_is_stored_once_whatever_its_subject(test: TestLog) {
+async fn log_stores_an_id_once_whatever_its_subject(test: TestLog) {
     let log = test.log;
     let first = event(1, 1);
     assert_eq!(log.append(&first, 0).await, Stored(2));
@@ -96,6 +102,7 @@ async fn an_id_is_stored_once_whatever_its_subject(test: TestLog) {
         0,
     )
     .await;
+
     assert_eq!(log.head().await.expect("the log is up"), 2);
     assert!(
         log.last(&subject(2))
@@ -114,11 +121,12 @@ async fn assert_refused_as_known(log: &EventLog, event: &Event, expected: u64) {
     );
 }
 
-async fn what_is_read_is_what_was_stored(test: TestLog) {
+async fn log_returns_what_was_stored(test: TestLog) {
     let log = test.log;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         .parse()
         .ok();
+
     let (one, two) = (
         Event {
             trace,
@@ -126,6 +134,7 @@ async fn what_is_read_is_what_was_stored(test: TestLog) {
         },
         event(1, 2),
     );
+
     let at_one = store(&log, &one, 0).await;
     let at_two = store(&log, &two, at_one).await;
 
@@ -135,16 +144,19 @@ async fn what_is_read_is_what_was_stored(test: TestLog) {
             .await
             .expect("the log is up")
             .expect("something stands there");
+
         assert_eq!(record.sequence, at);
         assert_eq!(record.subject, event.subject.to_string());
         assert_eq!(event_of(&record), event);
         assert_eq!(record.message, wire::encode(MARKET, event));
     }
+
     let last = log
         .last(&subject(1))
         .await
         .expect("the log is up")
         .expect("the subject has events");
+
     assert_eq!((last.sequence, event_of(&last)), (at_two, &two));
     assert!(
         log.last(&subject(2))
@@ -152,16 +164,18 @@ async fn what_is_read_is_what_was_stored(test: TestLog) {
             .expect("the log is up")
             .is_none()
     );
+
     assert!(log.get(at_two + 1).await.expect("the log is up").is_none());
     assert_eq!(log.head().await.expect("the log is up"), at_two);
 }
 
-async fn the_next_event_of_a_subject_is_found_beyond_those_of_others(test: TestLog) {
+async fn log_finds_the_next_event_of_a_subject_among_those_of_others(test: TestLog) {
     let log = test.log;
     let first = store(&log, &event(1, 1), 0).await;
     for number in 2..=20 {
         store(&log, &event(number, 1), 0).await;
     }
+
     let second = store(&log, &event(1, 2), first).await;
     store(&log, &event(21, 1), 0).await;
 
@@ -175,6 +189,7 @@ async fn the_next_event_of_a_subject_is_found_beyond_those_of_others(test: TestL
         let next = log.next(&subject(1), after).await.expect("the log is up");
         assert_eq!(next.map(|record| record.sequence), found, "after {after}");
     }
+
     assert!(
         log.next(&subject(99), 0)
             .await
@@ -183,21 +198,24 @@ async fn the_next_event_of_a_subject_is_found_beyond_those_of_others(test: TestL
     );
 }
 
-async fn a_tail_reads_on_from_any_place_and_waits_at_the_end(test: TestLog) {
+async fn tail_reads_from_any_sequence_and_waits_at_the_head(test: TestLog) {
     let log = test.log;
     for number in 1..=9 {
         store(&log, &event(number, 1), 0).await;
     }
+
     let mut from_the_start = tail(&log, 0).await;
     assert_eq!(
         sequences(&read(&mut from_the_start, 10).await),
         (1..=10).collect::<Vec<_>>()
     );
+
     let mut from_the_middle = tail(&log, 4).await;
     assert_eq!(
         sequences(&from_the_middle.batch(3).await.expect("the tail goes on")),
         [5, 6, 7]
     );
+
     assert_eq!(sequences(&read(&mut from_the_middle, 3).await), [8, 9, 10]);
     let mut from_the_end = tail(&log, 10).await;
 
@@ -217,7 +235,7 @@ async fn a_tail_reads_on_from_any_place_and_waits_at_the_end(test: TestLog) {
     }
 }
 
-async fn several_tails_at_once_read_the_same(test: TestLog) {
+async fn tails_that_run_concurrently_read_the_same_events(test: TestLog) {
     const EVENTS: u64 = 300;
     let mut ids = vec![event_of(&test.log.get(1).await.expect("up").expect("opened")).id];
     let mut readers = JoinSet::new();
@@ -229,21 +247,24 @@ async fn several_tails_at_once_read_the_same(test: TestLog) {
                 readers.spawn(async move { (number / 2, read(&mut tail, rest).await) });
             }
         }
+
         let event = event(number.into(), 1);
         store(&test.log, &event, 0).await;
         ids.push(event.id);
     }
+
     for (after, records) in readers.join_all().await {
         assert_eq!(
             sequences(&records),
             (after + 1..=EVENTS).collect::<Vec<_>>()
         );
+
         let read: Vec<_> = records.iter().map(|record| event_of(record).id).collect();
         assert_eq!(read, ids[after as usize..]);
     }
 }
 
-async fn of_64_writers_with_one_expectation_exactly_one_wins(test: TestLog) {
+async fn log_lets_exactly_one_of_64_writers_with_one_expectation_succeed(test: TestLog) {
     const ROUNDS: u64 = 20;
     let logs = [test.log.clone(), test.beside().await];
     let mut expected = 0;
@@ -255,27 +276,33 @@ async fn of_64_writers_with_one_expectation_exactly_one_wins(test: TestLog) {
                 id: event(100 + writer, round).id,
                 ..event(1, round)
             };
+
             writers.spawn(async move { log.append(&event, expected).await });
         }
+
         let answers = writers.join_all().await;
         let stored: Vec<_> = answers
             .iter()
             .filter(|answer| matches!(answer, Stored(_)))
             .collect();
+
         let lost = answers
             .iter()
             .filter(|answer| **answer == WrongLastSequence)
             .count();
+
         assert_eq!((stored.len(), lost), (1, 63), "round {round}: {answers:?}");
         let Stored(sequence) = stored[0] else {
             unreachable!("it was counted as stored")
         };
+
         expected = *sequence;
     }
+
     assert_eq!(test.log.head().await.expect("the log is up"), 1 + ROUNDS);
 }
 
-async fn five_thousand_events_of_32_writers_are_all_there_in_one_order(test: TestLog) {
+async fn log_has_all_five_thousand_events_of_32_writers_in_one_order(test: TestLog) {
     const EVENTS: u128 = 5_000;
     let mut writers = JoinSet::new();
     for writer in 0..32 {
@@ -286,24 +313,28 @@ async fn five_thousand_events_of_32_writers_are_all_there_in_one_order(test: Tes
             }
         });
     }
+
     writers.join_all().await;
     assert_eq!(
         test.log.head().await.expect("the log is up"),
         1 + EVENTS as u64
     );
+
     let records = read(&mut tail(&test.log, 0).await, 1 + EVENTS as usize).await;
     assert_eq!(
         sequences(&records),
         (1..=1 + EVENTS as u64).collect::<Vec<_>>()
     );
+
     let subjects: HashSet<_> = records[1..]
         .iter()
         .map(|record| event_of(record).subject)
         .collect();
+
     assert_eq!(subjects.len(), EVENTS as usize, "each once");
 }
 
-async fn a_reopened_log_holds_what_was_stored(test: TestLog) {
+async fn log_that_is_reopened_has_what_was_stored(test: TestLog) {
     let at = store(&test.log, &event(1, 1), 0).await;
     let test = test.reopen().await;
     let last = test
@@ -312,6 +343,7 @@ async fn a_reopened_log_holds_what_was_stored(test: TestLog) {
         .await
         .expect("the log is up")
         .expect("it was stored");
+
     assert_eq!((last.sequence, event_of(&last)), (at, &event(1, 1)));
     assert_eq!(test.log.append(&event(1, 2), at).await, Stored(at + 1));
     assert_refused_as_known(&test.log, &event(1, 1), 0).await;

@@ -123,11 +123,13 @@ async fn each_publisher_s_messages_keep_their_order(market: Market) {
         publish(&market.publisher, evens.clone()),
         publish(&market.listener, odds.clone())
     );
+
     let (mut evens, mut odds) = (evens, odds);
     for _ in 0..100 {
         let BusEvent::Message(message) = next(&mut receiver).await else {
             panic!("not a message")
         };
+
         let number = str::from_utf8(&message).unwrap().parse::<usize>().unwrap();
         assert_eq!(
             if number % 2 == 0 {
@@ -177,6 +179,7 @@ async fn a_slow_receiver_gets_a_gap_and_goes_on(market: Market) {
         publish(&market.publisher, [number]).await;
         expect_messages(&mut quick, [number]).await;
     }
+
     expect(&mut slow, BusEvent::Gap).await;
     expect_messages(&mut slow, last - LiveBus::CAPACITY..last).await;
     publish(&market.publisher, [last]).await;
@@ -223,6 +226,7 @@ async fn local_bus_faults_drop_duplicate_and_delay_messages() {
         market.subscriber().await,
         market.publisher.faults().unwrap(),
     );
+
     faults.drop_next(2);
     publish(&market.publisher, 0..3).await;
     expect_messages(&mut receiver, [2]).await;
@@ -236,6 +240,7 @@ async fn local_bus_faults_drop_duplicate_and_delay_messages() {
         event = receiver.next() => Some(event),
         () = tokio::task::yield_now() => None,
     };
+
     assert_eq!(silence, None);
     faults.release();
     publish(&market.publisher, [7]).await;
@@ -249,6 +254,7 @@ async fn local_bus_can_be_cut_and_mended() {
         market.subscriber().await,
         market.publisher.faults().unwrap(),
     );
+
     faults.cut();
     assert!(!market.listener.is_up());
     let refusal = market.publisher.publish(numbered(0)).await;
@@ -259,6 +265,7 @@ async fn local_bus_can_be_cut_and_mended() {
             ..
         })
     ));
+
     faults.mend();
     publish(&market.publisher, [1]).await;
     expect(&mut receiver, BusEvent::Disconnected).await;

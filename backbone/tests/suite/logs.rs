@@ -63,6 +63,7 @@ impl TestLog {
             Home::Sqlite(folder) => sqlite(folder).await,
             Home::JetStream(nats) => jetstream(&nats.url()),
         };
+
         opened(&log).await;
         Self { log, home }
     }
@@ -73,6 +74,7 @@ impl TestLog {
         let Home::Sqlite(folder) = &self.home else {
             panic!("a stream takes what it is sent")
         };
+
         let options = SqliteConnectOptions::new().filename(folder.path().join("log.db"));
         let mut file = SqliteConnection::connect_with(&options)
             .await
@@ -145,6 +147,7 @@ pub(crate) async fn read(tail: &mut Tail, count: usize) -> Vec<Record> {
                 .expect("the tail goes on"),
         );
     }
+
     records
 }
 

@@ -31,6 +31,7 @@ async fn projection_applies_every_event_in_order_and_restarts_from_its_checkpoin
         for number in 1..=100 {
             all.push((store(&log.log, &event(round * 100 + number, 1), 0).await, 1));
         }
+
         assert_eq!(caught_up(&log.log, &db).await, all);
         assert_eq!(worker.complaint(), "");
         assert!(
@@ -38,16 +39,19 @@ async fn projection_applies_every_event_in_order_and_restarts_from_its_checkpoin
             "{:?}",
             worker.commits.all()
         );
+
         worker.stop().await;
         // While nobody works.
         all.push((store(&log.log, &event(1_000 + round, 1), 0).await, 1));
     }
+
     let last = all.pop().expect("it was stored");
     let checkpoint = checkpoint(&db).await;
     assert_eq!(
         (checkpoint.position, checkpoint.event_id),
         (last.0 - 1, Some(event(300, 1).id))
     );
+
     assert_eq!(
         checkpoint.epoch,
         log.log.epoch().await.expect("the log is up")
@@ -64,6 +68,7 @@ async fn projection_worker_writes_nothing_when_another_moved_the_checkpoint(test
         .run_once(from_first, &mut tail_of_first)
         .await
         .expect("it is the first");
+
     assert_eq!(moved.position, 2);
 
     let late = second.run_once(from_second, &mut tail_of_second).await;
@@ -84,6 +89,7 @@ async fn projection_workers_apply_each_event_once_and_the_standby_takes_over(tes
             }
         });
     }
+
     writers.join_all().await;
     let all: Vec<_> = (1..=401).map(|sequence| (sequence, 1)).collect();
     assert_eq!(caught_up(&log.log, &db).await, all);
@@ -94,10 +100,12 @@ async fn projection_workers_apply_each_event_once_and_the_standby_takes_over(tes
     let active = workers
         .iter()
         .position(|worker| worker.commits.all().contains(commits.last().expect("some")));
+
     workers
         .remove(active.expect("one of them committed last"))
         .stop()
         .await;
+
     store(&log.log, &event(9_999, 1), 0).await;
     assert_eq!(caught_up(&log.log, &db).await.len(), 402);
     for worker in workers {
@@ -114,10 +122,12 @@ async fn all_commits(workers: &[Running], last: u64) -> Vec<(u64, u64)> {
             .flat_map(|worker| worker.commits.all())
             .collect::<Vec<_>>()
     };
+
     wait_until(SOON, "the last commit is noted", async || {
         commits().iter().any(|(_, to)| *to == last)
     })
     .await;
+
     commits()
 }
 

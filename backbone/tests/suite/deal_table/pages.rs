@@ -1,43 +1,37 @@
-//! Pages of the deal table: the same deals in the same order, however they are cut, and nobody
-//! else's.
+//! Pages of the deal table: the same deals in the same order for any size and direction, and only
+//! deals within the scope.
 
-use backbone::contract::{Deal, DealStatus};
+use backbone::contract::Deal;
 use backbone::db::Db;
-use backbone::deal_table::{Cursor, DealFilter, DealOrder, Page, PageRequest, Scope, Window, page};
+use backbone::deal_table::{Cursor, DealFilter, DealOrder, PageRequest, Scope, Window};
 use backbone::ids::SellerId;
 use backbone::on_db;
 use backbone::position::{Epoch, Position};
 use uuid::Uuid;
 
+use super::fixture::{ORDERS, OTHER, everything, fifty, get, grant, ids, sellers, sorted, window};
 use super::{at, write};
 use crate::databases::{TestDb, on_both_engines};
-use crate::deals::{SELLER, deal, units};
+use crate::deals::{SELLER, deal};
 
 on_both_engines! {
-    an_empty_table_has_a_place,
+    page_of_an_empty_table_has_a_position,
     pages_of_any_size_in_any_direction_are_the_same_list,
     pages_of_many_sellers_are_one_list,
-    a_page_says_what_lies_around_it,
-    a_page_between_two_cursors_holds_what_lies_between,
-    a_filter_leaves_what_it_names,
-    nobody_sees_the_deals_of_others,
-    a_deal_that_moves_between_pages_is_not_seen_twice,
+    page_tells_whether_deals_precede_and_follow_it,
+    page_between_two_cursors_has_the_deals_between_them,
+    page_has_only_deals_within_its_scope,
+    page_does_not_repeat_a_deal_that_moves_while_a_client_pages,
 }
 
-const ORDERS: [DealOrder; 3] = [
-    DealOrder::LastChangedFirst,
-    DealOrder::PriceAscending,
-    DealOrder::PriceDescending,
-];
-const OTHER: SellerId = SellerId(Uuid::from_u128(0x07e5));
-
-async fn an_empty_table_has_a_place(test: TestDb) {
+async fn page_of_an_empty_table_has_a_position(test: TestDb) {
     let empty = get(&test.db, &everything(DealOrder::LastChangedFirst)).await;
     assert!(empty.deals.is_empty() && !empty.has_next && !empty.has_previous);
     assert_eq!(empty.position, Position::end_of(Epoch(0), 0));
     on_db!(test.db.write(), pool => sqlx::query("UPDATE projection SET epoch = 7, position = 42")
         .execute(pool).await.map(|_| ()))
-    .expect("the place can be moved");
+    .expect("the checkpoint can be moved");
+
     for order in ORDERS {
         let empty = get(&test.db, &everything(order)).await;
         assert_eq!(empty.position, Position::end_of(Epoch(7), 42));
@@ -69,30 +63,35 @@ async fn pages_of_many_sellers_are_one_list(test: TestDb) {
             ..deal(number)
         })
         .collect();
+
     write(
         &test.db,
         &deals
             .iter()
             .zip(100..)
-            .map(|(deal, place)| at(deal, 1, place))
+            .map(|(deal, sequence)| at(deal, 1, sequence))
             .collect::<Vec<_>>(),
     )
     .await;
+
     let buyer = Uuid::from_u128(5);
     let granted = [0, 1, 2].map(seller);
     for seller in granted {
         grant(&test.db, seller, buyer).await;
     }
+
     let seen: Vec<Deal> = deals
         .into_iter()
         .filter(|deal| granted.contains(&deal.seller_id))
         .collect();
+
     assert!(seen.len() > 20);
     for order in ORDERS {
         let request = PageRequest {
             scope: sellers(buyer),
             ..everything(order)
         };
+
         let expected = sorted(&seen, order);
         for (limit, backwards) in [(1, false), (7, true), (7, false), (100, true)] {
             let paged = all_pages(&test.db, request.clone(), limit, backwards).await;
@@ -104,7 +103,7 @@ async fn pages_of_many_sellers_are_one_list(test: TestDb) {
     }
 }
 
-async fn a_page_says_what_lies_around_it(test: TestDb) {
+async fn page_tells_whether_deals_precede_and_follow_it(test: TestDb) {
     fifty(&test.db).await;
     for order in ORDERS {
         let whole = get(&test.db, &everything(order)).await;
@@ -155,17 +154,21 @@ async fn a_page_says_what_lies_around_it(test: TestDb) {
                 },
             )
             .await;
+
             assert_eq!(
                 (page.has_previous, page.has_next),
                 (has_previous, has_next),
                 "{order:?}: {window:?}"
             );
+
             assert_eq!(page.deals.len(), window.limit as usize);
         }
+
         let beyond = Window {
             after: cursor(49),
             ..window(10, false)
         };
+
         let page = get(
             &test.db,
             &PageRequest {
@@ -174,11 +177,12 @@ async fn a_page_says_what_lies_around_it(test: TestDb) {
             },
         )
         .await;
+
         assert!(page.deals.is_empty() && !page.has_next && page.has_previous);
     }
 }
 
-async fn a_page_between_two_cursors_holds_what_lies_between(test: TestDb) {
+async fn page_between_two_cursors_has_the_deals_between_them(test: TestDb) {
     fifty(&test.db).await;
     for order in ORDERS {
         let whole = get(&test.db, &everything(order)).await;
@@ -194,6 +198,7 @@ async fn a_page_between_two_cursors_holds_what_lies_between(test: TestDb) {
                 before,
                 ..window(limit, backwards)
             };
+
             let page = get(
                 &test.db,
                 &PageRequest {
@@ -202,124 +207,13 @@ async fn a_page_between_two_cursors_holds_what_lies_between(test: TestDb) {
                 },
             )
             .await;
+
             assert_eq!(page.deals, whole.deals[expected], "{order:?}: {window:?}");
         }
     }
 }
 
-async fn a_filter_leaves_what_it_names(test: TestDb) {
-    let deals = fifty(&test.db).await;
-    let gbp = || Some("GBP".parse().expect("GBP is a currency"));
-    let all = DealFilter::default;
-    check(&test.db, &deals, all(), |_| true).await;
-    check(
-        &test.db,
-        &deals,
-        DealFilter {
-            seller_ids: Some(vec![SELLER]),
-            ..all()
-        },
-        |_| true,
-    )
-    .await;
-    check(
-        &test.db,
-        &deals,
-        DealFilter {
-            seller_ids: Some(vec![OTHER]),
-            ..all()
-        },
-        |_| false,
-    )
-    .await;
-    check(
-        &test.db,
-        &deals,
-        DealFilter {
-            seller_ids: Some(vec![OTHER, SELLER]),
-            ..all()
-        },
-        |_| true,
-    )
-    .await;
-    check(
-        &test.db,
-        &deals,
-        DealFilter {
-            seller_ids: Some(vec![]),
-            ..all()
-        },
-        |_| false,
-    )
-    .await;
-    let sold = vec![DealStatus::Sold];
-    check(
-        &test.db,
-        &deals,
-        DealFilter {
-            statuses: Some(sold),
-            ..all()
-        },
-        |deal| deal.status == DealStatus::Sold,
-    )
-    .await;
-    let two = vec![DealStatus::Available, DealStatus::Withdrawn];
-    check(
-        &test.db,
-        &deals,
-        DealFilter {
-            statuses: Some(two.clone()),
-            ..all()
-        },
-        |deal| two.contains(&deal.status),
-    )
-    .await;
-    check(
-        &test.db,
-        &deals,
-        DealFilter {
-            statuses: Some(vec![]),
-            ..all()
-        },
-        |_| false,
-    )
-    .await;
-    check(
-        &test.db,
-        &deals,
-        DealFilter {
-            currency: gbp(),
-            ..all()
-        },
-        |deal| deal.currency.code() == "GBP",
-    )
-    .await;
-    let range = DealFilter {
-        currency: gbp(),
-        min_total_price: Some(units(200)),
-        max_total_price: Some(units(300)),
-        ..all()
-    };
-    check(&test.db, &deals, range, |deal| {
-        deal.currency.code() == "GBP" && (200..=300).contains(&deal.total_price.get())
-    })
-    .await;
-    let everything_at_once = DealFilter {
-        seller_ids: Some(vec![SELLER]),
-        statuses: Some(two.clone()),
-        currency: gbp(),
-        min_total_price: Some(units(100)),
-        max_total_price: Some(units(400)),
-    };
-    check(&test.db, &deals, everything_at_once, |deal| {
-        two.contains(&deal.status)
-            && deal.currency.code() == "GBP"
-            && (100..=400).contains(&deal.total_price.get())
-    })
-    .await;
-}
-
-async fn nobody_sees_the_deals_of_others(test: TestDb) {
+async fn page_has_only_deals_within_its_scope(test: TestDb) {
     let ours = fifty(&test.db).await;
     let theirs: Vec<Deal> = (101..=110)
         .map(|number| Deal {
@@ -327,27 +221,32 @@ async fn nobody_sees_the_deals_of_others(test: TestDb) {
             ..deal(number)
         })
         .collect();
+
     write(
         &test.db,
         &theirs
             .iter()
             .zip(200..)
-            .map(|(deal, place)| at(deal, 1, place))
+            .map(|(deal, sequence)| at(deal, 1, sequence))
             .collect::<Vec<_>>(),
     )
     .await;
+
     let of = |scope| PageRequest {
         scope,
         ..everything(DealOrder::LastChangedFirst)
     };
+
     assert_eq!(
         ids(&get(&test.db, &of(Scope::Seller(SELLER))).await).len(),
         ours.len()
     );
+
     assert_eq!(
         ids(&get(&test.db, &of(Scope::Seller(OTHER))).await).len(),
         theirs.len()
     );
+
     let nobody = SellerId(Uuid::from_u128(1));
     assert!(
         get(&test.db, &of(Scope::Seller(nobody)))
@@ -367,21 +266,24 @@ async fn nobody_sees_the_deals_of_others(test: TestDb) {
             .deals
             .is_empty()
     );
+
     let filter = DealFilter {
         seller_ids: Some(vec![SELLER]),
         ..DealFilter::default()
     };
-    let asked_for_others = PageRequest {
+
+    let filtered = PageRequest {
         filter,
         ..of(sellers(buyer))
     };
+
     assert!(
-        get(&test.db, &asked_for_others).await.deals.is_empty(),
+        get(&test.db, &filtered).await.deals.is_empty(),
         "a filter opens nothing"
     );
 }
 
-async fn a_deal_that_moves_between_pages_is_not_seen_twice(test: TestDb) {
+async fn page_does_not_repeat_a_deal_that_moves_while_a_client_pages(test: TestDb) {
     let deals = fifty(&test.db).await;
     let first = get(
         &test.db,
@@ -397,6 +299,7 @@ async fn a_deal_that_moves_between_pages_is_not_seen_twice(test: TestDb) {
         after: Some(first.deals[9].0),
         ..window(50, false)
     };
+
     let rest = get(
         &test.db,
         &PageRequest {
@@ -405,6 +308,7 @@ async fn a_deal_that_moves_between_pages_is_not_seen_twice(test: TestDb) {
         },
     )
     .await;
+
     let seen: Vec<_> = ids(&first).into_iter().chain(ids(&rest)).collect();
     assert_eq!(
         seen,
@@ -413,42 +317,6 @@ async fn a_deal_that_moves_between_pages_is_not_seen_twice(test: TestDb) {
             .map(|index| deals[index].id)
             .collect::<Vec<_>>()
     );
-}
-
-/// Compares a filter with the same thing said in Rust, in every order that it allows.
-async fn check(db: &Db, deals: &[Deal], filter: DealFilter, keep: impl Fn(&Deal) -> bool) {
-    for order in ORDERS {
-        let page = get(
-            db,
-            &PageRequest {
-                filter: filter.clone(),
-                ..everything(order)
-            },
-        )
-        .await;
-        let expected: Vec<_> = sorted(deals, order)
-            .into_iter()
-            .filter(|deal| keep(deal))
-            .collect();
-        let found: Vec<_> = page.deals.into_iter().map(|(_, deal)| deal).collect();
-        assert_eq!(found, expected, "{order:?} {filter:?}");
-    }
-}
-
-async fn grant(db: &Db, seller: SellerId, buyer: Uuid) {
-    let grant = "INSERT INTO access (seller_id, buyer_id, granted, since, revision) VALUES ($1, $2, TRUE, $3, 1)";
-    on_db!(db.write(), pool => sqlx::query(grant)
-        .bind(seller).bind(buyer).bind(crate::deals::NOW).execute(pool).await.map(|_| ()))
-    .expect("access can be granted");
-}
-
-/// The sellers of whom a buyer has an access row.
-fn sellers(of: Uuid) -> Scope {
-    Scope::Sellers {
-        before: "SELECT seller_id FROM access WHERE granted AND buyer_id = ",
-        of,
-        after: "",
-    }
 }
 
 /// Pages through everything, each time from the cursor's text.
@@ -464,16 +332,19 @@ async fn all_pages(db: &Db, request: PageRequest, limit: u32, backwards: bool) -
             },
         )
         .await;
+
         let more = if backwards {
             page.has_previous
         } else {
             page.has_next
         };
+
         let end = if backwards {
             page.deals.first()
         } else {
             page.deals.last()
         };
+
         let text = end.expect("a page of a full table has deals").0.encode();
         let cursor = Cursor::decode(&text, order);
         assert!(cursor.is_some(), "{text} is a cursor of {order:?}");
@@ -482,83 +353,16 @@ async fn all_pages(db: &Db, request: PageRequest, limit: u32, backwards: bool) -
         } else {
             (cursor, None)
         };
+
         let page = page.deals.into_iter().map(|(_, deal)| deal);
         if backwards {
             deals.splice(0..0, page);
         } else {
             deals.extend(page);
         }
+
         if !more {
             return deals;
         }
     }
-}
-
-/// Fifty deals, many with equal prices, changed in the order of their numbers; ids do not follow
-/// it.
-async fn fifty(db: &Db) -> Vec<Deal> {
-    let deals: Vec<Deal> = (1..=50)
-        .map(|number: u32| Deal {
-            total_price: units(i64::from(number % 5) * 100),
-            status: DealStatus::ALL[number as usize % 4],
-            currency: if number.is_multiple_of(3) {
-                "EUR"
-            } else {
-                "GBP"
-            }
-            .parse()
-            .expect("a currency"),
-            ..deal(u128::from(number.reverse_bits()) << 96 | u128::from(number))
-        })
-        .collect();
-    write(
-        db,
-        &deals
-            .iter()
-            .zip(100..)
-            .map(|(deal, place)| at(deal, 1, place))
-            .collect::<Vec<_>>(),
-    )
-    .await;
-    deals
-}
-
-fn sorted(deals: &[Deal], order: DealOrder) -> Vec<Deal> {
-    let mut deals = deals.to_vec();
-    if order != DealOrder::LastChangedFirst {
-        deals.sort_by_key(|deal| (deal.total_price, deal.id));
-    }
-    if order != DealOrder::PriceAscending {
-        deals.reverse();
-    }
-    deals
-}
-
-fn everything(order: DealOrder) -> PageRequest {
-    let scope = Scope::Seller(SELLER);
-    PageRequest {
-        scope,
-        filter: DealFilter::default(),
-        order,
-        window: window(100, false),
-    }
-}
-
-fn window(limit: u32, backwards: bool) -> Window {
-    Window {
-        limit,
-        backwards,
-        after: None,
-        before: None,
-    }
-}
-
-fn ids(page: &Page) -> Vec<backbone::ids::DealId> {
-    page.deals.iter().map(|(_, deal)| deal.id).collect()
-}
-
-async fn get(db: &Db, request: &PageRequest) -> Page {
-    page(db, "seller", request)
-        .await
-        .expect("a page can be read")
 }

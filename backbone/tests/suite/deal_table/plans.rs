@@ -32,18 +32,21 @@ async fn plans_read_a_million_deals_by_an_index_in_every_order_under_every_filte
     let mut connection = PgConnection::connect(test.url().expect("PostgreSQL has one"))
         .await
         .expect("PostgreSQL is up");
+
     for statement in FILL {
         sqlx::query(statement)
             .execute(&mut connection)
             .await
             .expect("the tables can be filled");
     }
+
     let largest = SellerId(Uuid::from_u128(1));
     let buyer = |number: u128| Scope::Sellers {
         before: "SELECT seller_id FROM access WHERE granted AND buyer_id = ",
         of: Uuid::from_u128(0xb000 + number),
         after: "",
     };
+
     let currency = Some("GBP".parse().expect("a currency"));
     let filters = [
         DealFilter {
@@ -72,6 +75,7 @@ async fn plans_read_a_million_deals_by_an_index_in_every_order_under_every_filte
             ..DealFilter::default()
         },
     ];
+
     for order in [
         DealOrder::LastChangedFirst,
         DealOrder::PriceAscending,
@@ -87,15 +91,18 @@ async fn plans_read_a_million_deals_by_an_index_in_every_order_under_every_filte
                         after: None,
                         before: None,
                     };
+
                     let request = PageRequest {
                         scope,
                         filter: filter.clone(),
                         order,
                         window,
                     };
+
                     let plan = plan(&test.db, "seller", &request)
                         .await
                         .expect("PostgreSQL is up");
+
                     let by_index =
                         plan.contains("using deal_by_") && !plan.contains("Seq Scan on deal");
                     assert!(by_index, "{request:?}\n{plan}");

@@ -44,19 +44,23 @@ fn write_until_the_runtime_is_gone(folder: &TempDir) -> Vec<(Sequence, Event)> {
                     let Stored(sequence) = log.append(&event, 0).await else {
                         return;
                     };
+
                     acknowledge
                         .send((sequence, event))
                         .expect("the test listens");
                 }
             });
         }
+
         let mut received = Vec::new();
         acknowledged.recv_many(&mut received, 1).await;
         while received.len() < 500 {
             acknowledged.recv_many(&mut received, 500).await;
         }
+
         received
     });
+
     process.shutdown_background();
     received
 }
@@ -72,6 +76,7 @@ async fn sqlite_log_commits_concurrent_appends_in_one_transaction() {
         let log = log.clone();
         writers.spawn(async move { store(&log, &event(number, 1), 0).await });
     }
+
     writers.join_all().await;
     let spent = commits(&folder) - before;
     assert!(

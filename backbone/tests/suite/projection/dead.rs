@@ -16,18 +16,21 @@ use crate::deals::{deal_of, event, subject};
 use crate::logs::{MARKET, SOON, TestLog, store};
 
 on_both_engines! {
-    what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it,
-    a_repair_settles_what_is_dead_before_it,
-    no_byte_of_a_dead_event_stops_the_projection,
-    an_event_of_a_newer_binary_is_left_to_it,
+    dead_events_are_those_that_cannot_be_decoded_or_leave_a_gap_and_their_successors,
+    dead_events_are_settled_by_a_later_repair,
+    dead_events_may_contain_any_bytes,
+    projection_leaves_an_event_of_a_newer_binary_to_it,
 }
 
-async fn what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it(test: TestDb) {
+async fn dead_events_are_those_that_cannot_be_decoded_or_leave_a_gap_and_their_successors(
+    test: TestDb,
+) {
     let (log, db) = begin(&test).await;
     let running = start(&log.log, &db);
     for number in 1..=3 {
         store(&log.log, &event(number, 1), 0).await; // 2, 3, 4
     }
+
     assert_eq!(caught_up(&log.log, &db).await.len(), 4);
     log.insert(5, &garbage(&event(1, 2))).await;
     append(&log.log, &event(2, 3)).await; // 6: a gap
@@ -43,6 +46,7 @@ async fn what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it(t
         (7, 2),
         (8, 0),
     ];
+
     assert_eq!(caught_up(&log.log, &db).await, alive);
     running.stop().await;
 
@@ -56,6 +60,7 @@ async fn what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it(t
         metrics.contains("dealwire_projection_dead_events_total{projection=\"seller\"} 1\n"),
         "{metrics}"
     );
+
     running.stop().await;
 
     let dead = dead_events(&db).await;
@@ -65,11 +70,13 @@ async fn what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it(t
         "earlier",
         "earlier",
     ];
+
     let subjects = [1, 2, 1, 2].map(|number| subject(number).to_string());
     assert_eq!(
         dead.iter().map(|dead| dead.sequence).collect::<Vec<_>>(),
         [5, 6, 8, 9]
     );
+
     for ((dead, reason), subject) in dead.iter().zip(reasons).zip(subjects) {
         assert!(dead.reason.contains(reason), "{dead:?}");
         assert_eq!(
@@ -77,11 +84,12 @@ async fn what_cannot_be_read_or_leaves_a_gap_is_dead_and_so_is_what_follows_it(t
             (subject.as_str(), false)
         );
     }
+
     assert_eq!(dead[0].body, b"garbage", "what was stored is kept");
     assert_eq!(dead[0].headers["ce-type"], "deal.updated");
 }
 
-async fn a_repair_settles_what_is_dead_before_it(test: TestDb) {
+async fn dead_events_are_settled_by_a_later_repair(test: TestDb) {
     let (log, db) = begin(&test).await;
     let running = start(&log.log, &db);
     append(&log.log, &event(1, 2)).await; // 2: no beginning
@@ -101,6 +109,7 @@ async fn a_repair_settles_what_is_dead_before_it(test: TestDb) {
         (7, 0),
         (8, 0),
     ];
+
     assert_eq!(caught_up(&log.log, &db).await, alive);
     running.stop().await;
     let settled: Vec<_> = dead_events(&db)
@@ -108,38 +117,43 @@ async fn a_repair_settles_what_is_dead_before_it(test: TestDb) {
         .iter()
         .map(|dead| (dead.sequence, dead.repaired))
         .collect();
+
     assert_eq!(
         settled,
         [(2, true), (3, false), (4, true), (7, false), (8, false)]
     );
 }
 
-async fn no_byte_of_a_dead_event_stops_the_projection(test: TestDb) {
+async fn dead_events_may_contain_any_bytes(test: TestDb) {
     let (log, db) = begin(&test).await;
     let mut message = garbage(&event(1, 1));
     message
         .1
         .headers
         .insert("ce-id".into(), "nul \0 and \u{1} and \\u0000".to_owned());
+
     message
         .1
         .headers
         .insert("nul\0name".into(), "💥".to_owned());
+
     message.1.body = vec![0, 255, 0, 128].into();
     log.insert(2, &message).await;
     log.insert(3, &("deal.nul\0.subject".to_owned(), message.1))
         .await;
+
     append(&log.log, &event(2, 1)).await;
     let running = start(&log.log, &db);
     assert_eq!(
         caught_up(&log.log, &db).await,
         [(1, 1), (2, 0), (3, 0), (4, 1)]
     );
+
     running.stop().await;
     assert_eq!(dead_events(&db).await[0].body, [0, 255, 0, 128]);
 }
 
-async fn an_event_of_a_newer_binary_is_left_to_it(test: TestDb) {
+async fn projection_leaves_an_event_of_a_newer_binary_to_it(test: TestDb) {
     for (name, value) in [("ce-schemaversion", "2"), ("ce-type", "deal.auctioned")] {
         let (log, db) = (TestLog::sqlite().await, test.db.clone());
         clear(&db).await;
@@ -164,6 +178,7 @@ async fn an_event_of_a_newer_binary_is_left_to_it(test: TestDb) {
             running.complaint().contains("newer than this binary")
         })
         .await;
+
         running.stop().await;
         assert_eq!(checkpoint(&db).await, before);
         assert_eq!(rows(&db).await, [(1, 1), (2, 1)]);

@@ -23,16 +23,19 @@ async fn projection_waits_for_a_database_that_is_down() {
         &log.log,
         &Db::postgres("seller database", &proxy.url(url)).expect("the URL is one"),
     );
+
     caught_up(&log.log, &db).await;
 
     proxy.cut().await;
     for number in 1..=50 {
         store(&log.log, &event(number, 1), 0).await;
     }
+
     wait_until(SOON, "it says what is away", async || {
         !worker.complaint().is_empty()
     })
     .await;
+
     proxy.restore().await;
 
     let all: Vec<_> = (1..=51).map(|sequence| (sequence, 1)).collect();
@@ -47,6 +50,7 @@ async fn projection_may_retry_a_transaction_that_was_idle_for_too_long() {
     let mut admin = PgConnection::connect(test.url().expect("it has one"))
         .await
         .expect("PostgreSQL is up");
+
     let mut tx = test.db.begin().await.expect("PostgreSQL is up");
     let backend: i32 = on_tx!(&mut tx, connection =>
         sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(connection).await)
@@ -54,6 +58,7 @@ async fn projection_may_retry_a_transaction_that_was_idle_for_too_long() {
     on_tx!(&mut tx, connection =>
         sqlx::query("SET LOCAL idle_in_transaction_session_timeout = '10ms'").execute(connection).await.map(|_| ()))
     .expect("it can be set");
+
     wait_until(SOON, "PostgreSQL gives the transaction up", async || {
         let backends = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
         let backends: i64 = sqlx::query_scalar(backends)
@@ -80,12 +85,14 @@ async fn projection_waits_for_a_database_that_is_read_only_for_now() {
         .fetch_one(&mut admin)
         .await
         .expect("it has a name");
+
     let mut set = async |setting: &str| {
         let statement = AssertSqlSafe(format!("ALTER DATABASE {name} {setting}"));
         sqlx::query(statement)
             .execute(&mut admin)
             .await
             .expect("it is ours");
+
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                        WHERE datname = current_database() AND pid <> pg_backend_pid()";
         sqlx::query(others)
@@ -93,12 +100,14 @@ async fn projection_waits_for_a_database_that_is_read_only_for_now() {
             .await
             .expect("they are ours");
     };
+
     set("SET default_transaction_read_only = on").await;
     let worker = start(&log.log, &test.beside());
     wait_until(SOON, "it says what is away", async || {
         worker.complaint().contains("read-only")
     })
     .await;
+
     set("RESET default_transaction_read_only").await;
     assert_eq!(caught_up(&log.log, &db).await, [(1, 1)]);
     worker.stop().await;
@@ -106,6 +115,9 @@ async fn projection_waits_for_a_database_that_is_read_only_for_now() {
 
 #[tokio::test]
 async fn projection_follows_a_log_that_was_killed_and_is_back() {
+    // Goal: a projection outlives its log.
+    // Method: kill and restart nats-server while a worker follows it.
+    // Proven: the worker reports the outage and applies every later event once.
     let (nats, test) = (NatsServer::start().await, TestDb::sqlite().await);
     create_table(&test.db).await;
     let log = jetstream(&nats.url());
@@ -119,6 +131,7 @@ async fn projection_follows_a_log_that_was_killed_and_is_back() {
         !worker.complaint().is_empty()
     })
     .await;
+
     nats.restart().await;
     opened(&log).await;
     store(&log, &event(2, 1), 0).await;
@@ -128,5 +141,6 @@ async fn projection_follows_a_log_that_was_killed_and_is_back() {
         worker.complaint().is_empty()
     })
     .await;
+
     worker.stop().await;
 }

@@ -27,6 +27,7 @@ async fn projection_does_not_follow_a_log_with_a_different_event_at_its_checkpoi
     on_db!(db.write(), pool => sqlx::query("UPDATE projection SET event_id = $1")
         .bind(event(9, 9).id).execute(pool).await.map(|_| ()))
     .expect("the checkpoint can be changed");
+
     assert_refused(&log, &db, "the log has a different event at sequence 2").await;
 }
 
@@ -35,6 +36,7 @@ async fn projection_does_not_follow_a_log_that_ends_before_its_checkpoint(test: 
     on_db!(db.write(), pool =>
         sqlx::query("UPDATE projection SET position = 3").execute(pool).await.map(|_| ()))
     .expect("the checkpoint can be changed");
+
     assert_refused(
         &log,
         &db,
@@ -63,6 +65,7 @@ async fn assert_refused(log: &TestLog, db: &Db, reason: &str) {
         }
         other => panic!("it was followed: {other:?}"),
     }
+
     assert!(!health.down().is_empty(), "not ready");
     assert_eq!(checkpoint(db).await, before);
     assert_eq!(rows(db).await, [(1, 1), (2, 1)]);

@@ -59,6 +59,7 @@ impl Projection for ToyProjection {
                 revisions.insert(*subject, revision as u64);
             }
         }
+
         Ok(revisions)
     }
 
@@ -85,9 +86,11 @@ impl Projection for ToyProjection {
                 .await
                 .map(|_| ()))?;
         }
+
         let sequence = |entry: &Entry<'_>| match *entry {
             Entry::Event { sequence, .. } | Entry::Dead { sequence, .. } => sequence,
         };
+
         Ok((
             sequence(&entries[0]),
             sequence(entries.last().expect("a batch is never empty")),
@@ -100,6 +103,7 @@ impl Projection for ToyProjection {
             (from.position + 1, to.position),
             "the batch is what lies between the checkpoints"
         );
+
         self.commits.0.lock().push((from.position, to.position));
     }
 }
@@ -144,6 +148,7 @@ pub(super) fn start(log: &EventLog, db: &Db) -> Running {
     let projection = ToyProjection {
         commits: commits.clone(),
     };
+
     let worker = Worker::new(
         projection,
         log.clone(),
@@ -196,6 +201,7 @@ pub(super) async fn caught_up(log: &EventLog, db: &Db) -> Vec<(Sequence, u64)> {
         checkpoint(db).await.position == log.head().await.expect("the log is up")
     })
     .await;
+
     rows(db).await
 }
 

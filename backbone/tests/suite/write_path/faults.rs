@@ -31,19 +31,25 @@ const BUDGET: RangeInclusive<Duration> =
 
 #[tokio::test]
 async fn lost_acknowledgement_is_found_by_its_id() {
+    // Goal: a mutation whose acknowledgement is lost is applied once.
+    // Method: discard the replies of the server at a proxy while a mutation is written.
+    // Proven: the repeated append finds the stored event, and the log has it once.
     let market = Market::open(Config::default()).await;
     write(&path(&market.theirs), &mutation(1))
         .await
         .expect("it is created");
+
     let written = market
         .lose_the_acknowledgement(2, 1)
         .await
         .expect("it is found");
+
     let is_duplicate = written.position.sequence == 3;
     assert!(
         is_duplicate || written.position.sequence == 4,
         "{written:?}"
     );
+
     assert_applied_once(&market.theirs, [1, 2, 1001].into()).await;
 }
 
@@ -54,15 +60,18 @@ async fn lost_acknowledgement_is_found_in_recent_mutations_when_the_log_forgot_i
         write(&path(&market.theirs), &mutation(1))
             .await
             .expect("it is created");
+
         let written = market
             .lose_the_acknowledgement(2, others)
             .await
             .expect("it is found");
+
         assert_eq!(
             written.position.sequence,
             3 + others as u64,
             "the deal as it stands"
         );
+
         assert_eq!(deal_of(&written.fact).revision, 2 + others as u64);
         assert_applied_once(
             &market.theirs,
@@ -78,10 +87,12 @@ async fn lost_acknowledgement_is_found_by_a_scan_when_too_many_events_came_betwe
     write(&path(&market.theirs), &mutation(1))
         .await
         .expect("it is created");
+
     let written = market
         .lose_the_acknowledgement(2, 20)
         .await
         .expect("it is found");
+
     assert_eq!(written.position.sequence, 3 + 20, "the deal as it stands");
     assert_eq!(deal_of(&written.fact).revision, 2 + 20);
     assert_applied_once(&market.theirs, (1..=2).chain(1001..=1020).collect()).await;
@@ -94,6 +105,7 @@ async fn lost_acknowledgement_of_a_creation_is_found() {
         .lose_the_acknowledgement(1, 20)
         .await
         .expect("it is found");
+
     assert_eq!(written.position.sequence, 2 + 20, "the deal as it stands");
     assert_applied_once(&market.theirs, [1].into_iter().chain(1001..=1020).collect()).await;
 }
@@ -111,6 +123,7 @@ async fn write_reports_a_server_that_is_down_before_the_first_send_at_once() {
         matches!(answer, Err(WriteError::Unavailable(_))),
         "{answer:?}"
     );
+
     assert!(
         asked.elapsed() < Duration::from_millis(500),
         "{:?}",
@@ -124,6 +137,7 @@ async fn write_reports_a_server_that_is_down_before_the_first_send_at_once() {
         2,
         "it was not sent later"
     );
+
     write(&writes, &mutation(2))
         .await
         .expect("it is written now");
@@ -131,16 +145,22 @@ async fn write_reports_a_server_that_is_down_before_the_first_send_at_once() {
 
 #[tokio::test]
 async fn write_has_an_unknown_outcome_when_the_server_is_lost_in_the_middle() {
+    // Goal: an unknown outcome is never reported as a failure.
+    // Method: kill nats-server once it has stored the event, with its answer discarded; restart it later.
+    // Proven: the mutation ends with an unknown outcome within its time budget, and a repeat with the same
+    // key finds the event, stored once.
     let market = Market::open(Config::default()).await;
     let asked = Instant::now();
     let (answer, ()) = tokio::join!(market.write_unheard(1), async {
         market.wait_for_event_of(1).await;
         market.nats.kill();
     });
+
     assert!(
         matches!(answer, Err(WriteError::UnknownOutcome(_))),
         "{answer:?}"
     );
+
     assert!(BUDGET.contains(&asked.elapsed()), "{:?}", asked.elapsed());
 
     market.nats.restart().await;
@@ -149,6 +169,7 @@ async fn write_has_an_unknown_outcome_when_the_server_is_lost_in_the_middle() {
     let repeat = write(&path(&market.ours), &mutation(1))
         .await
         .expect("the same key learns the outcome");
+
     assert_eq!(repeat.position.sequence, 2);
     opened(&market.theirs).await;
     assert_applied_once(&market.theirs, [1].into()).await;
@@ -163,6 +184,7 @@ async fn write_has_an_unknown_outcome_when_the_server_hangs_in_the_middle() {
         matches!(answer, Err(WriteError::UnknownOutcome(_))),
         "{answer:?}"
     );
+
     assert!(BUDGET.contains(&asked.elapsed()), "{:?}", asked.elapsed());
     assert_applied_once(&market.theirs, [1].into()).await;
 }
@@ -176,24 +198,29 @@ async fn write_memory_is_not_used_on_another_connection() {
             .await
             .expect("it is written");
     }
+
     write(&path(&market.theirs), &mutation(3))
         .await
         .expect("it is written");
+
     let connection = market.ours.connection();
     market.proxy.reset();
     wait_until(SOON, "there is another connection", async || {
         market.ours.connection() > connection
     })
     .await;
+
     opened(&market.ours).await;
     let seen = std::cell::RefCell::new(Vec::new());
     let written = ours
         .write(&mutation(4), |last, now| {
             seen.borrow_mut()
                 .push(deal_of(last.expect("there is a deal")).revision);
+
             rename(&mutation(4), last, now)
         })
         .await;
+
     written.expect("it is written");
     assert_eq!(seen.take(), [3], "the log was asked first");
 }
@@ -205,15 +232,18 @@ async fn write_to_a_full_log_is_refused_and_stores_nothing() {
         ..Config::default()
     })
     .await;
+
     let writes = path(&market.ours);
     write(&writes, &mutation(1))
         .await
         .expect("there is room for one");
+
     let answer = write(&writes, &mutation(2)).await;
     assert!(
         matches!(answer, Err(WriteError::Unavailable(_))),
         "{answer:?}"
     );
+
     assert_applied_once(&market.theirs, [1].into()).await;
 }
 
@@ -227,11 +257,13 @@ impl Market {
             discard: DiscardPolicy::New,
             ..settings
         };
+
         let client = async_nats::connect(nats.url()).await.expect("NATS is up");
         async_nats::jetstream::new(client)
             .create_stream(config)
             .await
             .expect("the stream can be made");
+
         let proxy = Proxy::in_front_of(&nats.url()).await;
         let (ours, theirs) = (jetstream(&proxy.url(&nats.url())), jetstream(&nats.url()));
         opened(&ours).await;
@@ -258,8 +290,10 @@ impl Market {
                     .await
                     .expect("their line is fine");
             }
+
             self.proxy.restore().await;
         });
+
         written
     }
 
@@ -271,8 +305,10 @@ impl Market {
             if first.replace(false) {
                 self.proxy.swallow_replies();
             }
+
             rename(&mutation, last, now)
         };
+
         writes.write(&mutation, decide).await
     }
 
@@ -284,6 +320,7 @@ impl Market {
                 .last(&subject(1))
                 .await
                 .expect("their line is fine");
+
             last.is_some_and(|last| event_of(&last).id == id)
         })
         .await;
