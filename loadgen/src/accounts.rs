@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::{Http, address, run_over_connections};
-use crate::{BoxError, Target};
+use crate::error::BoxError;
+use crate::target::Target;
 
 /// Number of connections to one gateway that a key may hold.
 const CONNECTIONS_PER_KEY: usize = 1_000;

@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpSocket, TcpStream};
 use url::Url;
 
-use crate::BoxError;
+use crate::error::BoxError;
 
 /// End of the head of an HTTP message.
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::BoxError;
+use crate::error::BoxError;
 use crate::process::Process;
 use crate::report::{Latencies, Run, Runs};
 

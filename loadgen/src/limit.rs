@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use url::Url;
 
-use crate::BoxError;
+use crate::error::BoxError;
 use crate::process::Process;
 
 /// Kind of limit, with its settings.

@@ -16,20 +16,21 @@
 mod accounts;
 mod client;
 mod compare;
+mod error;
 mod limit;
 mod metrics;
 mod process;
 mod report;
 mod requests;
 mod scenario;
+mod target;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use url::Url;
+use clap::{Parser, Subcommand};
 
-/// Error of any kind, with a message for the terminal.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use error::BoxError;
+use target::Target;
 
 /// Measures a running Dealwire under load and checks what it delivers
 #[derive(Parser)]
@@ -71,49 +72,6 @@ enum Command {
     /// Serves as the limit; the other commands start it
     #[command(subcommand, hide = true)]
     Limit(limit::Limit),
-}
-
-/// Server to measure, and the keys and stores that the measurement needs.
-#[derive(Args, Clone)]
-struct Target {
-    /// URL of the gateway
-    #[arg(long, default_value = "http://127.0.0.1:8080", global = true)]
-    url: Url,
-    /// API key of the seller that creates and updates deals
-    #[arg(long, default_value = "some-secret-api-key", global = true)]
-    seller_key: String,
-    /// API key of a buyer with access to that seller
-    #[arg(
-        long,
-        default_value = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc",
-        global = true
-    )]
-    buyer_key: String,
-    /// API key of an administrator, used to create the accounts that a scenario needs beyond that
-    /// seller and buyer. A gateway accepts at most 1,000 connections per key, so larger scenarios
-    /// need more buyers
-    #[arg(
-        long,
-        env = "DEALWIRE_ADMIN_KEY",
-        hide_env_values = true,
-        global = true
-    )]
-    admin_key: Option<String>,
-    /// URL of the metrics [default: /metrics of the gateway]
-    #[arg(long, global = true)]
-    metrics: Option<Url>,
-    /// URL of the NATS server for the limit of `mutate`, which creates a stream of its own there;
-    /// without it that limit is not measured
-    #[arg(long, env = "DEALWIRE_NATS_URL", global = true)]
-    nats: Option<String>,
-    /// URL of the PostgreSQL database for the limit of `query`, which creates a table of its own
-    /// there; without it that limit is not measured
-    #[arg(long, env = "DEALWIRE_BUYER_DATABASE_URL", global = true)]
-    database: Option<String>,
-    /// Number of runs, alternated with as many runs of the limit; medians and their spread are
-    /// reported
-    #[arg(long, default_value_t = 1, global = true)]
-    compare: u32,
 }
 
 fn main() -> ExitCode {

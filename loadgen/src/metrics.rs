@@ -6,7 +6,8 @@ use tokio::time::sleep;
 use url::Url;
 
 use crate::client::{Http, RESPONSE_TIMEOUT, address, get};
-use crate::{BoxError, Target};
+use crate::error::BoxError;
+use crate::target::Target;
 
 /// Time between two reads while waiting for a metric to fall.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::BoxError;
+use crate::error::BoxError;
 
 /// Clock ticks per second in `/proc` (`sysconf(_SC_CLK_TCK)`): 100 on every Linux architecture in
 /// use today.

@@ -6,7 +6,8 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::client::{Http, address, post, run_over_connections};
-use crate::{BoxError, Target};
+use crate::error::BoxError;
+use crate::target::Target;
 
 /// Number of connections that deals are created over before a scenario begins.
 const SETUP_CONNECTIONS: usize = 32;

@@ -18,8 +18,8 @@ use std::net::SocketAddr;
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
 use url::Url;
 
-use crate::BoxError;
 use crate::client::{Socket, address};
+use crate::error::BoxError;
 use crate::limit::RunningLimit;
 use crate::process::Process;
 

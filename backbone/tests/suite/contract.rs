@@ -171,10 +171,14 @@ fn decoding_reports_a_body_of_a_different_subject_as_corrupt() {
     };
 
     for other in [subject(8), access, Subject::Opened] {
-        assert_corrupt(&other.to_string(), &message, "of another subject");
+        assert_corrupt(
+            &other.to_string(),
+            &message,
+            "belongs to a different subject",
+        );
     }
 
-    assert_corrupt("deal.not.ids", &message, "unknown subject");
+    assert_corrupt("deal.not.ids", &message, "cannot be parsed");
 }
 
 #[test]

@@ -107,8 +107,12 @@ fn row(setting: &Arg) -> String {
         .unwrap_or_default();
     let help = setting.get_long_help().or(setting.get_help());
     let description = help.map(ToString::to_string).unwrap_or_default();
-    // A bar would end the cell, and so would a line break.
-    let description = description.replace('|', "\\|").replace('\n', " ");
+    // The command line shows the first paragraph as a heading, without a full stop. A bar would end the cell, and so would
+    // a line break.
+    let description = description
+        .replace("\n\n", ". ")
+        .replace('|', "\\|")
+        .replace('\n', " ");
 
     format!(
         "| `--{flag}` | `{variable}` | {} | {} | {description} |\n",

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use super::{connect, header, read_head};
-use crate::BoxError;
+use crate::error::BoxError;
 
 /// Capacity that a connection's buffer starts with, in bytes: enough for most answers.
 const BUFFER: usize = 16 << 10;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{connect, connect_with_small_buffer, read_head};
-use crate::BoxError;
+use crate::error::BoxError;
 
 /// Longest wait for an answer or for the next expected message. Dealwire's own timeouts are
 /// shorter, so a run that waits this long has failed.

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::announce_port;
-use crate::BoxError;
+use crate::error::BoxError;
 
 /// Size of a websocket's read buffer, in bytes. Clients only send a handshake; the library's
 /// default of 128 KiB would make the idle limit look worse than a bare socket needs to be.

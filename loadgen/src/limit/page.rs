@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::announce_port;
-use crate::BoxError;
+use crate::error::BoxError;
 
 /// Rows per page, as in the query that Dealwire is given.
 const PAGE_SIZE: usize = 20;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::announce_port;
-use crate::BoxError;
+use crate::error::BoxError;
 
 /// Stream that the limit publishes to; never the market's own.
 const STREAM: &str = "LOADGEN";

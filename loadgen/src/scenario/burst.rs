@@ -9,8 +9,9 @@ use super::subscribers::{
     BroadcastControl, ExpectedOrder, Marker, Subscribers, compare_with_broadcast,
 };
 use crate::client::{Http, address, run_over_connections};
+use crate::error::BoxError;
 use crate::report::Run;
-use crate::{BoxError, Target};
+use crate::target::Target;
 
 /// Metrics of a gateway that show how many frames one write carried.
 const FRAMES_AND_WRITES: [&str; 2] = [

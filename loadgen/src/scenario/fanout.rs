@@ -5,7 +5,8 @@ use clap::Args;
 use super::subscribers::{
     BroadcastControl, ExpectedOrder, Schedule, Subscribers, compare_with_broadcast,
 };
-use crate::{BoxError, Target};
+use crate::error::BoxError;
+use crate::target::Target;
 
 #[derive(Args, Clone)]
 pub(crate) struct Fanout {

@@ -9,9 +9,10 @@ use tokio::time::sleep;
 use super::subscribers::{BackgroundSockets, subscribe_all};
 use super::{Server, open_all};
 use crate::client::{Socket, address};
+use crate::error::BoxError;
 use crate::limit::Limit;
 use crate::process::Process;
-use crate::{BoxError, Target};
+use crate::target::Target;
 
 #[derive(Args)]
 pub(crate) struct Idle {

@@ -11,9 +11,11 @@ use super::Server;
 use super::subscribers::{BackgroundSockets, Schedule, Subscribers, subscribe_all};
 use crate::accounts::BuyerKeys;
 use crate::compare::alternate;
+use crate::error::BoxError;
 use crate::process::Process;
+use crate::report;
 use crate::report::Run;
-use crate::{BoxError, Target, report};
+use crate::target::Target;
 
 /// Name of a figure: server CPU time per change, less what the sockets cost at rest.
 const CPU_BEYOND_REST: &str = "server µs/op beyond rest";

@@ -6,8 +6,10 @@ use clap::{Args, ValueEnum};
 use uuid::Uuid;
 
 use super::request_load::RequestLoad;
+use crate::error::BoxError;
 use crate::limit::Limit;
-use crate::{BoxError, Target, report};
+use crate::report;
+use crate::target::Target;
 
 /// Number of deals that are updated in rotation.
 const DEALS: usize = 1_024;

@@ -6,10 +6,11 @@ use clap::Args;
 use tokio::time::sleep;
 
 use crate::client::address;
+use crate::error::BoxError;
 use crate::metrics::Metrics;
 use crate::process::Process;
 use crate::report::micros_per_operation;
-use crate::{BoxError, Target};
+use crate::target::Target;
 
 /// Time between two reads of the metrics; it bounds the error of the measured duration.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

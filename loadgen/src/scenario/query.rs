@@ -3,8 +3,10 @@
 use clap::Args;
 
 use super::request_load::RequestLoad;
+use crate::error::BoxError;
 use crate::limit::Limit;
-use crate::{BoxError, Target, report};
+use crate::report;
+use crate::target::Target;
 
 #[derive(Args)]
 pub(crate) struct Query {

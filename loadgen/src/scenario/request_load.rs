@@ -11,9 +11,10 @@ use tokio::time::{Interval, interval_at};
 use super::Server;
 use crate::client::Http;
 use crate::compare::{Meter, alternate_with_limit};
+use crate::error::BoxError;
 use crate::limit::Limit;
 use crate::report::{Latencies, Run, Runs, latencies};
-use crate::{BoxError, Target};
+use crate::target::Target;
 
 /// Bytes that a JSON body contains if and only if GraphQL reports errors in it.
 const ERRORS: &[u8] = br#""errors":"#;

@@ -12,9 +12,11 @@ use super::Server;
 use crate::accounts::BuyerKeys;
 use crate::client::{Http, Socket, address};
 use crate::compare::{Meter, repeat};
+use crate::error::BoxError;
+use crate::report;
 use crate::report::{Run, latencies};
 use crate::requests::MutationResult;
-use crate::{BoxError, Target, report};
+use crate::target::Target;
 
 /// Metric of a gateway that counts how often it read the feed's table.
 const TABLE_READS: [&str; 1] = ["dealwire_feed_table_reads_total"];

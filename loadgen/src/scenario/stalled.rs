@@ -14,9 +14,11 @@ use super::subscribers::{Schedule, Subscribers};
 use crate::accounts::BuyerKeys;
 use crate::client::{Http, Socket, address, run_over_connections};
 use crate::compare::alternate;
+use crate::error::BoxError;
+use crate::report;
 use crate::report::Run;
 use crate::requests::MutationResult;
-use crate::{BoxError, Target, report};
+use crate::target::Target;
 
 /// Time for which a stalled socket stays open: a little longer than the 10 s after which the
 /// gateway gives up a write.

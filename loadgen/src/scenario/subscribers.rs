@@ -23,9 +23,10 @@ use super::{Server, open_all};
 use crate::accounts::BuyerKeys;
 use crate::client::{Http, RESPONSE_TIMEOUT, Socket, address};
 use crate::compare::Meter;
+use crate::error::BoxError;
 use crate::limit::RunningLimit;
 use crate::report::{Latencies, Run, latencies, latencies_with_digits};
-use crate::{BoxError, Target};
+use crate::target::Target;
 
 /// Subscribed sockets from which no change has been read yet.
 pub(super) struct Subscribers {

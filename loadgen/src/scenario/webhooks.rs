@@ -25,9 +25,10 @@ use self::receiver::Behaviour;
 use self::workload::{Produced, Workload};
 use super::Server;
 use crate::compare::Meter;
+use crate::error::BoxError;
 use crate::process::Process;
 use crate::report::{Run, micros_per_operation};
-use crate::{BoxError, Target};
+use crate::target::Target;
 
 #[derive(Args)]
 pub(crate) struct Webhooks {

@@ -9,10 +9,11 @@ use super::marker::Marker;
 use super::{Server, Subscribers};
 use crate::client::{Http, Socket, address};
 use crate::compare::alternate_with_limit;
+use crate::error::BoxError;
 use crate::limit::Limit;
 use crate::report::{self, Run};
 use crate::scenario::open_all;
-use crate::{BoxError, Target};
+use crate::target::Target;
 
 /// Message that Dealwire pushes for a change, split at its marker.
 #[derive(Clone)]

@@ -11,8 +11,10 @@ use super::endpoints::{Endpoints, Owners};
 use super::receiver::Behaviour;
 use super::workload::{Produced, Workload};
 use crate::compare::alternate;
+use crate::error::BoxError;
+use crate::report;
 use crate::report::Runs;
-use crate::{BoxError, Target, report};
+use crate::target::Target;
 
 #[derive(Args)]
 pub(crate) struct Dead {

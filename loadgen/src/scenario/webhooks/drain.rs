@@ -8,8 +8,9 @@ use super::receiver::Behaviour;
 use super::workload::Workload;
 use super::{Bench, ProjectionMeter};
 use crate::compare::{Meter, repeat};
+use crate::error::BoxError;
+use crate::report;
 use crate::report::Run;
-use crate::{BoxError, report};
 
 #[derive(Args)]
 pub(crate) struct Drain {

@@ -14,7 +14,8 @@ use tokio::time::sleep;
 
 use super::receiver::{Behaviour, Receiver};
 use crate::client::{Http, RESPONSE_TIMEOUT, address, run_over_connections};
-use crate::{BoxError, Target};
+use crate::error::BoxError;
+use crate::target::Target;
 
 /// Number of connections that endpoints are managed over.
 const CONNECTIONS: usize = 16;

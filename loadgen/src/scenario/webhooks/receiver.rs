@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use self::call_log::CallLog;
-use crate::BoxError;
 use crate::client::{header, read_head};
+use crate::error::BoxError;
 use crate::scenario::subscribers::Marker;
 
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";

@@ -7,7 +7,8 @@ use super::endpoints::{Endpoints, Owners};
 use super::receiver::Behaviour;
 use super::workload::Workload;
 use crate::compare::repeat;
-use crate::{BoxError, report};
+use crate::error::BoxError;
+use crate::report;
 
 #[derive(Args)]
 pub(crate) struct Steady {

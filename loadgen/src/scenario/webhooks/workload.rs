@@ -8,8 +8,9 @@ use futures_util::future::try_join_all;
 use tokio::time::{Interval, interval_at};
 
 use crate::client::{Http, address};
+use crate::error::BoxError;
 use crate::scenario::subscribers::Marker;
-use crate::{BoxError, Target};
+use crate::target::Target;
 
 /// Number of connections that changes are made over, one change at a time on each.
 const CONNECTIONS: u32 = 32;

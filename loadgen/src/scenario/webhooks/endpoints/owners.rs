@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use crate::accounts::Admin;
-use crate::{BoxError, Target};
+use crate::error::BoxError;
+use crate::target::Target;
 
 /// Number of endpoints that Dealwire allows a buyer to register.
 const ENDPOINTS_PER_BUYER: usize = 20;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::Behaviour;
-use crate::BoxError;
+use crate::error::BoxError;
 use crate::scenario::subscribers::Marker;
 
 /// Call that delivered a change.
