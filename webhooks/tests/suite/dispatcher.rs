@@ -1,27 +1,21 @@
-//! The running dispatcher: notified or not, stopped, without its database, without its key.
+//! The running dispatcher: notified or not, stopped, without name servers, without its key.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use backbone::Error;
-use backbone::db::Db;
-use backbone::health::Health;
 use backbone::telemetry::Metrics;
-use backbone::testkit::{Proxy, wait_until};
-use buyer_core::BuyerSide;
-use buyer_core::feed::Retention;
+use backbone::testkit::wait_until;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use webhooks::dispatcher::Limits;
 use webhooks::resolver::Resolver;
 use webhooks::seal::SealKey;
 use webhooks::sender::Sender;
 use webhooks::{DeliveryState, Dispatcher, Webhooks};
 
-use super::kit::{SwitchableReceiver, egress, states};
-use crate::kit::install_tls_provider;
+use super::kit::{
+    Running, SwitchableReceiver, dispatcher_of, egress, install_tls_provider, states,
+};
 use crate::market::{ANN, Market};
 use crate::on_both_backends;
 use backbone::testkit::{Receiver, Reply};
@@ -35,34 +29,6 @@ on_both_backends!(Market; notified_dispatcher_sends_at_once,
 );
 
 const SOON: Duration = Duration::from_secs(10);
-
-/// Dispatcher that runs beside a test.
-struct Running {
-    tasks: JoinSet<Result<(), Error>>,
-    health: Health,
-    stop: CancellationToken,
-}
-
-impl Running {
-    fn start(market: &Market, dispatcher: Dispatcher) -> Self {
-        let mut tasks = JoinSet::new();
-        let health = Health::default();
-        let stop = CancellationToken::new();
-
-        let part = health.part("webhooks");
-        tasks.spawn(dispatcher.run(market.bus.subscribe(), part, stop.clone()));
-        Self {
-            tasks,
-            health,
-            stop,
-        }
-    }
-
-    async fn end(mut self) {
-        self.stop.cancel();
-        self.tasks.join_next().await.unwrap().unwrap().unwrap();
-    }
-}
 
 async fn notified_dispatcher_sends_at_once(market: Market) {
     let receiver = SwitchableReceiver::start(200).await;
@@ -207,52 +173,4 @@ async fn undecryptable_secret_uses_up_no_try(market: Market) {
     market.clock.advance(Duration::from_secs(16));
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
     assert_eq!(market.deliveries(id).await[0].attempts.len(), 1);
-}
-
-fn dispatcher_of(webhooks: Webhooks) -> Dispatcher {
-    install_tls_provider();
-    let sender = Sender::new(egress(), Resolver::system().unwrap()).unwrap();
-    Dispatcher::new(webhooks, sender, Limits::default(), &Metrics::new())
-}
-
-// Goal: a database that is away while a call goes on costs neither the outcome nor a second call.
-// Method: a proxy in front of PostgreSQL is cut during a call and restored after its response.
-// Proven: the dispatcher reports degraded health, then records both deliveries; each is called
-// once.
-#[tokio::test]
-async fn outcome_waits_for_an_unavailable_database() {
-    let market = Market::production().await;
-    let gate = Arc::new(Semaphore::new(0));
-    let receiver_gate = Arc::clone(&gate);
-    let receiver = Receiver::start(move |_| Reply::ok().through(&receiver_gate)).await;
-    let id = market.subscribed(ANN, &receiver.url("/")).await;
-    let lot = market.create(ANN).await;
-    market.change(lot).await;
-    market.project().await;
-    let direct = market.database_url.as_ref().unwrap();
-    let proxy = Proxy::in_front_of(direct).await;
-    let db = Db::postgres("buyer database", &proxy.url(direct)).unwrap();
-    let retention = Retention::in_partitions(Duration::from_secs(60));
-    let side = BuyerSide::new(db, market.clock.clone(), retention);
-    let key = SealKey::parse(super::kit::SEAL).unwrap();
-    let dispatcher = dispatcher_of(Webhooks::new(&side, market.bus.clone(), egress(), key));
-    let running = Running::start(&market, dispatcher);
-    wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
-    proxy.cut().await;
-    gate.add_permits(1);
-    let away = async || !running.health.degraded().is_empty();
-    wait_until(SOON, "the dispatcher to miss its database", away).await;
-    assert_eq!(
-        states(&market.deliveries(id).await),
-        [DeliveryState::Pending; 2]
-    );
-
-    proxy.restore().await;
-    gate.add_permits(1);
-    let delivered = async || states(&market.deliveries(id).await) == [DeliveryState::Delivered; 2];
-    wait_until(SOON, "the outcome, and the next of the deal", delivered).await;
-    assert_eq!(receiver.requests().len(), 2, "no call was made twice");
-    market.check_sums().await;
-
-    running.end().await;
 }

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use backbone::Error;
+use backbone::health::Health;
 use backbone::ids::{BuyerId, SellerId, WebhookId};
 use backbone::on_db;
 use backbone::position::Sequence;
 use backbone::telemetry::Metrics;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use webhooks::dispatcher::Limits;
 use webhooks::egress::Egress;
 use webhooks::resolver::Resolver;
@@ -161,6 +165,41 @@ struct Sum {
     stored: DeliveryCounts,
     state: Option<String>,
     count: i64,
+}
+
+/// Dispatcher that runs beside a test.
+pub(super) struct Running {
+    pub(super) tasks: JoinSet<Result<(), Error>>,
+    pub(super) health: Health,
+    pub(super) stop: CancellationToken,
+}
+
+impl Running {
+    pub(super) fn start(market: &Market, dispatcher: Dispatcher) -> Self {
+        let mut tasks = JoinSet::new();
+        let health = Health::default();
+        let stop = CancellationToken::new();
+
+        let part = health.part("webhooks");
+        tasks.spawn(dispatcher.run(market.bus.subscribe(), part, stop.clone()));
+        Self {
+            tasks,
+            health,
+            stop,
+        }
+    }
+
+    pub(super) async fn end(mut self) {
+        self.stop.cancel();
+        self.tasks.join_next().await.unwrap().unwrap().unwrap();
+    }
+}
+
+/// Returns a dispatcher with the system's resolver and the default limits.
+pub(super) fn dispatcher_of(webhooks: Webhooks) -> Dispatcher {
+    install_tls_provider();
+    let sender = Sender::new(egress(), Resolver::system().unwrap()).unwrap();
+    Dispatcher::new(webhooks, sender, Limits::default(), &Metrics::new())
 }
 
 /// Receiver whose status a test can change.

@@ -12,6 +12,7 @@ mod calls;
 mod dispatcher;
 mod endpoints;
 mod exchange;
+mod faults;
 mod kit;
 mod leases;
 mod market;
