@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::fixture::{ORDERS, OTHER, everything, fifty, get, grant, ids, sellers, sorted, window};
 use super::{at, write};
 use crate::databases::{TestDb, on_both_engines};
-use crate::deals::{SELLER, deal};
+use crate::deals::{SELLER, deal, units};
 
 on_both_engines! {
     page_of_an_empty_table_has_a_position,
