@@ -149,7 +149,7 @@ await check('the schema explorer shows the schema', async () => {
   await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
   const docs = page.locator('.graphiql-doc-explorer');
   await docs.getByText('Subscription', { exact: true }).click();
-  await docs.getByText('dealChanged', { exact: true }).waitFor();
+  await docs.getByRole('link', { name: 'dealChanged', exact: true }).waitFor();
   await page.getByRole('button', { name: 'Hide Documentation Explorer' }).click();
 });
 
