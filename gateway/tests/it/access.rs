@@ -42,7 +42,7 @@ async fn strangers_see_nothing(app: TestApp) {
         "for friends",
         "and nothing before it"
     );
-    let missing = other.ask(
+    let missing = other.execute(
         "mutation { grantAccess(buyerId: \"4d1f0d52-4c1b-4f0e-9a0e-000000000000\") { granted } }",
         json!({}),
     );

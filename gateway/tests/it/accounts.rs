@@ -32,7 +32,7 @@ async fn an_id_is_one_account(app: TestApp) {
             "mutation($name: String!, $id: ID) {{ {field}(name: $name, id: $id) {{ id name role }} }}"
         );
         admin
-            .ask(&mutation, json!({ "name": name, "id": id }))
+            .execute(&mutation, json!({ "name": name, "id": id }))
             .await
     };
     let id = "0b0e9f6e-4d0c-4a86-8d7f-000000000001";
@@ -55,16 +55,19 @@ async fn an_id_is_one_account(app: TestApp) {
     let long = "x".repeat(201);
     assert_eq!(
         admin
-            .ask(issue, json!({ "id": id, "label": long }))
+            .execute(issue, json!({ "id": id, "label": long }))
             .await
             .paths(),
         ["label"]
     );
     let nobody = json!({ "id": "0b0e9f6e-4d0c-4a86-8d7f-000000000002" });
-    assert_eq!(admin.ask(issue, nobody.clone()).await.code(), "NOT_FOUND");
-    assert_eq!(admin.ask(REVOKE, nobody).await.code(), "NOT_FOUND");
+    assert_eq!(
+        admin.execute(issue, nobody.clone()).await.code(),
+        "NOT_FOUND"
+    );
+    assert_eq!(admin.execute(REVOKE, nobody).await.code(), "NOT_FOUND");
     for key in [SELLER_KEY, BUYER_KEY] {
-        let refused = app.client(key).ask(issue, json!({ "id": id })).await;
+        let refused = app.client(key).execute(issue, json!({ "id": id })).await;
         assert_eq!(refused.code(), "FORBIDDEN");
     }
     app.stop().await;
@@ -103,7 +106,7 @@ async fn a_revoked_key_ends_what_it_has_opened(app: TestApp) {
         .revoke(id)
         .await
         .expect("the database is there");
-    assert_eq!(socket.closed().await, 4403);
+    assert_eq!(socket.close_code().await, 4403);
     assert!(
         asked.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -111,7 +114,7 @@ async fn a_revoked_key_ends_what_it_has_opened(app: TestApp) {
     );
     assert_eq!(
         app.client(key)
-            .ask("{ viewer { name } }", json!({}))
+            .execute("{ viewer { name } }", json!({}))
             .await
             .code(),
         "UNAUTHENTICATED"
@@ -194,7 +197,7 @@ async fn an_embedded_server_keeps_its_administrative_key() {
         keys.push(std::fs::read_to_string(&key).expect("the server has left its key"));
         let seeded = terminal.run(&["seed"]).await;
         assert!(seeded.is_err_and(|told| told.contains("stop that process first")));
-        process.end().await;
+        process.stop().await;
         if spoil {
             std::fs::write(&key, "of another market").expect("the file can be written");
         }

@@ -22,7 +22,7 @@ async fn a_stale_version_is_a_conflict(app: TestApp) {
     let id = created["deal"]["id"].as_str().expect("an id");
     seller.rename(id, "deal, changed").await;
     let stale = json!({ "input": { "id": id, "expectedVersion": 1, "name": "too late" } });
-    let refused = seller.ask(UPDATE, stale).await;
+    let refused = seller.execute(UPDATE, stale).await;
     assert_eq!(refused.code(), "CONFLICT");
     assert_eq!(refused.body["errors"][0]["extensions"]["currentVersion"], 2);
     let sold = json!({ "input": { "id": id, "expectedVersion": 2, "status": "SOLD" } });
@@ -31,7 +31,7 @@ async fn a_stale_version_is_a_conflict(app: TestApp) {
         3
     );
     let unsold = seller
-        .ask(
+        .execute(
             UPDATE,
             json!({ "input": { "id": id, "status": "AVAILABLE" } }),
         )
@@ -48,7 +48,7 @@ async fn a_stale_version_is_a_conflict(app: TestApp) {
     let other = app.client("second-seller-api-key");
     assert_eq!(
         other
-            .ask(UPDATE, json!({ "input": { "id": id, "name": "mine" } }))
+            .execute(UPDATE, json!({ "input": { "id": id, "name": "mine" } }))
             .await
             .code(),
         "NOT_FOUND"
@@ -82,7 +82,7 @@ async fn a_repeat_is_known_for_one(app: TestApp) {
     );
     let reused = json!({ "input": { "id": id, "name": "something else" }, "key": "change" });
     assert_eq!(
-        seller.ask(UPDATE, reused).await.code(),
+        seller.execute(UPDATE, reused).await.code(),
         "IDEMPOTENCY_KEY_REUSED"
     );
     app.stop().await;
@@ -96,7 +96,7 @@ async fn every_violation_is_told_with_its_path(app: TestApp) {
         "items": [{ "name": "tab\there", "price": -1 },
                   { "id": "9c01d992-7344-44c2-b7d1-a66ac08b1cb7", "name": "a", "price": 1 },
                   { "id": "9c01d992-7344-44c2-b7d1-a66ac08b1cb7", "name": "b", "price": 1 }] } });
-    let refused = seller.ask(CREATE, wrong).await;
+    let refused = seller.execute(CREATE, wrong).await;
     assert_eq!(refused.code(), "BAD_USER_INPUT");
     for path in [
         "idempotencyKey",
@@ -163,7 +163,7 @@ async fn pages_go_both_ways(app: TestApp) {
             "filter.sellerIds.0",
         ),
     ] {
-        let refused = buyer.ask(query, wrong).await;
+        let refused = buyer.execute(query, wrong).await;
         assert_eq!(
             (refused.code(), refused.paths()),
             ("BAD_USER_INPUT", vec![path])
@@ -190,7 +190,7 @@ async fn a_read_waits_for_its_position(app: TestApp) {
     }
     assert_eq!(
         buyer
-            .ask(query, json!({ "id": id, "at": "garbage" }))
+            .execute(query, json!({ "id": id, "at": "garbage" }))
             .await
             .code(),
         "BAD_USER_INPUT"
@@ -205,7 +205,7 @@ async fn a_read_waits_for_its_position(app: TestApp) {
     let beyond = backbone::position::Position::end_of(epoch, 1_000_000);
     assert_eq!(
         buyer
-            .ask(query, json!({ "id": id, "at": beyond }))
+            .execute(query, json!({ "id": id, "at": beyond }))
             .await
             .code(),
         "POSITION_NOT_REACHED"
@@ -213,7 +213,7 @@ async fn a_read_waits_for_its_position(app: TestApp) {
     let foreign = backbone::position::Position::end_of(backbone::position::Epoch(7), 1);
     assert_eq!(
         buyer
-            .ask(query, json!({ "id": id, "at": foreign }))
+            .execute(query, json!({ "id": id, "at": foreign }))
             .await
             .code(),
         "BAD_USER_INPUT"

@@ -21,7 +21,8 @@ async fn a_gateway_that_ends_sends_its_clients_away_evenly() {
     let market = services.market().await;
     seed(&market).await;
     let seconds = DRAIN.as_secs().to_string();
-    let mut ending = Process::of_role(&market, "gateway", &[("DEALWIRE_DRAIN_SECONDS", &seconds)]);
+    let mut ending =
+        Process::with_role(&market, "gateway", &[("DEALWIRE_DRAIN_SECONDS", &seconds)]);
     let staying = Process::spawn(&market.environment());
     ending.ready().await;
     staying.ready().await;
@@ -29,7 +30,7 @@ async fn a_gateway_that_ends_sends_its_clients_away_evenly() {
     load.see(5).await;
 
     let told = Instant::now();
-    ending.ask_to_end().await;
+    ending.terminate().await;
     wait_until(Duration::from_secs(1), "it is out of service", async || {
         ending.ready_status().await != 200
     })
@@ -39,7 +40,7 @@ async fn a_gateway_that_ends_sends_its_clients_away_evenly() {
         away < (SOCKETS + STREAMS) / 2,
         "{away} were sent away at once"
     );
-    ending.ended().await;
+    ending.exited().await;
     load.see(5).await;
 
     let ends = load.ends();

@@ -143,7 +143,7 @@ async fn wrong_variables_stop_everything_with_their_paths(app: TestApp) {
     // The second time the document is known, and its variables are looked at all the same.
     for known in [false, true] {
         let mut variables = json!({ "first": good, "second": wrong, "key": ["x"] });
-        let refused = client.ask(two, variables.take()).await;
+        let refused = client.execute(two, variables.take()).await;
         assert_eq!(refused.code(), "BAD_USER_INPUT", "known: {known}");
         let mut paths = refused.paths();
         paths.sort_unstable();
@@ -160,7 +160,7 @@ async fn wrong_variables_stop_everything_with_their_paths(app: TestApp) {
         assert_eq!(paths, expected, "known: {known}");
     }
     assert_eq!(
-        client.ask(two, json!({ "first": good })).await.paths(),
+        client.execute(two, json!({ "first": good })).await.paths(),
         ["second"]
     );
     app.caught_up().await;
@@ -225,12 +225,12 @@ async fn roles_are_kept_apart(app: TestApp) {
     let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
     let nobody = Client::new(&app.url(), None);
     assert_eq!(
-        nobody.ask("{ viewer { id } }", json!({})).await.code(),
+        nobody.execute("{ viewer { id } }", json!({})).await.code(),
         "UNAUTHENTICATED"
     );
     let unknown = app
         .client("unknown")
-        .ask("{ viewer { id } }", json!({}))
+        .execute("{ viewer { id } }", json!({}))
         .await;
     assert_eq!((unknown.status, unknown.code()), (401, "UNAUTHENTICATED"));
     for (client, query) in [
@@ -243,7 +243,7 @@ async fn roles_are_kept_apart(app: TestApp) {
         (&seller, "mutation { createBuyer(name: \"x\") { id } }"),
     ] {
         assert_eq!(
-            client.ask(query, json!({})).await.code(),
+            client.execute(query, json!({})).await.code(),
             "FORBIDDEN",
             "{query}"
         );

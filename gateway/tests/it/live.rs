@@ -178,7 +178,7 @@ async fn a_key_holds_so_many_connections(app: TestApp) {
     let mut one_more = Socket::connect(&url, Some("graphql-transport-ws")).await;
     one_more.send(init).await;
     assert_eq!(
-        one_more.closed().await,
+        one_more.close_code().await,
         1013,
         "the stock client comes again later"
     );
@@ -194,7 +194,7 @@ async fn a_key_holds_so_many_connections(app: TestApp) {
     let _other = Socket::open(&url, BUYER_KEY).await;
     sockets.pop();
     wait_until(DEADLINE, "its place is free again", async || {
-        Socket::try_open(&url, SELLER_KEY, Buffer::Usual)
+        Socket::try_open(&url, SELLER_KEY, Buffer::Default)
             .await
             .is_ok()
     })
@@ -209,7 +209,7 @@ async fn a_flooded_socket_answers_all_the_same(app: TestApp) {
     let seller = app.client(SELLER_KEY);
     let begin = seller.create("begin").await;
     create_many(&seller, CHANGES, 100).await;
-    let mut socket = Socket::open_narrow(&app.url(), BUYER_KEY).await;
+    let mut socket = Socket::open_with_small_buffer(&app.url(), BUYER_KEY).await;
     for flood in ["flood 1", "flood 2"] {
         socket
             .subscribe(
@@ -241,7 +241,7 @@ async fn a_flooded_socket_answers_all_the_same(app: TestApp) {
 
 async fn a_reader_that_takes_nothing_is_closed_and_others_do_not_notice(app: TestApp) {
     let (url, seller) = (app.url(), app.client(SELLER_KEY));
-    let mut stalled = Socket::open_narrow(&url, BUYER_KEY).await;
+    let mut stalled = Socket::open_with_small_buffer(&url, BUYER_KEY).await;
     stalled.subscribe("1", DEALS_WITH_ITEMS, json!({})).await;
     let mut other = Subscription::deals(&url, BUYER_KEY, None).await;
     // Far more than the buffers between hold.
@@ -257,7 +257,7 @@ async fn a_reader_that_takes_nothing_is_closed_and_others_do_not_notice(app: Tes
     .await;
     // What was on its way arrives, and then why there is no more, whatever the reader has said meanwhile.
     stalled.send(json!({ "type": "ping" })).await;
-    assert_eq!(stalled.closed().await, 4290);
+    assert_eq!(stalled.close_code().await, 4290);
     seller.create("small").await;
     assert_eq!(other.next().await["deal"]["name"], "small");
     app.stop().await;

@@ -24,24 +24,24 @@ async fn wrong_clients_are_closed_with_their_code(app: TestApp) {
         json!({ "type": "subscribe", "id": "1", "payload": { "query": "{ __typename }" } });
     let mut early = fresh(&app).await;
     early.send(subscribe).await;
-    assert_eq!(early.closed().await, 4401);
+    assert_eq!(early.close_code().await, 4401);
 
     let mut mute = Socket::connect(&app.url(), None).await;
-    assert_eq!(mute.closed().await, 4406);
+    assert_eq!(mute.close_code().await, 4406);
 
     let mut garbled = fresh(&app).await;
     garbled.send_raw("hello").await;
-    assert_eq!(garbled.closed().await, 4400);
+    assert_eq!(garbled.close_code().await, 4400);
 
     let mut unknown = fresh(&app).await;
     unknown
         .send(json!({ "type": "connection_init", "payload": { "x-api-key": "unknown" } }))
         .await;
-    assert_eq!(unknown.closed().await, 4403);
+    assert_eq!(unknown.close_code().await, 4403);
 
     let mut eager = app.socket(SELLER_KEY).await;
     eager.send(json!({ "type": "connection_init" })).await;
-    assert_eq!(eager.closed().await, 4429);
+    assert_eq!(eager.close_code().await, 4429);
 
     let mut doubled = app.socket(SELLER_KEY).await;
     for _ in 0..2 {
@@ -49,16 +49,16 @@ async fn wrong_clients_are_closed_with_their_code(app: TestApp) {
             .subscribe("same", "subscription { dealChanged { type } }", json!({}))
             .await;
     }
-    assert_eq!(doubled.closed().await, 4409);
+    assert_eq!(doubled.close_code().await, 4409);
 
     let mut large = app.socket(SELLER_KEY).await;
     large
         .send(json!({ "type": "ping", "payload": { "x": "x".repeat(100 << 10) } }))
         .await;
-    assert_eq!(large.closed().await, 4400);
+    assert_eq!(large.close_code().await, 4400);
 
     let mut silent = fresh(&app).await;
-    assert_eq!(silent.closed().await, 4408);
+    assert_eq!(silent.close_code().await, 4408);
     app.stop().await;
 }
 
@@ -215,7 +215,7 @@ async fn sockets_are_told_to_come_again_when_the_gateway_ends(app: TestApp) {
     let mut busy = app.socket(SELLER_KEY).await;
     busy.subscribe("1", "subscription { dealChanged { type } }", json!({}))
         .await;
-    let (idle, busy, ()) = tokio::join!(idle.closed(), busy.closed(), app.stop());
+    let (idle, busy, ()) = tokio::join!(idle.close_code(), busy.close_code(), app.stop());
     assert_eq!((idle, busy), (1012, 1012));
 }
 
@@ -235,7 +235,7 @@ async fn pings_tell_where_the_caught_up_stand_and_find_the_dead(app: TestApp) {
         Value::Null,
         "nothing is followed here, so there is no position"
     );
-    assert_eq!(dead.closed().await, 4290, "two pings went unanswered");
+    assert_eq!(dead.close_code().await, 4290, "two pings went unanswered");
     assert_eq!(
         live.ping().await,
         json!({ "position": created["position"] }),
