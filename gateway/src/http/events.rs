@@ -60,6 +60,8 @@ pub(super) async fn execute(
             let principal = principal.expect("a subscription begins only for a caller with a key");
             match Events::open(&public, subscriber, &principal) {
                 Err(problem) => error_events(vec![problem.into()]).into(),
+                // The connection pulls: a client that reads slowly delays its own results, and
+                // nothing piles up in memory for it.
                 Ok(events) => Body::from_stream(stream::unfold(events, |mut events| async {
                     let chunk = events.next().await?;
                     Some((Ok::<_, std::convert::Infallible>(chunk), events))
@@ -96,6 +98,7 @@ struct Events {
     /// Completes when the stream must end; the client then reconnects with its last id, here or
     /// elsewhere.
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Counts towards the key's limit of connections until the stream is dropped.
     _connection: Connection,
 }
 

@@ -43,6 +43,8 @@ pub(super) async fn get(
     RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    // Before the parameters are read: an upgrade has no query, and a rejected one must say why
+    // instead of reporting that the query is missing.
     if headers
         .get(header::UPGRADE)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
@@ -65,6 +67,7 @@ async fn execute(
     request: GraphqlRequest,
     readonly: bool,
 ) -> Response {
+    // Before the media type is looked at: a wrong key has the status 401 for event streams as well.
     let principal = match principal(&public.services, headers).await {
         Ok(principal) => principal,
         Err(problem) => return reject(headers, problem),

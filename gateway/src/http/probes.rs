@@ -13,6 +13,8 @@ use super::Probes;
 pub(super) async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
     let down = probes.health.down();
     let degraded = probes.health.degraded();
+    // A 503 takes the process out of service, so a part that it can work without must not cause
+    // one.
     let status = if down.is_empty() {
         StatusCode::OK
     } else {

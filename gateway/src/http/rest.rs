@@ -93,6 +93,7 @@ pub(super) async fn list(
     let filter = DealFilter::default();
     let order = DealOrder::LastChangedFirst;
 
+    // Administrators have no deals: `seller` refuses them with FORBIDDEN.
     let page = match caller.role() {
         Role::Buyer => {
             services

@@ -1,5 +1,5 @@
-//! Access as live state: what a buyer sees begins with a grant and ends with a revocation, each at its
-//! position in the log.
+//! Access as live state: what a buyer sees begins with a grant and ends with a revocation, each at
+//! its position in the log.
 
 use serde_json::{Value, json};
 

@@ -210,7 +210,8 @@ async fn embedded_server_keeps_its_administrative_key() {
     let mut process = Process::spawn(&[("DEALWIRE_DATA_DIR", terminal.data_dir())]);
     let mut keys = Vec::new();
 
-    // Three starts: the first finds no key file, the second a valid one, the third one of another market.
+    // Three starts: the first finds no key file, the second a valid one, the third one of another
+    // market.
     for spoil in [false, true, false] {
         wait_until(DEADLINE, "the server has written its address", async || {
             address_file.exists()

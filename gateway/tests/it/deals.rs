@@ -73,7 +73,8 @@ async fn idempotency_key_makes_a_repeat_return_the_first_result(app: TestApp) {
     let update = json!({ "input": { "id": id, "name": "requested twice" }, "key": "change" });
     seller.data(UPDATE, update.clone()).await;
 
-    // Ten changes between the request and its repeat: each event carries the keys of those before it.
+    // Ten changes between the request and its repeat: each event carries the keys of those before
+    // it.
     for number in 0..10 {
         seller.rename(id, &format!("name {number}")).await;
     }

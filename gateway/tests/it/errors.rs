@@ -147,7 +147,8 @@ async fn variables_that_are_wrong_stop_every_root_field(app: TestApp) {
     let deals = "{ dealsForSeller(first: 100) { nodes { id } } }";
     let before = client.data(deals, json!({})).await;
 
-    // The second time the document comes from the cache, and its variables are checked all the same.
+    // The second time the document comes from the cache, and its variables are checked all the
+    // same.
     for cached in [false, true] {
         let variables = json!({ "first": valid, "second": wrong, "key": ["x"] });
         let refused = client.execute(TWO_DEALS, variables).await;

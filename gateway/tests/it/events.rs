@@ -1,5 +1,5 @@
-//! graphql-sse in the mode of distinct connections: the same operations and positions as on sockets, in
-//! another envelope.
+//! graphql-sse in the mode of distinct connections: the same operations and positions as on
+//! sockets, in another envelope.
 
 use backbone::accounts::KeyHash;
 use backbone::position::Position;
@@ -22,7 +22,8 @@ const CHANGES: &str =
     "subscription($after: Position) { dealChanged(after: $after) { position deal { name } } }";
 
 impl Events {
-    /// Subscribes to changes after a position. `last_id` is the id of the last event of an earlier stream.
+    /// Subscribes to changes after a position. `last_id` is the id of the last event of an earlier
+    /// stream.
     async fn changes(client: &Client, after: Option<&str>, last_id: Option<&str>) -> Self {
         let request = post(
             client,
@@ -154,7 +155,8 @@ async fn stream_resumes_after_its_last_event(app: TestApp) {
     assert_eq!(name, "two");
     drop(events);
 
-    // An EventSource repeats its request unchanged, so the header must win over the argument `after`.
+    // An EventSource repeats its request unchanged, so the header must win over the argument
+    // `after`.
     let mut events = Events::changes(&buyer, Some(&begin), Some(&last_id)).await;
     assert_eq!(events.change().await.0, "three");
     seller.create("four").await;
@@ -201,7 +203,8 @@ async fn both_transports_share_positions_and_executions(app: TestApp) {
     app.stop().await;
 }
 
-/// Returns the number of executed changes. Unlike [`Client::metric`], fails if the metric does not exist.
+/// Returns the number of executed changes. Unlike [`Client::metric`], fails if the metric does not
+/// exist.
 async fn push_executions(client: &Client) -> u64 {
     let metrics = client.rest(Method::GET, "/metrics", None).await;
     let text = metrics.body.as_str().expect("metrics are text");
@@ -271,7 +274,8 @@ async fn quiet_stream_reports_no_position_before_that_of_its_client() {
     let app = TestApp::start(Backing::Embedded).await;
     let seller = app.client(SELLER_KEY);
 
-    // While notifications are delayed, the gateway's ring stays behind the position of the mutation.
+    // While notifications are delayed, the gateway's ring stays behind the position of the
+    // mutation.
     let bus = app
         .app
         .backends()

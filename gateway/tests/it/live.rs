@@ -1,5 +1,5 @@
-//! Pushes under load: subscribers that are far behind, that read nothing or that ask for too much, and
-//! what they cost the others.
+//! Pushes under load: subscribers that are far behind, that read nothing or that ask for too much,
+//! and what they cost the others.
 
 use backbone::position::Position;
 use backbone::testkit::wait_until;
@@ -24,7 +24,8 @@ const DEALS: &str = "subscription($after: Position, $filter: DealFilter) {
 const DEALS_WITH_ITEMS: &str = "subscription($after: Position) {
     dealChanged(after: $after) { position deal { items { name } } } }";
 
-/// Returns the variables that create a deal with a number of items, each with a name of 100 characters.
+/// Returns the variables that create a deal with a number of items, each with a name of 100
+/// characters.
 fn deal(name: &str, items: usize) -> Value {
     let items: Vec<Value> = (0..items)
         .map(|_| json!({ "name": "x".repeat(100), "price": 1 }))
@@ -92,7 +93,8 @@ async fn position_behind_the_horizon_is_refused(app: TestApp) {
     )
     .await;
 
-    // A gateway serves from its ring what it still holds there, so only a new one is bound by the horizon.
+    // A gateway serves from its ring what it still holds there, so only a new one is bound by the
+    // horizon.
     let app = app.restarted().await;
     let mut resumed = Subscription::deals(&app.url(), BUYER_KEY, Some(position(&horizon))).await;
     assert_eq!(
@@ -145,15 +147,15 @@ async fn reconnecting_subscribers_share_a_few_reads(app: TestApp) {
         seller.data(CREATE, json!({ "input": input })).await["createDeal"].take()
     };
 
-    // More changes than one block of the backlog holds, so that a gateway that has just started does
-    // not have the first of them in memory.
+    // More changes than one block of the backlog holds, so that a gateway that has just started
+    // does not have the first of them in memory.
     let begin = create_sold("begin").await;
     create_sold("among the first").await;
     create_many(&seller, 1_100, 1).await;
     create_sold("among the last").await;
 
-    // Otherwise the new gateway might start while the tables are still at the first block, and follow
-    // them from there in memory.
+    // Otherwise the new gateway might start while the tables are still at the first block, and
+    // follow them from there in memory.
     app.caught_up().await;
     let app = app.restarted().await;
     let reads = app.metric("dealwire_feed_table_reads_total").await;
@@ -229,7 +231,8 @@ async fn connections_of_a_key_are_limited(app: TestApp) {
 }
 
 async fn flooded_socket_answers_queries_in_between(app: TestApp) {
-    // Far more than the buffers on the way hold, so the query arrives before either flood can be over.
+    // Far more than the buffers on the way hold, so the query arrives before either flood can be
+    // over.
     const CHANGES: usize = 300;
     let seller = app.client(SELLER_KEY);
     let begin = seller.create("begin").await;

@@ -1,5 +1,5 @@
-//! Pages for people: complete, and closed to everything from other hosts. Their behaviour in a browser is
-//! tested beside their sources, in `web/`.
+//! Pages for people: complete, and closed to everything from other hosts. Their behaviour in a
+//! browser is tested beside their sources, in `web/`.
 
 use backbone::accounts::{KeyHash, Role};
 use backbone::testkit::wait_until;

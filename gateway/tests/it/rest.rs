@@ -161,7 +161,8 @@ async fn wrong_bodies_are_refused_with_their_paths(app: TestApp) {
     let seller = app.client(SELLER_KEY);
     let post = async |body: Value| seller.rest(Method::POST, "/deal", Some(body)).await;
 
-    // Fields of the wrong type and unknown ones are reported by the front, before any rule is checked.
+    // Fields of the wrong type and unknown ones are reported by the front, before any rule is
+    // checked.
     let mistyped = post(
         json!({ "name": " ", "totalPrice": -1, "currency": "ZZZ", "colour": 1, "items": "none" }),
     )

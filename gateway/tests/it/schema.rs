@@ -74,8 +74,8 @@ fn served_schema_contains_the_target() {
     assert!(target.len() > 200, "the target was read");
 }
 
-/// Returns the type of every member of a schema by its path (`Deal.id`, `Query.deal.id` for arguments,
-/// `DealStatus.SOLD`).
+/// Returns the type of every member of a schema by its path (`Deal.id`, `Query.deal.id` for
+/// arguments, `DealStatus.SOLD`).
 fn members(schema: &str) -> BTreeMap<String, String> {
     let mut members = BTreeMap::new();
 

@@ -1,5 +1,5 @@
-//! graphql-transport-ws over real sockets: close codes, operations of every kind, and one execution for
-//! all subscribers with the same selection.
+//! graphql-transport-ws over real sockets: close codes, operations of every kind, and one execution
+//! for all subscribers with the same selection.
 
 use std::time::Duration;
 
@@ -107,7 +107,8 @@ async fn operations_of_every_kind_run(app: TestApp) {
     app.stop().await;
 }
 
-/// Runs a query and a mutation under the same id, which is free again when an operation is complete.
+/// Runs a query and a mutation under the same id, which is free again when an operation is
+/// complete.
 async fn check_single_results(socket: &mut Socket) {
     for query in [
         "{ viewer { role } }",
@@ -268,7 +269,8 @@ async fn pings_carry_the_position_of_subscribers_that_are_caught_up(app: TestApp
         .subscribe("1", "subscription { dealChanged { position } }", json!({}))
         .await;
 
-    // The mutation's position is the end of its event, and so is that of whoever has seen all of it.
+    // The mutation's position is the end of its event, and so is that of whoever has seen all of
+    // it.
     let created = app.client(SELLER_KEY).create("a deal").await;
     while subscribed.ping().await["position"] != created["position"] {}
     assert_eq!(

@@ -133,7 +133,8 @@ impl TestApp {
         }
     }
 
-    /// Returns the value of a metric, given with its labels if it has any; 0 if it does not exist yet.
+    /// Returns the value of a metric, given with its labels if it has any; 0 if it does not exist
+    /// yet.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
         Client::new(&self.url(), None)
             .metric(name)

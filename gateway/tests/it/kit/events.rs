@@ -61,7 +61,8 @@ impl Events {
             let chunk = timeout(DEADLINE, self.response.chunk())
                 .await
                 .expect("an event arrives in time");
-            // A gateway that is killed leaves the response unfinished, which ends the stream as well.
+            // A gateway that is killed leaves the response unfinished, which ends the stream as
+            // well.
             let chunk = chunk.ok().flatten()?;
 
             self.text.push_str(

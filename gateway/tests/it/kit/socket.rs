@@ -26,7 +26,8 @@ pub(crate) enum End {
 pub(crate) enum Buffer {
     /// The system's default.
     Default,
-    /// The smallest that the system allows, so that a client that stops reading blocks the gateway soon.
+    /// The smallest that the system allows, so that a client that stops reading blocks the gateway
+    /// soon.
     Small,
 }
 
@@ -78,7 +79,8 @@ impl Socket {
         })
     }
 
-    /// Opens an acknowledged socket with an API key, like [`Socket::open`], but with the smallest buffer.
+    /// Opens an acknowledged socket with an API key, like [`Socket::open`], but with the smallest
+    /// buffer.
     pub(crate) async fn open_with_small_buffer(url: &str, key: &str) -> Self {
         Self::try_open(url, key, Buffer::Small)
             .await
@@ -158,7 +160,8 @@ impl Socket {
         }
     }
 
-    /// Waits for the next ping, answers it and returns its payload, or null if it has none. Skips the messages before it.
+    /// Waits for the next ping, answers it and returns its payload, or null if it has none. Skips
+    /// the messages before it.
     pub(crate) async fn ping(&mut self) -> Value {
         loop {
             let message = timeout(DEADLINE, self.stream.next())
@@ -181,7 +184,8 @@ impl Socket {
         self.try_message().await.expect("the socket is open")
     }
 
-    /// Reads until the gateway closes the socket, and returns the close code. Does not answer pings.
+    /// Reads until the gateway closes the socket, and returns the close code. Does not answer
+    /// pings.
     pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             match timeout(DEADLINE, self.stream.next())
@@ -218,7 +222,8 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// Subscribes to `dealChanged`, after a position or from now on. "From now on" holds once this returns.
+    /// Subscribes to `dealChanged`, after a position or from now on. "From now on" holds once this
+    /// returns.
     pub(crate) async fn deals(url: &str, key: &str, after: Option<&str>) -> Self {
         Self::open(url, key, DEALS, json!({ "after": after })).await
     }
