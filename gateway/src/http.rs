@@ -54,6 +54,7 @@ pub struct Probes {
 /// Builds the routes of the public API.
 pub fn public(state: Public) -> Router {
     let deal = || get(rest::list).post(rest::create).put(rest::replace);
+
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/", get(pages::root))
@@ -71,6 +72,7 @@ pub fn public(state: Public) -> Router {
             let problem = Problem::new(Code::BadRequest, "This path does not support this method");
             problem.with_status(StatusCode::METHOD_NOT_ALLOWED)
         })
+        // After the routes: a layer covers only what was added before it.
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(Arc::new(state))
 }
@@ -92,12 +94,14 @@ async fn principal(services: &Services, headers: &HeaderMap) -> Result<Option<Pr
     }
 }
 
-/// Returns the trace that a request belongs to: a child of the caller's (W3C Trace Context), or a new one.
+/// Returns the trace that a request belongs to: a child of the caller's (W3C Trace Context), or a
+/// new one.
 fn trace(headers: &HeaderMap) -> TraceContext {
     let parent = headers
         .get("traceparent")
         .and_then(|value| value.to_str().ok());
 
+    // A header that cannot be parsed is ignored: tracing must not fail a request.
     parent
         .and_then(|text| text.parse::<TraceContext>().ok())
         .map_or_else(TraceContext::root, |parent| parent.child())
@@ -137,7 +141,7 @@ impl Problem {
 
         if let Some(after) = self.retry_after {
             body["retryAfterMs"] = json!(after.as_millis() as u64);
-            // Whole seconds are all that the header can say; 0 would ask the client to repeat at once.
+            // The header holds whole seconds; 0 would ask the client to repeat at once.
             headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
         }
         // A 401 without a challenge is not allowed (RFC 9110, section 15.5.2).

@@ -1,8 +1,10 @@
-//! GraphQL over Server-Sent Events in the mode of distinct connections (graphql-sse, PROTOCOL.md): one operation for each
-//! response, with its results as `next` events and a `complete` event at the end.
+//! GraphQL over Server-Sent Events in the mode of distinct connections (graphql-sse, PROTOCOL.md):
+//! one operation for each response, with its results as `next` events and a `complete` event at the
+//! end.
 //!
-//! The id of each event is the position of its result, so a client that reconnects with `Last-Event-ID` resumes where it
-//! stopped. Nothing is queued: further results are read when the connection has taken the previous ones.
+//! The id of each event is the position of its result, so a client that reconnects with
+//! `Last-Event-ID` resumes where it stopped. Nothing is queued: further results are read when the
+//! connection has taken the previous ones.
 
 use std::fmt::Write;
 use std::pin::Pin;
@@ -27,15 +29,16 @@ use live::{Feed, Subscriber, Update};
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Returns whether the client accepts an event stream.
-pub(super) fn wanted(headers: &HeaderMap) -> bool {
+pub(super) fn accepted(headers: &HeaderMap) -> bool {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok());
+
     accept.is_some_and(|accept| accept.contains(EVENT_STREAM))
 }
 
-/// Executes a request and responds with a stream of events. Errors are events as well: an `EventSource` hides responses
-/// with another status or media type from its page.
+/// Executes a request and responds with a stream of events. Errors are events as well: an
+/// `EventSource` hides responses with another status or media type from its page.
 pub(super) async fn execute(
     public: Arc<Public>,
     headers: &HeaderMap,
@@ -46,6 +49,7 @@ pub(super) async fn execute(
     let last = headers
         .get("last-event-id")
         .and_then(|value| value.to_str().ok())
+        // An empty id means that no event has set one (HTML, section 9.2.6).
         .filter(|id| !id.is_empty());
 
     let principal = caller.principal.clone();
@@ -56,6 +60,8 @@ pub(super) async fn execute(
             let principal = principal.expect("a subscription begins only for a caller with a key");
             match Events::open(&public, subscriber, &principal) {
                 Err(problem) => error_events(vec![problem.into()]).into(),
+                // The connection pulls: a client that reads slowly delays its own results, and
+                // nothing piles up in memory for it.
                 Ok(events) => Body::from_stream(stream::unfold(events, |mut events| async {
                     let chunk = events.next().await?;
                     Some((Ok::<_, std::convert::Infallible>(chunk), events))
@@ -79,6 +85,7 @@ fn error_events(errors: Vec<ServerError>) -> Bytes {
 
 fn once(response: &async_graphql::Response) -> Bytes {
     let result = serde_json::to_string(response).expect("a response is JSON");
+
     format!("event: next\ndata: {result}\n\nevent: complete\ndata:\n\n").into()
 }
 
@@ -88,8 +95,10 @@ struct Events {
     feed: Arc<Feed>,
     trusted: watch::Receiver<bool>,
     heartbeat: Interval,
-    /// Completes when the stream must end; the client then reconnects with its last id, here or elsewhere.
+    /// Completes when the stream must end; the client then reconnects with its last id, here or
+    /// elsewhere.
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Counts towards the key's limit of connections until the stream is dropped.
     _connection: Connection,
 }
 
@@ -101,6 +110,7 @@ impl Events {
     ) -> Result<Self, Problem> {
         let connection = principal.connect()?;
 
+        // Delayed rather than caught up: a client that was slow needs one heartbeat, not a burst.
         let mut heartbeat = interval(public.connections.ping());
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
@@ -120,6 +130,8 @@ impl Events {
             // Pushes stop while the key cannot be confirmed; the position stands, so none is lost.
             let allowed = *self.trusted.borrow_and_update();
 
+            // In this order: a revoked key ends the stream although changes are waiting, and a
+            // heartbeat is due only when there are none.
             tokio::select! {
                 biased;
                 () = &mut self.end => return None,
@@ -137,10 +149,11 @@ impl Events {
         }
     }
 
-    /// Returns what keeps a quiet connection open: an event that only sets the id if the client has seen everything up
-    /// to the tip (HTML, section 9.2.6), and a comment otherwise.
+    /// Returns what keeps a quiet connection open: an event that only sets the id if the client has
+    /// seen everything up to the tip (HTML, section 9.2.6), and a comment otherwise.
     fn heartbeat_event(&self) -> Bytes {
-        // The tip is read first: a subscriber that is caught up afterwards has seen everything up to it.
+        // The tip is read first: a subscriber that is caught up with it afterwards has seen
+        // everything up to it.
         let tip = self.feed.tip();
         match tip.filter(|tip| self.subscriber.is_caught_up_with(*tip)) {
             Some(tip) => format!("id: {}\n\n", tip.encode()).into(),
@@ -166,8 +179,10 @@ fn end(
 }
 
 fn events(updates: &[Update]) -> Bytes {
+    // 64 bytes are enough for the field names around a result and for its position.
     let mut text =
         String::with_capacity(updates.iter().map(|update| update.result.len() + 64).sum());
+
     for Update { position, result } in updates {
         write!(
             text,
@@ -176,5 +191,6 @@ fn events(updates: &[Update]) -> Bytes {
         )
         .expect("a String can be written to");
     }
+
     text.into()
 }

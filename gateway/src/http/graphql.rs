@@ -1,7 +1,8 @@
-//! GraphQL over HTTP: `POST` with JSON, `GET` for queries, and the upgrade to a websocket. Clients that accept event
-//! streams get them from `events.rs`.
+//! GraphQL over HTTP: `POST` with JSON, `GET` for queries, and the upgrade to a websocket. Clients
+//! that accept event streams get them from `events.rs`.
 //!
-//! Bodies must be `application/json`: a page of another site can send that only after a preflight request, which fails.
+//! Bodies must be `application/json`: a page of another site can send that only after a preflight
+//! request, which fails.
 
 use std::sync::Arc;
 
@@ -18,8 +19,10 @@ use crate::error::{Code, Problem};
 use crate::graphql::{Caller, GraphqlRequest, code, is_request_error};
 use crate::ws;
 
+/// Media type of GraphQL over HTTP, with which the status carries meaning.
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 
+/// `POST /graphql`: any operation, as a JSON body.
 pub(super) async fn post(
     State(public): State<Arc<Public>>,
     headers: HeaderMap,
@@ -29,15 +32,19 @@ pub(super) async fn post(
         Ok(request) => request,
         Err(problem) => return reject(&headers, problem),
     };
+
     execute(public, &headers, request, false).await
 }
 
+/// `GET /graphql`: a query in the parameters, or the upgrade to a websocket.
 pub(super) async fn get(
     State(public): State<Arc<Public>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    // Before the parameters are read: an upgrade has no query, and a rejected one must say why
+    // instead of reporting that the query is missing.
     if headers
         .get(header::UPGRADE)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
@@ -47,6 +54,7 @@ pub(super) async fn get(
             Err(rejection) => rejection.into_response(),
         };
     }
+
     match read_query(query.as_deref().unwrap_or_default()) {
         Ok(request) => execute(public, &headers, request, true).await,
         Err(problem) => reject(&headers, problem),
@@ -59,6 +67,7 @@ async fn execute(
     request: GraphqlRequest,
     readonly: bool,
 ) -> Response {
+    // Before the media type is looked at: a wrong key has the status 401 for event streams as well.
     let principal = match principal(&public.services, headers).await {
         Ok(principal) => principal,
         Err(problem) => return reject(headers, problem),
@@ -69,9 +78,10 @@ async fn execute(
         trace: trace(headers),
     };
 
-    if events::wanted(headers) {
+    if events::accepted(headers) {
         return events::execute(public, headers, request, caller, readonly).await;
     }
+
     let response = public.executor.execute(request, caller, readonly).await;
     respond(headers, response)
 }
@@ -85,6 +95,8 @@ pub(super) fn json_body(
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+
+    // Without its parameters, of which clients send `charset=utf-8`.
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(
@@ -92,6 +104,7 @@ pub(super) fn json_body(
             "The Content-Type must be application/json",
         ));
     }
+
     body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             Code::PayloadTooLarge,
@@ -102,12 +115,14 @@ pub(super) fn json_body(
 }
 
 fn read(body: &[u8]) -> Result<GraphqlRequest, Problem> {
+    // Looked for before parsing, since the parser would only report an unexpected type.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return Err(Problem::new(
             Code::BadRequest,
             "Batches are not supported; send one request at a time",
         ));
     }
+
     serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             Code::BadRequest,
@@ -118,11 +133,12 @@ fn read(body: &[u8]) -> Result<GraphqlRequest, Problem> {
 
 fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
     let mut request = GraphqlRequest::default();
-    let mut named = false;
+    let mut has_query = false;
+
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "query" => {
-                named = true;
+                has_query = true;
                 request.query = value.into_owned();
             }
             "operationName" if !value.is_empty() => {
@@ -130,18 +146,20 @@ fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
             }
             "variables" if !value.is_empty() => {
                 let variables = serde_json::from_str(&value);
-                let wrong = |error| {
+                let not_json = |error| {
                     Problem::new(
                         Code::BadRequest,
                         format!("The parameter variables is not JSON: {error}"),
                     )
                 };
-                request.variables = Some(variables.map_err(wrong)?);
+                request.variables = Some(variables.map_err(not_json)?);
             }
+            // Other parameters are ignored, as are other members of a JSON body.
             _ => {}
         }
     }
-    if named {
+
+    if has_query {
         Ok(request)
     } else {
         Err(Problem::new(
@@ -157,13 +175,15 @@ fn reject(headers: &HeaderMap, problem: Problem) -> Response {
         headers,
         async_graphql::Response::from_errors(vec![problem.into()]),
     );
+
     // No GraphQL request was understood, so the status tells the error in either media type.
     *response.status_mut() = status;
     response
 }
 
-/// Responds as GraphQL over HTTP asks (section 6): with the media type of GraphQL, the status tells whether anything was
-/// executed; with plain JSON, the status of a well-formed request is always 200.
+/// Responds as GraphQL over HTTP asks (section 6): with the media type of GraphQL, the status tells
+/// whether anything was executed; with plain JSON, the status of a well-formed request is always
+/// 200.
 fn respond(headers: &HeaderMap, response: async_graphql::Response) -> Response {
     let accept = headers
         .get(header::ACCEPT)
@@ -184,5 +204,6 @@ fn respond(headers: &HeaderMap, response: async_graphql::Response) -> Response {
             HeaderValue::from_static(GRAPHQL_RESPONSE),
         );
     }
+
     http
 }

@@ -18,7 +18,8 @@ use crate::error::{Code, Problem};
 #[folder = "../web/dist/graphiql"]
 struct Graphiql;
 
-/// Policy that allows only files of this server. The editor writes its styles by script, so inline styles are allowed.
+/// Policy that allows only files of this server. The editor writes its styles by script, so inline
+/// styles are allowed.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self'; \
      object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
@@ -40,8 +41,9 @@ pub(super) async fn graphiql_file(Path(path): Path<String>, headers: HeaderMap) 
     file(&path, &headers)
 }
 
-/// `GET /graphiql/config.json`: initial settings of the page. Contains keys only if they are public.
+/// `GET /graphiql/config.json`: initial settings of the page, with keys only if they are public.
 pub(super) async fn graphiql_config(State(public): State<Arc<Public>>) -> impl IntoResponse {
+    // The demo's keys are public, so the page may show them wherever they are accepted.
     let demo = public
         .services
         .keys
@@ -68,6 +70,7 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         return Problem::new(Code::NotFound, "Nothing exists at this path").into_response();
     };
 
+    // 64 bits of the hash: enough to tell the builds of one file apart.
     let tag = format!("\"{}\"", hex::encode(&metadata.sha256_hash()[..8]));
     let cache = if path.starts_with("assets/") {
         IMMUTABLE
@@ -91,6 +94,7 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         _ => data.into_response(),
     };
 
+    // A 304 carries them too, since the cache updates what it holds with them.
     for (name, value) in fixed {
         let value = HeaderValue::from_str(value).expect("media types and cache rules are ASCII");
         response.headers_mut().insert(name, value);

@@ -1,5 +1,5 @@
-//! REST for deals: `POST`, `PUT`, `GET /deal`. The same mutations and pages as in GraphQL, with enum values in lower
-//! case and errors as problem details.
+//! REST for deals: `POST`, `PUT`, `GET /deal`. The same mutations and pages as in GraphQL, with
+//! enum values in lower case and errors as problem details.
 
 mod body;
 
@@ -38,6 +38,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let seller = caller(&public.services, &headers).await?.seller()?;
     let input = body::new_deal(&json_body(&headers, body)?, seller)?;
+
     let written = public
         .services
         .sellers
@@ -45,6 +46,7 @@ pub(super) async fn create(
         .await;
     let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
 
+    // Below the path of the request, so that a client of /v1/deal stays with /v1.
     let location = format!("{}/{}", uri.path(), written.deal.id);
     let location = HeaderValue::from_str(&location).map_err(Problem::internal)?;
 
@@ -64,18 +66,20 @@ pub(super) async fn replace(
 ) -> Result<Response, Problem> {
     let seller = caller(&public.services, &headers).await?.seller()?;
     let input = body::replacement(&json_body(&headers, body)?, seller)?;
+
     let written = public
         .services
         .sellers
         .update_deal(seller, input, mutation_context(&headers)?)
         .await;
+
     Ok(respond(
         &written.map_err(|refusal| Problem::refused(refusal, ""))?,
     ))
 }
 
-/// `GET /deal`: 200 with an array of the deals that a buyer may see, or of a seller's own. Takes `?first&after`, and names the
-/// next page in `Link`.
+/// `GET /deal`: 200 with an array of the deals that a buyer may see, or of a seller's own. Takes
+/// `?first&after`, and names the next page in `Link`.
 pub(super) async fn list(
     State(public): State<Arc<Public>>,
     OriginalUri(uri): OriginalUri,
@@ -84,10 +88,12 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let caller = caller(&public.services, &headers).await?;
     let window = window(query.as_deref().unwrap_or_default())?;
+
     let services = &public.services;
     let filter = DealFilter::default();
     let order = DealOrder::LastChangedFirst;
 
+    // Administrators have no deals: `seller` refuses them with FORBIDDEN.
     let page = match caller.role() {
         Role::Buyer => {
             services
@@ -141,6 +147,7 @@ pub(super) async fn show(
             "No such deal exists, or you have no access to it",
         )
     };
+    // An id that is not a UUID cannot name a deal, so it is missing rather than malformed.
     let id = id.parse().map(DealId).map_err(|_| missing())?;
 
     let deal = match caller.role() {
@@ -155,6 +162,7 @@ pub(super) async fn show(
                 .await?
         }
     };
+
     Ok(Json(body::DealBody::from(&deal.ok_or_else(missing)?)).into_response())
 }
 
@@ -185,6 +193,7 @@ fn mutation_context(headers: &HeaderMap) -> Result<MutationContext, Problem> {
 fn respond(written: &DealWritten) -> Response {
     let position =
         HeaderValue::from_str(&written.position.encode()).expect("a position is URL-safe Base64");
+
     (
         [(POSITION, position)],
         Json(body::DealBody::from(&written.deal)),
@@ -199,6 +208,7 @@ fn window(query: &str) -> Result<Window, Problem> {
         after: None,
         before: None,
     };
+
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "first" => {
@@ -212,8 +222,10 @@ fn window(query: &str) -> Result<Window, Problem> {
                     Problem::input("after", "must be a cursor that this API returned")
                 })?);
             }
+            // Refused rather than ignored: a misspelt `after` would return the first page again.
             other => return Err(Problem::input(other, "is not a parameter of this path")),
         }
     }
+
     Ok(window)
 }

@@ -1,145 +1,165 @@
-//! Accounts and keys: made by administrators, at the terminal or by the API, under the same rules; ended for good.
+//! Accounts and API keys: administrators create them on the command line or over the API, under the
+//! same rules, and a revoked key is invalid for ever.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use backbone::accounts::Role;
 use backbone::testkit::wait_until;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
 
 use crate::kit::{BUYER_KEY, Client, DEADLINE, Process, SELLER_KEY, Socket, TestApp, on_both};
 
-on_both!(an_id_is_one_account, a_revoked_key_ends_what_it_has_opened);
+on_both!(
+    account_id_names_one_account_on_both_sides,
+    revoked_key_ends_the_sockets_that_it_opened
+);
 
 const REVOKE: &str = "mutation($id: ID!) { revokeApiKey(id: $id) { id revokedAt } }";
+const VIEWER: &str = "{ viewer { name } }";
 
 async fn admin(app: &TestApp) -> Client {
     let accounts = app.app.backends().sellers.accounts();
     let account = accounts
         .create(None, Role::Admin, "operator")
         .await
-        .expect("an account");
-    app.client(&accounts.issue(account.id, None).await.expect("a key").key)
+        .expect("the account can be created");
+    let issued = accounts
+        .issue(account.id, None)
+        .await
+        .expect("the key can be issued");
+
+    app.client(&issued.key)
 }
 
-async fn an_id_is_one_account(app: TestApp) {
+async fn account_id_names_one_account_on_both_sides(app: TestApp) {
     let admin = admin(&app).await;
     let create = async |field: &str, name: &str, id: &str| {
         let mutation = format!(
             "mutation($name: String!, $id: ID) {{ {field}(name: $name, id: $id) {{ id name role }} }}"
         );
         admin
-            .ask(&mutation, json!({ "name": name, "id": id }))
+            .execute(&mutation, json!({ "name": name, "id": id }))
             .await
     };
+
     let id = "0b0e9f6e-4d0c-4a86-8d7f-000000000001";
-    let made = create("createSeller", " one ", id).await.data();
+    let created = create("createSeller", " one ", id).await.data();
     assert_eq!(
-        made["createSeller"],
+        created["createSeller"],
         json!({ "id": id, "name": "one", "role": "SELLER" })
     );
     assert_eq!(
         create("createSeller", "one", id).await.data(),
-        made,
-        "again is the same"
+        created,
+        "a repeat returns the same account"
     );
+
     assert_eq!(create("createSeller", "two", id).await.code(), "CONFLICT");
     assert_eq!(create("createBuyer", "one", id).await.code(), "CONFLICT");
     assert_eq!(create("createBuyer", "a\u{0}b", id).await.paths(), ["name"]);
     assert_eq!(create("createBuyer", "x", "7").await.paths(), ["id"]);
 
-    let issue = "mutation($id: ID!, $label: String) { issueApiKey(accountId: $id, label: $label) { id key } }";
-    let long = "x".repeat(201);
-    assert_eq!(
-        admin
-            .ask(issue, json!({ "id": id, "label": long }))
-            .await
-            .paths(),
-        ["label"]
-    );
-    let nobody = json!({ "id": "0b0e9f6e-4d0c-4a86-8d7f-000000000002" });
-    assert_eq!(admin.ask(issue, nobody.clone()).await.code(), "NOT_FOUND");
-    assert_eq!(admin.ask(REVOKE, nobody).await.code(), "NOT_FOUND");
-    for key in [SELLER_KEY, BUYER_KEY] {
-        let refused = app.client(key).ask(issue, json!({ "id": id })).await;
-        assert_eq!(refused.code(), "FORBIDDEN");
-    }
+    check_issued_keys(&app, &admin, id).await;
     app.stop().await;
 }
 
-async fn a_revoked_key_ends_what_it_has_opened(app: TestApp) {
-    let admin = admin(&app).await;
-    let made = admin
-        .data(
-            "mutation { createBuyer(name: \"new\") { id role } }",
-            json!({}),
-        )
-        .await;
-    let issue = "mutation($id: ID!) { issueApiKey(accountId: $id) { id key } }";
-    let issued = admin
-        .data(issue, json!({ "id": made["createBuyer"]["id"] }))
-        .await["issueApiKey"]
-        .clone();
-    let key = issued["key"].as_str().expect("a key");
+async fn check_issued_keys(app: &TestApp, admin: &Client, id: &str) {
+    let issue = "mutation($id: ID!, $label: String) { issueApiKey(accountId: $id, label: $label) { id key } }";
+
+    let too_long = json!({ "id": id, "label": "x".repeat(201) });
+    assert_eq!(admin.execute(issue, too_long).await.paths(), ["label"]);
+
+    let nobody = json!({ "id": "0b0e9f6e-4d0c-4a86-8d7f-000000000002" });
     assert_eq!(
-        app.client(key).data("{ viewer { name } }", json!({})).await["viewer"]["name"],
-        "new"
+        admin.execute(issue, nobody.clone()).await.code(),
+        "NOT_FOUND"
     );
+    assert_eq!(admin.execute(REVOKE, nobody).await.code(), "NOT_FOUND");
+
+    for key in [SELLER_KEY, BUYER_KEY] {
+        let refused = app.client(key).execute(issue, json!({ "id": id })).await;
+        assert_eq!(refused.code(), "FORBIDDEN");
+    }
+}
+
+/// Creates a buyer with the name "new", and returns the id and text of an API key for it.
+async fn issue_to_new_buyer(admin: &Client) -> Value {
+    let create = "mutation { createBuyer(name: \"new\") { id role } }";
+    let created = admin.data(create, json!({})).await;
+
+    let issue = "mutation($id: ID!) { issueApiKey(accountId: $id) { id key } }";
+    let account = json!({ "id": created["createBuyer"]["id"] });
+    admin.data(issue, account).await["issueApiKey"].take()
+}
+
+async fn revoked_key_ends_the_sockets_that_it_opened(app: TestApp) {
+    let admin = admin(&app).await;
+    let issued = issue_to_new_buyer(&admin).await;
+    let key = issued["key"].as_str().expect("an issued key is shown");
+    let client = app.client(key);
+
+    let viewer = client.data(VIEWER, json!({})).await;
+    assert_eq!(viewer["viewer"]["name"], "new");
     let mut socket = Socket::open(&app.url(), key).await;
-    // Not through the gateway that holds the socket: it finds out by looking.
+
+    // Not through the gateway that holds the socket: its periodic check must find the revocation.
     let id = issued["id"]
         .as_str()
-        .expect("an id")
+        .expect("a key has an id")
         .parse()
-        .expect("a UUID");
-    let asked = Instant::now();
+        .expect("the id is a UUID");
+    let begin = Instant::now();
     app.app
         .backends()
         .buyers
         .accounts()
         .revoke(id)
         .await
-        .expect("the database is there");
-    assert_eq!(socket.closed().await, 4403);
-    assert!(
-        asked.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        asked.elapsed()
-    );
-    assert_eq!(
-        app.client(key)
-            .ask("{ viewer { name } }", json!({}))
-            .await
-            .code(),
-        "UNAUTHENTICATED"
-    );
+        .expect("the database is available");
+    assert_eq!(socket.close_code().await, 4403);
+
+    let elapsed = begin.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+
+    let refused = client.execute(VIEWER, json!({})).await;
+    assert_eq!(refused.code(), "UNAUTHENTICATED");
     let again = admin.data(REVOKE, json!({ "id": issued["id"] })).await;
     assert!(
         again["revokeApiKey"]["revokedAt"].is_string(),
-        "once for all"
+        "revoking a revoked key succeeds"
     );
+
     app.stop().await;
 }
 
-/// The real binary at the terminal, on an embedded market of its own.
+/// The binary on the command line, with an embedded market of its own.
 struct Terminal(TempDir);
 
 impl Terminal {
-    fn data_dir(&self) -> &str {
-        self.0.path().to_str().expect("a path of text")
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder can be created"))
     }
 
-    /// Standard output, or else standard error.
+    fn data_dir(&self) -> &str {
+        self.0.path().to_str().expect("the path is UTF-8")
+    }
+
+    /// Runs the binary, and returns its standard output, or its standard error if it fails.
     async fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dealwire"));
         let command = command
             .args(arguments)
             .env("DEALWIRE_DATA_DIR", self.data_dir());
         let output = command.output().await.expect("the binary runs");
-        let text = |bytes| String::from_utf8(bytes).expect("text").trim().to_owned();
+
+        let text = |bytes| {
+            let text = String::from_utf8(bytes).expect("the output is UTF-8");
+            text.trim().to_owned()
+        };
         if output.status.success() {
             Ok(text(output.stdout))
         } else {
@@ -149,61 +169,77 @@ impl Terminal {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_terminal_keeps_to_the_same_rules() {
-    let terminal = Terminal(tempfile::tempdir().expect("a temporary folder"));
-    let create = async |what: &str, name: &str| {
+async fn terminal_follows_the_same_rules_as_the_api() {
+    let terminal = Terminal::new();
+    let create = async |command: &str, name: &str| {
         let id = "0b0e9f6e-4d0c-4a86-8d7f-000000000003";
         terminal
-            .run(&["admin", what, "--name", name, "--id", id])
+            .run(&["admin", command, "--name", name, "--id", id])
             .await
     };
-    let id = create("create-seller", "one").await.expect("it is made");
+
+    let id = create("create-seller", "one")
+        .await
+        .expect("the account can be created");
     assert_eq!(create("create-seller", "one").await.as_ref(), Ok(&id));
+
     for refused in [
         create("create-buyer", "one").await,
         create("create-seller", "two").await,
     ] {
-        assert!(refused.is_err_and(|told| told.contains("belongs to another account")));
+        assert!(refused.is_err_and(|error| error.contains("belongs to another account")));
     }
+
     let label = terminal
         .run(&["admin", "issue-key", "--account", &id, "--label", "\u{7}"])
         .await;
-    assert!(label.is_err_and(|told| told.contains("label")));
-    let checked = terminal.run(&["check-config"]).await.expect("all is well");
-    assert!(checked.contains("seller database: SQLite"), "{checked}");
+    assert!(label.is_err_and(|error| error.contains("label")));
+
+    let report = terminal
+        .run(&["check-config"])
+        .await
+        .expect("the configuration is valid");
+    assert!(report.contains("seller database: SQLite"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_embedded_server_keeps_its_administrative_key() {
-    let terminal = Terminal(tempfile::tempdir().expect("a temporary folder"));
-    let (server, key) = (
-        terminal.0.path().join("server"),
-        terminal.0.path().join("admin-key"),
-    );
+async fn embedded_server_keeps_its_administrative_key() {
+    let terminal = Terminal::new();
+    let address_file = terminal.0.path().join("server");
+    let key_file = terminal.0.path().join("admin-key");
     let mut process = Process::spawn(&[("DEALWIRE_DATA_DIR", terminal.data_dir())]);
     let mut keys = Vec::new();
+
+    // Three starts: the first finds no key file, the second a valid one, the third one of another
+    // market.
     for spoil in [false, true, false] {
-        wait_until(DEADLINE, "the server has left its address", async || {
-            server.exists()
+        wait_until(DEADLINE, "the server has written its address", async || {
+            address_file.exists()
         })
         .await;
+
         terminal
             .run(&["admin", "create-buyer", "--name", "late"])
             .await
-            .expect("the key opens the server");
-        keys.push(std::fs::read_to_string(&key).expect("the server has left its key"));
+            .expect("the server accepts the key in the file");
+        keys.push(std::fs::read_to_string(&key_file).expect("the server has written its key"));
+
+        // The data folder has one owner, so commands that open it themselves must refuse.
         let seeded = terminal.run(&["seed"]).await;
-        assert!(seeded.is_err_and(|told| told.contains("stop that process first")));
-        process.end().await;
+        assert!(seeded.is_err_and(|error| error.contains("stop that process first")));
+
+        process.stop().await;
         if spoil {
-            std::fs::write(&key, "of another market").expect("the file can be written");
+            std::fs::write(&key_file, "of another market").expect("the file can be written");
         }
         process.start();
     }
-    assert_eq!(keys[0], keys[1], "every start but the first finds it");
-    assert_ne!(keys[1], keys[2], "one that opens nothing is replaced");
-    let mode = std::fs::metadata(&key)
-        .expect("it is there")
+
+    assert_eq!(keys[0], keys[1], "a restart keeps a valid key");
+    assert_ne!(keys[1], keys[2], "a restart replaces an invalid key");
+
+    let mode = std::fs::metadata(&key_file)
+        .expect("the key file exists")
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -23,7 +23,7 @@ impl Separate {
     async fn start() -> Self {
         let services = Services::private().await;
         let market = services.market().await;
-        let process = |role| Process::of_role(&market, role, &[]);
+        let process = |role| Process::with_role(&market, role, &[]);
         let started = Self {
             gateway: process("gateway"),
             seller: process("seller"),
@@ -67,7 +67,7 @@ async fn embedded_market_survives_kill_9() {
     process.ready().await;
     load.run_for(40).await;
     load.stop_writing().await;
-    process.end().await;
+    process.stop().await;
     let truth = Truth::of_folder(folder.path()).await;
     process.start();
     process.ready().await;
@@ -102,7 +102,7 @@ async fn production_market_survives_kill_9_of_each_process() {
 #[tokio::test(flavor = "multi_thread")]
 async fn standby_takes_over_from_a_projection_that_hangs() {
     let market = Separate::start().await;
-    let standby = Process::of_role(&market.market, "buyer", &[]);
+    let standby = Process::with_role(&market.market, "buyer", &[]);
     standby.ready().await;
     let load = market.load().await;
     load.see(20).await;
@@ -126,7 +126,7 @@ async fn lost_acknowledgement_is_found_after_other_writes() {
     seed(&market).await;
     let proxy = Proxy::in_front_of(&market.nats_url).await;
     let nats_url = proxy.url(&market.nats_url);
-    let far = Process::of_role(&market, "gateway", &[("DEALWIRE_NATS_URL", &nats_url)]);
+    let far = Process::with_role(&market, "gateway", &[("DEALWIRE_NATS_URL", &nats_url)]);
     let near = Process::spawn(&market.environment());
     far.ready().await;
     near.ready().await;
@@ -139,7 +139,7 @@ async fn lost_acknowledgement_is_found_after_other_writes() {
     let mut asking = JoinSet::new();
     asking.spawn({
         let (ours, request) = (ours.clone(), request.clone());
-        async move { ours.ask(UPDATE, request).await }
+        async move { ours.execute(UPDATE, request).await }
     });
     let read = "query($id: ID!) { deal(id: $id) { name version } }";
     wait_until(DEADLINE, "the change is written", async || {
@@ -200,7 +200,7 @@ async fn servers_killed_under_load_lose_nothing() {
     let asked = Instant::now();
     let demo = json!({ "input": { "id": "56c5e92a-683b-430e-8466-5721c7cacb90", "name": "now?" } });
     let refused = Client::new(&market.gateway.url(), Some(SELLER_KEY))
-        .ask(UPDATE, demo)
+        .execute(UPDATE, demo)
         .await;
     assert!(
         ["UNAVAILABLE", "UNKNOWN_OUTCOME"].contains(&refused.code()),
@@ -221,7 +221,7 @@ async fn servers_killed_under_load_lose_nothing() {
         DEADLINE,
         "queries say that their database is away",
         async || {
-            read.ask("{ dealsForBuyer { nodes { id } } }", json!({}))
+            read.execute("{ dealsForBuyer { nodes { id } } }", json!({}))
                 .await
                 .body["errors"]
                 .is_array()

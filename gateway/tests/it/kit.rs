@@ -1,4 +1,5 @@
-//! What tests stand on: an app in this process or as processes of their own, clients that speak its protocols.
+//! Test kit of the gateway: an app in this process, or the binary in processes of its own, and
+//! clients for each of its protocols.
 
 mod app;
 mod client;
@@ -16,10 +17,11 @@ pub(crate) use socket::{Buffer, DEALS, End, Socket, Subscription};
 
 use std::time::Duration;
 
-/// Longer than anything here may take, shorter than anybody's patience.
+/// Longest wait for anything that a test expects to happen. Far above what even a busy machine
+/// needs, so that reaching it is a failure and not bad luck.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Runs a test on both kinds of backends, as two tests.
+/// Runs each test on both kinds of backends, as two tests.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
         mod embedded {

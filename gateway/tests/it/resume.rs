@@ -1,4 +1,7 @@
-//! Positions: a subscription that stores its position sees every change once and in order, however it breaks.
+//! Positions: a subscription that stores its position sees every change once and in order, however
+//! often its connection breaks.
+
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -6,20 +9,33 @@ use tokio::task::JoinSet;
 use crate::kit::{BUYER_KEY, SELLER_KEY, Subscription, TestApp, UPDATE, on_both};
 
 on_both!(
-    two_hundred_writers_of_one_deal,
-    a_subscription_goes_on_where_it_was_cut_off
+    changes_of_200_writers_of_one_deal_are_pushed_in_order,
+    subscription_resumes_where_its_socket_was_dropped
 );
 
-async fn two_hundred_writers_of_one_deal(app: TestApp) {
+/// Number of changes that the writers of a test make in total.
+const CHANGES: usize = 300;
+/// Number of changes that a socket reads before it is dropped; not a divisor of [`CHANGES`].
+const CHANGES_PER_SOCKET: usize = 37;
+
+async fn changes_of_200_writers_of_one_deal_are_pushed_in_order(app: TestApp) {
     let seller = app.client(SELLER_KEY);
     let mut changes = Subscription::deals(&app.url(), BUYER_KEY, None).await;
+
     let created = seller.create("contended").await;
-    let id = created["deal"]["id"].as_str().expect("an id").to_owned();
+    let id = created["deal"]["id"]
+        .as_str()
+        .expect("a deal has an id")
+        .to_owned();
+
     let mut writers = JoinSet::new();
     for number in 0..200 {
-        let (seller, id) = (seller.clone(), id.clone());
+        let seller = seller.clone();
+        let id = id.clone();
         writers.spawn(async move { seller.rename(&id, &format!("name {number}")).await });
     }
+
+    // The first version is that of the creation.
     for version in 1..=201 {
         assert_eq!(
             changes.next().await["deal"]["version"],
@@ -27,6 +43,7 @@ async fn two_hundred_writers_of_one_deal(app: TestApp) {
             "pushed once, in order"
         );
     }
+
     let mut versions: Vec<Value> = writers
         .join_all()
         .await
@@ -39,48 +56,64 @@ async fn two_hundred_writers_of_one_deal(app: TestApp) {
         (2..=201).map(Value::from).collect::<Vec<_>>(),
         "each writer made a version of its own"
     );
+
     app.stop().await;
 }
 
-async fn a_subscription_goes_on_where_it_was_cut_off(app: TestApp) {
+async fn subscription_resumes_where_its_socket_was_dropped(app: TestApp) {
     let seller = app.client(SELLER_KEY);
     let mut deals = Vec::new();
     for number in 0..3 {
         deals.push(seller.create(&format!("deal {number}")).await);
     }
+
     let mut position = deals[2]["position"]
         .as_str()
-        .expect("a position")
+        .expect("a payload has a position")
         .to_owned();
+
     let mut writers = JoinSet::new();
     for deal in &deals {
-        let (seller, id) = (seller.clone(), deal["deal"]["id"].clone());
+        let seller = seller.clone();
+        let id = deal["deal"]["id"].clone();
         writers.spawn(async move {
-            for number in 0..100 {
+            for number in 0..CHANGES / 3 {
                 let input = json!({ "input": { "id": id, "name": format!("name {number}") } });
                 seller.data(UPDATE, input).await;
             }
         });
     }
-    let mut last = std::collections::HashMap::<String, u64>::new();
-    // Each socket is dropped after a few changes, with more of them on their way.
+
+    // Each socket is dropped after a few changes, while more are on their way to it.
+    let mut newest_versions = HashMap::<String, u64>::new();
     let mut seen = 0;
-    while seen < 300 {
+    while seen < CHANGES {
         let mut changes = Subscription::deals(&app.url(), BUYER_KEY, Some(&position)).await;
-        for _ in 0..(300 - seen).min(37) {
+
+        for _ in 0..(CHANGES - seen).min(CHANGES_PER_SOCKET) {
             let change = changes.next().await;
-            let id = change["deal"]["id"].as_str().expect("an id").to_owned();
-            let version = change["deal"]["version"].as_u64().expect("a version");
+            let id = change["deal"]["id"]
+                .as_str()
+                .expect("a deal has an id")
+                .to_owned();
+            let version = change["deal"]["version"]
+                .as_u64()
+                .expect("a deal has a version");
+
+            // Subscribed after the creations, so the first change of each deal is version 2.
             assert_eq!(
                 version,
-                last.insert(id, version).unwrap_or(1) + 1,
+                newest_versions.insert(id, version).unwrap_or(1) + 1,
                 "no change lost, none twice"
             );
             seen += 1;
         }
+
         position = changes.position.expect("changes have positions");
     }
+
     writers.join_all().await;
-    assert!(last.len() == 3 && last.values().all(|version| *version == 101));
+    assert_eq!(newest_versions.len(), 3);
+    assert!(newest_versions.values().all(|version| *version == 101));
     app.stop().await;
 }

@@ -1,68 +1,76 @@
-//! graphql-transport-ws over real sockets: the close codes, operations of every kind, one execution for all.
+//! graphql-transport-ws over real sockets: close codes, operations of every kind, and one execution
+//! for all subscribers with the same selection.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::kit::{BUYER_KEY, SELLER_KEY, Socket, Subscription, TestApp, on_both};
+use crate::kit::{BUYER_KEY, Client, SELLER_KEY, Socket, Subscription, TestApp, on_both};
 
 on_both!(
-    wrong_clients_are_closed_with_their_code,
-    every_kind_of_operation_runs,
-    one_execution_serves_all,
-    everything_is_rendered_without_a_viewer,
-    sockets_are_told_to_come_again_when_the_gateway_ends,
-    pings_tell_where_the_caught_up_stand_and_find_the_dead,
+    clients_that_break_the_protocol_are_closed_with_its_codes,
+    operations_of_every_kind_run,
+    subscribers_with_one_selection_share_one_execution,
+    changes_are_rendered_without_a_viewer,
+    sockets_are_closed_with_1012_when_the_gateway_stops,
+    pings_carry_the_position_of_subscribers_that_are_caught_up,
 );
 
-async fn fresh(app: &TestApp) -> Socket {
-    Socket::connect(&app.url(), Some("graphql-transport-ws")).await
+const SUBPROTOCOL: &str = "graphql-transport-ws";
+
+async fn connect(app: &TestApp) -> Socket {
+    Socket::connect(&app.url(), Some(SUBPROTOCOL)).await
 }
 
-async fn wrong_clients_are_closed_with_their_code(app: TestApp) {
-    let subscribe =
-        json!({ "type": "subscribe", "id": "1", "payload": { "query": "{ __typename }" } });
-    let mut early = fresh(&app).await;
-    early.send(subscribe).await;
-    assert_eq!(early.closed().await, 4401);
+async fn clients_that_break_the_protocol_are_closed_with_its_codes(app: TestApp) {
+    check_sockets_without_acknowledgement(&app).await;
 
-    let mut mute = Socket::connect(&app.url(), None).await;
-    assert_eq!(mute.closed().await, 4406);
+    let mut second_init = app.socket(SELLER_KEY).await;
+    second_init.send(json!({ "type": "connection_init" })).await;
+    assert_eq!(second_init.close_code().await, 4429);
 
-    let mut garbled = fresh(&app).await;
-    garbled.send_raw("hello").await;
-    assert_eq!(garbled.closed().await, 4400);
-
-    let mut unknown = fresh(&app).await;
-    unknown
-        .send(json!({ "type": "connection_init", "payload": { "x-api-key": "unknown" } }))
-        .await;
-    assert_eq!(unknown.closed().await, 4403);
-
-    let mut eager = app.socket(SELLER_KEY).await;
-    eager.send(json!({ "type": "connection_init" })).await;
-    assert_eq!(eager.closed().await, 4429);
-
-    let mut doubled = app.socket(SELLER_KEY).await;
+    let mut duplicate_id = app.socket(SELLER_KEY).await;
     for _ in 0..2 {
-        doubled
+        duplicate_id
             .subscribe("same", "subscription { dealChanged { type } }", json!({}))
             .await;
     }
-    assert_eq!(doubled.closed().await, 4409);
+    assert_eq!(duplicate_id.close_code().await, 4409);
 
     let mut large = app.socket(SELLER_KEY).await;
     large
         .send(json!({ "type": "ping", "payload": { "x": "x".repeat(100 << 10) } }))
         .await;
-    assert_eq!(large.closed().await, 4400);
+    assert_eq!(large.close_code().await, 4400);
 
-    let mut silent = fresh(&app).await;
-    assert_eq!(silent.closed().await, 4408);
+    let mut silent = connect(&app).await;
+    assert_eq!(silent.close_code().await, 4408);
+
     app.stop().await;
 }
 
-async fn every_kind_of_operation_runs(app: TestApp) {
+async fn check_sockets_without_acknowledgement(app: &TestApp) {
+    let mut early = connect(app).await;
+    early
+        .send(json!({ "type": "subscribe", "id": "1", "payload": { "query": "{ __typename }" } }))
+        .await;
+    assert_eq!(early.close_code().await, 4401);
+
+    let mut without_subprotocol = Socket::connect(&app.url(), None).await;
+    assert_eq!(without_subprotocol.close_code().await, 4406);
+
+    let mut garbled = connect(app).await;
+    garbled.send_raw("hello").await;
+    assert_eq!(garbled.close_code().await, 4400);
+
+    let mut unknown_key = connect(app).await;
+    unknown_key
+        .send(json!({ "type": "connection_init", "payload": { "x-api-key": "unknown" } }))
+        .await;
+    assert_eq!(unknown_key.close_code().await, 4403);
+}
+
+async fn operations_of_every_kind_run(app: TestApp) {
     let mut socket = app.socket(SELLER_KEY).await;
     socket
         .send(json!({ "type": "ping", "payload": { "n": 1 } }))
@@ -72,12 +80,42 @@ async fn every_kind_of_operation_runs(app: TestApp) {
         json!({ "type": "pong", "payload": { "n": 1 } })
     );
 
-    // Ids may be used again once an operation is complete.
+    check_single_results(&mut socket).await;
+    check_refused_operations(&mut socket).await;
+
+    let subscription = "subscription { dealChanged { deal { name } } }";
+    socket.subscribe("live", subscription, json!({})).await;
+    // The query's `complete` shows that the subscription before it has begun.
+    socket.subscribe("begun", "{ __typename }", json!({})).await;
+    while socket.message().await["type"] != "complete" {}
+
+    app.client(SELLER_KEY).create("seen").await;
+    let change = socket.message().await;
+    assert_eq!(
+        change["payload"]["data"]["dealChanged"]["deal"]["name"],
+        "seen"
+    );
+
+    // A completed subscription frees its id.
+    socket
+        .send(json!({ "type": "complete", "id": "live" }))
+        .await;
+    socket.subscribe("live", "{ __typename }", json!({})).await;
+    let next = socket.message().await;
+    assert_eq!(next["payload"]["data"]["__typename"], "Query");
+
+    app.stop().await;
+}
+
+/// Runs a query and a mutation under the same id, which is free again when an operation is
+/// complete.
+async fn check_single_results(socket: &mut Socket) {
     for query in [
         "{ viewer { role } }",
         "mutation { revokeApiKey(id: \"x\") { id } }",
     ] {
         socket.subscribe("again", query, json!({})).await;
+
         let next = socket.message().await;
         assert_eq!(
             (&next["type"], &next["id"]),
@@ -89,13 +127,17 @@ async fn every_kind_of_operation_runs(app: TestApp) {
             json!({ "type": "complete", "id": "again" })
         );
     }
-    for wrong in [
+}
+
+async fn check_refused_operations(socket: &mut Socket) {
+    for invalid in [
         "{ nothing }",
         "subscription { dealChanged { type } accessChanged { granted } }",
         "subscription { ...f } fragment f on Subscription { dealChanged { type } accessChanged { granted } }",
         "subscription { dealChanged { nothing } }",
     ] {
-        socket.subscribe("again", wrong, json!({})).await;
+        socket.subscribe("again", invalid, json!({})).await;
+
         let refused = socket.message().await;
         assert_eq!(refused["type"], "error", "{refused}");
         assert_eq!(
@@ -103,106 +145,100 @@ async fn every_kind_of_operation_runs(app: TestApp) {
             "{refused}"
         );
     }
-    socket
-        .subscribe(
-            "live",
-            "subscription { dealChanged { deal { name } } }",
-            json!({}),
-        )
-        .await;
-    socket.subscribe("begun", "{ __typename }", json!({})).await;
-    while socket.message().await["type"] != "complete" {}
-    app.client(SELLER_KEY).create("seen").await;
-    assert_eq!(
-        socket.message().await["payload"]["data"]["dealChanged"]["deal"]["name"],
-        "seen"
-    );
-    socket
-        .send(json!({ "type": "complete", "id": "live" }))
-        .await;
-    socket.subscribe("live", "{ __typename }", json!({})).await;
-    assert_eq!(
-        socket.message().await["payload"]["data"]["__typename"],
-        "Query"
-    );
-    app.stop().await;
 }
 
-async fn one_execution_serves_all(app: TestApp) {
+async fn subscribers_with_one_selection_share_one_execution(app: TestApp) {
     let mut subscriptions = Vec::new();
     for key in [BUYER_KEY, BUYER_KEY, SELLER_KEY] {
         subscriptions.push(Subscription::deals(&app.url(), key, None).await);
     }
-    let before = counters(&app).await;
+    let executions = app.metric("dealwire_push_executions_total").await;
+    let deliveries = app.metric("dealwire_push_deliveries_total").await;
+
     app.client(SELLER_KEY).create("for all").await;
-    let mut seen = Vec::new();
+    let mut changes = Vec::new();
     for subscription in &mut subscriptions {
-        seen.push(subscription.next().await);
+        changes.push(subscription.next().await);
     }
-    assert!(seen.iter().all(|change| *change == seen[0]));
-    let after = counters(&app).await;
+    assert!(changes.iter().all(|change| *change == changes[0]));
+
+    let executed = app.metric("dealwire_push_executions_total").await - executions;
+    let delivered = app.metric("dealwire_push_deliveries_total").await - deliveries;
     assert_eq!(
-        (after.0 - before.0, after.1 - before.1),
+        (executed, delivered),
         (1, 3),
         "one execution, three deliveries"
     );
+
     app.stop().await;
 }
 
-/// Whatever can be selected in a change, now and later, must be the same for all who see it: rendering has no viewer.
-async fn everything_is_rendered_without_a_viewer(app: TestApp) {
+/// Selects everything that the schema offers in a change, including fields that are added later: a
+/// rendered change is shared by all who may see it, so no field may depend on the viewer.
+async fn changes_are_rendered_without_a_viewer(app: TestApp) {
     let seller = app.client(SELLER_KEY);
-    let introspection = "{ __schema { subscriptionType { name } types { name
-        fields { name type { name ofType { name ofType { name ofType { name } } } } } } } }";
-    let schema = seller.data(introspection, json!({})).await["__schema"].take();
-    let types = schema["types"].as_array().expect("types");
+    let schema = introspect(&seller).await;
+    let types = schema["types"].as_array().expect("a schema has types");
     let fields = |name: &str| {
         let found = types
             .iter()
             .find(|found| found["name"] == name)
-            .expect("the type is there");
+            .expect("the schema has the type");
         found["fields"].as_array().cloned().unwrap_or_default()
     };
+
     let begin = seller.create("begin").await["position"]
         .as_str()
-        .expect("a position")
+        .expect("a payload has a position")
         .to_owned();
     seller.create("everything").await;
-    let grant = "mutation($buyer: ID!) { revokeAccess(buyerId: $buyer) { granted } }";
-    seller.data(grant, json!({ "buyer": BUYER_KEY })).await;
-    let roots = fields(schema["subscriptionType"]["name"].as_str().expect("a name"));
+    let revoke = "mutation($buyer: ID!) { revokeAccess(buyerId: $buyer) { granted } }";
+    seller.data(revoke, json!({ "buyer": BUYER_KEY })).await;
+
+    let root_type = &schema["subscriptionType"]["name"];
+    let roots = fields(root_type.as_str().expect("a type has a name"));
     for root in &roots {
-        let (name, selected) = (
-            root["name"].as_str().expect("a name"),
-            selection(root, &fields),
-        );
+        let name = root["name"].as_str().expect("a field has a name");
+        let selection = selection(root, &fields);
         let query =
-            format!("subscription($after: Position) {{ {name}(after: $after) {selected} }}");
-        let mut changes =
-            Subscription::open(&app.url(), SELLER_KEY, &query, json!({ "after": begin })).await;
+            format!("subscription($after: Position) {{ {name}(after: $after) {selection} }}");
+
+        let variables = json!({ "after": begin });
+        let mut changes = Subscription::open(&app.url(), SELLER_KEY, &query, variables).await;
         let change = changes.next().await;
         assert!(change["position"].is_string(), "{name}: {change}");
     }
     assert_eq!(roots.len(), 2);
+
     app.stop().await;
 }
 
-/// Everything that can be selected of a field's type, as the text of a selection set; empty for scalars and enums.
+async fn introspect(client: &Client) -> Value {
+    let introspection = "{ __schema { subscriptionType { name } types { name
+        fields { name type { name ofType { name ofType { name ofType { name } } } } } } } }";
+
+    client.data(introspection, json!({})).await["__schema"].take()
+}
+
+/// Returns a selection set of everything in a field's type; empty for scalars and enums.
 fn selection(field: &Value, fields: &impl Fn(&str) -> Vec<Value>) -> String {
+    // Lists and non-null types have no name, but a type that they wrap.
     let mut kind = &field["type"];
     while kind["name"].is_null() {
         kind = &kind["ofType"];
     }
-    let inner = fields(kind["name"].as_str().expect("a name"));
+
+    let inner = fields(kind["name"].as_str().expect("a type has a name"));
     if inner.is_empty() {
         return String::new();
     }
+
     let inner: Vec<String> = inner
         .iter()
         .map(|field| {
             format!(
                 "{} {}",
-                field["name"].as_str().expect("a name"),
+                field["name"].as_str().expect("a field has a name"),
                 selection(field, fields)
             )
         })
@@ -210,44 +246,49 @@ fn selection(field: &Value, fields: &impl Fn(&str) -> Vec<Value>) -> String {
     format!("{{ {} }}", inner.join(" "))
 }
 
-async fn sockets_are_told_to_come_again_when_the_gateway_ends(app: TestApp) {
+async fn sockets_are_closed_with_1012_when_the_gateway_stops(app: TestApp) {
     let mut idle = app.socket(BUYER_KEY).await;
-    let mut busy = app.socket(SELLER_KEY).await;
-    busy.subscribe("1", "subscription { dealChanged { type } }", json!({}))
+    let mut subscribed = app.socket(SELLER_KEY).await;
+    subscribed
+        .subscribe("1", "subscription { dealChanged { type } }", json!({}))
         .await;
-    let (idle, busy, ()) = tokio::join!(idle.closed(), busy.closed(), app.stop());
-    assert_eq!((idle, busy), (1012, 1012));
+
+    let (idle, subscribed, ()) =
+        tokio::join!(idle.close_code(), subscribed.close_code(), app.stop());
+    assert_eq!((idle, subscribed), (1012, 1012));
 }
 
-async fn pings_tell_where_the_caught_up_stand_and_find_the_dead(app: TestApp) {
+async fn pings_carry_the_position_of_subscribers_that_are_caught_up(app: TestApp) {
     let app = app
         .restarted_with(|config| config.ping = Duration::from_secs(1))
         .await;
-    let (mut dead, mut idle) = (app.socket(SELLER_KEY).await, app.socket(SELLER_KEY).await);
-    let mut live = app.socket(BUYER_KEY).await;
-    live.subscribe("1", "subscription { dealChanged { position } }", json!({}))
+    let mut unanswering = app.socket(SELLER_KEY).await;
+    let mut idle = app.socket(SELLER_KEY).await;
+    let mut subscribed = app.socket(BUYER_KEY).await;
+    subscribed
+        .subscribe("1", "subscription { dealChanged { position } }", json!({}))
         .await;
+
+    // The mutation's position is the end of its event, and so is that of whoever has seen all of
+    // it.
     let created = app.client(SELLER_KEY).create("a deal").await;
-    // The mutation's position is the end of its event, and so is that of whoever has seen all of it.
-    while live.ping().await["position"] != created["position"] {}
+    while subscribed.ping().await["position"] != created["position"] {}
     assert_eq!(
         idle.ping().await,
         Value::Null,
-        "nothing is followed here, so there is no position"
+        "a socket without subscriptions has no position"
     );
-    assert_eq!(dead.closed().await, 4290, "two pings went unanswered");
-    assert_eq!(
-        live.ping().await,
-        json!({ "position": created["position"] }),
-        "who answers stays"
-    );
-    app.stop().await;
-}
 
-/// Executions and deliveries, as `/metrics` tells them.
-async fn counters(app: &TestApp) -> (u64, u64) {
-    (
-        app.metric("dealwire_push_executions_total").await,
-        app.metric("dealwire_push_deliveries_total").await,
-    )
+    assert_eq!(
+        unanswering.close_code().await,
+        4290,
+        "two pings went unanswered"
+    );
+    assert_eq!(
+        subscribed.ping().await,
+        json!({ "position": created["position"] }),
+        "a socket that answers stays open"
+    );
+
+    app.stop().await;
 }

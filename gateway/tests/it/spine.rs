@@ -1,17 +1,19 @@
-//! The main job: a seller's mutation reaches a buyer's query and a buyer's open subscription.
+//! Main path: a seller's mutation reaches a buyer's query and a buyer's open subscription.
 
 use serde_json::json;
 
 use crate::kit::{BUYER_KEY, SELLER_KEY, Subscription, TestApp, on_both};
 
-on_both!(a_mutation_reaches_queries_and_subscriptions);
+on_both!(mutation_reaches_queries_and_subscriptions);
 
-async fn a_mutation_reaches_queries_and_subscriptions(app: TestApp) {
-    let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
+async fn mutation_reaches_queries_and_subscriptions(app: TestApp) {
+    let seller = app.client(SELLER_KEY);
+    let buyer = app.client(BUYER_KEY);
     let mut changes = Subscription::deals(&app.url(), BUYER_KEY, None).await;
 
     let created = seller.create("first").await;
-    let id = created["deal"]["id"].as_str().expect("an id");
+    let id = created["deal"]["id"].as_str().expect("a deal has an id");
+
     let pushed = changes.next().await;
     assert_eq!(pushed["type"], "CREATED");
     assert_eq!(pushed["deal"]["id"], id);
@@ -36,5 +38,6 @@ async fn a_mutation_reaches_queries_and_subscriptions(app: TestApp) {
         (&json!("UPDATED"), &json!(2))
     );
     assert_eq!(pushed["changedFields"], json!(["NAME"]));
+
     app.stop().await;
 }

@@ -36,7 +36,7 @@ impl Separate {
     async fn start() -> Self {
         let services = Services::private().await;
         let market = services.market().await;
-        let process = |role| Process::of_role(&market, role, &LOCAL);
+        let process = |role| Process::with_role(&market, role, &LOCAL);
         let started = Self {
             gateway: process("gateway"),
             _seller: process("seller"),
@@ -72,7 +72,7 @@ async fn register(buyer: &Client, url: &str) {
 /// The counts of the buyer's one endpoint, which must add up whenever they can be read: owed and delivered.
 async fn counts(buyer: &Client) -> Option<(u64, u64)> {
     let query = "{ webhooks { counts { owed delivered pending dead discarded } } }";
-    let answer = buyer.ask(query, json!({})).await;
+    let answer = buyer.execute(query, json!({})).await;
     let counts = answer.body["data"]["webhooks"].get(0)?["counts"].clone();
     let of = |name: &str| counts[name].as_u64().expect("a count");
     assert_eq!(
@@ -223,7 +223,7 @@ async fn dispatcher_stopped_past_its_lease_records_nothing() {
     })
     .await;
     market.dispatcher.pause().await;
-    let other = Process::of_role(&market.market, "webhooks", &LOCAL);
+    let other = Process::with_role(&market.market, "webhooks", &LOCAL);
     wait_until(
         PATIENCE,
         "another takes over when the lease is over",

@@ -170,8 +170,9 @@ async fn invalid_webhook_inputs_are_reported_with_their_paths(app: TestApp) {
     let buyer = app.client(BUYER_KEY);
     let mutation =
         "mutation($input: RegisterWebhookInput!) { registerWebhook(input: $input) { secret } }";
-    let ask =
-        async |client: &Client, input: Value| client.ask(mutation, json!({ "input": input })).await;
+    let ask = async |client: &Client, input: Value| {
+        client.execute(mutation, json!({ "input": input })).await
+    };
     let wrong = json!({ "url": "http://10.0.0.1/", "events": [], "sellerIds": [], "description": "x".repeat(501) });
     let refused = ask(&buyer, wrong).await;
     assert_eq!(refused.code(), "BAD_USER_INPUT");
@@ -224,7 +225,7 @@ async fn invalid_webhook_inputs_are_reported_with_their_paths(app: TestApp) {
         "mutation($id: ID!) { updateWebhook(input: { id: $id, paused: true }) { webhook { id } } }",
     ] {
         assert_eq!(
-            stranger.ask(mutation, json!({ "id": id })).await.code(),
+            stranger.execute(mutation, json!({ "id": id })).await.code(),
             "NOT_FOUND",
             "{mutation}"
         );
@@ -232,7 +233,7 @@ async fn invalid_webhook_inputs_are_reported_with_their_paths(app: TestApp) {
     assert_eq!(webhook(&stranger, &id).await, Value::Null);
     let state =
         "mutation($id: ID!) { replayWebhookDeliveries(webhookId: $id, state: PENDING) { count } }";
-    let refused = buyer.ask(state, json!({ "id": id })).await;
+    let refused = buyer.execute(state, json!({ "id": id })).await;
     assert_eq!(
         (refused.code(), refused.paths()),
         ("BAD_USER_INPUT", vec!["state"])
@@ -271,7 +272,7 @@ async fn paused_endpoint_collects_and_deleted_one_discards(app: TestApp) {
     let refused =
         "mutation($input: UpdateWebhookInput!) { updateWebhook(input: $input) { webhook { id } } }";
     let refused = buyer
-        .ask(
+        .execute(
             refused,
             json!({ "input": { "id": id, "sellerIds": elsewhere } }),
         )

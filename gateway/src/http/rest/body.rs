@@ -1,5 +1,5 @@
-//! Bodies of REST: read field by field, so that every violation is reported with its path, and written with enum values in
-//! lower case.
+//! Bodies of REST: read field by field, so that every violation is reported with its path, and
+//! written with enum values in lower case.
 
 use backbone::FieldError;
 use backbone::contract::{Deal, DealStatus, Item};
@@ -19,6 +19,8 @@ const IGNORED: [&str; 2] = ["createdAt", "updatedAt"];
 /// Reads the body of a `POST`.
 pub(super) fn new_deal(body: &[u8], seller: SellerId) -> Result<NewDeal, Problem> {
     let mut reader = Reader::begin(body, seller)?;
+
+    // A violation leaves a default in its field, and `end` then fails, so no such deal gets out.
     let deal = NewDeal {
         id: None,
         name: reader.required("name", text).unwrap_or_default(),
@@ -30,12 +32,14 @@ pub(super) fn new_deal(body: &[u8], seller: SellerId) -> Result<NewDeal, Problem
         discount: reader.discount(),
         items: reader.items(),
     };
+
     reader.end().map(|()| deal)
 }
 
 /// Reads the body of a `PUT`, which must give every field except the discount.
 pub(super) fn replacement(body: &[u8], seller: SellerId) -> Result<DealUpdate, Problem> {
     let mut reader = Reader::begin(body, seller)?;
+
     let deal = DealUpdate {
         id: DealId(reader.required("id", uuid).unwrap_or_default()),
         expected_version: reader.optional("expectedVersion", integer).map(version),
@@ -46,6 +50,7 @@ pub(super) fn replacement(body: &[u8], seller: SellerId) -> Result<DealUpdate, P
         discount: reader.discount().map_or(Patch::Remove, Patch::Set),
         items: Some(reader.items()),
     };
+
     reader.end().map(|()| deal)
 }
 
@@ -83,6 +88,7 @@ impl<'a> From<&'a Deal> for DealBody<'a> {
                 percentage: basis_points.percentage(),
             },
         });
+
         Self {
             id: deal.id,
             seller_id: deal.seller_id,
@@ -103,7 +109,7 @@ impl<'a> From<&'a Deal> for DealBody<'a> {
 /// Reader of a JSON object that collects violations instead of stopping at the first.
 struct Reader {
     fields: Map<String, Value>,
-    wrong: Vec<FieldError>,
+    errors: Vec<FieldError>,
 }
 
 impl Reader {
@@ -117,26 +123,31 @@ impl Reader {
                 "The body must be a JSON object",
             ));
         };
+
         for ignored in IGNORED {
             fields.remove(ignored);
         }
 
         let mut reader = Self {
             fields,
-            wrong: Vec::new(),
+            errors: Vec::new(),
         };
 
-        let named = reader.optional("sellerId", uuid);
-        if named.is_some_and(|named| named != seller.0) {
+        // Checked before the other fields: writing for another seller is forbidden whatever else
+        // the body holds.
+        let seller_id = reader.optional("sellerId", uuid);
+        if seller_id.is_some_and(|id| id != seller.0) {
             return Err(Problem::forbidden("sellerId must be your own id"));
         }
+
         Ok(reader)
     }
 
     fn required<T>(&mut self, name: &str, read: Read<T>) -> Option<T> {
         if self.fields.get(name).is_none_or(Value::is_null) {
+            // A null is taken out too, or it would be reported again as an unknown field.
             self.fields.remove(name);
-            self.fault(name, "is required");
+            self.report(name, "is required");
             return None;
         }
         self.optional(name, read)
@@ -145,12 +156,14 @@ impl Reader {
     /// Reads a field that may be absent; null counts as absent.
     fn optional<T>(&mut self, name: &str, read: Read<T>) -> Option<T> {
         let value = self.fields.remove(name).filter(|value| !value.is_null())?;
-        read(&value).map_err(|fault| self.fault(name, fault)).ok()
+        read(&value)
+            .map_err(|message| self.report(name, message))
+            .ok()
     }
 
     fn discount(&mut self) -> Option<NewDiscount> {
         let discount = self.object("discount")?;
-        let mut inner = self.within(discount);
+        let mut inner = Self::nested(discount);
 
         let kind = inner.required("type", text);
         let discount = match kind.as_deref() {
@@ -159,18 +172,19 @@ impl Reader {
                 .required("percentage", number)
                 .map(NewDiscount::Percentage),
             Some(_) => {
-                inner.fault("type", "must be flat or percentage");
+                inner.report("type", "must be flat or percentage");
                 None
             }
             None => None,
         };
 
-        self.take_faults(
-            "discount",
-            inner,
-            kind.as_deref()
-                .is_some_and(|kind| kind == "flat" || kind == "percentage"),
-        );
+        // Which other fields belong to a discount depends on its type: without a valid one,
+        // reporting `amount` or `percentage` as unknown would mislead.
+        if discount_type_is_known(kind.as_deref()) {
+            inner.report_unknown_fields();
+        }
+        self.absorb("discount", inner);
+
         discount
     }
 
@@ -178,11 +192,11 @@ impl Reader {
         let items = match self.fields.remove("items") {
             Some(Value::Array(items)) => items,
             None | Some(Value::Null) => {
-                self.fault("items", "is required");
+                self.report("items", "is required");
                 return Vec::new();
             }
             Some(_) => {
-                self.fault("items", "must be a list");
+                self.report("items", "must be a list");
                 return Vec::new();
             }
         };
@@ -191,17 +205,19 @@ impl Reader {
         for (index, item) in items.into_iter().enumerate() {
             let path = format!("items.{index}");
             let Value::Object(item) = item else {
-                self.fault(&path, "must be an object");
+                self.report(&path, "must be an object");
                 continue;
             };
-            let mut inner = self.within(item);
+            let mut inner = Self::nested(item);
             read.push(NewItem {
                 id: inner.optional("id", uuid).map(ItemId),
                 name: inner.required("name", text).unwrap_or_default(),
                 price: inner.required("price", integer).unwrap_or_default(),
             });
-            self.take_faults(&path, inner, true);
+            inner.report_unknown_fields();
+            self.absorb(&path, inner);
         }
+
         read
     }
 
@@ -210,48 +226,51 @@ impl Reader {
             None | Some(Value::Null) => None,
             Some(Value::Object(object)) => Some(object),
             Some(_) => {
-                self.fault(name, "must be an object");
+                self.report(name, "must be an object");
                 None
             }
         }
     }
 
-    fn within(&self, fields: Map<String, Value>) -> Self {
+    fn nested(fields: Map<String, Value>) -> Self {
         Self {
             fields,
-            wrong: Vec::new(),
+            errors: Vec::new(),
         }
     }
 
-    /// Takes over the violations of an inner object. With `complete`, all fields that it may have were read, so what is left
-    /// is not a field.
-    fn take_faults(&mut self, path: &str, mut inner: Self, complete: bool) {
-        if complete {
-            inner.refuse_the_rest();
-        }
+    /// Takes over the violations of a nested object, with `path` before theirs.
+    fn absorb(&mut self, path: &str, inner: Self) {
         let root = format!("{path}.");
-        let faults = inner.wrong.into_iter().map(|field| field.below(&root));
-        self.wrong.extend(faults);
+        let errors = inner.errors.into_iter().map(|field| field.below(&root));
+
+        self.errors.extend(errors);
     }
 
-    fn refuse_the_rest(&mut self) {
+    /// Reports every field that nothing has read.
+    fn report_unknown_fields(&mut self) {
         for name in std::mem::take(&mut self.fields).keys() {
-            self.fault(name, "is not a field of this body");
+            self.report(name, "is not a field of this body");
         }
     }
 
-    fn fault(&mut self, path: &str, message: &str) {
-        self.wrong.push(FieldError::new(path, message));
+    fn report(&mut self, path: &str, message: &str) {
+        self.errors.push(FieldError::new(path, message));
     }
 
     fn end(mut self) -> Result<(), Problem> {
-        self.refuse_the_rest();
-        if self.wrong.is_empty() {
+        self.report_unknown_fields();
+
+        if self.errors.is_empty() {
             Ok(())
         } else {
-            Err(Problem::inputs(self.wrong))
+            Err(Problem::inputs(self.errors))
         }
     }
+}
+
+fn discount_type_is_known(kind: Option<&str>) -> bool {
+    matches!(kind, Some("flat" | "percentage"))
 }
 
 type Read<T> = fn(&Value) -> Result<T, &'static str>;
@@ -282,6 +301,7 @@ fn uuid(value: &Value) -> Result<Uuid, &'static str> {
 
 fn status(value: &Value) -> Result<DealStatus, &'static str> {
     let named = |status: &DealStatus| value.as_str() == Some(&status.as_str().to_ascii_lowercase());
+
     DealStatus::ALL
         .into_iter()
         .find(named)
@@ -301,8 +321,9 @@ mod tests {
 
     const SELLER: SellerId = SellerId(Uuid::from_u128(1));
 
-    fn faults(body: &str) -> Vec<String> {
-        let problem = new_deal(body.as_bytes(), SELLER).expect_err("faults");
+    fn violations(body: &str) -> Vec<String> {
+        let problem = new_deal(body.as_bytes(), SELLER).expect_err("the body breaks rules");
+
         problem
             .fields
             .into_iter()
@@ -314,8 +335,9 @@ mod tests {
     fn violations_are_all_reported_with_their_paths() {
         let body = r#"{"totalPrice":"1","currency":null,"status":"SOLD","discount":{"type":"flat","amount":1,"x":2},
                        "items":[{"name":"n","price":1.5},7],"colour":"red"}"#;
+
         assert_eq!(
-            faults(body),
+            violations(body),
             [
                 "name is required",
                 "totalPrice must be an integer",
@@ -336,6 +358,7 @@ mod tests {
                                "createdAt": "2024-06-17 05:30:12.520", "updatedAt": null, "items": [] });
             new_deal(body.to_string().as_bytes(), SELLER).map_err(|problem| problem.code)
         };
+
         assert!(with(SELLER.0).is_ok());
         assert_eq!(with(Uuid::from_u128(2)).map(|_| ()), Err(Code::Forbidden));
     }

@@ -243,7 +243,7 @@ impl Gateway {
         })
         .await;
         let before = load.ended(End::Closed(1012));
-        process.end().await;
+        process.stop().await;
         wait_until(PATIENCE, "its readers are told to come again", async || {
             load.ended(End::Closed(1012)) > before
         })

@@ -54,7 +54,7 @@ impl Market {
             Projector::start(&stores).await,
             Projector::start(&stores).await,
         ];
-        let seller_projector = Mutex::new(Process::of_role(&stores, "seller", &[QUIET]));
+        let seller_projector = Mutex::new(Process::with_role(&stores, "seller", &[QUIET]));
         let buyer_database =
             PgPool::connect_lazy(&stores.buyer_database_url).expect("a URL of PostgreSQL");
         let calm = RwLock::new(());
@@ -129,7 +129,7 @@ impl Gateway {
         let to_redis = Proxy::in_front_of(&stores.redis_url).await;
         let to_nats = Proxy::in_front_of(&stores.nats_url).await;
         let to_buyer_database = Proxy::in_front_of(&stores.buyer_database_url).await;
-        let process = Process::of_role(
+        let process = Process::with_role(
             stores,
             "gateway",
             &[
@@ -175,7 +175,7 @@ impl Projector {
     async fn start(stores: &Stores) -> Self {
         let to_redis = Proxy::in_front_of(&stores.redis_url).await;
         let redis_url = to_redis.url(&stores.redis_url);
-        let process = Process::of_role(
+        let process = Process::with_role(
             stores,
             "buyer",
             &[QUIET, ("DEALWIRE_REDIS_URL", &redis_url)],

@@ -1,4 +1,4 @@
-//! A gateway with all roles inside the test's process, holding the demo market.
+//! Gateway with all roles in the process of the test, on the demo market.
 
 use std::path::PathBuf;
 
@@ -14,14 +14,16 @@ use webhooks::seal::SealKey;
 
 use super::{Client, DEADLINE, Socket};
 
-/// Which backends an app stands on.
+/// Kind of backends that an app runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backing {
+    /// SQLite files and channels in the process.
     Embedded,
+    /// NATS JetStream, Redis and PostgreSQL.
     Production,
 }
 
-/// A running app; its data goes with it.
+/// Running app, whose data is deleted when it is dropped.
 pub(crate) struct TestApp {
     pub(crate) app: App,
     market: Option<(Services, Market)>,
@@ -29,10 +31,11 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// With the demo market, ready.
+    /// Starts an app on a new market, and waits until it is ready and its tables hold the demo.
     pub(crate) async fn start(backing: Backing) -> Self {
         install_tls_provider();
-        let folder = tempfile::tempdir().expect("a temporary folder");
+
+        let folder = tempfile::tempdir().expect("a temporary folder can be created");
         let market = match backing {
             Backing::Embedded => None,
             Backing::Production => {
@@ -41,83 +44,97 @@ impl TestApp {
                 Some((services, market))
             }
         };
+
         let config = config(
             market.as_ref().map(|(_, market)| market),
             folder.path().to_owned(),
             Roles::ALL,
         );
         let app = App::start(config).await.expect("the app starts");
+
         let started = Self {
             app,
             market,
             folder,
         };
+        // An embedded app fills a new market with the demo itself; on servers that is a command.
         if backing == Backing::Production {
             started.ready().await;
             demo::complete(started.app.backends())
                 .await
-                .expect("the demo is made");
+                .expect("the demo is complete");
         }
+
         started.ready().await;
         started.caught_up().await;
+
         started
     }
 
-    /// Ends it well and starts another over the same stores, at another address.
+    /// Stops the app and starts another on the same stores, at another address.
     pub(crate) async fn restarted(self) -> Self {
         self.restarted_with(|_| {}).await
     }
 
-    /// As [`TestApp::restarted`], with other settings.
+    /// Restarts the app as [`TestApp::restarted`] does, with settings that `adjust` changes.
     pub(crate) async fn restarted_with(self, adjust: impl FnOnce(&mut Config)) -> Self {
         let Self {
             app,
             market,
             folder,
         } = self;
+
         let mut config = app.config().clone();
         adjust(&mut config);
-        app.stop().await.expect("the app ends well");
+
+        // Stopped first: two apps cannot hold one embedded market.
+        app.stop().await.expect("the app stops without errors");
         let app = App::start(config).await.expect("the app starts");
+
         let started = Self {
             app,
             market,
             folder,
         };
+
         started.ready().await;
         started.caught_up().await;
+
         started
     }
 
-    /// Executes a statement on the buyer database, past the app.
+    /// Executes a statement with one parameter on the buyer database, bypassing the app.
     pub(crate) async fn on_buyer_database(&self, sql: &'static str, value: i64) {
         match &self.market {
             Some((_, market)) => {
                 let pool = sqlx::PgPool::connect(&market.buyer_database_url)
                     .await
-                    .expect("a database");
+                    .expect("the buyer database accepts connections");
+
                 sqlx::query(sql)
                     .bind(value)
                     .execute(&pool)
                     .await
-                    .expect("it is executed");
+                    .expect("the statement is valid");
             }
             None => {
                 let file = self.folder.path().join("market-buyer.sqlite");
-                let file = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-                let pool = sqlx::SqlitePool::connect_with(file)
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+                let pool = sqlx::SqlitePool::connect_with(options)
                     .await
-                    .expect("a database");
+                    .expect("the buyer database accepts connections");
+
                 sqlx::query(sql)
                     .bind(value)
                     .execute(&pool)
                     .await
-                    .expect("it is executed");
+                    .expect("the statement is valid");
             }
         }
     }
 
-    /// What a metric without labels, or with just these, stands at; 0 when it is not there yet.
+    /// Returns the value of a metric, given with its labels if it has any; 0 if it does not exist
+    /// yet.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
         Client::new(&self.url(), None)
             .metric(name)
@@ -125,7 +142,7 @@ impl TestApp {
             .expect("the app answers")
     }
 
-    /// Waits until every part is up.
+    /// Waits until every part of the app is up.
     pub(crate) async fn ready(&self) {
         wait_until(DEADLINE, "the app is ready", async || {
             self.app.health().down().is_empty()
@@ -133,39 +150,42 @@ impl TestApp {
         .await;
     }
 
-    /// Waits until both sides' tables have reached the log's head.
+    /// Waits until the tables of both sides have reached the head of the log.
     pub(crate) async fn caught_up(&self) {
         let backends = self.app.backends();
-        let head = backends.log.head().await.expect("the log is there");
+        let head = backends.log.head().await.expect("the log is available");
+
         wait_until(DEADLINE, "the tables reach the log's head", async || {
-            let places = [
+            let checkpoints = [
                 backends.sellers.checkpoint().await,
                 backends.buyers.checkpoint().await,
             ];
-            places
+
+            checkpoints
                 .into_iter()
                 .all(|checkpoint| checkpoint.is_ok_and(|checkpoint| checkpoint.position >= head))
         })
         .await;
     }
 
+    /// Returns the base URL of the public API.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.app.address())
     }
 
-    /// A client with this key.
+    /// Creates an HTTP client with an API key.
     pub(crate) fn client(&self, key: &str) -> Client {
         Client::new(&self.url(), Some(key))
     }
 
-    /// A socket that has been acknowledged with this key.
+    /// Opens a socket with an API key, and waits for the acknowledgement.
     pub(crate) async fn socket(&self, key: &str) -> Socket {
         Socket::open(&self.url(), key).await
     }
 
-    /// Ends it and checks that it ends well.
+    /// Stops the app and checks that it stops without errors.
     pub(crate) async fn stop(self) {
-        self.app.stop().await.expect("the app ends well");
+        self.app.stop().await.expect("the app stops without errors");
     }
 }
 
@@ -179,6 +199,7 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
             buyer_database: market.buyer_database_url.as_str().into(),
         },
     };
+
     Config {
         listen: ([127, 0, 0, 1], 0).into(),
         admin_listen: None,
@@ -191,10 +212,10 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         feed: std::time::Duration::from_hours(24),
         webhooks: WebhookConfig {
             secrets_key: Some(SealKey::generate()),
-            // Endpoints of tests are on this machine.
+            // The endpoints of tests listen on this machine, without TLS.
             egress: Egress {
                 allow_http: true,
-                allow_nets: vec!["127.0.0.0/8".parse().expect("a network")],
+                allow_nets: vec!["127.0.0.0/8".parse().expect("the text is a network")],
             },
             limits: Limits::default(),
         },

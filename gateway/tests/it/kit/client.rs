@@ -1,4 +1,4 @@
-//! A client of GraphQL over HTTP and of REST.
+//! Client of GraphQL over HTTP and of REST.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use gateway::commands::install_tls_provider;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-/// Speaks to one gateway with one key.
+/// Client of one gateway, with one API key or none.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -14,7 +14,7 @@ pub(crate) struct Client {
     key: Option<String>,
 }
 
-/// An answer: status, headers of interest, JSON.
+/// Response whose body has been read, as JSON if it is JSON and as a string otherwise.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -23,10 +23,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Reads the body of a response.
     pub(crate) async fn read(response: Response) -> Self {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.expect("the answer has a body");
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+
+        let text = response.text().await.expect("the body can be read");
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+
         Self {
             status,
             headers,
@@ -34,40 +38,47 @@ impl Answer {
         }
     }
 
-    /// The data of a GraphQL answer without errors.
+    /// Returns the data of a GraphQL response, which must have no errors.
     pub(crate) fn data(self) -> Value {
         assert_eq!(self.body.get("errors"), None, "{}", self.body);
+
         self.body["data"].clone()
     }
 
-    /// The code of the first error, in GraphQL or REST.
+    /// Returns the code of the first error, in GraphQL or REST.
     pub(crate) fn code(&self) -> &str {
         let code = self.body["errors"][0]["extensions"]["code"]
             .as_str()
             .or(self.body["code"].as_str());
+
         code.unwrap_or_else(|| panic!("no code in {}", self.body))
     }
 
-    /// The paths of the wrong fields of the first error, in GraphQL or REST.
+    /// Returns the paths of the invalid values of the first error, in GraphQL or REST.
     pub(crate) fn paths(&self) -> Vec<&str> {
         let graphql = self.body["errors"][0]["extensions"]["fields"].as_array();
         let fields = graphql
             .or(self.body["fields"].as_array())
-            .expect("fields are told");
+            .expect("the error lists fields");
+
         fields
             .iter()
-            .map(|field| field["path"].as_str().expect("a path"))
+            .map(|field| field["path"].as_str().expect("a field has a path"))
             .collect()
     }
 }
 
 impl Client {
+    /// Creates a client of the gateway at a base URL.
     pub(crate) fn new(url: &str, key: Option<&str>) -> Self {
         install_tls_provider();
+
+        // The environment of a test machine may name a proxy, which must not come between.
         let http = reqwest::Client::builder()
             .no_proxy()
             .build()
-            .expect("a client");
+            .expect("a client without options can be built");
+
         Self {
             http,
             url: url.to_owned(),
@@ -75,57 +86,66 @@ impl Client {
         }
     }
 
+    /// Begins a request to a path, with the API key.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
+
         match &self.key {
             Some(key) => request.header("x-api-key", key),
             None => request,
         }
     }
 
-    /// A GraphQL request, whatever comes of it.
-    pub(crate) async fn ask(&self, query: &str, variables: Value) -> Answer {
+    /// Executes a GraphQL request, which may fail.
+    pub(crate) async fn execute(&self, query: &str, variables: Value) -> Answer {
         let request = self.request(Method::POST, "/graphql");
         let request = request.json(&json!({ "query": query, "variables": variables }));
-        Answer::read(request.send().await.expect("the gateway answers")).await
+
+        Answer::read(request.send().await.expect("the gateway responds")).await
     }
 
-    /// The data of a GraphQL request that must succeed.
+    /// Executes a GraphQL request, which must succeed, and returns its data.
     pub(crate) async fn data(&self, query: &str, variables: Value) -> Value {
-        self.ask(query, variables).await.data()
+        self.execute(query, variables).await.data()
     }
 
-    /// A REST request.
+    /// Sends a REST request.
     pub(crate) async fn rest(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let request = self.request(method, path);
         let request = match body {
             Some(body) => request.json(&body),
             None => request,
         };
-        Answer::read(request.send().await.expect("the gateway answers")).await
+
+        Answer::read(request.send().await.expect("the gateway responds")).await
     }
 
-    /// What a metric without labels, or with just these, stands at; 0 when it is not there yet, `None` when nobody
-    /// answers.
+    /// Returns the value of a metric, given with its labels if it has any; 0 if it does not exist
+    /// yet, `None` if the gateway does not respond.
     pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
         let request = self
             .request(Method::GET, "/metrics")
+            // A process that is paused would keep the request open for ever.
             .timeout(Duration::from_secs(2));
         let text = request.send().await.ok()?.text().await.ok()?;
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Some(line.map_or(0, |value| value.trim().parse().expect("a number")))
+
+        Some(line.map_or(0, |value| {
+            value.trim().parse().expect("a metric is a number")
+        }))
     }
 
-    /// Creates a deal with this name; its payload: `deal { … }` and `position`.
+    /// Creates a deal, and returns the payload: `deal` and `position`.
     pub(crate) async fn create(&self, name: &str) -> Value {
         let input = json!({ "name": name, "totalPrice": 1000, "currency": "GBP",
                             "items": [{ "name": "item", "price": 1000 }] });
+
         self.data(CREATE, json!({ "input": input })).await["createDeal"].take()
     }
 
-    /// Gives a deal a name; its payload.
+    /// Renames a deal, and returns the payload: `deal` and `position`.
     pub(crate) async fn rename(&self, deal: &str, name: &str) -> Value {
         self.data(UPDATE, json!({ "input": { "id": deal, "name": name } }))
             .await["updateDeal"]
@@ -133,7 +153,9 @@ impl Client {
     }
 }
 
+/// Mutation that creates a deal.
 pub(crate) const CREATE: &str = "mutation($input: CreateDealInput!, $key: String) {
     createDeal(input: $input, idempotencyKey: $key) { position deal { id name version status totalPrice } } }";
+/// Mutation that changes a deal.
 pub(crate) const UPDATE: &str = "mutation($input: UpdateDealInput!, $key: String) {
     updateDeal(input: $input, idempotencyKey: $key) { position deal { id name version status totalPrice } } }";

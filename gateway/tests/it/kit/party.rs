@@ -1,24 +1,27 @@
-//! Who takes part in the demo market.
+//! Accounts of the demo market.
 
 use uuid::{Uuid, uuid};
 
-/// Keys of the demo market.
+/// API key of the demo's first seller.
 pub(crate) const SELLER_KEY: &str = "some-secret-api-key";
+/// API key of the demo's first buyer.
 pub(crate) const BUYER_KEY: &str = "90d57fe0-0fa1-4dae-a51c-917cc82bcddc";
 
-/// Somebody with a key.
+/// Account of the demo market with an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Party {
+    /// First seller, who has granted access to the first buyer.
     Seller,
+    /// Second seller, who has granted access to nobody.
     OtherSeller,
-    /// The first seller has let it in.
+    /// Buyer to whom the first seller has granted access.
     Buyer,
-    /// Nobody has let it in.
+    /// Buyer without access to any seller.
     OtherBuyer,
 }
 
 impl Party {
-    /// Who is asked for, by the name of the field, when a party looks at its deals.
+    /// Returns the name of the query's field with the deals that the party may see.
     pub(crate) const fn deals_field(self) -> &'static str {
         match self {
             Self::Seller | Self::OtherSeller => "dealsForSeller",
@@ -26,6 +29,7 @@ impl Party {
         }
     }
 
+    /// Returns the id of the account.
     pub(crate) const fn id(self) -> Uuid {
         match self {
             Self::Seller => uuid!("90d57fe0-0fa1-4dae-a51c-917cc82bcdda"),
@@ -35,6 +39,7 @@ impl Party {
         }
     }
 
+    /// Returns the API key of the account.
     pub(crate) const fn key(self) -> &'static str {
         match self {
             Self::Seller => SELLER_KEY,

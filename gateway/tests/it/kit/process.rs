@@ -1,4 +1,4 @@
-//! The real binary as a process of its own.
+//! The binary `dealwire` in a process of its own.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::{Client, DEADLINE};
 
-/// Makes the demo market on servers.
+/// Fills a market on servers with the demo.
 pub(crate) async fn seed(market: &Market) {
     let seeded = Command::new(env!("CARGO_BIN_EXE_dealwire"))
         .args(["seed", "--demo"])
@@ -17,37 +17,42 @@ pub(crate) async fn seed(market: &Market) {
         .stdout(Stdio::null())
         .status()
         .await;
+
     assert!(seeded.expect("the binary runs").success());
 }
 
-/// One `dealwire serve`, killed when dropped.
+/// Process of `dealwire serve`, killed when dropped.
 pub(crate) struct Process {
     environment: Vec<(String, String)>,
+    /// Reserved for the life of the value, so that a restart finds it free.
     port: Port,
+    /// `None` after the process was killed or has ended.
     child: Option<Child>,
 }
 
 impl Process {
-    /// Starts it; it may not be ready yet.
+    /// Starts a process with these variables. Returns before it is ready.
     pub(crate) fn spawn(environment: &[(&str, &str)]) -> Self {
         let environment = environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+
         let mut process = Self {
             environment: environment.collect(),
             port: Port::reserve(),
             child: None,
         };
         process.start();
+
         process
     }
 
-    /// Starts one with a role in a market; `more` settings win over the market's.
-    pub(crate) fn of_role(market: &Market, role: &str, more: &[(&str, &str)]) -> Self {
+    /// Starts a process with one role in a market. Variables in `more` replace those of the market.
+    pub(crate) fn with_role(market: &Market, role: &str, more: &[(&str, &str)]) -> Self {
         Self::spawn(&[&market.environment()[..], &[("DEALWIRE_ROLES", role)], more].concat())
     }
 
-    /// Starts it again, on the same port.
+    /// Starts the process again, on the same port.
     pub(crate) fn start(&mut self) {
         let child = Command::new(env!("CARGO_BIN_EXE_dealwire"))
             .arg("serve")
@@ -59,72 +64,82 @@ impl Process {
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn();
+
         self.child = Some(child.expect("the binary starts"));
     }
 
-    /// kill -9, and waits until it is gone.
+    /// Kills the process (SIGKILL), and waits until it is gone.
     pub(crate) async fn kill(&mut self) {
-        let mut child = self.child.take().expect("it runs");
-        child.kill().await.expect("it can be killed");
+        let mut child = self.child.take().expect("the process is running");
+        child.kill().await.expect("a child can be killed");
     }
 
-    /// Asks it to end (SIGTERM), and waits until it has.
-    pub(crate) async fn end(&mut self) {
-        self.ask_to_end().await;
-        self.ended().await;
+    /// Stops the process (SIGTERM), and waits until it has exited.
+    pub(crate) async fn stop(&mut self) {
+        self.terminate().await;
+        self.exited().await;
     }
 
-    /// Asks it to end (SIGTERM).
-    pub(crate) async fn ask_to_end(&self) {
+    /// Begins the drain of the process (SIGTERM). Returns at once.
+    pub(crate) async fn terminate(&self) {
         self.signal("TERM").await;
     }
 
-    /// Waits until it has ended, which must be well.
-    pub(crate) async fn ended(&mut self) {
-        let mut child = self.child.take().expect("it runs");
-        let ended = timeout(DEADLINE, child.wait())
+    /// Waits until the process has exited, and checks that its status is 0.
+    pub(crate) async fn exited(&mut self) {
+        let mut child = self.child.take().expect("the process is running");
+        let status = timeout(DEADLINE, child.wait())
             .await
-            .expect("it ends in time");
-        assert!(ended.expect("it can be waited for").success());
+            .expect("the process exits in time");
+
+        assert!(status.expect("a child can be waited for").success());
     }
 
-    /// Stops it where it stands (SIGSTOP): its connections stay open and unanswered.
+    /// Suspends the process (SIGSTOP): its connections stay open, and nothing answers on them.
     pub(crate) async fn pause(&self) {
         self.signal("STOP").await;
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes the process after [`Process::pause`] (SIGCONT).
     pub(crate) async fn resume(&self) {
         self.signal("CONT").await;
     }
 
     async fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().and_then(Child::id).expect("it runs");
+        let pid = self
+            .child
+            .as_ref()
+            .and_then(Child::id)
+            .expect("the process is running");
         let sent = Command::new("/bin/sh")
             .args(["-c", "kill -s $0 $1", name, &pid.to_string()])
             .status();
+
         assert!(sent.await.expect("/bin/sh can be run").success());
     }
 
+    /// Returns the base URL of the public API.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.port.addr())
     }
 
-    /// The status of `/health/ready`; 0 when nobody answers.
+    /// Returns the status of `/health/ready`, or 0 if the process does not respond.
     pub(crate) async fn ready_status(&self) -> u16 {
         let request = Client::new(&self.url(), None).request(reqwest::Method::GET, "/health/ready");
+
         match request.timeout(Duration::from_secs(2)).send().await {
-            Ok(answer) => answer.status().as_u16(),
+            Ok(response) => response.status().as_u16(),
             Err(_) => 0,
         }
     }
 
-    /// Waits until it is ready.
+    /// Waits until the process is ready.
     pub(crate) async fn ready(&self) {
         self.ready_within(DEADLINE).await;
     }
 
-    /// As [`Process::ready`], while what it needs may be away.
+    /// Waits until the process is ready, for at most `time`: longer than [`Process::ready`] when
+    /// servers that it needs are down at first.
     pub(crate) async fn ready_within(&self, time: Duration) {
         wait_until(time, "the process is ready", async || {
             self.ready_status().await == 200

@@ -1,4 +1,4 @@
-//! A client of graphql-transport-ws, from its messages up to a subscription that resumes.
+//! Client of graphql-transport-ws, from single messages to a subscription that resumes.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -10,37 +10,38 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
 use super::DEADLINE;
 
-/// How a connection came to its end.
+/// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The gateway said with a code that it is over.
+    /// The gateway closed the connection with this code.
     Closed(u16),
-    /// The gateway said to ask again later.
+    /// The gateway refused for now: a retryable error, or the status 503.
     Later,
-    /// It broke, or there was nobody to connect to.
+    /// The connection broke, or could not be opened.
     Broken,
 }
 
-/// How much the system holds of what a socket has not read yet.
+/// Size of the system's buffer for what a socket has received and not read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Buffer {
-    /// As it likes.
-    Usual,
-    /// As little as it can.
-    Narrow,
+    /// The system's default.
+    Default,
+    /// The smallest that the system allows, so that a client that stops reading blocks the gateway
+    /// soon.
+    Small,
 }
 
-/// One socket.
+/// Websocket to a gateway.
 pub(crate) struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// The position that the last ping told.
-    told: Option<String>,
+    /// Position in the newest ping that had one, until a subscription takes it.
+    pinged_position: Option<String>,
 }
 
 impl Socket {
-    /// Connected, nothing said yet.
+    /// Connects with a subprotocol, and sends nothing yet.
     pub(crate) async fn connect(url: &str, subprotocol: Option<&str>) -> Self {
-        Self::try_connect(url, subprotocol, Buffer::Usual)
+        Self::try_connect(url, subprotocol, Buffer::Default)
             .await
             .expect("the gateway upgrades")
     }
@@ -48,45 +49,56 @@ impl Socket {
     async fn try_connect(url: &str, subprotocol: Option<&str>, buffer: Buffer) -> Option<Self> {
         let address = url
             .strip_prefix("http://")
-            .expect("a URL of http")
+            .expect("the URL begins with http://")
             .parse()
-            .expect("an address");
+            .expect("the URL has a socket address");
+
         let mut request = format!("ws://{address}/graphql")
             .into_client_request()
-            .expect("a URL");
+            .expect("the URL is valid");
         if let Some(subprotocol) = subprotocol {
-            let subprotocol = subprotocol.parse().expect("a header value");
+            let subprotocol = subprotocol.parse().expect("a subprotocol is ASCII");
             request
                 .headers_mut()
                 .insert("sec-websocket-protocol", subprotocol);
         }
-        let connection = TcpSocket::new_v4().expect("a socket");
-        if buffer == Buffer::Narrow {
-            connection.set_recv_buffer_size(4096).expect("a size");
+
+        let connection = TcpSocket::new_v4().expect("a socket can be created");
+        if buffer == Buffer::Small {
+            // Before connecting: afterwards, the window has been negotiated from the default size.
+            connection
+                .set_recv_buffer_size(4096)
+                .expect("the system raises a size that is too small");
         }
         let connection = MaybeTlsStream::Plain(connection.connect(address).await.ok()?);
         let (stream, _) = client_async(request, connection).await.ok()?;
-        Some(Self { stream, told: None })
+
+        Some(Self {
+            stream,
+            pinged_position: None,
+        })
     }
 
-    /// As [`Socket::open`], with as small a buffer for what it does not read as the system has.
-    pub(crate) async fn open_narrow(url: &str, key: &str) -> Self {
-        Self::try_open(url, key, Buffer::Narrow)
+    /// Opens an acknowledged socket with an API key, like [`Socket::open`], but with the smallest
+    /// buffer.
+    pub(crate) async fn open_with_small_buffer(url: &str, key: &str) -> Self {
+        Self::try_open(url, key, Buffer::Small)
             .await
             .expect("the gateway acknowledges")
     }
 
-    /// Connected and acknowledged with a key.
+    /// Opens a socket with an API key, and waits for the acknowledgement.
     pub(crate) async fn open(url: &str, key: &str) -> Self {
-        Self::try_open(url, key, Buffer::Usual)
+        Self::try_open(url, key, Buffer::Default)
             .await
             .expect("the gateway acknowledges")
     }
 
-    /// As [`Socket::open`], or how that ended.
+    /// Opens a socket with an API key, or returns how the attempt ended.
     pub(crate) async fn try_open(url: &str, key: &str, buffer: Buffer) -> Result<Self, End> {
         let socket = Self::try_connect(url, Some("graphql-transport-ws"), buffer).await;
         let mut socket = socket.ok_or(End::Broken)?;
+
         socket
             .try_send(json!({ "type": "connection_init", "payload": { "x-api-key": key } }))
             .await?;
@@ -94,13 +106,16 @@ impl Socket {
             socket.try_message().await?,
             json!({ "type": "connection_ack" })
         );
+
         Ok(socket)
     }
 
+    /// Sends a message.
     pub(crate) async fn send(&mut self, message: Value) {
         self.send_raw(&message.to_string()).await;
     }
 
+    /// Sends a text frame, which need not be a message of the protocol.
     pub(crate) async fn send_raw(&mut self, text: &str) {
         self.stream
             .send(Message::text(text))
@@ -115,20 +130,23 @@ impl Socket {
             .map_err(|_| End::Broken)
     }
 
-    /// The next message that is no ping, or how the socket ended.
+    /// Returns the next message that is not a ping, or how the socket ended. Answers pings.
     pub(crate) async fn try_message(&mut self) -> Result<Value, End> {
         loop {
             let message = timeout(DEADLINE, self.stream.next())
                 .await
-                .expect("a message in time");
+                .expect("a message arrives in time");
+
             match message {
                 Some(Ok(Message::Text(text))) => {
-                    let message: Value = serde_json::from_str(&text).expect("JSON");
+                    let message: Value = serde_json::from_str(&text).expect("the message is JSON");
                     if message["type"] != "ping" {
                         return Ok(message);
                     }
+
+                    // Stored before the answer, which fails if the gateway has closed meanwhile.
                     if let Some(position) = message["payload"]["position"].as_str() {
-                        self.told = Some(position.to_owned());
+                        self.pinged_position = Some(position.to_owned());
                     }
                     self.try_send(json!({ "type": "pong" })).await?;
                 }
@@ -142,16 +160,18 @@ impl Socket {
         }
     }
 
-    /// The payload of the next ping, which is answered; null when it has none. What comes before it is passed over.
+    /// Waits for the next ping, answers it and returns its payload, or null if it has none. Skips
+    /// the messages before it.
     pub(crate) async fn ping(&mut self) -> Value {
         loop {
             let message = timeout(DEADLINE, self.stream.next())
                 .await
-                .expect("a ping in time");
+                .expect("a ping arrives in time");
             let Some(Ok(Message::Text(text))) = message else {
-                panic!("no ping but {message:?}")
+                panic!("expected a ping, got {message:?}")
             };
-            let mut message: Value = serde_json::from_str(&text).expect("JSON");
+
+            let mut message: Value = serde_json::from_str(&text).expect("the message is JSON");
             if message["type"] == "ping" {
                 self.send(json!({ "type": "pong" })).await;
                 return message["payload"].take();
@@ -159,17 +179,18 @@ impl Socket {
         }
     }
 
-    /// The next message.
+    /// Returns the next message that is not a ping.
     pub(crate) async fn message(&mut self) -> Value {
         self.try_message().await.expect("the socket is open")
     }
 
-    /// Reads on until the gateway closes, and with what code.
-    pub(crate) async fn closed(&mut self) -> u16 {
+    /// Reads until the gateway closes the socket, and returns the close code. Does not answer
+    /// pings.
+    pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             match timeout(DEADLINE, self.stream.next())
                 .await
-                .expect("a close in time")
+                .expect("the gateway closes in time")
             {
                 Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
                 Some(Ok(Message::Close(None)) | Err(_)) | None => {
@@ -183,60 +204,67 @@ impl Socket {
     /// Begins an operation.
     pub(crate) async fn subscribe(&mut self, id: &str, query: &str, variables: Value) {
         let payload = json!({ "query": query, "variables": variables });
+
         self.send(json!({ "type": "subscribe", "id": id, "payload": payload }))
             .await;
     }
 }
 
-/// Everything about deals that tests look at.
+/// Subscription to changes of deals with every field that tests compare.
 pub(crate) const DEALS: &str = "subscription($after: Position) {
     dealChanged(after: $after) { type position changedFields deal { id sellerId name version status } } }";
 
-/// One subscription on a socket of its own.
+/// Subscription on a socket of its own.
 pub(crate) struct Subscription {
     socket: Socket,
-    /// Where it stands: the position of the last change seen, or that a later ping told.
+    /// Position to resume from: that of the last change, or of a later ping.
     pub(crate) position: Option<String>,
 }
 
 impl Subscription {
-    /// `dealChanged`, after a position or from now on. "From now on" holds once this returns.
+    /// Subscribes to `dealChanged`, after a position or from now on. "From now on" holds once this
+    /// returns.
     pub(crate) async fn deals(url: &str, key: &str, after: Option<&str>) -> Self {
         Self::open(url, key, DEALS, json!({ "after": after })).await
     }
 
-    /// An operation that has a variable `after`, or how that ended.
+    /// Starts a subscription that has a variable `after`, or returns how the attempt ended.
     pub(crate) async fn try_open(
         (url, key, buffer): (&str, &str, Buffer),
         query: &str,
         after: Option<&str>,
     ) -> Result<Self, End> {
         let mut socket = Socket::try_open(url, key, buffer).await?;
+
         let payload = json!({ "query": query, "variables": { "after": after } });
         socket
             .try_send(json!({ "type": "subscribe", "id": "1", "payload": payload }))
             .await?;
+
         Ok(Self {
             socket,
             position: after.map(str::to_owned),
         })
     }
 
+    /// Starts a subscription. Without a variable `after`, returns once it has begun.
     pub(crate) async fn open(url: &str, key: &str, query: &str, variables: Value) -> Self {
         let mut socket = Socket::open(url, key).await;
         let position = variables["after"].as_str().map(str::to_owned);
+
+        // The protocol does not acknowledge a subscription. The gateway takes the messages of a
+        // socket in order, so the answer to a query sent after it shows that it has begun.
         socket.subscribe("1", query, variables).await;
-        // The protocol does not acknowledge a subscription. Messages of one socket are taken in order, so the answer
-        // to a query that comes after it tells that it has begun.
         socket.subscribe("begun", "{ __typename }", json!({})).await;
+
         let mut subscription = Self { socket, position };
         if subscription.position.is_none() {
-            subscription.await_beginning().await;
+            subscription.wait_until_begun().await;
         }
         subscription
     }
 
-    async fn await_beginning(&mut self) {
+    async fn wait_until_begun(&mut self) {
         loop {
             let message = self.socket.message().await;
             if message["id"] == "begun" && message["type"] == "complete" {
@@ -245,17 +273,19 @@ impl Subscription {
         }
     }
 
-    /// The next change: the root field's value.
+    /// Returns the next change, which is the value of the root field.
     pub(crate) async fn next(&mut self) -> Value {
         self.try_next().await.expect("the socket is open")
     }
 
-    /// The next change, or how the subscription ended.
+    /// Returns the next change, or how the subscription ended.
     pub(crate) async fn try_next(&mut self) -> Result<Value, End> {
         loop {
             let message = self.socket.try_message().await;
-            // A ping that tells a position comes after all the changes up to it.
-            self.position = self.socket.told.take().or(self.position.take());
+            // Before an error is returned: a ping with a position comes after all the changes up to
+            // it, so a subscription that broke since may resume from there.
+            self.position = self.socket.pinged_position.take().or(self.position.take());
+
             let mut message = message?;
             if message["id"] == "begun" {
                 continue;
@@ -266,12 +296,14 @@ impl Subscription {
                 return Err(End::Later);
             }
             assert_eq!(message["type"], "next", "{message}");
+
             let data = message["payload"]["data"].take();
             let Value::Object(data) = data else {
                 panic!("no data in {message}")
             };
-            let change = data.into_iter().next().expect("one root field").1;
+            let change = data.into_iter().next().expect("there is one root field").1;
             self.position = change["position"].as_str().map(str::to_owned);
+
             return Ok(change);
         }
     }

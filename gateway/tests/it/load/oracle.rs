@@ -337,7 +337,7 @@ async fn tables(gateway: &str, party: Party, position: &str) -> Option<HashSet<R
     let (mut rows, mut after) = (HashSet::new(), Value::Null);
     loop {
         let answer = client
-            .ask(&query, json!({ "at": position, "after": after }))
+            .execute(&query, json!({ "at": position, "after": after }))
             .await;
         let page = answer.body["data"][field].as_object()?;
         for node in page["nodes"].as_array().expect("nodes") {

@@ -246,8 +246,8 @@ impl Link {
     async fn open(plan: &ReaderPlan, gateway: &str, after: &str) -> Result<Self, End> {
         let (key, query) = (plan.party.key(), plan.query());
         let buffer = match plan.habit {
-            Habit::Socket | Habit::Vanishing(_) => Buffer::Usual,
-            Habit::Slow => Buffer::Narrow,
+            Habit::Socket | Habit::Vanishing(_) => Buffer::Default,
+            Habit::Slow => Buffer::Small,
             Habit::Events => {
                 let request = Client::new(gateway, Some(key)).request(Method::POST, "/graphql");
                 let request = request
