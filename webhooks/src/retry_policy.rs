@@ -110,7 +110,7 @@ pub fn evaluate(
             delivery: DeliveryDecision::Delivered,
             endpoint: EndpointDecision::Healthy,
         },
-        Some(class) if class.is_ours() => Decision {
+        Some(class) if class.is_operator_failure() => Decision {
             delivery: DeliveryDecision::Postponed(after(now, POSTPONEMENT)),
             endpoint: EndpointDecision::Unchanged,
         },
@@ -170,6 +170,7 @@ fn endpoint_after_failure(
     // two holds wins, so that a Retry-After is obeyed by the probes as well.
     let opens_breaker = history.failures.saturating_add(1) >= BREAKER;
     let breaker_hold = opens_breaker.then_some(BREAKER_HOLD);
+
     EndpointDecision::Failing {
         held_until: retry_after.max(breaker_hold).map(|hold| after(now, hold)),
     }
@@ -187,6 +188,7 @@ fn retry_after(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
         RetryAfter::In(wait) => wait,
         RetryAfter::At(time) => between(now, time),
     };
+
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 

@@ -1,7 +1,7 @@
 //! The schedule of tries, `Retry-After`, the breaker and the disabling of endpoints.
 
-use super::super::outcome::ErrorClass;
 use super::*;
+use crate::outcome::ErrorClass;
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 const FRESH: FailureHistory = FailureHistory {
@@ -27,7 +27,7 @@ fn outcome(status: Option<u16>, error: Option<ErrorClass>) -> Outcome {
         error,
         retry_after: None,
         duration: seconds(1),
-        answer: String::new(),
+        response_body: String::new(),
     }
 }
 
@@ -105,7 +105,7 @@ fn failure_uses_up_a_try_unless_it_is_the_operator_s() {
                 ..FRESH
             },
         );
-        let expected = if class.is_ours() {
+        let expected = if class.is_operator_failure() {
             Decision {
                 delivery: DeliveryDecision::Postponed(after(NOW, seconds(5))),
                 endpoint: EndpointDecision::Unchanged,

@@ -9,7 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use standardwebhooks::Webhook;
 use tokio::task::JoinSet;
 use webhooks::outcome::{ErrorClass, RetryAfter};
-use webhooks::sender::{Call, Limits};
+use webhooks::sender::{Call, CallLimits};
 use webhooks::signature::Secret;
 
 use super::call_kit::{BODY, ID, SECOND, SOON, call, outcome_of, send, sender, within};
@@ -41,9 +41,9 @@ async fn call_follows_the_standard() {
         ..call(&url, &secrets)
     };
     let began = Instant::now();
-    let outcome = sender(Limits::default()).send(&call).await;
+    let outcome = sender(CallLimits::default()).send(&call).await;
     assert_eq!(
-        (outcome.status, outcome.error, &*outcome.answer),
+        (outcome.status, outcome.error, &*outcome.response_body),
         (Some(200), None, "thanks")
     );
     assert!(
@@ -110,7 +110,7 @@ async fn call_follows_the_standard() {
 #[tokio::test]
 async fn replay_is_marked_and_a_missing_trace_begins() {
     let receiver = Receiver::start(|_| Reply::ok()).await;
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     let url = receiver.url("/");
     let secrets = [Secret::generate()];
     let outcome = sender
@@ -162,7 +162,7 @@ async fn interim_response_is_skipped() {
     let early = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nok";
     let outcome = outcome_of(move || Reply::raw(early)).await;
     assert_eq!(
-        (outcome.status, outcome.error, &*outcome.answer),
+        (outcome.status, outcome.error, &*outcome.response_body),
         (Some(202), None, "ok")
     );
 }
@@ -222,11 +222,11 @@ async fn incomplete_response_is_a_failure() {
             (None, Some(ErrorClass::BrokenOff)),
             "{case}"
         );
-        assert_eq!(outcome.answer, "", "{case}");
+        assert_eq!(outcome.response_body, "", "{case}");
     }
     let outcome = outcome_of(|| Reply::cut_off("so f")).await;
     assert_eq!(
-        (outcome.status, outcome.error, &*outcome.answer),
+        (outcome.status, outcome.error, &*outcome.response_body),
         (Some(200), Some(ErrorClass::BrokenOff), "so f")
     );
 
@@ -276,7 +276,7 @@ async fn failure_status_counts_however_the_body_ends() {
     let raw = "HTTP/1.1 410 Gone\r\ncontent-length: 9\r\n\r\ngon";
     let outcome = outcome_of(move || Reply::raw(raw)).await;
     assert_eq!(
-        (outcome.status, outcome.error, &*outcome.answer),
+        (outcome.status, outcome.error, &*outcome.response_body),
         (Some(410), Some(ErrorClass::Status), "gon")
     );
 }
@@ -285,7 +285,7 @@ async fn failure_status_counts_however_the_body_ends() {
 async fn huge_response_costs_no_more_than_its_beginning() {
     const HUGE: usize = 100 << 20;
     let receiver = Arc::new(Receiver::start(|_| Reply::large(HUGE)).await);
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     let mut calls = JoinSet::new();
     for _ in 0..8 {
         let sender = sender.clone();
@@ -298,7 +298,7 @@ async fn huge_response_costs_no_more_than_its_beginning() {
             (Some(200), None),
             "the status says that it arrived"
         );
-        assert_eq!(outcome.answer, "x".repeat(4_096));
+        assert_eq!(outcome.response_body, "x".repeat(4_096));
     }
     let given_up = async || receiver.connections() == (8, 8);
     wait_until(SOON, "the connections to be given up", given_up).await;
@@ -332,17 +332,17 @@ async fn compressed_response_stays_compressed() {
     let outcome = outcome_of(|| Reply::gzip_bomb(100 << 10)).await;
     assert_eq!((outcome.status, outcome.error), (Some(200), None));
     assert!(
-        outcome.answer.starts_with("\u{1f}\u{fffd}\u{8}"),
+        outcome.response_body.starts_with("\u{1f}\u{fffd}\u{8}"),
         "{:?}",
-        &outcome.answer[..16]
+        &outcome.response_body[..16]
     );
-    assert!(outcome.answer.len() <= 4_096);
+    assert!(outcome.response_body.len() <= 4_096);
 }
 
 #[tokio::test]
 async fn connection_is_shared_by_successive_calls() {
     let receiver = Receiver::start(|_| Reply::ok().body("x".repeat(60_000))).await;
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     for _ in 0..20 {
         assert_eq!(send(&sender, &receiver.url("/")).await.error, None);
     }
@@ -360,7 +360,7 @@ async fn broken_exchange_is_not_repeated() {
         }
     })
     .await;
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     assert_eq!(send(&sender, &receiver.url("/")).await.error, None);
 
     let broken = send(&sender, &receiver.url("/")).await;

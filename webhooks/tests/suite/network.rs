@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use webhooks::egress::Egress;
 use webhooks::outcome::ErrorClass;
 use webhooks::resolver::Resolver;
-use webhooks::sender::{Limits, Sender};
+use webhooks::sender::{CallLimits, Sender};
 
 use super::call_kit::{HERE, PRIVATE, SECOND, send, sender, sender_with};
 use super::kit::install_tls_provider;
@@ -26,7 +26,7 @@ async fn unreachable_server_fails_to_connect() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let outcome = send(&sender(Limits::default()), &format!("http://{closed}/")).await;
+    let outcome = send(&sender(CallLimits::default()), &format!("http://{closed}/")).await;
     assert_eq!(
         (outcome.status, outcome.error),
         (None, Some(ErrorClass::CannotConnect))
@@ -36,9 +36,9 @@ async fn unreachable_server_fails_to_connect() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", mute.local_addr().unwrap());
     let outcome = send(
-        &sender(Limits {
+        &sender(CallLimits {
             connect: SECOND / 2,
-            ..Limits::default()
+            ..CallLimits::default()
         }),
         &url,
     )
@@ -87,7 +87,7 @@ async fn literal_address_is_called_only_if_permitted() {
     }
     assert_eq!(receiver.connections(), (0, 0), "no connection was made");
 
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     for host in ["127.0.0.1", "2130706433", "localhost", "localhost."] {
         let outcome = send(&sender, &format!("http://{host}:{port}/")).await;
         assert_eq!(outcome.error, None, "{host} is permitted");
@@ -107,7 +107,7 @@ async fn name_is_called_only_at_permitted_addresses() {
     .await;
     let sender = sender_with(
         Resolver::with_servers(&[names.address], SECOND).unwrap(),
-        Limits::default(),
+        CallLimits::default(),
     );
     let port = receiver.port();
     for name in ["private.example", "mapped.example"] {
@@ -131,7 +131,7 @@ async fn name_is_checked_again_at_every_call() {
         NameServer::start(|_, before| addresses(&[if before == 0 { HERE } else { PRIVATE }])).await;
     let sender = sender_with(
         Resolver::with_servers(&[names.address], SECOND).unwrap(),
-        Limits::default(),
+        CallLimits::default(),
     );
     let url = format!("http://rebinding.example:{}/", receiver.port());
     assert_eq!(send(&sender, &url).await.error, None);
@@ -155,7 +155,7 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
     .await;
     let sender = sender_with(
         Resolver::with_servers(&[healthy.address], SECOND).unwrap(),
-        Limits::default(),
+        CallLimits::default(),
     );
     for name in [
         "none.example",
@@ -193,7 +193,7 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
     ] {
         let sender = sender_with(
             Resolver::with_servers(&servers, SECOND).unwrap(),
-            Limits::default(),
+            CallLimits::default(),
         );
         let outcome = send(&sender, "http://hooks.example:8080/").await;
         assert_eq!(
@@ -223,15 +223,15 @@ async fn tls_requires_a_trusted_certificate_for_the_name() {
     let resolver = Resolver::with_servers(&[names.address], SECOND).unwrap();
     let trusting = sender_with(
         resolver,
-        Limits {
+        CallLimits {
             roots,
-            ..Limits::default()
+            ..CallLimits::default()
         },
     );
     for host in ["127.0.0.1", "hooks.example"] {
         let outcome = send(&trusting, &format!("https://{host}:{}/", receiver.port())).await;
         assert_eq!(
-            (outcome.status, outcome.error, &*outcome.answer),
+            (outcome.status, outcome.error, &*outcome.response_body),
             (Some(200), None, "sealed"),
             "{host}"
         );
@@ -247,7 +247,7 @@ async fn tls_requires_a_trusted_certificate_for_the_name() {
         "the certificate is for other names"
     );
 
-    let unknown = send(&sender(Limits::default()), &receiver.url("/")).await;
+    let unknown = send(&sender(CallLimits::default()), &receiver.url("/")).await;
     assert_eq!(
         (unknown.status, unknown.error),
         (None, Some(ErrorClass::Tls)),

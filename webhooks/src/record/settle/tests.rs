@@ -16,7 +16,7 @@ fn outcome(status: u16) -> Outcome {
         error,
         retry_after: None,
         duration: Duration::ZERO,
-        answer: String::new(),
+        response_body: String::new(),
     }
 }
 
@@ -170,12 +170,12 @@ fn settlement_advances_a_lane_only_past_its_finished_head() {
 
 #[test]
 fn settlement_of_an_operator_s_failure_uses_up_nothing() {
-    let ours = Outcome {
+    let operator_failure = Outcome {
         status: None,
         error: Some(ErrorClass::NoNameServer),
         ..outcome(200)
     };
-    let calls = [call(1, ours)];
+    let calls = [call(1, operator_failure)];
     let after = settled(vec![leased(1, 4, 2, None)], &calls);
     let row = &after.deliveries[0];
     assert_eq!(
