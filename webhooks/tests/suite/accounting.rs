@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use backbone::ids::{BuyerId, SellerId, WebhookId};
 use backbone::on_db;
+use backbone::testkit::{Receiver, Reply};
+use buyer_core::testkit::DealRef;
 use uuid::Uuid;
 use webhooks::retention::KEEP;
 use webhooks::{Changes, DeliveryState, Refusal};
@@ -14,8 +16,6 @@ use webhooks::{Changes, DeliveryState, Refusal};
 use super::kit::registration;
 use crate::market::{ANN, BOB, Market};
 use crate::on_both_backends;
-use backbone::testkit::{Receiver, Reply};
-use buyer_core::testkit::DealRef;
 
 on_both_backends!(Market; counts_add_up_after_every_step,
     counts_add_up_while_everything_happens_at_once
@@ -69,7 +69,7 @@ struct Run<'a> {
     market: &'a Market,
     dice: Dice,
     url: String,
-    lots: Vec<DealRef>,
+    deals: Vec<DealRef>,
 }
 
 impl Run<'_> {
@@ -79,6 +79,7 @@ impl Run<'_> {
             let listed = self.market.webhooks().list(buyer).await.unwrap();
             all.extend(listed.iter().map(|webhook| (buyer, webhook.id)));
         }
+
         all
     }
 
@@ -90,7 +91,7 @@ impl Run<'_> {
         match self.dice.below(20) {
             0..6 => {
                 for _ in 0..=self.dice.below(4) {
-                    market.change(self.dice.one_of(&self.lots)).await;
+                    market.change(self.dice.one_of(&self.deals)).await;
                 }
                 market.project().await;
             }
@@ -179,6 +180,7 @@ async fn check_lanes(market: &Market) {
     let bad: i64 =
         on_db!(market.db.read(), pool => sqlx::query_scalar(BAD).fetch_one(pool).await).unwrap();
     assert_eq!(bad, 0);
+
     const NEEDED: &str = "
         SELECT count(*) FROM webhook_message m
          WHERE m.deliveries <> (SELECT count(*) FROM webhook_delivery d WHERE d.message_id = m.id)";
@@ -201,12 +203,14 @@ async fn busy_market(market: &Market, url: &str) -> Vec<DealRef> {
                 .unwrap();
         }
     }
-    let mut lots = Vec::new();
+
+    let mut deals = Vec::new();
     for seller in [ANN, BOB, ANN, BOB, ANN] {
-        lots.push(market.create(seller).await);
+        deals.push(market.create(seller).await);
     }
     market.project().await;
-    lots
+
+    deals
 }
 
 // Goal: no order of events makes the counts wrong or leaves a delivery stuck.
@@ -217,20 +221,23 @@ async fn counts_add_up_after_every_step(market: Market) {
     let seed = 0x5eed;
     let (receiver, calm) = fickle(seed).await;
     let url = receiver.url("/");
-    let lots = busy_market(&market, &url).await;
+    let deals = busy_market(&market, &url).await;
     let mut run = Run {
         market: &market,
         dice: Dice(seed),
         url,
-        lots,
+        deals,
     };
+
     for _ in 0..STEPS {
         run.step().await;
         market.check_sums().await;
 
         check_lanes(&market).await;
     }
+
     calm.store(1, Ordering::SeqCst);
+
     for (buyer, webhook) in run.endpoints().await {
         let resume = Changes {
             paused: Some(false),
@@ -242,11 +249,13 @@ async fn counts_add_up_after_every_step(market: Market) {
             .await
             .unwrap();
     }
+
     market.clock.advance(Duration::from_hours(24));
     let dispatcher = market.dispatcher();
     while dispatcher.run_once().await.unwrap() > 0 {
         check_lanes(&market).await;
     }
+
     market.check_sums().await;
 
     let mut delivered = 0;
@@ -261,6 +270,7 @@ async fn counts_add_up_after_every_step(market: Market) {
         assert_eq!(counts.pending, 0, "nothing is stuck");
         delivered += counts.delivered;
     }
+
     let calls = receiver.requests().len();
     assert!(
         delivered > 0 && calls > STEPS,
@@ -276,7 +286,7 @@ async fn counts_add_up_after_every_step(market: Market) {
 async fn counts_add_up_while_everything_happens_at_once(market: Market) {
     let (receiver, _) = fickle(7).await;
     let url = receiver.url("/");
-    let lots = busy_market(&market, &url).await;
+    let deals = busy_market(&market, &url).await;
     let webhooks = market.webhooks();
     let over = AtomicBool::new(false);
     let goes_on = || !over.load(Ordering::SeqCst);
@@ -284,13 +294,14 @@ async fn counts_add_up_while_everything_happens_at_once(market: Market) {
         let mut dice = Dice(1);
         for _ in 0..40 {
             for _ in 0..10 {
-                market.change(dice.one_of(&lots)).await;
+                market.change(dice.one_of(&deals)).await;
             }
             market.project().await;
             market.clock.advance(Duration::from_secs(3));
         }
         over.store(true, Ordering::SeqCst);
     };
+
     let sending = async || {
         let dispatcher = market.dispatcher();
         while goes_on() {
@@ -298,12 +309,14 @@ async fn counts_add_up_while_everything_happens_at_once(market: Market) {
             market.check_sums().await;
         }
     };
+
     let done_or_gone = |refusal: Option<Refusal>| {
         assert!(
             matches!(refusal, None | Some(Refusal::NotFound)),
             "{refusal:?}"
         );
     };
+
     let replaying = async |buyer, state| {
         while goes_on() {
             for webhook in webhooks.list(buyer).await.unwrap() {
@@ -321,6 +334,7 @@ async fn counts_add_up_while_everything_happens_at_once(market: Market) {
             }
         }
     };
+
     let coming_and_going = async {
         while goes_on() {
             let (webhook, _) = webhooks
@@ -332,6 +346,7 @@ async fn counts_add_up_while_everything_happens_at_once(market: Market) {
             webhooks.forget_old().await.unwrap();
         }
     };
+
     tokio::join!(
         changing,
         sending(),

@@ -70,6 +70,7 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
             .collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
+
     let bad = Registration {
         url: "ftp://example.com".to_owned(),
         events: vec![WebhookEvent::Test, WebhookEvent::Test],
@@ -133,6 +134,7 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
             [path]
         );
     }
+
     assert!(webhooks.list(BUYER).await.unwrap().is_empty());
 
     let full = Registration {
@@ -163,6 +165,7 @@ async fn registration_stops_at_twenty_endpoints_of_a_buyer(market: Market) {
     for _ in 1..MAX_WEBHOOKS {
         market.register(NOWHERE).await;
     }
+
     let (one, other) = tokio::join!(
         webhooks.register(BUYER, registration(NOWHERE)),
         webhooks.register(BUYER, registration(NOWHERE))
@@ -260,6 +263,7 @@ async fn resume_makes_a_disabled_endpoint_active(market: Market) {
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.create(ANN).await;
     market.project().await;
+
     let dispatcher = market.dispatcher();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
 
@@ -297,6 +301,7 @@ async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
     let id = market.subscribed(ANN, NOWHERE).await;
     market.create(ANN).await;
     market.project().await;
+
     let delivery = market.deliveries(id).await[0].id;
     let before = market.webhook(id).await;
     let webhooks = market.webhooks();
@@ -318,6 +323,7 @@ async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
         assert!(webhooks.find(buyer, id).await.unwrap().is_none());
         assert!(market.deliveries_of(buyer, id).await.is_empty());
     }
+
     for (buyer, id) in [(OTHER, delivery), (BUYER, DeliveryId(Uuid::from_u128(7)))] {
         assert!(matches!(
             webhooks.replay(buyer, id).await,
@@ -325,6 +331,7 @@ async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
         ));
         assert!(webhooks.delivery(buyer, id).await.unwrap().is_none());
     }
+
     assert!(webhooks.list(OTHER).await.unwrap().is_empty());
     assert!(
         webhooks
@@ -341,12 +348,12 @@ async fn deletion_discards_what_is_pending(market: Market) {
     let webhooks = market.webhooks();
     let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
-    let lot = market.create(ANN).await;
+    let deal = market.create(ANN).await;
     market.project().await;
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
 
-    market.change(lot).await;
-    market.change(lot).await;
+    market.change(deal).await;
+    market.change(deal).await;
     market.project().await;
     webhooks.delete(BUYER, id).await.unwrap();
     assert!(matches!(
@@ -379,7 +386,7 @@ async fn deletion_discards_what_is_pending(market: Market) {
     ];
     assert_eq!(states(&market.deliveries(id).await), states_kept);
 
-    market.change(lot).await;
+    market.change(deal).await;
     market.project().await;
     assert_eq!(market.deliveries(id).await.len(), 3, "no delivery is added");
 
@@ -389,6 +396,7 @@ async fn deletion_discards_what_is_pending(market: Market) {
             Err(Refusal::NotFound)
         ));
     }
+
     let resume = Changes {
         paused: Some(false),
         ..Changes::default()

@@ -90,6 +90,7 @@ async fn call_follows_the_standard() {
     ] {
         assert_eq!(request.header(name), Some(value), "{name}");
     }
+
     let parent: TraceContext = request.header("traceparent").unwrap().parse().unwrap();
     assert_eq!(parent.trace_id(), trace.trace_id());
     assert_ne!(parent, trace, "each attempt is a span of its own");
@@ -100,6 +101,7 @@ async fn call_follows_the_standard() {
             "whichever of the two the receiver knows"
         );
     }
+
     assert!(!verifies(request, &Secret::generate()));
 
     let mut forged = request.clone();
@@ -139,6 +141,7 @@ async fn status_decides_the_outcome() {
         let outcome = outcome_of(move || Reply::status(status)).await;
         assert_eq!((outcome.status, outcome.error), (Some(status), None));
     }
+
     for status in [300, 301, 302, 303, 304, 307, 308, 399] {
         let outcome = outcome_of(move || Reply::status(status)).await;
         assert_eq!(
@@ -146,6 +149,7 @@ async fn status_decides_the_outcome() {
             (Some(status), Some(ErrorClass::Redirect))
         );
     }
+
     for status in [
         101, 400, 401, 404, 410, 422, 429, 500, 502, 503, 504, 599, 999,
     ] {
@@ -197,6 +201,7 @@ async fn redirect_is_not_followed() {
             (Some(status), Some(ErrorClass::Redirect))
         );
     }
+
     assert_eq!(target.connections(), (0, 0), "no connection was made");
 }
 
@@ -224,6 +229,7 @@ async fn incomplete_response_is_a_failure() {
         );
         assert_eq!(outcome.response_body, "", "{case}");
     }
+
     let outcome = outcome_of(|| Reply::cut_off("so f")).await;
     assert_eq!(
         (outcome.status, outcome.error, &*outcome.response_body),
@@ -292,6 +298,7 @@ async fn huge_response_costs_no_more_than_its_beginning() {
         let receiver = Arc::clone(&receiver);
         calls.spawn(async move { send(&sender, &receiver.url("/")).await });
     }
+
     for outcome in calls.join_all().await {
         assert_eq!(
             (outcome.status, outcome.error),
@@ -300,8 +307,10 @@ async fn huge_response_costs_no_more_than_its_beginning() {
         );
         assert_eq!(outcome.response_body, "x".repeat(4_096));
     }
+
     let given_up = async || receiver.connections() == (8, 8);
     wait_until(SOON, "the connections to be given up", given_up).await;
+
     // How much the kernel's buffers take is not up to the sender.
     let written = receiver.written() / 8;
     assert!(written < (HUGE / 8) as u64, "{written} bytes a call");
@@ -346,6 +355,7 @@ async fn connection_is_shared_by_successive_calls() {
     for _ in 0..20 {
         assert_eq!(send(&sender, &receiver.url("/")).await.error, None);
     }
+
     assert_eq!(receiver.connections(), (1, 0));
     assert_eq!(receiver.requests().len(), 20);
 }

@@ -11,6 +11,7 @@ use backbone::ids::{BuyerId, SellerId, WebhookId};
 use backbone::on_db;
 use backbone::position::Sequence;
 use backbone::telemetry::Metrics;
+use backbone::testkit::{Receiver, Reply};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use webhooks::dispatcher::Limits;
@@ -24,7 +25,6 @@ use webhooks::{
 };
 
 use crate::market::{BUYER, Market};
-use backbone::testkit::{Receiver, Reply};
 
 /// URL at which nothing listens, for endpoints that are never called.
 pub(super) const NOWHERE: &str = "http://127.0.0.1:9999/hook";

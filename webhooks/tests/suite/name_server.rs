@@ -117,5 +117,6 @@ fn encode(query: &[u8], kind: u16, answer: &DnsAnswer) -> Option<Vec<u8>> {
         packet.extend([0, 1, 0, 0, 0, 0, 0, u8::try_from(address.len()).unwrap()]);
         packet.extend(address);
     }
+
     Some(packet)
 }

@@ -73,6 +73,7 @@ async fn literal_address_is_called_only_if_permitted() {
         let outcome = send(&strict, &format!("http://{host}:{port}/")).await;
         assert_eq!(outcome.error, Some(ErrorClass::RefusedAddress), "{host}");
     }
+
     for url in [
         format!("ftp://127.0.0.1:{port}/"),
         format!("http://ann@127.0.0.1:{port}/"),
@@ -85,6 +86,7 @@ async fn literal_address_is_called_only_if_permitted() {
             "{url}"
         );
     }
+
     assert_eq!(receiver.connections(), (0, 0), "no connection was made");
 
     let sender = sender(CallLimits::default());
@@ -114,12 +116,14 @@ async fn name_is_called_only_at_permitted_addresses() {
         let outcome = send(&sender, &format!("http://{name}:{port}/")).await;
         assert_eq!(outcome.error, Some(ErrorClass::RefusedAddress), "{name}");
     }
+
     assert_eq!(receiver.connections(), (0, 0), "no connection was made");
 
     for name in ["mixed.example", "hooks.example"] {
         let outcome = send(&sender, &format!("http://{name}:{port}/")).await;
         assert_eq!(outcome.error, None, "{name}");
     }
+
     private.assert_unvisited();
 }
 
@@ -140,6 +144,7 @@ async fn name_is_checked_again_at_every_call() {
         Some(ErrorClass::RefusedAddress)
     );
     assert_eq!(receiver.connections().0, 1);
+
     private.assert_unvisited();
 }
 
@@ -157,6 +162,7 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
         Resolver::with_servers(&[healthy.address], SECOND).unwrap(),
         CallLimits::default(),
     );
+
     for name in [
         "none.example",
         "empty.example",
@@ -170,6 +176,7 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
             "{name}"
         );
     }
+
     let receiver = Receiver::start(|_| Reply::ok()).await;
     let outcome = send(
         &sender,
@@ -185,6 +192,7 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
         .unwrap()
         .local_addr()
         .unwrap();
+
     for (case, servers) in [
         ("failing", vec![failing.address]),
         ("silent", vec![silent.address]),
@@ -228,6 +236,7 @@ async fn tls_requires_a_trusted_certificate_for_the_name() {
             ..CallLimits::default()
         },
     );
+
     for host in ["127.0.0.1", "hooks.example"] {
         let outcome = send(&trusting, &format!("https://{host}:{}/", receiver.port())).await;
         assert_eq!(
@@ -236,6 +245,7 @@ async fn tls_requires_a_trusted_certificate_for_the_name() {
             "{host}"
         );
     }
+
     let another = send(
         &trusting,
         &format!("https://other.example:{}/", receiver.port()),
@@ -264,6 +274,7 @@ async fn tls_requires_a_trusted_certificate_for_the_name() {
             "no TLS but {reply:?}"
         );
     }
+
     let outcome = send(&trusting, &receiver.url("/").replace("https:", "http:")).await;
     assert_eq!(
         (outcome.status, outcome.error),

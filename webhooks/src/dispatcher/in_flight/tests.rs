@@ -42,6 +42,7 @@ async fn claim_that_arrives_after_the_stop_is_released() {
     let PoolEngine::Sqlite(pool) = db.write().engine() else {
         panic!("the database is on SQLite")
     };
+
     for statement in FILL {
         sqlx::query(statement).execute(pool).await.unwrap();
     }
