@@ -158,8 +158,10 @@ fn addresses_are_recognised_in_every_spelling() {
         let url = format!("https://{host}/hook");
         assert_eq!(STRICT.check_url(&url), Err(Refused::Address(kind)), "{url}");
     }
+}
 
-    // What only looks like an address is a name, or invalid.
+#[test]
+fn host_that_only_resembles_an_address_is_a_name_or_invalid() {
     for url in [
         "https://127.0.0.1.example.com/",
         "https://0x7f.example.com/",

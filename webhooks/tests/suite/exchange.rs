@@ -62,6 +62,27 @@ async fn call_follows_the_standard() {
     assert_eq!(request.body, BODY.as_bytes());
     assert!((began..Instant::now()).contains(&request.at));
 
+    assert_headers(request, &call, &receiver);
+
+    let parent: TraceContext = request.header("traceparent").unwrap().parse().unwrap();
+    assert_eq!(parent.trace_id(), trace.trace_id());
+    assert_ne!(parent, trace, "each attempt is a span of its own");
+
+    for secret in &secrets {
+        assert!(
+            verifies(request, secret),
+            "whichever of the two the receiver knows"
+        );
+    }
+    assert!(!verifies(request, &Secret::generate()));
+
+    let mut forged = request.clone();
+    forged.body[0] = b' ';
+    assert!(!verifies(&forged, &secrets[0]));
+}
+
+/// Checks that a request has the standard's headers with the right values, and no others.
+fn assert_headers(request: &Request, call: &Call<'_>, receiver: &Receiver) {
     let timestamp = (call.at.as_micros() / 1_000_000).to_string();
     let mut names: Vec<&str> = request.headers.iter().map(|(name, _)| &**name).collect();
     names.sort_unstable();
@@ -90,23 +111,6 @@ async fn call_follows_the_standard() {
     ] {
         assert_eq!(request.header(name), Some(value), "{name}");
     }
-
-    let parent: TraceContext = request.header("traceparent").unwrap().parse().unwrap();
-    assert_eq!(parent.trace_id(), trace.trace_id());
-    assert_ne!(parent, trace, "each attempt is a span of its own");
-
-    for secret in &secrets {
-        assert!(
-            verifies(request, secret),
-            "whichever of the two the receiver knows"
-        );
-    }
-
-    assert!(!verifies(request, &Secret::generate()));
-
-    let mut forged = request.clone();
-    forged.body[0] = b' ';
-    assert!(!verifies(&forged, &secrets[0]));
 }
 
 #[tokio::test]
