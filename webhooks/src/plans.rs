@@ -104,6 +104,7 @@ const STATEMENTS: [(&str, &str, &str, u64); 8] = [
 /// Returns the arguments of a statement. `deliveries` is an array of deliveries as text.
 fn arguments(name: &str, deliveries: &str) -> String {
     let eight = |value: &str| format!("array_fill({value}, '{{8}}')");
+
     match name {
         "endpoint_access" => format!("'{{{SELLER}}}', 5, 9"),
         "find_due" => "now()".to_owned(),
@@ -178,6 +179,7 @@ async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog()
             .fetch_one(&mut connection)
             .await
             .unwrap();
+
         for (name, _, _, most) in STATEMENTS {
             let (pages, plan) = explain(&mut connection, name, &deliveries).await;
             assert!(
@@ -201,6 +203,7 @@ async fn explain(connection: &mut PgConnection, name: &str, deliveries: &str) ->
         .unwrap();
     tx.rollback().await.unwrap();
 
+    // The first line about buffers is that of the plan's root, which includes all the others.
     let total = lines
         .iter()
         .find(|line| line.trim_start().starts_with("Buffers:"));
@@ -211,6 +214,7 @@ async fn explain(connection: &mut PgConnection, name: &str, deliveries: &str) ->
     let pages = counts
         .filter(|(kind, _)| ["hit", "read"].contains(kind))
         .map(|(_, count)| count);
+
     (
         pages.map(|count| count.parse::<u64>().unwrap()).sum(),
         lines.join("\n"),

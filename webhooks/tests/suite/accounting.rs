@@ -51,7 +51,7 @@ async fn unreliable_receiver(seed: u64) -> (Receiver, Arc<AtomicBool>) {
     let is_reliable = Arc::clone(&reliable);
     let receiver = Receiver::start(move |request| {
         let mut dice = Dice(seed ^ (request.number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        // The first draw of neighbouring seeds is alike.
+        // The first draw is discarded: it mixes the bits of the seed too little.
         dice.below(2);
         match dice.below(60) {
             _ if is_reliable.load(Ordering::SeqCst) => Reply::ok(),
@@ -224,8 +224,8 @@ async fn busy_market(market: &Market, url: &str) -> Vec<DealRef> {
 }
 
 // Goal: no order of events makes the counts wrong or leaves a delivery stuck.
-// Method: 250 steps drawn from a fixed seed: changes, calls to an unreliable receiver, replays, pauses,
-// deletions, tests, cleanups and passing time; the tables are checked after every step.
+// Method: 250 steps drawn from a fixed seed: changes, calls to an unreliable receiver, replays,
+// pauses, deletions, tests, cleanups and passing time; the tables are checked after every step.
 // Proven: counts, lanes and messages hold after every step, and in the end nothing is pending.
 async fn counts_add_up_after_every_step(market: Market) {
     let seed = 0x5eed;
@@ -246,8 +246,8 @@ async fn counts_add_up_after_every_step(market: Market) {
         check_lanes(&market).await;
     }
 
+    // From here on everything can succeed, so everything must.
     reliable.store(true, Ordering::SeqCst);
-
     for (buyer, webhook) in run.endpoints().await {
         let resume = Changes {
             paused: Some(false),

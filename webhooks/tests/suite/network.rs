@@ -258,11 +258,8 @@ async fn tls_requires_a_trusted_certificate_for_the_name() {
         );
     }
 
-    let another = send(
-        &trusting,
-        &format!("https://other.example:{}/", receiver.port()),
-    )
-    .await;
+    let url = format!("https://other.example:{}/", receiver.port());
+    let another = send(&trusting, &url).await;
     assert_eq!(
         (another.status, another.error),
         (None, Some(ErrorClass::Tls)),

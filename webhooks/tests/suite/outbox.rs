@@ -26,6 +26,25 @@ on_both_backends!(Market; access_is_judged_at_the_change_in_one_batch_or_many,
 const FIRST: BuyerId = BuyerId(Uuid::from_u128(0xb1));
 const SECOND: BuyerId = BuyerId(Uuid::from_u128(0xb2));
 
+/// Turn of the market. `Some`: this seller grants access to this buyer, or revokes it. `None`: both
+/// sellers change their deals.
+type Turn = Option<(usize, usize)>;
+
+/// Two turns in which both sellers change their deals.
+const CHANGES: [Turn; 2] = [None, None];
+/// Turns in their order, in pairs.
+const SCRIPT: [[Turn; 2]; 9] = [
+    CHANGES,
+    [Some((0, 0)), None],
+    [Some((1, 0)), Some((0, 1))],
+    [Some((0, 0)), None],
+    CHANGES,
+    [Some((0, 0)), Some((1, 0))],
+    [Some((1, 1)), None],
+    [Some((0, 1)), None],
+    CHANGES,
+];
+
 async fn access_is_judged_at_the_change_in_one_batch_or_many(market: Market) {
     for (round, in_one_batch) in [(0, true), (1, false)] {
         let sellers = [1, 2].map(|number| SellerId(Uuid::from_u128(0x100 + 2 * round + number)));
@@ -44,21 +63,8 @@ async fn access_is_judged_at_the_change_in_one_batch_or_many(market: Market) {
         let mut expected = [Vec::new(), Vec::new()];
         let mut granted = [[false; 2]; 2];
         let deals = sellers.map(|seller| (seller, DealId(backbone::random::random_id())));
-        // Some: this seller grants access to this buyer, or revokes it. None: both sellers change
-        // their deal.
-        let both = [None, None];
-        let script = [
-            both,
-            [Some((0, 0)), None],
-            [Some((1, 0)), Some((0, 1))],
-            [Some((0, 0)), None],
-            both,
-            [Some((0, 0)), Some((1, 0))],
-            [Some((1, 1)), None],
-            [Some((0, 1)), None],
-            both,
-        ];
-        for turn in script.iter().flatten() {
+
+        for turn in SCRIPT.iter().flatten() {
             if let Some((seller, buyer)) = *turn {
                 market
                     .toggle_access(sellers[seller], [FIRST, SECOND][buyer])
