@@ -61,8 +61,8 @@ impl Dispatcher {
     /// has ended and is recorded.
     ///
     /// # Errors
-    /// [`Error::Broken`]: the tables are not as they must be. An unavailable database is no error:
-    /// it shows in `health`, and outcomes wait for it.
+    /// [`Error::Broken`]: the tables are not as they must be. An unavailable database does not end
+    /// the run: it shows in `health`, and outcomes wait for it.
     pub async fn run(
         self,
         mut bus: BusReceiver,

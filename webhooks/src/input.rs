@@ -120,7 +120,7 @@ impl Violations {
         if events.is_empty() {
             self.add("events", "must contain at least one event");
         }
-        // A test goes to the endpoint that asks for it; nobody else is to receive one.
+        // A test is sent to the endpoint that it was requested for and to no other.
         if events.contains(&WebhookEvent::Test) {
             let message = "must not contain TEST: use testWebhook to request a test delivery";
             self.add("events", message);

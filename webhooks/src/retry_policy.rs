@@ -40,8 +40,8 @@ const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// Wait after a failure that was the operator's.
-// Short, because the operator's failure ends when the operator mends it, and without a schedule,
-// because nobody else is spared by waiting longer.
+// Short, because the delivery can be made as soon as the operator has mended the failure, and the
+// same each time, because the receiver is not called and so gains nothing from longer waits.
 const POSTPONEMENT: Duration = Duration::from_secs(5);
 
 /// State of a delivery and its endpoint before the call's outcome.
