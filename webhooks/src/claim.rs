@@ -128,6 +128,7 @@ pub(crate) async fn claim(
     })
 }
 
+/// Arguments that all statements of one claim share.
 struct Claimant {
     lease: Uuid,
     now: Timestamp,

@@ -77,6 +77,7 @@ pub(crate) async fn page(
     let mut deliveries = fold(rows?);
     let has_next = deliveries.len() > limit as usize;
     deliveries.truncate(limit as usize);
+
     Ok(DeliveryPage {
         deliveries,
         has_next,
@@ -135,6 +136,7 @@ pub(crate) async fn replay(
                 "The delivery is still pending: only a delivered or dead one can be replayed",
             ));
         }
+        // Only the deletion of its endpoint discards a delivery, and that came in between.
         DeliveryState::Discarded => return Err(Refusal::NotFound),
     }
 
@@ -206,6 +208,8 @@ impl BulkReplay {
         if !endpoints::exists(&mut tx, self.buyer, self.webhook).await? {
             return Err(Refusal::NotFound);
         }
+
+        // Locked before the rows are chosen: a recording must not change their states in between.
         counts::lock(&mut tx, &[self.webhook]).await?;
 
         let reopened: Result<Vec<DeliveryId>, Error> = on_tx!(
@@ -221,6 +225,8 @@ impl BulkReplay {
                 .await
         );
         let reopened = reopened?;
+
+        // Nothing was written, so the transaction is dropped without a commit.
         if reopened.is_empty() {
             return Ok(reopened);
         }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::sender::Sender;
 use crate::service::Webhooks;
-use call::Caller;
+use call::CallContext;
 use in_flight::InFlight;
 pub use limits::Limits;
 use metrics::DispatchMetrics;
@@ -40,7 +40,7 @@ const RENEW: Duration = Duration::from_secs(5);
 
 /// Worker that sends due deliveries.
 pub struct Dispatcher {
-    caller: Caller,
+    context: CallContext,
     limits: Limits,
 }
 
@@ -48,7 +48,7 @@ impl Dispatcher {
     /// Creates a dispatcher for the deliveries of `webhooks`. Limits of 0 count as 1.
     pub fn new(webhooks: Webhooks, sender: Sender, limits: Limits, metrics: &Metrics) -> Self {
         Self {
-            caller: Caller {
+            context: CallContext {
                 webhooks,
                 sender,
                 metrics: DispatchMetrics::new(metrics),
@@ -61,8 +61,8 @@ impl Dispatcher {
     /// has ended and is recorded.
     ///
     /// # Errors
-    /// [`Error::Broken`]: the tables are not as they must be. An unavailable database is no error:
-    /// it shows in `health`, and outcomes wait for it.
+    /// [`Error::Broken`]: the tables are not as they must be. An unavailable database does not end
+    /// the run: it shows in `health`, and outcomes wait for it.
     pub async fn run(
         self,
         mut bus: BusReceiver,
@@ -71,7 +71,7 @@ impl Dispatcher {
     ) -> Result<(), Error> {
         let mut poll = interval_without_bursts(POLL);
         let mut renewal = interval_without_bursts(RENEW);
-        let mut in_flight = InFlight::new(&self.caller, self.limits, health);
+        let mut in_flight = InFlight::new(&self.context, self.limits, health);
 
         // Each turn starts whatever can start, then waits for the next event. The branches
         // themselves only update state: a branch that waited would hold up the renewal of leases.
@@ -99,7 +99,7 @@ impl Dispatcher {
         // Without a poll and the bus: the first query finds what is due, and the round ends with
         // it. The leases still need their renewal, since a call may outlast one.
         let mut renewal = interval(RENEW);
-        let mut in_flight = InFlight::for_one_round(&self.caller, self.limits);
+        let mut in_flight = InFlight::for_one_round(&self.context, self.limits);
 
         while in_flight.start_work() {
             tokio::select! {

@@ -58,9 +58,7 @@ impl Registration {
         violations.check_sellers(self.seller_ids.as_deref());
         let description = violations.check_description(self.description);
 
-        // The URL is stored as the parser wrote it, so that the guard and the client can only see
-        // one and the same host.
-        violations.none()?;
+        violations.into_result()?;
         Ok(Self {
             url,
             description,
@@ -85,7 +83,7 @@ impl Changes {
             .description
             .map(|description| violations.check_description(description));
 
-        violations.none()?;
+        violations.into_result()?;
         Ok(Self {
             url,
             description,
@@ -107,6 +105,8 @@ impl Violations {
             return String::new();
         }
 
+        // The URL is stored as the parser wrote it, so that the guard and the client can only see
+        // one and the same host.
         match egress.check_url(url) {
             Ok(url) => url.into(),
             Err(refused) => {
@@ -120,7 +120,7 @@ impl Violations {
         if events.is_empty() {
             self.add("events", "must contain at least one event");
         }
-        // A test goes to the endpoint that asks for it; nobody else is to receive one.
+        // A test is sent to the endpoint that it was requested for and to no other.
         if events.contains(&WebhookEvent::Test) {
             let message = "must not contain TEST: use testWebhook to request a test delivery";
             self.add("events", message);
@@ -167,7 +167,8 @@ impl Violations {
         self.0.push(FieldError::new(path, message));
     }
 
-    fn none(self) -> Result<(), Vec<FieldError>> {
+    /// Returns the violations as an error; `Ok` if there are none.
+    fn into_result(self) -> Result<(), Vec<FieldError>> {
         if self.0.is_empty() {
             Ok(())
         } else {

@@ -20,7 +20,7 @@ pub struct Outcome {
     pub duration: Duration,
     /// Beginning of the response body: at most 4 KiB, with bytes that are not UTF-8, and NUL, which
     /// PostgreSQL cannot store, replaced by U+FFFD.
-    pub answer: String,
+    pub response_body: String,
 }
 
 /// Call that has ended and waits to be recorded.
@@ -97,7 +97,7 @@ impl ErrorClass {
 
     /// Returns whether the failure is the operator's, so that it spends none of the delivery's
     /// tries.
-    pub const fn is_ours(self) -> bool {
+    pub const fn is_operator_failure(self) -> bool {
         matches!(self, Self::NoNameServer | Self::NoSockets)
     }
 }
@@ -174,10 +174,13 @@ mod tests {
         let texts: HashSet<&str> = ErrorClass::ALL.map(ErrorClass::as_str).into();
         assert_eq!(texts.len(), ErrorClass::ALL.len());
 
-        let ours: Vec<ErrorClass> = ErrorClass::ALL
+        let operator_failures: Vec<ErrorClass> = ErrorClass::ALL
             .into_iter()
-            .filter(|class| class.is_ours())
+            .filter(|class| class.is_operator_failure())
             .collect();
-        assert_eq!(ours, [ErrorClass::NoNameServer, ErrorClass::NoSockets]);
+        assert_eq!(
+            operator_failures,
+            [ErrorClass::NoNameServer, ErrorClass::NoSockets]
+        );
     }
 }

@@ -7,10 +7,9 @@ use std::time::Duration;
 use backbone::clock::Clock;
 use backbone::db::Db;
 use backbone::testkit::Services;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-
 use buyer_core::BuyerSide;
 use buyer_core::feed::Retention;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 /// Statements that fill the tables. The first endpoint is dead and has 200,000 deliveries due. Each
 /// of the 49 others has delivered 2,000 and has ten due, of five deals. A seller grants access to
@@ -30,26 +29,30 @@ const FILL: [&str; 5] = [
        FROM (SELECT 1 AS w, n, 1000000 AS deals, 'PENDING' AS state FROM generate_series(1, 200000) n
              UNION ALL
              SELECT w, n, 5, CASE WHEN n <= 10 THEN 'PENDING' ELSE 'DELIVERED' END
-               FROM generate_series(2, 50) w, generate_series(1, 2010) n) AS made",
+               FROM generate_series(2, 50) w, generate_series(1, 2010) n) AS filled",
     "INSERT INTO access SELECT lpad('7', 32, '5')::uuid, lpad(n::text, 32, 'b')::uuid, 1, NULL, now(), 1
        FROM generate_series(1, 100000) n",
     "INSERT INTO webhook_message SELECT lpad(n::text, 32, '0')::uuid, 'DEAL_CREATED', 1, NULL, '', 50
        FROM generate_series(1, 200000) n",
 ];
 
-/// One of the healthy endpoints, a query for some of its deliveries, and one of its deals.
+/// One of the healthy endpoints.
 const HEALTHY: &str = "00000000-0000-0000-0000-000000000007";
-const SOME: &str = "
+/// Query for some of that endpoint's deliveries, as the text of an array.
+const SOME_DELIVERIES: &str = "
     SELECT coalesce(array_agg(id), '{}')::text
       FROM (SELECT id FROM webhook_delivery WHERE webhook_id = '00000000-0000-0000-0000-000000000007' LIMIT 8) AS d";
+/// Seller that grants access to all buyers.
 const SELLER: &str = "55555555-5555-5555-5555-555555555557";
+/// One of the healthy endpoint's deals.
 const DEAL: &str = "dddddddd-dddd-dddd-dddd-ddddddddddd3";
-const ANY: &str = "00000000-0000-0000-0000-0000000000aa";
+/// Id that no row has.
+const UNKNOWN: &str = "00000000-0000-0000-0000-0000000000aa";
 
 /// Statements, each with a name, the types of its arguments, and the most pages that it may touch.
 const STATEMENTS: [(&str, &str, &str, u64); 8] = [
     (
-        "duties",
+        "endpoint_access",
         "uuid[], bigint, bigint",
         include_str!("../../buyer-core/src/outbox/matching/endpoint_access.postgres.sql"),
         600,
@@ -98,28 +101,32 @@ const STATEMENTS: [(&str, &str, &str, u64); 8] = [
     ),
 ];
 
-/// Returns the arguments of a statement. `some` is an array of deliveries as text.
-fn arguments(name: &str, some: &str) -> String {
+/// Returns the arguments of a statement. `deliveries` is an array of deliveries as text.
+fn arguments(name: &str, deliveries: &str) -> String {
     let eight = |value: &str| format!("array_fill({value}, '{{8}}')");
+
     match name {
-        "duties" => format!("'{{{SELLER}}}', 5, 9"),
+        "endpoint_access" => format!("'{{{SELLER}}}', 5, 9"),
         "find_due" => "now()".to_owned(),
         "claim" => format!(
-            "now(), '{{{HEALTHY}}}', '{{0}}', '{{8}}', 10, now() + interval '60 s', 8, '{ANY}', now() + interval '15 s'"
+            "now(), '{{{HEALTHY}}}', '{{0}}', '{{8}}', 10, now() + interval '60 s', 8, '{UNKNOWN}', now() + interval '15 s'"
         ),
-        "renew" => format!("'{some}', {}, now()", eight(&format!("'{ANY}'::uuid"))),
-        "leased" => format!("'{some}', {}", eight(&format!("'{ANY}'::uuid"))),
+        "renew" => format!(
+            "'{deliveries}', {}, now()",
+            eight(&format!("'{UNKNOWN}'::uuid"))
+        ),
+        "leased" => format!("'{deliveries}', {}", eight(&format!("'{UNKNOWN}'::uuid"))),
         "update_deliveries" => {
             let state = eight("'DELIVERED'::text");
             let tries = eight("1");
             format!(
-                "'{some}', {state}, {tries}, {tries}, {}, now()",
+                "'{deliveries}', {state}, {tries}, {tries}, {}, now()",
                 eight("NULL::timestamptz")
             )
         }
         "advance_lanes" => format!("'{{{HEALTHY}}}', '{{{DEAL}}}', now()"),
         "add_deliveries" => format!(
-            "'{{{ANY}}}', '{{{HEALTHY}}}', '{{{ANY}}}', '{{{DEAL}}}', '{{9000}}', '{{0}}', '{{t}}', now()"
+            "'{{{UNKNOWN}}}', '{{{HEALTHY}}}', '{{{UNKNOWN}}}', '{{{DEAL}}}', '{{9000}}', '{{0}}', '{{t}}', now()"
         ),
         other => panic!("{other} has no arguments"),
     }
@@ -144,13 +151,13 @@ async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog()
     let mut connection = PgConnection::connect(&url).await.unwrap();
     // The settings that a sending transaction begins with. With generic plans, the first plan of
     // each prepared statement is kept: one that was made for empty tables.
-    for set in [
+    for setting in [
         "enable_seqscan = off",
         "jit = off",
         "plan_cache_mode = force_generic_plan",
     ] {
         connection
-            .execute(AssertSqlSafe(format!("SET {set}")))
+            .execute(AssertSqlSafe(format!("SET {setting}")))
             .await
             .unwrap();
     }
@@ -165,20 +172,22 @@ async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog()
         connection.execute(statement).await.unwrap();
     }
 
+    // The first statement does nothing: it stands for tables that were never analysed.
     for analysis in ["SELECT 1", "ANALYZE"] {
         connection.execute(analysis).await.unwrap();
-        let some: String = sqlx::query_scalar(SOME)
+        let deliveries: String = sqlx::query_scalar(SOME_DELIVERIES)
             .fetch_one(&mut connection)
             .await
             .unwrap();
+
         for (name, _, _, most) in STATEMENTS {
             // Both join orders of this statement cost the same for empty tables, and which one the
             // planner takes is chance. The projection plans it anew after the first ANALYZE.
-            if name == "duties" && analysis != "ANALYZE" {
+            if name == "endpoint_access" && analysis != "ANALYZE" {
                 continue;
             }
 
-            let (pages, plan) = explain(&mut connection, name, &some).await;
+            let (pages, plan) = explain(&mut connection, name, &deliveries).await;
             assert!(
                 pages > 0 && pages <= most,
                 "{name} after {analysis}: {pages} pages\n{plan}"
@@ -188,11 +197,11 @@ async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog()
 }
 
 /// Runs a prepared statement, rolls it back, and returns the number of pages touched and the plan.
-async fn explain(connection: &mut PgConnection, name: &str, some: &str) -> (u64, String) {
+async fn explain(connection: &mut PgConnection, name: &str, deliveries: &str) -> (u64, String) {
     let mut tx = connection.begin().await.unwrap();
     let execute = format!(
         "EXPLAIN (ANALYZE, BUFFERS) EXECUTE {name} ({})",
-        arguments(name, some)
+        arguments(name, deliveries)
     );
     let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(execute))
         .fetch_all(&mut *tx)
@@ -200,6 +209,7 @@ async fn explain(connection: &mut PgConnection, name: &str, some: &str) -> (u64,
         .unwrap();
     tx.rollback().await.unwrap();
 
+    // The first line about buffers is that of the plan's root, which includes all the others.
     let total = lines
         .iter()
         .find(|line| line.trim_start().starts_with("Buffers:"));
@@ -210,6 +220,7 @@ async fn explain(connection: &mut PgConnection, name: &str, some: &str) -> (u64,
     let pages = counts
         .filter(|(kind, _)| ["hit", "read"].contains(kind))
         .map(|(_, count)| count);
+
     (
         pages.map(|count| count.parse::<u64>().unwrap()).sum(),
         lines.join("\n"),

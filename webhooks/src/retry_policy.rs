@@ -40,8 +40,8 @@ const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// Wait after a failure that was the operator's.
-// Short, because the operator's failure ends when the operator mends it, and without a schedule,
-// because nobody else is spared by waiting longer.
+// Short, because the delivery can be made as soon as the operator has mended the failure, and the
+// same each time, because the receiver is not called and so gains nothing from longer waits.
 const POSTPONEMENT: Duration = Duration::from_secs(5);
 
 /// State of a delivery and its endpoint before the call's outcome.
@@ -110,7 +110,7 @@ pub fn evaluate(
             delivery: DeliveryDecision::Delivered,
             endpoint: EndpointDecision::Healthy,
         },
-        Some(class) if class.is_ours() => Decision {
+        Some(class) if class.is_operator_failure() => Decision {
             delivery: DeliveryDecision::Postponed(after(now, POSTPONEMENT)),
             endpoint: EndpointDecision::Unchanged,
         },
@@ -170,6 +170,7 @@ fn endpoint_after_failure(
     // two holds wins, so that a Retry-After is obeyed by the probes as well.
     let opens_breaker = history.failures.saturating_add(1) >= BREAKER;
     let breaker_hold = opens_breaker.then_some(BREAKER_HOLD);
+
     EndpointDecision::Failing {
         held_until: retry_after.max(breaker_hold).map(|hold| after(now, hold)),
     }
@@ -187,6 +188,7 @@ fn retry_after(outcome: &Outcome, now: Timestamp) -> Option<Duration> {
         RetryAfter::In(wait) => wait,
         RetryAfter::At(time) => between(now, time),
     };
+
     Some(wait.min(LONGEST_RETRY_AFTER))
 }
 

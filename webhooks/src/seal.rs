@@ -9,7 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use uuid::Uuid;
 
-use super::signature::Secret;
+use crate::signature::Secret;
+
+/// First byte of a sealed secret: the format of the rest, so that another one can be introduced.
+const VERSION: u8 = 1;
 
 /// Key that encrypts all secrets at rest: 32 bytes, which `Debug` does not show.
 #[derive(Clone)]
@@ -19,9 +22,6 @@ pub struct SealKey([u8; 32]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 32 bytes in base64, such as openssl rand -base64 32 prints")]
 pub struct NotASealKey;
-
-/// First byte of a sealed secret: the format of the rest, so that another one can be introduced.
-const VERSION: u8 = 1;
 
 impl SealKey {
     /// Generates a new key.
@@ -128,7 +128,9 @@ mod tests {
         let key = SealKey::generate();
         let secret = Secret::generate();
         let sealed = key.seal(ANN, &secret);
+
         assert_eq!(key.open(ANN, &sealed).unwrap().bytes(), secret.bytes());
+
         for refused in [
             key.open(BOB, &sealed),
             SealKey::generate().open(ANN, &sealed),
@@ -142,6 +144,7 @@ mod tests {
         let key = SealKey::generate();
         let sealed = key.seal(ANN, &Secret::generate());
         assert_eq!(sealed.len(), 61);
+
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
@@ -151,6 +154,7 @@ mod tests {
                 "the first {at} bytes"
             );
         }
+
         assert!(key.open(ANN, &[&sealed[..], &[0]].concat()).is_err());
     }
 
@@ -161,6 +165,7 @@ mod tests {
 
         let one = key.seal(ANN, &secret);
         let other = key.seal(ANN, &secret);
+
         assert_ne!(one[1..13], other[1..13]);
         assert_ne!(one[13..45], other[13..45]);
         assert!(
@@ -174,6 +179,7 @@ mod tests {
         let key = SealKey::generate();
         assert_eq!(SealKey::parse(&key.to_base64()).unwrap().0, key.0);
         assert_eq!(format!("{key:?}"), "SealKey");
+
         let hex = "00".repeat(32);
         for wrong in [
             "",

@@ -34,7 +34,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time limits of a call, and additional certificate authorities.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct CallLimits {
     /// Time to resolve the name, connect and complete the TLS handshake.
     pub connect: Duration,
     /// Time for the whole exchange, to the end of the response body.
@@ -43,7 +43,7 @@ pub struct Limits {
     pub roots: Vec<Certificate>,
 }
 
-impl Default for Limits {
+impl Default for CallLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
@@ -81,7 +81,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Creates a sender with the default [`Limits`].
+    /// Creates a sender with the default [`CallLimits`].
     ///
     /// # Errors
     /// [`Error::Broken`] when the system has no certificate authorities.
@@ -89,11 +89,15 @@ impl Sender {
     /// # Panics
     /// Panics when the process has no default provider of TLS.
     pub fn new(egress: Egress, resolver: Resolver) -> Result<Self, Error> {
-        Self::with_limits(egress, resolver, Limits::default())
+        Self::with_limits(egress, resolver, CallLimits::default())
     }
 
     /// Creates a sender with other limits; everything else is as for [`new`](Self::new).
-    pub fn with_limits(egress: Egress, resolver: Resolver, limits: Limits) -> Result<Self, Error> {
+    pub fn with_limits(
+        egress: Egress,
+        resolver: Resolver,
+        limits: CallLimits,
+    ) -> Result<Self, Error> {
         let egress = Arc::new(egress);
 
         let client = Client::builder()

@@ -1,6 +1,7 @@
 -- Claims due deliveries, the oldest of each endpoint first. $1: now; $2, $3, $4: endpoints, with the number of their
--- calls under way here and the most deliveries to claim; $5: failures in a row that open the breaker; $6: end of the
--- hold for an endpoint that is probed; $7: concurrency of a healthy endpoint; $8: lease; $9: end of the lease.
+-- calls under way here and the largest number of deliveries to claim; $5: failures in a row that open the breaker; $6:
+-- end of the hold for an endpoint that is probed; $7: concurrency of a healthy endpoint; $8: lease; $9: end of the
+-- lease.
 --
 -- An endpoint whose breaker is half open is probed with its oldest delivery, by one dispatcher: SKIP LOCKED keeps a
 -- second dispatcher from waiting for the row, and whoever comes later sees the endpoint held. Each due delivery is

@@ -1,5 +1,5 @@
 -- Leases the oldest due deliveries of one endpoint. $1: now; $2: endpoint; $3: lease; $4: end of the lease;
--- $5: most deliveries to claim.
+-- $5: largest number of deliveries to claim.
 UPDATE webhook_delivery SET lease = $3, leased_until = $4
  WHERE id IN (
     SELECT d.id FROM webhook_delivery d

@@ -1,6 +1,6 @@
 -- Finds the requested endpoints that may be called, each with its limit. $1: now; $2: JSON array of [endpoint in hex,
--- calls under way here, most deliveries to claim]; $3: failures in a row that open the breaker; $4: concurrency of a
--- healthy endpoint.
+-- calls under way here, largest number of deliveries to claim]; $3: failures in a row that open the breaker; $4:
+-- concurrency of a healthy endpoint.
 SELECT w.id, w.failures >= $3 AS probing,
        min(wanted.value ->> 2, CASE WHEN w.failures >= $3 THEN 1 ELSE max($4 >> w.failures, 1) END
                                - (wanted.value ->> 1)) AS room

@@ -1,4 +1,4 @@
--- Discards pending deliveries of a deleted endpoint. $1: endpoint; $2: now; $3: most rows.
+-- Discards pending deliveries of a deleted endpoint. $1: endpoint; $2: now; $3: largest number of rows.
 UPDATE webhook_delivery
    SET state = 'DISCARDED', due_at = NULL, lease = NULL, leased_until = NULL, finished_at = $2
  WHERE id IN (

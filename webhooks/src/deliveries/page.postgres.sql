@@ -1,6 +1,6 @@
 -- Reads a page of a buyer's deliveries with all attempts, newest first. $1: buyer; $2: endpoint or null; $3: id before
--- which the page starts; $4: states; $5: most deliveries. Reads the newest of each endpoint and state by the index, so
--- that a state with few deliveries costs no scan of the others; one statement, so one snapshot.
+-- which the page starts; $4: states; $5: largest number of deliveries. Reads the newest of each endpoint and state by
+-- the index, so that a state with few deliveries costs no scan of the others; one statement, so one snapshot.
 SELECT d.id, d.webhook_id, d.state, d.sequence, d.change_index, d.due_at, d.created_at, m.event, m.epoch,
        w.state AS webhook_state, w.held_until, a.number, a.started_at, a.duration_ms, a.status_code, a.error,
        a.response_body

@@ -1,5 +1,5 @@
 -- Reads a page of a buyer's deliveries with all attempts, newest first. $1: buyer; $2: endpoint or null; $3: id before
--- which the page starts; $4: JSON array of states; $5: most deliveries.
+-- which the page starts; $4: JSON array of states; $5: largest number of deliveries.
 SELECT d.id, d.webhook_id, d.state, d.sequence, d.change_index, d.due_at, d.created_at, m.event, m.epoch,
        w.state AS webhook_state, w.held_until, a.number, a.started_at, a.duration_ms, a.status_code, a.error,
        a.response_body

@@ -13,14 +13,14 @@ use crate::service::Webhooks;
 use crate::signature::Secret;
 use crate::time::between;
 
-/// Everything that calls need, shared by all of them.
-pub(super) struct Caller {
+/// Everything that the calls of a dispatcher share.
+pub(super) struct CallContext {
     pub(super) webhooks: Webhooks,
     pub(super) sender: Sender,
     pub(super) metrics: DispatchMetrics,
 }
 
-impl Caller {
+impl CallContext {
     /// Makes one call. Returns `None` if it was not made, because its lease had run out or its
     /// secret cannot be decrypted.
     pub(super) async fn call(

@@ -11,7 +11,7 @@ use buyer_core::notification;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::Caller;
+use super::call::CallContext;
 use super::jobs::{Finished, Jobs};
 use super::limiter::Limiter;
 use super::limits::Limits;
@@ -21,7 +21,7 @@ use crate::record::RecordSummary;
 
 /// State of a running dispatcher.
 pub(super) struct InFlight<'a> {
-    caller: &'a Caller,
+    context: &'a CallContext,
     limits: Limits,
     /// Health to report to; `None` in a dispatcher of one round, which returns every error.
     health: Option<Part>,
@@ -42,21 +42,21 @@ pub(super) struct InFlight<'a> {
 
 impl<'a> InFlight<'a> {
     /// Creates the state of a dispatcher that runs until it is closed.
-    pub(super) fn new(caller: &'a Caller, limits: Limits, health: Part) -> Self {
-        Self::open(caller, limits, Some(health))
+    pub(super) fn new(context: &'a CallContext, limits: Limits, health: Part) -> Self {
+        Self::open(context, limits, Some(health))
     }
 
     /// Creates the state of a dispatcher that closes itself after its first claim.
-    pub(super) fn for_one_round(caller: &'a Caller, limits: Limits) -> Self {
-        Self::open(caller, limits, None)
+    pub(super) fn for_one_round(context: &'a CallContext, limits: Limits) -> Self {
+        Self::open(context, limits, None)
     }
 
-    fn open(caller: &'a Caller, limits: Limits, health: Option<Part>) -> Self {
+    fn open(context: &'a CallContext, limits: Limits, health: Option<Part>) -> Self {
         Self {
-            caller,
+            context,
             limits,
             health,
-            jobs: Jobs::new(caller),
+            jobs: Jobs::new(context),
             limiter: Limiter::new(limits, Instant::now()),
             poll_pending: true,
             leases: HashMap::new(),
@@ -81,7 +81,7 @@ impl<'a> InFlight<'a> {
             self.start_claiming();
         }
 
-        self.caller.metrics.in_flight(self.calls);
+        self.context.metrics.in_flight(self.calls);
         !self.closing || !self.jobs.is_empty()
     }
 
@@ -132,11 +132,12 @@ impl<'a> InFlight<'a> {
         self.recorded
     }
 
-    /// Has the tables queried for endpoints with something due.
+    /// Requests a query of the tables for endpoints with something due.
     pub(super) fn poll(&mut self) {
         self.poll_pending = true;
     }
 
+    /// Marks the endpoints that a notification names as due, or requests a query of the tables.
     pub(super) fn on_bus_event(&mut self, event: BusEvent) {
         match event {
             BusEvent::Message(message) => match notification::webhooks_of(&message) {
@@ -210,6 +211,7 @@ impl<'a> InFlight<'a> {
             self.limiter.mark_due(webhook);
         }
 
+        // With nothing due there is no claim, and so nothing else that would end the round.
         let is_one_round = self.health.is_none();
         self.closing |= is_one_round && !self.limiter.has_due();
         Ok(())
@@ -230,6 +232,7 @@ impl<'a> InFlight<'a> {
             None => {}
         }
 
+        // A round is one claim. Its calls go on and are recorded while closing.
         let is_one_round = self.health.is_none();
         self.closing |= is_one_round;
         Ok(())
@@ -305,6 +308,7 @@ impl<'a> InFlight<'a> {
                 self.jobs.pause_recording();
             }
         }
+
         Ok(())
     }
 
@@ -316,7 +320,7 @@ impl<'a> InFlight<'a> {
             }
         }
 
-        self.caller.metrics.recorded(&summary);
+        self.context.metrics.recorded(&summary);
         self.recorded += summary.recorded();
 
         for webhook in summary.due {

@@ -16,7 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::call::Caller;
+use super::call::CallContext;
 use crate::claim::{self, Claim, ClaimRequest, ClaimedDelivery};
 use crate::outcome::CompletedCall;
 use crate::record::{self, RecordSummary};
@@ -58,7 +58,7 @@ pub(super) enum Finished {
 
 /// Jobs under way.
 pub(super) struct Jobs<'a> {
-    caller: &'a Caller,
+    context: &'a CallContext,
     running: FuturesUnordered<Job<'a>>,
     finding_due: bool,
     claiming: bool,
@@ -67,9 +67,9 @@ pub(super) struct Jobs<'a> {
 }
 
 impl<'a> Jobs<'a> {
-    pub(super) fn new(caller: &'a Caller) -> Self {
+    pub(super) fn new(context: &'a CallContext) -> Self {
         Self {
-            caller,
+            context,
             running: FuturesUnordered::new(),
             finding_due: false,
             claiming: false,
@@ -125,12 +125,12 @@ impl<'a> Jobs<'a> {
     // Jobs read the clock when they start, not when the database gets to them: everything they
     // write is then consistent with the state that started them.
     pub(super) fn find_due(&mut self) {
-        let caller = self.caller;
-        let now = caller.webhooks.clock.now();
+        let context = self.context;
+        let now = context.webhooks.clock.now();
 
         self.finding_due = true;
         self.start(
-            async move { Finished::FindDue(claim::find_due(&caller.webhooks.db, now).await) },
+            async move { Finished::FindDue(claim::find_due(&context.webhooks.db, now).await) },
         );
     }
 
@@ -140,12 +140,12 @@ impl<'a> Jobs<'a> {
         concurrency: u32,
         requested_at: Instant,
     ) {
-        let caller = self.caller;
-        let now = caller.webhooks.clock.now();
+        let context = self.context;
+        let now = context.webhooks.clock.now();
 
         self.claiming = true;
         self.start(async move {
-            let result = claim::claim(&caller.webhooks.db, &requests, concurrency, now).await;
+            let result = claim::claim(&context.webhooks.db, &requests, concurrency, now).await;
             Finished::Claim {
                 requests,
                 requested_at,
@@ -155,12 +155,12 @@ impl<'a> Jobs<'a> {
     }
 
     pub(super) fn call(&mut self, claimed: ClaimedDelivery, lease: Uuid, leased_until: Instant) {
-        let caller = self.caller;
+        let context = self.context;
         let delivery = claimed.id;
         let webhook = claimed.webhook_id;
 
         self.start(async move {
-            let completed = caller.call(claimed, lease, leased_until).await;
+            let completed = context.call(claimed, lease, leased_until).await;
             Finished::Call {
                 delivery,
                 webhook,
@@ -170,15 +170,15 @@ impl<'a> Jobs<'a> {
     }
 
     pub(super) fn record(&mut self, calls: Vec<CompletedCall>) {
-        let caller = self.caller;
-        let now = caller.webhooks.clock.now();
+        let context = self.context;
+        let now = context.webhooks.clock.now();
 
         self.recording = true;
         self.start(async move {
             // The calls travel with the job and come back with its result: if the database is away,
             // they are recorded later.
             let jitter = |wait| random::jitter(wait, JITTER);
-            let result = record::record(&caller.webhooks.db, &calls, now, jitter).await;
+            let result = record::record(&context.webhooks.db, &calls, now, jitter).await;
             Finished::Record { calls, result }
         });
     }
@@ -191,23 +191,23 @@ impl<'a> Jobs<'a> {
     }
 
     pub(super) fn renew(&mut self, leases: HashMap<DeliveryId, Uuid>) {
-        let caller = self.caller;
-        let now = caller.webhooks.clock.now();
+        let context = self.context;
+        let now = context.webhooks.clock.now();
 
         self.renewing = true;
         self.start(async move {
-            Finished::Renew(claim::renew(&caller.webhooks.db, &leases, now).await)
+            Finished::Renew(claim::renew(&context.webhooks.db, &leases, now).await)
         });
     }
 
     // Neither calls nor releases are limited in number here: the limiter bounds the one, and the
     // other happens once, when the dispatcher closes.
     pub(super) fn release(&mut self, claim: Claim) {
-        let caller = self.caller;
+        let context = self.context;
         let ids: Vec<DeliveryId> = claim.deliveries.iter().map(|claimed| claimed.id).collect();
 
         self.start(async move {
-            Finished::Release(claim::release(&caller.webhooks.db, claim.lease, &ids).await)
+            Finished::Release(claim::release(&context.webhooks.db, claim.lease, &ids).await)
         });
     }
 

@@ -66,8 +66,8 @@ impl Limiter {
         !self.due.is_empty()
     }
 
-    /// Takes endpoints to claim from, as far as `room` calls go. The caller makes one claim at a
-    /// time.
+    /// Removes endpoints from the queue and returns a request for each, for `room` deliveries in
+    /// all. The next requests may follow only when [`claimed`](Self::claimed) has had the answers.
     pub(super) fn claim_requests(&mut self, mut room: usize, now: Instant) -> Vec<ClaimRequest> {
         self.forget_idle(now);
 
@@ -89,8 +89,8 @@ impl Limiter {
         requests
     }
 
-    /// Takes the number of deliveries that a claim brought for an endpoint. `may_have_more` says
-    /// that it took as many as it could.
+    /// Notes that a claim started `calls` calls of an endpoint. `may_have_more` means that it took
+    /// as many deliveries as it could.
     pub(super) fn claimed(&mut self, webhook: WebhookId, calls: u32, may_have_more: bool) {
         let Some(endpoint) = self.endpoints.get_mut(&webhook) else {
             return;
@@ -107,7 +107,7 @@ impl Limiter {
         }
     }
 
-    /// Takes the end of a call: a successful one when it ends, a failed one when it is recorded.
+    /// Notes the end of a call: a successful one when it ends, a failed one when it is recorded.
     pub(super) fn finished(&mut self, webhook: WebhookId) {
         let Some(endpoint) = self.endpoints.get_mut(&webhook) else {
             return;
@@ -147,7 +147,8 @@ impl Limiter {
         })
     }
 
-    /// Forgets endpoints that are as a new one would be: nothing under way and a full bucket.
+    /// Forgets endpoints about which there is nothing to remember: no call is under way and the
+    /// bucket is full, as for an endpoint that was never called.
     fn forget_idle(&mut self, now: Instant) {
         // Visits every endpoint, so not in every turn.
         if now.saturating_duration_since(self.forgot_at) < FORGET {

@@ -62,6 +62,8 @@ impl AttemptRow<'_> {
 
     /// Returns the response body, which may be empty; `None` if no response began.
     pub(super) fn response_body(&self) -> Option<&str> {
-        self.outcome.status.map(|_| self.outcome.answer.as_str())
+        self.outcome
+            .status
+            .map(|_| self.outcome.response_body.as_str())
     }
 }

@@ -50,10 +50,12 @@ pub(super) fn settle(
             settlement.summary.lost += 1;
             continue;
         };
+
         // Outcomes of one endpoint build on each other: ten failures in one batch open the breaker.
         let endpoint = endpoints
             .get_mut(&delivery.webhook_id)
             .expect("every leased delivery was read together with its endpoint");
+
         settlement.settle_call(call, &delivery, endpoint, now, &jitter);
     }
 

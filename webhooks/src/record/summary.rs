@@ -17,8 +17,8 @@ pub(crate) struct RecordSummary {
     pub(crate) postponed: u64,
     /// Outcomes that were dropped because their leases were lost.
     pub(crate) lost: u64,
-    // A set, because many outcomes of one endpoint are recorded together.
     /// Endpoints that have another delivery due now.
+    // A set, because many outcomes of one endpoint are recorded together.
     pub(crate) due: HashSet<WebhookId>,
 }
 

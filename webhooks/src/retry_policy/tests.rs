@@ -1,7 +1,7 @@
 //! The schedule of tries, `Retry-After`, the breaker and the disabling of endpoints.
 
-use super::super::outcome::ErrorClass;
 use super::*;
+use crate::outcome::ErrorClass;
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 const FRESH: FailureHistory = FailureHistory {
@@ -27,7 +27,7 @@ fn outcome(status: Option<u16>, error: Option<ErrorClass>) -> Outcome {
         error,
         retry_after: None,
         duration: seconds(1),
-        answer: String::new(),
+        response_body: String::new(),
     }
 }
 
@@ -63,6 +63,7 @@ fn schedule_spreads_eight_tries_over_more_than_a_day() {
         );
         assert_eq!(decision.endpoint, failing(None), "after {tries}");
     }
+
     for tries in [7, 8, u32::MAX] {
         assert_eq!(
             decide(&answered(500, None), FailureHistory { tries, ..FRESH }).delivery,
@@ -105,7 +106,7 @@ fn failure_uses_up_a_try_unless_it_is_the_operator_s() {
                 ..FRESH
             },
         );
-        let expected = if class.is_ours() {
+        let expected = if class.is_operator_failure() {
             Decision {
                 delivery: DeliveryDecision::Postponed(after(NOW, seconds(5))),
                 endpoint: EndpointDecision::Unchanged,
@@ -176,6 +177,7 @@ fn retry_after_holds_the_endpoint_and_only_lengthens_the_delivery_s_wait() {
             assert_eq!(decision, expected, "{status} {retry_after:?}");
         }
     }
+
     for status in [429, 503] {
         let decision = decide(&answered(status, None), FRESH);
         assert_eq!(
@@ -225,6 +227,7 @@ fn breaker_opens_with_the_tenth_failure_in_a_row() {
             "the delivery follows its own schedule"
         );
     }
+
     for (seconds_asked, held) in [(30, 60), (90, 90)] {
         let retry_after = Some(RetryAfter::In(seconds(seconds_asked)));
         let decision = decide(

@@ -7,13 +7,13 @@ use reqwest::header::RETRY_AFTER;
 
 use crate::outcome::{ErrorClass, Outcome, RetryAfter};
 
-/// Largest part of a response body that is kept, in bytes.
-const KEPT: usize = 4 * 1_024;
+/// Largest part of a response body that is kept.
+const KEPT_BYTES: usize = 4 * 1_024;
 
-/// Number of bytes of a response body after which reading stops.
+/// Length of the response body after which reading stops.
 // Reading a short body to its end lets the connection be used again; an endless one must not hold a
 // call, its memory and its bandwidth.
-const READ: usize = 64 * 1_024;
+const READ_BYTES: usize = 64 * 1_024;
 
 /// Part of a response that has arrived so far.
 #[derive(Default)]
@@ -34,15 +34,17 @@ impl PartialResponse {
             .and_then(RetryAfter::parse);
 
         let mut read = 0;
-        while read < READ {
+        while read < READ_BYTES {
             let Some(chunk) = response.chunk().await.map_err(|_| ErrorClass::BrokenOff)? else {
                 break;
             };
             read += chunk.len();
 
-            let room = KEPT - self.body.len();
+            // What is beyond the kept part is read all the same and dropped.
+            let room = KEPT_BYTES - self.body.len();
             self.body.extend_from_slice(&chunk[..room.min(chunk.len())]);
         }
+
         Ok(())
     }
 
@@ -55,16 +57,16 @@ impl PartialResponse {
             _ => failure,
         };
 
-        let mut answer = String::from_utf8_lossy(&self.body).replace('\0', "\u{fffd}");
+        let mut response_body = String::from_utf8_lossy(&self.body).replace('\0', "\u{fffd}");
         // A replacement character is three bytes long where one byte was.
-        answer.truncate(answer.floor_char_boundary(KEPT));
+        response_body.truncate(response_body.floor_char_boundary(KEPT_BYTES));
 
         Outcome {
             status: self.status,
             error,
             retry_after: self.retry_after,
             duration,
-            answer,
+            response_body,
         }
     }
 }
@@ -81,12 +83,12 @@ mod tests {
                 body: body.to_vec(),
                 ..PartialResponse::default()
             };
-            response.into_outcome(None, Duration::ZERO).answer
+            response.into_outcome(None, Duration::ZERO).response_body
         };
 
         assert_eq!(kept("déjà vu".as_bytes()), "déjà vu");
         assert_eq!(kept(b"a\0b\xffc"), "a\u{fffd}b\u{fffd}c");
-        assert_eq!(kept(&[0xff; KEPT]).len(), KEPT / 3 * 3);
-        assert_eq!(kept("x".repeat(KEPT).as_bytes()).len(), KEPT);
+        assert_eq!(kept(&[0xff; KEPT_BYTES]).len(), KEPT_BYTES / 3 * 3);
+        assert_eq!(kept("x".repeat(KEPT_BYTES).as_bytes()).len(), KEPT_BYTES);
     }
 }

@@ -2,20 +2,20 @@
 //! doubled or stuck.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backbone::ids::{BuyerId, SellerId, WebhookId};
 use backbone::on_db;
+use backbone::testkit::{Receiver, Reply};
+use buyer_core::testkit::DealRef;
 use uuid::Uuid;
 use webhooks::retention::KEEP;
-use webhooks::{Changes, DeliveryState, Refusal};
+use webhooks::{Changes, DeliveryState, Refusal, Webhooks};
 
 use super::kit::registration;
 use crate::market::{ANN, BOB, Market};
 use crate::on_both_backends;
-use backbone::testkit::{Receiver, Reply};
-use buyer_core::testkit::DealRef;
 
 on_both_backends!(Market; counts_add_up_after_every_step,
     counts_add_up_while_everything_happens_at_once
@@ -45,15 +45,16 @@ impl Dice {
 }
 
 /// Starts a receiver that accepts about half of its calls, and sometimes answers that it is gone or
-/// busy. It accepts everything once the returned number is 1.
-async fn fickle(seed: u64) -> (Receiver, Arc<AtomicU64>) {
-    let calm = Arc::new(AtomicU64::new(0));
-    let is_calm = Arc::clone(&calm);
+/// busy. It accepts everything once the returned flag is set.
+async fn unreliable_receiver(seed: u64) -> (Receiver, Arc<AtomicBool>) {
+    let reliable = Arc::new(AtomicBool::new(false));
+    let is_reliable = Arc::clone(&reliable);
     let receiver = Receiver::start(move |request| {
         let mut dice = Dice(seed ^ (request.number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // The first draw is discarded: it mixes the bits of the seed too little.
         dice.below(2);
         match dice.below(60) {
-            _ if is_calm.load(Ordering::SeqCst) == 1 => Reply::ok(),
+            _ if is_reliable.load(Ordering::SeqCst) => Reply::ok(),
             0 => Reply::status(410),
             1..4 => Reply::status(429).header("retry-after", "7"),
             4..8 => Reply::close(),
@@ -62,14 +63,15 @@ async fn fickle(seed: u64) -> (Receiver, Arc<AtomicU64>) {
         }
     })
     .await;
-    (receiver, calm)
+    (receiver, reliable)
 }
 
+/// Random run through everything that can happen.
 struct Run<'a> {
     market: &'a Market,
     dice: Dice,
     url: String,
-    lots: Vec<DealRef>,
+    deals: Vec<DealRef>,
 }
 
 impl Run<'_> {
@@ -79,71 +81,38 @@ impl Run<'_> {
             let listed = self.market.webhooks().list(buyer).await.unwrap();
             all.extend(listed.iter().map(|webhook| (buyer, webhook.id)));
         }
+
         all
     }
 
+    /// Does one thing that can happen in a market, drawn at random.
     async fn step(&mut self) {
         let market = self.market;
         let webhooks = market.webhooks();
         let endpoints = self.endpoints().await;
         let (buyer, webhook) = self.dice.one_of(&endpoints);
+
         match self.dice.below(20) {
-            0..6 => {
-                for _ in 0..=self.dice.below(4) {
-                    market.change(self.dice.one_of(&self.lots)).await;
-                }
-                market.project().await;
-            }
+            0..6 => self.change_deals().await,
             6..12 => {
                 market.dispatcher().run_once().await.unwrap();
             }
-            12 => market
-                .clock
-                .advance(Duration::from_hours(self.dice.below(6) as u64)),
-            13 => market
-                .clock
-                .advance(Duration::from_secs(self.dice.below(20) as u64)),
-            14 => {
-                let page = webhooks
-                    .deliveries(buyer, Some(webhook), None, 50, None)
-                    .await
-                    .unwrap();
-                if page.deliveries.is_empty() {
-                    return;
-                }
-                let delivery = self.dice.one_of(&page.deliveries);
-                let replayed = webhooks.replay(buyer, delivery.id).await;
-                assert_eq!(
-                    replayed.is_ok(),
-                    delivery.state != DeliveryState::Pending,
-                    "{replayed:?}"
-                );
+            12 => {
+                let hours = self.dice.below(6) as u64;
+                market.clock.advance(Duration::from_hours(hours));
             }
+            13 => {
+                let seconds = self.dice.below(20) as u64;
+                market.clock.advance(Duration::from_secs(seconds));
+            }
+            14 => self.replay_one(buyer, webhook).await,
             15 => {
-                let state = self
-                    .dice
-                    .one_of(&[DeliveryState::Dead, DeliveryState::Delivered]);
-                webhooks
-                    .replay_many(buyer, webhook, state, None)
-                    .await
-                    .unwrap();
+                let states = [DeliveryState::Dead, DeliveryState::Delivered];
+                let state = self.dice.one_of(&states);
+                let replayed = webhooks.replay_many(buyer, webhook, state, None).await;
+                replayed.unwrap();
             }
-            16 => {
-                for (buyer, webhook) in endpoints {
-                    let paused = Some(self.dice.below(4) == 0);
-                    webhooks
-                        .update(
-                            buyer,
-                            webhook,
-                            Changes {
-                                paused,
-                                ..Changes::default()
-                            },
-                        )
-                        .await
-                        .unwrap();
-                }
-            }
+            16 => self.pause_or_resume(endpoints).await,
             17 if endpoints.len() > 2 => webhooks.delete(buyer, webhook).await.unwrap(),
             17 | 18 => {
                 let registered = webhooks.register(buyer, registration(&self.url)).await;
@@ -151,9 +120,8 @@ impl Run<'_> {
                     matches!(registered, Ok(_) | Err(Refusal::LimitExceeded)),
                     "{registered:?}"
                 );
-                market
-                    .toggle_access(self.dice.one_of(&SELLERS), buyer)
-                    .await;
+                let seller = self.dice.one_of(&SELLERS);
+                market.toggle_access(seller, buyer).await;
             }
             _ => {
                 webhooks.test(buyer, webhook).await.unwrap();
@@ -164,27 +132,71 @@ impl Run<'_> {
             }
         }
     }
+
+    async fn change_deals(&mut self) {
+        for _ in 0..=self.dice.below(4) {
+            let deal = self.dice.one_of(&self.deals);
+            self.market.change(deal).await;
+        }
+        self.market.project().await;
+    }
+
+    async fn replay_one(&mut self, buyer: BuyerId, webhook: WebhookId) {
+        let webhooks = self.market.webhooks();
+        let page = webhooks
+            .deliveries(buyer, Some(webhook), None, 50, None)
+            .await
+            .unwrap();
+        if page.deliveries.is_empty() {
+            return;
+        }
+
+        let delivery = self.dice.one_of(&page.deliveries);
+        let replayed = webhooks.replay(buyer, delivery.id).await;
+        assert_eq!(
+            replayed.is_ok(),
+            delivery.state != DeliveryState::Pending,
+            "{replayed:?}"
+        );
+    }
+
+    async fn pause_or_resume(&mut self, endpoints: Vec<(BuyerId, WebhookId)>) {
+        let webhooks = self.market.webhooks();
+        for (buyer, webhook) in endpoints {
+            let changes = Changes {
+                paused: Some(self.dice.below(4) == 0),
+                ..Changes::default()
+            };
+            webhooks.update(buyer, webhook, changes).await.unwrap();
+        }
+    }
 }
 
 /// Checks that in every lane the first pending delivery is due and no other, and that every message
 /// knows how many deliveries use it.
 async fn check_lanes(market: &Market) {
-    const BAD: &str = "
+    const WRONGLY_DUE: &str = "
         SELECT count(*) FROM webhook_delivery d
          WHERE d.state = 'PENDING' AND NOT d.replay AND d.deal_id IS NOT NULL
            AND (d.due_at IS NOT NULL) = EXISTS (
                SELECT 1 FROM webhook_delivery ahead
                 WHERE ahead.webhook_id = d.webhook_id AND ahead.deal_id = d.deal_id AND ahead.state = 'PENDING'
                   AND NOT ahead.replay AND ahead.sequence < d.sequence)";
-    let bad: i64 =
-        on_db!(market.db.read(), pool => sqlx::query_scalar(BAD).fetch_one(pool).await).unwrap();
-    assert_eq!(bad, 0);
-    const NEEDED: &str = "
+    let wrongly_due: i64 =
+        on_db!(market.db.read(), pool => sqlx::query_scalar(WRONGLY_DUE).fetch_one(pool).await)
+            .unwrap();
+    assert_eq!(
+        wrongly_due, 0,
+        "the head of a lane is due and nothing else of it"
+    );
+
+    const MISCOUNTED: &str = "
         SELECT count(*) FROM webhook_message m
          WHERE m.deliveries <> (SELECT count(*) FROM webhook_delivery d WHERE d.message_id = m.id)";
-    let wrong: i64 =
-        on_db!(market.db.read(), pool => sqlx::query_scalar(NEEDED).fetch_one(pool).await).unwrap();
-    assert_eq!(wrong, 0, "messages count the deliveries that use them");
+    let miscounted: i64 =
+        on_db!(market.db.read(), pool => sqlx::query_scalar(MISCOUNTED).fetch_one(pool).await)
+            .unwrap();
+    assert_eq!(miscounted, 0, "messages count the deliveries that use them");
 }
 
 /// Sets up two buyers with access to two sellers, three endpoints each, and five deals.
@@ -201,36 +213,41 @@ async fn busy_market(market: &Market, url: &str) -> Vec<DealRef> {
                 .unwrap();
         }
     }
-    let mut lots = Vec::new();
+
+    let mut deals = Vec::new();
     for seller in [ANN, BOB, ANN, BOB, ANN] {
-        lots.push(market.create(seller).await);
+        deals.push(market.create(seller).await);
     }
     market.project().await;
-    lots
+
+    deals
 }
 
 // Goal: no order of events makes the counts wrong or leaves a delivery stuck.
-// Method: 250 steps drawn from a fixed seed: changes, calls to a fickle receiver, replays, pauses,
-// deletions, tests, cleanups and passing time; the tables are checked after every step.
+// Method: 250 steps drawn from a fixed seed: changes, calls to an unreliable receiver, replays,
+// pauses, deletions, tests, cleanups and passing time; the tables are checked after every step.
 // Proven: counts, lanes and messages hold after every step, and in the end nothing is pending.
 async fn counts_add_up_after_every_step(market: Market) {
     let seed = 0x5eed;
-    let (receiver, calm) = fickle(seed).await;
+    let (receiver, reliable) = unreliable_receiver(seed).await;
     let url = receiver.url("/");
-    let lots = busy_market(&market, &url).await;
+    let deals = busy_market(&market, &url).await;
     let mut run = Run {
         market: &market,
         dice: Dice(seed),
         url,
-        lots,
+        deals,
     };
+
     for _ in 0..STEPS {
         run.step().await;
         market.check_sums().await;
 
         check_lanes(&market).await;
     }
-    calm.store(1, Ordering::SeqCst);
+
+    // From here on everything can succeed, so everything must.
+    reliable.store(true, Ordering::SeqCst);
     for (buyer, webhook) in run.endpoints().await {
         let resume = Changes {
             paused: Some(false),
@@ -242,11 +259,13 @@ async fn counts_add_up_after_every_step(market: Market) {
             .await
             .unwrap();
     }
+
     market.clock.advance(Duration::from_hours(24));
     let dispatcher = market.dispatcher();
     while dispatcher.run_once().await.unwrap() > 0 {
         check_lanes(&market).await;
     }
+
     market.check_sums().await;
 
     let mut delivered = 0;
@@ -261,11 +280,57 @@ async fn counts_add_up_after_every_step(market: Market) {
         assert_eq!(counts.pending, 0, "nothing is stuck");
         delivered += counts.delivered;
     }
+
     let calls = receiver.requests().len();
     assert!(
         delivered > 0 && calls > STEPS,
         "the run did something: {calls}"
     );
+}
+
+/// Replays and resumes all endpoints of a buyer again and again, until `over` is set.
+async fn replay_until_over(
+    webhooks: &Webhooks,
+    buyer: BuyerId,
+    state: DeliveryState,
+    over: &AtomicBool,
+) {
+    // Another task may delete an endpoint between the list and the request.
+    let assert_done_or_deleted = |refusal: Option<Refusal>| {
+        assert!(
+            matches!(refusal, None | Some(Refusal::NotFound)),
+            "{refusal:?}"
+        );
+    };
+
+    while !over.load(Ordering::SeqCst) {
+        for webhook in webhooks.list(buyer).await.unwrap() {
+            let replayed = webhooks.replay_many(buyer, webhook.id, state, None).await;
+            assert_done_or_deleted(replayed.err());
+
+            let resume = Changes {
+                paused: Some(false),
+                ..Changes::default()
+            };
+            let resumed = webhooks.update(buyer, webhook.id, resume).await;
+            assert_done_or_deleted(resumed.err());
+        }
+    }
+}
+
+/// Registers, tests and deletes an endpoint again and again, until `over` is set.
+async fn register_and_delete_until_over(
+    webhooks: &Webhooks,
+    buyer: BuyerId,
+    url: &str,
+    over: &AtomicBool,
+) {
+    while !over.load(Ordering::SeqCst) {
+        let (webhook, _) = webhooks.register(buyer, registration(url)).await.unwrap();
+        webhooks.test(buyer, webhook.id).await.unwrap();
+        webhooks.delete(buyer, webhook.id).await.unwrap();
+        webhooks.forget_old().await.unwrap();
+    }
 }
 
 // Goal: the counts hold under concurrency, not only in turns.
@@ -274,71 +339,38 @@ async fn counts_add_up_after_every_step(market: Market) {
 // Proven: the counts add up at every instant at which they are read, and lanes and messages in the
 // end.
 async fn counts_add_up_while_everything_happens_at_once(market: Market) {
-    let (receiver, _) = fickle(7).await;
+    let (receiver, _) = unreliable_receiver(7).await;
     let url = receiver.url("/");
-    let lots = busy_market(&market, &url).await;
+    let deals = busy_market(&market, &url).await;
     let webhooks = market.webhooks();
     let over = AtomicBool::new(false);
-    let goes_on = || !over.load(Ordering::SeqCst);
     let changing = async {
         let mut dice = Dice(1);
         for _ in 0..40 {
             for _ in 0..10 {
-                market.change(dice.one_of(&lots)).await;
+                market.change(dice.one_of(&deals)).await;
             }
             market.project().await;
             market.clock.advance(Duration::from_secs(3));
         }
         over.store(true, Ordering::SeqCst);
     };
+
     let sending = async || {
         let dispatcher = market.dispatcher();
-        while goes_on() {
+        while !over.load(Ordering::SeqCst) {
             dispatcher.run_once().await.unwrap();
             market.check_sums().await;
         }
     };
-    let done_or_gone = |refusal: Option<Refusal>| {
-        assert!(
-            matches!(refusal, None | Some(Refusal::NotFound)),
-            "{refusal:?}"
-        );
-    };
-    let replaying = async |buyer, state| {
-        while goes_on() {
-            for webhook in webhooks.list(buyer).await.unwrap() {
-                done_or_gone(
-                    webhooks
-                        .replay_many(buyer, webhook.id, state, None)
-                        .await
-                        .err(),
-                );
-                let resume = Changes {
-                    paused: Some(false),
-                    ..Changes::default()
-                };
-                done_or_gone(webhooks.update(buyer, webhook.id, resume).await.err());
-            }
-        }
-    };
-    let coming_and_going = async {
-        while goes_on() {
-            let (webhook, _) = webhooks
-                .register(BUYERS[0], registration(&url))
-                .await
-                .unwrap();
-            webhooks.test(BUYERS[0], webhook.id).await.unwrap();
-            webhooks.delete(BUYERS[0], webhook.id).await.unwrap();
-            webhooks.forget_old().await.unwrap();
-        }
-    };
+
     tokio::join!(
         changing,
         sending(),
         sending(),
-        replaying(BUYERS[0], DeliveryState::Delivered),
-        replaying(BUYERS[1], DeliveryState::Dead),
-        coming_and_going
+        replay_until_over(&webhooks, BUYERS[0], DeliveryState::Delivered, &over),
+        replay_until_over(&webhooks, BUYERS[1], DeliveryState::Dead, &over),
+        register_and_delete_until_over(&webhooks, BUYERS[0], &url, &over)
     );
     market.check_sums().await;
 

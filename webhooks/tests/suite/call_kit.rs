@@ -9,7 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 use webhooks::outcome::Outcome;
 use webhooks::resolver::Resolver;
-use webhooks::sender::{Call, Limits, Sender};
+use webhooks::sender::{Call, CallLimits, Sender};
 use webhooks::signature::Secret;
 
 use super::kit::{egress, install_tls_provider};
@@ -24,19 +24,19 @@ pub(super) const HERE: [u8; 4] = [127, 0, 0, 1];
 /// Loopback address that is not permitted.
 pub(super) const PRIVATE: [u8; 4] = [127, 0, 0, 2];
 
-pub(super) fn sender(limits: Limits) -> Sender {
+pub(super) fn sender(limits: CallLimits) -> Sender {
     sender_with(Resolver::system().unwrap(), limits)
 }
 
-pub(super) fn sender_with(resolver: Resolver, limits: Limits) -> Sender {
+pub(super) fn sender_with(resolver: Resolver, limits: CallLimits) -> Sender {
     install_tls_provider();
     Sender::with_limits(egress(), resolver, limits).unwrap()
 }
 
-pub(super) fn within(exchange: Duration) -> Limits {
-    Limits {
+pub(super) fn within(exchange: Duration) -> CallLimits {
+    CallLimits {
         exchange,
-        ..Limits::default()
+        ..CallLimits::default()
     }
 }
 
@@ -61,5 +61,5 @@ pub(super) async fn send(sender: &Sender, url: &str) -> Outcome {
 /// Returns the outcome of one call to a receiver with this script.
 pub(super) async fn outcome_of(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Outcome {
     let receiver = Receiver::start(move |_| reply()).await;
-    send(&sender(Limits::default()), &receiver.url("/")).await
+    send(&sender(CallLimits::default()), &receiver.url("/")).await
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use backbone::telemetry::Metrics;
-use backbone::testkit::wait_until;
+use backbone::testkit::{Receiver, Reply, Request, wait_until};
+use buyer_core::testkit::DealRef;
 use standardwebhooks::Webhook as Verifier;
 use tokio::sync::Semaphore;
 use webhooks::dispatcher::Limits;
@@ -15,7 +16,6 @@ use webhooks::{Changes, DeliveryState, WebhookState};
 use super::kit::{SwitchableReceiver, ids, registration, states};
 use crate::market::{ANN, BUYER, Market};
 use crate::on_both_backends;
-use backbone::testkit::{Receiver, Reply, Request};
 
 on_both_backends!(Market; attempt_is_kept_with_its_response,
     failing_delivery_holds_back_its_deal_alone,
@@ -40,6 +40,7 @@ async fn attempt_is_kept_with_its_response(market: Market) {
     let id = market.subscribed(ANN, &receiver.url("/")).await;
     market.create(ANN).await;
     market.project().await;
+
     let dispatcher = market.dispatcher();
     let began = market.clock.now();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
@@ -90,46 +91,55 @@ async fn attempt_is_kept_with_its_response(market: Market) {
     market.check_sums().await;
 }
 
+/// Returns the versions of a deal in the order in which a receiver was sent them.
+fn versions_sent(receiver: &Receiver, deal: DealRef) -> Vec<u64> {
+    receiver
+        .requests()
+        .iter()
+        .map(|request| serde_json::from_slice::<serde_json::Value>(&request.body).unwrap())
+        .map(|body| body["data"]["deal"].clone())
+        .filter(|sent| sent["id"] == deal.1.to_string())
+        .map(|sent| sent["version"].as_u64().unwrap())
+        .collect()
+}
+
 async fn failing_delivery_holds_back_its_deal_alone(market: Market) {
     let failing_deal = Arc::new(parking_lot::Mutex::new(String::new()));
     let script = Arc::clone(&failing_deal);
     let receiver = Receiver::start(move |request: &Request| {
         let body = String::from_utf8_lossy(&request.body);
         let failing = script.lock();
-        Reply::status(if !failing.is_empty() && body.contains(failing.as_str()) {
-            500
-        } else {
-            200
-        })
+        let fails = !failing.is_empty() && body.contains(failing.as_str());
+        Reply::status(if fails { 500 } else { 200 })
     })
     .await;
     let id = market.subscribed(ANN, &receiver.url("/")).await;
-    let (one, other) = (market.create(ANN).await, market.create(ANN).await);
+    let one = market.create(ANN).await;
+    let other = market.create(ANN).await;
     *failing_deal.lock() = one.1.to_string();
+
     for _ in 0..2 {
         market.change(one).await;
         market.change(other).await;
         market.project().await;
     }
+
     let dispatcher = market.dispatcher();
     // The first of the failing deal, and all of the other deal one after the other.
     let mut recorded = Vec::new();
     for _ in 0..4 {
         recorded.push(dispatcher.run_once().await.unwrap());
     }
+
     assert_eq!(recorded, [2, 1, 1, 0]);
 
-    let pending: Vec<_> = market
-        .deliveries(id)
-        .await
-        .iter()
-        .map(|delivery| delivery.state == DeliveryState::Pending)
-        .collect();
-    assert_eq!(pending, [true, false, true, false, true, false]);
+    let in_turns = [[DeliveryState::Pending, DeliveryState::Delivered]; 3].concat();
+    assert_eq!(states(&market.deliveries(id).await), in_turns);
     market.check_sums().await;
 
     failing_deal.lock().clear();
     market.clock.advance(SECOND * 7);
+
     for _ in 0..3 {
         assert_eq!(
             dispatcher.run_once().await.unwrap(),
@@ -137,31 +147,26 @@ async fn failing_delivery_holds_back_its_deal_alone(market: Market) {
             "one after the other"
         );
     }
-    for lot in [one, other] {
-        let versions: Vec<u64> = receiver
-            .requests()
-            .iter()
-            .map(|request| serde_json::from_slice::<serde_json::Value>(&request.body).unwrap())
-            .map(|body| body["data"]["deal"].clone())
-            .filter(|deal| deal["id"] == lot.1.to_string())
-            .map(|deal| deal["version"].as_u64().unwrap())
-            .collect();
-        let expected: &[u64] = if lot == one {
+
+    for deal in [one, other] {
+        let expected: &[u64] = if deal == one {
             &[1, 1, 2, 3]
         } else {
             &[1, 2, 3]
         };
-        assert_eq!(versions, expected);
+        assert_eq!(versions_sent(&receiver, deal), expected);
     }
+
     market.check_sums().await;
 }
 
 async fn dead_delivery_lets_the_next_of_its_deal_go(market: Market) {
     let receiver = SwitchableReceiver::start(500).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
-    let lot = market.create(ANN).await;
-    market.change(lot).await;
+    let deal = market.create(ANN).await;
+    market.change(deal).await;
     market.project().await;
+
     let dispatcher = market.dispatcher();
     for attempt in 1..=8 {
         assert_eq!(dispatcher.run_once().await.unwrap(), 1, "attempt {attempt}");
@@ -169,6 +174,7 @@ async fn dead_delivery_lets_the_next_of_its_deal_go(market: Market) {
 
         market.clock.advance(Duration::from_hours(13));
     }
+
     assert_eq!(
         states(&market.deliveries(id).await),
         [DeliveryState::Dead, DeliveryState::Pending]
@@ -202,11 +208,13 @@ async fn retry_after_holds_the_whole_endpoint(market: Market) {
     let id = market.subscribed(ANN, &receiver.url("/")).await;
     market.create(ANN).await;
     market.project().await;
+
     let dispatcher = market.dispatcher();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
 
     market.create(ANN).await;
     market.project().await;
+
     let until = market.clock.now().as_micros() + 300_000_000;
     for delivery in market.deliveries(id).await {
         assert_eq!(
@@ -215,6 +223,7 @@ async fn retry_after_holds_the_whole_endpoint(market: Market) {
             "all of the endpoint waits"
         );
     }
+
     market.clock.advance(SECOND * 299);
     assert_eq!(dispatcher.run_once().await.unwrap(), 0);
 
@@ -233,21 +242,24 @@ async fn open_breaker_lets_one_call_a_minute_through(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
+
     let dispatcher = market.dispatcher();
     let mut called = 0;
     while dispatcher.run_once().await.unwrap() > 0 {
         called = receiver.delivery_ids().len();
     }
+
     assert!(
         (10..18).contains(&called),
         "ten in a row, and what was under way then: {called}"
     );
 
-    let oldest_due = async || {
-        let mut pending = market.deliveries(id).await;
-        pending.retain(|delivery| delivery.state == DeliveryState::Pending);
-        pending
+    let pending = async || {
+        let mut deliveries = market.deliveries(id).await;
+        deliveries.retain(|delivery| delivery.state == DeliveryState::Pending);
+        deliveries
     };
+
     for minute in 1..=3 {
         market.clock.advance(SECOND * 59);
         assert_eq!(dispatcher.run_once().await.unwrap(), 0, "minute {minute}");
@@ -262,7 +274,8 @@ async fn open_breaker_lets_one_call_a_minute_through(market: Market) {
         );
         assert_eq!(receiver.delivery_ids().len(), called + minute);
     }
-    let untouched = oldest_due()
+
+    let untouched = pending()
         .await
         .iter()
         .filter(|delivery| delivery.attempts.is_empty())
@@ -287,6 +300,7 @@ async fn paused_endpoint_accumulates_deliveries(market: Market) {
         paused: Some(paused),
         ..Changes::default()
     };
+
     webhooks.update(BUYER, id, pause(true)).await.unwrap();
     market.create(ANN).await;
     market.project().await;
@@ -321,6 +335,7 @@ async fn rotated_secret_keeps_signing_for_a_day(market: Market) {
     let receiver = SwitchableReceiver::start(200).await;
     market.grant(ANN, BUYER).await;
     market.project().await;
+
     let webhooks = market.webhooks();
     let (webhook, old) = webhooks
         .register(BUYER, registration(&receiver.url()))
@@ -338,6 +353,7 @@ async fn rotated_secret_keeps_signing_for_a_day(market: Market) {
         webhooks.test(BUYER, webhook.id).await.unwrap();
         assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     }
+
     let signed_by = |request: &Request, secret: &Secret| {
         let id = request.header("webhook-id").unwrap();
         let at = request.header("webhook-timestamp").unwrap();
@@ -352,6 +368,7 @@ async fn rotated_secret_keeps_signing_for_a_day(market: Market) {
             .split(' ')
             .any(|signature| signature == signed)
     };
+
     let requests = receiver.receiver.requests();
     let verified: Vec<_> = requests
         .iter()
@@ -376,51 +393,42 @@ async fn concurrency_stays_within_every_limit(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
+
     let limits = Limits {
         in_flight: 40,
         per_endpoint: 2,
         rate: None,
     };
-    let dispatcher = market.dispatcher_with(limits, &Metrics::new());
-    let round = async {
+    let run_once = async |limits| {
+        let dispatcher = market.dispatcher_with(limits, &Metrics::new());
+        dispatcher.run_once().await.unwrap()
+    };
+    let opening = async {
         let all = async || under_way.load(Ordering::SeqCst) == 4;
         wait_until(SOON, "two calls of each endpoint", all).await;
         gate.add_permits(4);
     };
-    let (recorded, ()) = tokio::join!(dispatcher.run_once(), round);
-    assert_eq!(recorded.unwrap(), 4);
+
+    let (recorded, ()) = tokio::join!(run_once(limits), opening);
+    assert_eq!(recorded, 4);
 
     for id in [first, second] {
         assert_eq!(market.webhook(id).await.counts.delivered, 2);
     }
+
     gate.add_permits(100);
     let in_all = Limits {
         in_flight: 1,
         per_endpoint: 8,
         rate: None,
     };
-    assert_eq!(
-        market
-            .dispatcher_with(in_all, &Metrics::new())
-            .run_once()
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(run_once(in_all).await, 1);
 
     let slow = Limits {
         rate: std::num::NonZeroU32::new(1),
         ..Limits::default()
     };
-    assert_eq!(
-        market
-            .dispatcher_with(slow, &Metrics::new())
-            .run_once()
-            .await
-            .unwrap(),
-        2,
-        "one call to each"
-    );
+    assert_eq!(run_once(slow).await, 2, "one call to each");
     market.check_sums().await;
 }
 
@@ -431,6 +439,7 @@ async fn concurrency_falls_with_failures_in_a_row(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
+
     let limits = Limits {
         per_endpoint: 4,
         ..Limits::default()
@@ -440,6 +449,7 @@ async fn concurrency_falls_with_failures_in_a_row(market: Market) {
     while rounds.len() < 7 {
         rounds.push(dispatcher.run_once().await.unwrap());
     }
+
     assert_eq!(
         rounds,
         [4, 1, 1, 1, 1, 1, 1],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backbone::telemetry::Metrics;
-use backbone::testkit::wait_until;
+use backbone::testkit::{Receiver, Reply, wait_until};
 use tokio::sync::Semaphore;
 use webhooks::dispatcher::Limits;
 use webhooks::resolver::Resolver;
@@ -18,7 +18,6 @@ use super::kit::{
 };
 use crate::market::{ANN, Market};
 use crate::on_both_backends;
-use backbone::testkit::{Receiver, Reply};
 
 on_both_backends!(Market; notified_dispatcher_sends_at_once,
     polling_finds_what_the_bus_did_not_announce,
@@ -38,6 +37,7 @@ async fn notified_dispatcher_sends_at_once(market: Market) {
         running.health.down().is_empty()
     })
     .await;
+
     let mut at_once = 0;
     for count in 1..=8 {
         market.create(ANN).await;
@@ -49,11 +49,13 @@ async fn notified_dispatcher_sends_at_once(market: Market) {
         .await;
         at_once += usize::from(committed.elapsed() < Duration::from_millis(250));
     }
+
     // Polling every second would find a quarter of them within 250 ms.
     assert!(at_once >= 6, "{at_once} of 8 within 250 ms of their commit");
 
     let recorded = async || market.webhook(id).await.counts.delivered == 8;
     wait_until(SOON, "all to be recorded", recorded).await;
+
     running.end().await;
 }
 
@@ -65,6 +67,7 @@ async fn polling_finds_what_the_bus_did_not_announce(market: Market) {
     for _ in 0..30 {
         market.create(ANN).await;
     }
+
     market.project().await;
     wait_until(SOON, "all of it", async || {
         market.webhook(id).await.counts.delivered == 30
@@ -78,12 +81,14 @@ async fn polling_finds_what_the_bus_did_not_announce(market: Market) {
 async fn retry_is_sent_without_a_notification(market: Market) {
     let receiver = SwitchableReceiver::start(500).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
-    let lot = market.create(ANN).await;
-    market.change(lot).await;
+    let deal = market.create(ANN).await;
+    market.change(deal).await;
     market.project().await;
+
     let running = Running::start(&market, market.dispatcher());
     let failed = async || market.deliveries(id).await[0].attempts.len() == 1;
     wait_until(SOON, "the failure to be recorded", failed).await;
+
     receiver.answer_with(200);
     market.clock.advance(Duration::from_secs(7));
     let delivered = async || states(&market.deliveries(id).await) == [DeliveryState::Delivered; 2];
@@ -102,12 +107,14 @@ async fn stopped_dispatcher_finishes_the_calls_under_way(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
+
     let limits = Limits {
         per_endpoint: 1,
         ..Limits::default()
     };
     let mut running = Running::start(&market, market.dispatcher_with(limits, &Metrics::new()));
     wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
+
     running.stop.cancel();
     assert!(
         running.tasks.try_join_next().is_none(),
@@ -133,6 +140,7 @@ async fn operator_s_failure_uses_up_no_try(market: Market) {
     let id = market.subscribed(ANN, &url).await;
     market.create(ANN).await;
     market.project().await;
+
     let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
     let resolver = Resolver::with_servers(&[nobody], Duration::from_millis(100)).unwrap();
     install_tls_provider();
@@ -143,12 +151,14 @@ async fn operator_s_failure_uses_up_no_try(market: Market) {
         Limits::default(),
         &Metrics::new(),
     );
+
     for _ in 0..12 {
         assert_eq!(dispatcher.run_once().await.unwrap(), 1);
         assert_eq!(dispatcher.run_once().await.unwrap(), 0, "not at once");
 
         market.clock.advance(Duration::from_secs(5));
     }
+
     let delivery = market.deliveries(id).await.remove(0);
     assert_eq!(
         (delivery.state, delivery.attempts.len()),
@@ -161,6 +171,7 @@ async fn undecryptable_secret_uses_up_no_try(market: Market) {
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.create(ANN).await;
     market.project().await;
+
     let other_key = Webhooks::new(
         &market.side,
         market.bus.clone(),

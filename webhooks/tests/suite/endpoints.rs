@@ -1,7 +1,7 @@
 //! Endpoints: registration, changes, ownership and deletion.
 
 use backbone::FieldError;
-use backbone::ids::{BuyerId, DeliveryId, WebhookId};
+use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
 use uuid::Uuid;
 use webhooks::retention::KEEP;
 use webhooks::{
@@ -16,6 +16,7 @@ on_both_backends!(Market; registration_is_listed_as_it_was_given,
     input_violations_are_all_reported_with_their_fields,
     registration_stops_at_twenty_endpoints_of_a_buyer,
     update_leaves_fields_that_are_not_given,
+    update_tells_a_removed_field_from_an_absent_one,
     resume_makes_a_disabled_endpoint_active,
     endpoint_is_out_of_reach_for_another_buyer,
     deletion_discards_what_is_pending,
@@ -61,30 +62,12 @@ async fn registration_is_listed_as_it_was_given(market: Market) {
     assert_eq!(listed, [first, second]);
 }
 
-async fn input_violations_are_all_reported_with_their_fields(market: Market) {
-    let webhooks = market.webhooks();
-    let violations = |refused: Refusal| match refused {
-        Refusal::Invalid(errors) => errors
-            .into_iter()
-            .map(|error: FieldError| error.path)
-            .collect::<Vec<_>>(),
-        other => panic!("{other:?}"),
-    };
-    let bad = Registration {
-        url: "ftp://example.com".to_owned(),
-        events: vec![WebhookEvent::Test, WebhookEvent::Test],
-        seller_ids: Some(Vec::new()),
-        description: Some("a\nb".to_owned()),
-    };
-    let refused = webhooks.register(BUYER, bad.clone()).await.unwrap_err();
-    assert_eq!(
-        violations(refused),
-        ["url", "events", "events", "sellerIds", "description"]
-    );
-
+/// Returns registrations that violate a single rule, each with the path of the violation.
+fn registrations_with_one_violation() -> Vec<(&'static str, Registration)> {
     let good = || registration(NOWHERE);
-    let many = (0..101).map(|number| backbone::ids::SellerId(Uuid::from_u128(number)));
-    for (path, bad) in [
+    let many = (0..101).map(|number| SellerId(Uuid::from_u128(number)));
+
+    vec![
         (
             "url",
             Registration {
@@ -127,17 +110,43 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
                 ..good()
             },
         ),
-    ] {
+    ]
+}
+
+async fn input_violations_are_all_reported_with_their_fields(market: Market) {
+    let webhooks = market.webhooks();
+    let violations = |refused: Refusal| match refused {
+        Refusal::Invalid(errors) => errors
+            .into_iter()
+            .map(|error: FieldError| error.path)
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+
+    let bad = Registration {
+        url: "ftp://example.com".to_owned(),
+        events: vec![WebhookEvent::Test, WebhookEvent::Test],
+        seller_ids: Some(Vec::new()),
+        description: Some("a\nb".to_owned()),
+    };
+    let refused = webhooks.register(BUYER, bad.clone()).await.unwrap_err();
+    assert_eq!(
+        violations(refused),
+        ["url", "events", "events", "sellerIds", "description"]
+    );
+
+    for (path, bad) in registrations_with_one_violation() {
         assert_eq!(
             violations(webhooks.register(BUYER, bad).await.unwrap_err()),
             [path]
         );
     }
+
     assert!(webhooks.list(BUYER).await.unwrap().is_empty());
 
     let full = Registration {
         description: Some("é".repeat(500)),
-        ..good()
+        ..registration(NOWHERE)
     };
     let (webhook, _) = webhooks.register(BUYER, full).await.unwrap();
     let changes = Changes {
@@ -163,6 +172,7 @@ async fn registration_stops_at_twenty_endpoints_of_a_buyer(market: Market) {
     for _ in 1..MAX_WEBHOOKS {
         market.register(NOWHERE).await;
     }
+
     let (one, other) = tokio::join!(
         webhooks.register(BUYER, registration(NOWHERE)),
         webhooks.register(BUYER, registration(NOWHERE))
@@ -219,6 +229,26 @@ async fn update_leaves_fields_that_are_not_given(market: Market) {
     );
 
     let after = update(Changes {
+        paused: Some(true),
+        ..Changes::default()
+    })
+    .await;
+    assert_eq!(after.state, WebhookState::Paused);
+    assert_eq!(update(Changes::default()).await.state, WebhookState::Paused);
+    assert_eq!(market.webhook(before.id).await.state, WebhookState::Paused);
+}
+
+async fn update_tells_a_removed_field_from_an_absent_one(market: Market) {
+    let webhooks = market.webhooks();
+    let full = Registration {
+        seller_ids: Some(vec![ANN]),
+        description: Some("note".to_owned()),
+        ..registration(NOWHERE)
+    };
+    let (before, _) = webhooks.register(BUYER, full).await.unwrap();
+    let update = async |changes| webhooks.update(BUYER, before.id, changes).await.unwrap();
+
+    let after = update(Changes {
         seller_ids: Some(None),
         ..Changes::default()
     })
@@ -244,15 +274,6 @@ async fn update_leaves_fields_that_are_not_given(market: Market) {
         (after.seller_ids, after.description),
         (Some(vec![BOB]), None)
     );
-
-    let after = update(Changes {
-        paused: Some(true),
-        ..Changes::default()
-    })
-    .await;
-    assert_eq!(after.state, WebhookState::Paused);
-    assert_eq!(update(Changes::default()).await.state, WebhookState::Paused);
-    assert_eq!(market.webhook(before.id).await.state, WebhookState::Paused);
 }
 
 async fn resume_makes_a_disabled_endpoint_active(market: Market) {
@@ -260,6 +281,7 @@ async fn resume_makes_a_disabled_endpoint_active(market: Market) {
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.create(ANN).await;
     market.project().await;
+
     let dispatcher = market.dispatcher();
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
 
@@ -297,6 +319,7 @@ async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
     let id = market.subscribed(ANN, NOWHERE).await;
     market.create(ANN).await;
     market.project().await;
+
     let delivery = market.deliveries(id).await[0].id;
     let before = market.webhook(id).await;
     let webhooks = market.webhooks();
@@ -318,6 +341,7 @@ async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
         assert!(webhooks.find(buyer, id).await.unwrap().is_none());
         assert!(market.deliveries_of(buyer, id).await.is_empty());
     }
+
     for (buyer, id) in [(OTHER, delivery), (BUYER, DeliveryId(Uuid::from_u128(7)))] {
         assert!(matches!(
             webhooks.replay(buyer, id).await,
@@ -325,6 +349,7 @@ async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
         ));
         assert!(webhooks.delivery(buyer, id).await.unwrap().is_none());
     }
+
     assert!(webhooks.list(OTHER).await.unwrap().is_empty());
     assert!(
         webhooks
@@ -341,12 +366,12 @@ async fn deletion_discards_what_is_pending(market: Market) {
     let webhooks = market.webhooks();
     let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
-    let lot = market.create(ANN).await;
+    let deal = market.create(ANN).await;
     market.project().await;
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
 
-    market.change(lot).await;
-    market.change(lot).await;
+    market.change(deal).await;
+    market.change(deal).await;
     market.project().await;
     webhooks.delete(BUYER, id).await.unwrap();
     assert!(matches!(
@@ -379,25 +404,11 @@ async fn deletion_discards_what_is_pending(market: Market) {
     ];
     assert_eq!(states(&market.deliveries(id).await), states_kept);
 
-    market.change(lot).await;
+    market.change(deal).await;
     market.project().await;
     assert_eq!(market.deliveries(id).await.len(), 3, "no delivery is added");
 
-    for delivery in market.deliveries(id).await {
-        assert!(matches!(
-            webhooks.replay(BUYER, delivery.id).await,
-            Err(Refusal::NotFound)
-        ));
-    }
-    let resume = Changes {
-        paused: Some(false),
-        ..Changes::default()
-    };
-    assert!(matches!(
-        webhooks.update(BUYER, id, resume).await,
-        Err(Refusal::NotFound)
-    ));
-    assert_eq!(market.dispatcher().run_once().await.unwrap(), 0);
+    assert_deletion_is_final(&market, id).await;
     assert_eq!(receiver.delivery_ids().len(), 1);
     market.check_sums().await;
 
@@ -408,4 +419,26 @@ async fn deletion_discards_what_is_pending(market: Market) {
         "it is dropped with its last delivery"
     );
     market.check_sums().await;
+}
+
+/// Checks that a deleted endpoint cannot be resumed, its deliveries cannot be replayed, and nothing
+/// is sent to it.
+async fn assert_deletion_is_final(market: &Market, id: WebhookId) {
+    let webhooks = market.webhooks();
+    for delivery in market.deliveries(id).await {
+        assert!(matches!(
+            webhooks.replay(BUYER, delivery.id).await,
+            Err(Refusal::NotFound)
+        ));
+    }
+
+    let resume = Changes {
+        paused: Some(false),
+        ..Changes::default()
+    };
+    assert!(matches!(
+        webhooks.update(BUYER, id, resume).await,
+        Err(Refusal::NotFound)
+    ));
+    assert_eq!(market.dispatcher().run_once().await.unwrap(), 0);
 }

@@ -9,7 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use standardwebhooks::Webhook;
 use tokio::task::JoinSet;
 use webhooks::outcome::{ErrorClass, RetryAfter};
-use webhooks::sender::{Call, Limits};
+use webhooks::sender::{Call, CallLimits};
 use webhooks::signature::Secret;
 
 use super::call_kit::{BODY, ID, SECOND, SOON, call, outcome_of, send, sender, within};
@@ -41,9 +41,9 @@ async fn call_follows_the_standard() {
         ..call(&url, &secrets)
     };
     let began = Instant::now();
-    let outcome = sender(Limits::default()).send(&call).await;
+    let outcome = sender(CallLimits::default()).send(&call).await;
     assert_eq!(
-        (outcome.status, outcome.error, &*outcome.answer),
+        (outcome.status, outcome.error, &*outcome.response_body),
         (Some(200), None, "thanks")
     );
     assert!(
@@ -62,6 +62,27 @@ async fn call_follows_the_standard() {
     assert_eq!(request.body, BODY.as_bytes());
     assert!((began..Instant::now()).contains(&request.at));
 
+    assert_headers(request, &call, &receiver);
+
+    let parent: TraceContext = request.header("traceparent").unwrap().parse().unwrap();
+    assert_eq!(parent.trace_id(), trace.trace_id());
+    assert_ne!(parent, trace, "each attempt is a span of its own");
+
+    for secret in &secrets {
+        assert!(
+            verifies(request, secret),
+            "whichever of the two the receiver knows"
+        );
+    }
+    assert!(!verifies(request, &Secret::generate()));
+
+    let mut forged = request.clone();
+    forged.body[0] = b' ';
+    assert!(!verifies(&forged, &secrets[0]));
+}
+
+/// Checks that a request has the standard's headers with the right values, and no others.
+fn assert_headers(request: &Request, call: &Call<'_>, receiver: &Receiver) {
     let timestamp = (call.at.as_micros() / 1_000_000).to_string();
     let mut names: Vec<&str> = request.headers.iter().map(|(name, _)| &**name).collect();
     names.sort_unstable();
@@ -90,27 +111,12 @@ async fn call_follows_the_standard() {
     ] {
         assert_eq!(request.header(name), Some(value), "{name}");
     }
-    let parent: TraceContext = request.header("traceparent").unwrap().parse().unwrap();
-    assert_eq!(parent.trace_id(), trace.trace_id());
-    assert_ne!(parent, trace, "each attempt is a span of its own");
-
-    for secret in &secrets {
-        assert!(
-            verifies(request, secret),
-            "whichever of the two the receiver knows"
-        );
-    }
-    assert!(!verifies(request, &Secret::generate()));
-
-    let mut forged = request.clone();
-    forged.body[0] = b' ';
-    assert!(!verifies(&forged, &secrets[0]));
 }
 
 #[tokio::test]
 async fn replay_is_marked_and_a_missing_trace_begins() {
     let receiver = Receiver::start(|_| Reply::ok()).await;
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     let url = receiver.url("/");
     let secrets = [Secret::generate()];
     let outcome = sender
@@ -139,6 +145,7 @@ async fn status_decides_the_outcome() {
         let outcome = outcome_of(move || Reply::status(status)).await;
         assert_eq!((outcome.status, outcome.error), (Some(status), None));
     }
+
     for status in [300, 301, 302, 303, 304, 307, 308, 399] {
         let outcome = outcome_of(move || Reply::status(status)).await;
         assert_eq!(
@@ -146,6 +153,7 @@ async fn status_decides_the_outcome() {
             (Some(status), Some(ErrorClass::Redirect))
         );
     }
+
     for status in [
         101, 400, 401, 404, 410, 422, 429, 500, 502, 503, 504, 599, 999,
     ] {
@@ -162,7 +170,7 @@ async fn interim_response_is_skipped() {
     let early = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nok";
     let outcome = outcome_of(move || Reply::raw(early)).await;
     assert_eq!(
-        (outcome.status, outcome.error, &*outcome.answer),
+        (outcome.status, outcome.error, &*outcome.response_body),
         (Some(202), None, "ok")
     );
 }
@@ -197,6 +205,7 @@ async fn redirect_is_not_followed() {
             (Some(status), Some(ErrorClass::Redirect))
         );
     }
+
     assert_eq!(target.connections(), (0, 0), "no connection was made");
 }
 
@@ -222,11 +231,12 @@ async fn incomplete_response_is_a_failure() {
             (None, Some(ErrorClass::BrokenOff)),
             "{case}"
         );
-        assert_eq!(outcome.answer, "", "{case}");
+        assert_eq!(outcome.response_body, "", "{case}");
     }
+
     let outcome = outcome_of(|| Reply::cut_off("so f")).await;
     assert_eq!(
-        (outcome.status, outcome.error, &*outcome.answer),
+        (outcome.status, outcome.error, &*outcome.response_body),
         (Some(200), Some(ErrorClass::BrokenOff), "so f")
     );
 
@@ -276,7 +286,7 @@ async fn failure_status_counts_however_the_body_ends() {
     let raw = "HTTP/1.1 410 Gone\r\ncontent-length: 9\r\n\r\ngon";
     let outcome = outcome_of(move || Reply::raw(raw)).await;
     assert_eq!(
-        (outcome.status, outcome.error, &*outcome.answer),
+        (outcome.status, outcome.error, &*outcome.response_body),
         (Some(410), Some(ErrorClass::Status), "gon")
     );
 }
@@ -285,23 +295,26 @@ async fn failure_status_counts_however_the_body_ends() {
 async fn huge_response_costs_no_more_than_its_beginning() {
     const HUGE: usize = 100 << 20;
     let receiver = Arc::new(Receiver::start(|_| Reply::large(HUGE)).await);
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     let mut calls = JoinSet::new();
     for _ in 0..8 {
         let sender = sender.clone();
         let receiver = Arc::clone(&receiver);
         calls.spawn(async move { send(&sender, &receiver.url("/")).await });
     }
+
     for outcome in calls.join_all().await {
         assert_eq!(
             (outcome.status, outcome.error),
             (Some(200), None),
             "the status says that it arrived"
         );
-        assert_eq!(outcome.answer, "x".repeat(4_096));
+        assert_eq!(outcome.response_body, "x".repeat(4_096));
     }
+
     let given_up = async || receiver.connections() == (8, 8);
     wait_until(SOON, "the connections to be given up", given_up).await;
+
     // How much the kernel's buffers take is not up to the sender.
     let written = receiver.written() / 8;
     assert!(written < (HUGE / 8) as u64, "{written} bytes a call");
@@ -332,20 +345,21 @@ async fn compressed_response_stays_compressed() {
     let outcome = outcome_of(|| Reply::gzip_bomb(100 << 10)).await;
     assert_eq!((outcome.status, outcome.error), (Some(200), None));
     assert!(
-        outcome.answer.starts_with("\u{1f}\u{fffd}\u{8}"),
+        outcome.response_body.starts_with("\u{1f}\u{fffd}\u{8}"),
         "{:?}",
-        &outcome.answer[..16]
+        &outcome.response_body[..16]
     );
-    assert!(outcome.answer.len() <= 4_096);
+    assert!(outcome.response_body.len() <= 4_096);
 }
 
 #[tokio::test]
 async fn connection_is_shared_by_successive_calls() {
     let receiver = Receiver::start(|_| Reply::ok().body("x".repeat(60_000))).await;
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     for _ in 0..20 {
         assert_eq!(send(&sender, &receiver.url("/")).await.error, None);
     }
+
     assert_eq!(receiver.connections(), (1, 0));
     assert_eq!(receiver.requests().len(), 20);
 }
@@ -360,7 +374,7 @@ async fn broken_exchange_is_not_repeated() {
         }
     })
     .await;
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     assert_eq!(send(&sender, &receiver.url("/")).await.error, None);
 
     let broken = send(&sender, &receiver.url("/")).await;

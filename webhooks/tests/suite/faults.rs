@@ -26,10 +26,12 @@ async fn outcome_waits_for_an_unavailable_database() {
     let gate = Arc::new(Semaphore::new(0));
     let receiver_gate = Arc::clone(&gate);
     let receiver = Receiver::start(move |_| Reply::ok().through(&receiver_gate)).await;
+
     let id = market.subscribed(ANN, &receiver.url("/")).await;
-    let lot = market.create(ANN).await;
-    market.change(lot).await;
+    let deal = market.create(ANN).await;
+    market.change(deal).await;
     market.project().await;
+
     let direct = market.database_url.as_ref().unwrap();
     let proxy = Proxy::in_front_of(direct).await;
     let db = Db::postgres("buyer database", &proxy.url(direct)).unwrap();
@@ -38,9 +40,13 @@ async fn outcome_waits_for_an_unavailable_database() {
     let key = SealKey::parse(SEAL).unwrap();
     let dispatcher = dispatcher_of(Webhooks::new(&side, market.bus.clone(), egress(), key));
     let running = Running::start(&market, dispatcher);
+
+    // Cut while the call waits at its gate: its outcome then meets a database that is away.
     wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
+
     proxy.cut().await;
     gate.add_permits(1);
+
     let away = async || !running.health.degraded().is_empty();
     wait_until(SOON, "the dispatcher to miss its database", away).await;
     assert_eq!(

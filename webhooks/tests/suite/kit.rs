@@ -11,6 +11,7 @@ use backbone::ids::{BuyerId, SellerId, WebhookId};
 use backbone::on_db;
 use backbone::position::Sequence;
 use backbone::telemetry::Metrics;
+use backbone::testkit::{Receiver, Reply};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use webhooks::dispatcher::Limits;
@@ -24,13 +25,13 @@ use webhooks::{
 };
 
 use crate::market::{BUYER, Market};
-use backbone::testkit::{Receiver, Reply};
 
 /// URL at which nothing listens, for endpoints that are never called.
 pub(super) const NOWHERE: &str = "http://127.0.0.1:9999/hook";
+/// Key that seals the secrets of these tests' endpoints.
 pub(super) const SEAL: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Returns rules that permit plain http to 127.0.0.1 and nothing else that is special.
+/// Returns an egress guard that permits plain http to 127.0.0.1 and nothing else that is special.
 pub(super) fn egress() -> Egress {
     Egress {
         allow_http: true,
@@ -122,7 +123,9 @@ impl Market {
             SELECT c.webhook_id, c.owed, c.delivered, c.pending, c.dead, c.discarded, d.state, count(d.id) AS count
               FROM webhook_count c LEFT JOIN webhook_delivery d ON d.webhook_id = c.webhook_id
              GROUP BY c.webhook_id, c.owed, c.delivered, c.pending, c.dead, c.discarded, d.state";
+        // Read here and not in the future, so that a failure names the line of the test.
         let caller = std::panic::Location::caller();
+
         async move {
             // One statement, so one snapshot: dispatchers may be running.
             let rows: Vec<Sum> =
@@ -139,7 +142,9 @@ impl Market {
                 let [_, counted] = sums
                     .entry(webhook_id)
                     .or_insert([stored, DeliveryCounts::default()]);
+                // The row of an endpoint without deliveries has no state.
                 let Some(state) = state else { continue };
+
                 let count = count.unsigned_abs();
                 counted.owed += count;
                 *match DeliveryState::try_from(state).unwrap() {
@@ -182,6 +187,7 @@ impl Running {
 
         let part = health.part("webhooks");
         tasks.spawn(dispatcher.run(market.bus.subscribe(), part, stop.clone()));
+
         Self {
             tasks,
             health,
@@ -214,6 +220,7 @@ impl SwitchableReceiver {
         let current = Arc::clone(&status);
         let receiver =
             Receiver::start(move |_| Reply::status(current.load(Ordering::SeqCst))).await;
+
         Self { receiver, status }
     }
 

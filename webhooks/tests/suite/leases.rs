@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backbone::telemetry::Metrics;
-use backbone::testkit::wait_until;
+use backbone::testkit::{Receiver, Reply, Request, wait_until};
 use tokio::sync::Semaphore;
 use webhooks::dispatcher::Limits;
 use webhooks::{DeliveryState, WebhookState};
@@ -14,7 +14,6 @@ use webhooks::{DeliveryState, WebhookState};
 use super::kit::{SwitchableReceiver, ids, states};
 use crate::market::{ANN, BUYER, Market};
 use crate::on_both_backends;
-use backbone::testkit::{Receiver, Reply, Request};
 
 on_both_backends!(Market; leases_let_three_dispatchers_call_each_delivery_once,
     lease_keeps_other_dispatchers_away,
@@ -37,13 +36,15 @@ async fn leases_let_three_dispatchers_call_each_delivery_once(market: Market) {
     for _ in 0..3 {
         market.register(&receiver.url()).await;
     }
-    let lots = [market.create(ANN).await, market.create(ANN).await];
+
+    let deals = [market.create(ANN).await, market.create(ANN).await];
     for _ in 0..10 {
         market.create(ANN).await;
-        market.change(lots[0]).await;
-        market.change(lots[1]).await;
+        market.change(deals[0]).await;
+        market.change(deals[1]).await;
     }
     market.project().await;
+
     let dispatchers = [
         market.dispatcher(),
         market.dispatcher(),
@@ -61,6 +62,7 @@ async fn leases_let_three_dispatchers_call_each_delivery_once(market: Market) {
         }
         recorded += round;
     }
+
     let called = receiver.delivery_ids();
     let distinct: BTreeSet<&String> = called.iter().collect();
     assert_eq!((recorded, called.len(), distinct.len()), (128, 128, 128));
@@ -80,6 +82,7 @@ async fn lease_keeps_other_dispatchers_away(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
+
     let one = market.dispatcher();
     let other = market.dispatcher();
     let rounds = async {
@@ -92,6 +95,7 @@ async fn lease_keeps_other_dispatchers_away(market: Market) {
         };
         tokio::join!(other.run_once(), freeing).0.unwrap()
     };
+
     let (first, second) = tokio::join!(one.run_once(), rounds);
     assert_eq!((first.unwrap(), second), (8, 4));
     assert_eq!(ids(&receiver).iter().collect::<BTreeSet<_>>().len(), 12);
@@ -118,9 +122,10 @@ async fn lost_lease_means_nothing_is_recorded(market: Market) {
     let gate = Arc::new(Semaphore::new(0));
     let receiver = receiver_that_holds_the_first_call(&gate).await;
     let id = market.subscribed(ANN, &receiver.url("/")).await;
-    let lot = market.create(ANN).await;
-    market.change(lot).await;
+    let deal = market.create(ANN).await;
+    market.change(deal).await;
     market.project().await;
+
     let metrics = Metrics::new();
     let overtaken = market.dispatcher_with(Limits::default(), &metrics);
     let taken_over = async {
@@ -133,6 +138,7 @@ async fn lost_lease_means_nothing_is_recorded(market: Market) {
 
         gate.add_permits(1);
     };
+
     let (recorded, ()) = tokio::join!(overtaken.run_once(), taken_over);
     assert_eq!(recorded.unwrap(), 0);
     assert!(
@@ -169,12 +175,14 @@ async fn lease_is_renewed_while_the_call_goes_on(market: Market) {
     let id = market.subscribed(ANN, &receiver.url("/")).await;
     market.create(ANN).await;
     market.project().await;
+
     let leased_until = async || -> i64 {
         let until: backbone::time::Timestamp = backbone::on_db!(market.db.read(), pool =>
             sqlx::query_scalar("SELECT leased_until FROM webhook_delivery").fetch_one(pool).await)
         .unwrap();
         until.as_micros()
     };
+
     let dispatcher = market.dispatcher();
     let renewal = async {
         wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
@@ -193,6 +201,7 @@ async fn lease_is_renewed_while_the_call_goes_on(market: Market) {
 
         gate.add_permits(1);
     };
+
     let (recorded, ()) = tokio::join!(dispatcher.run_once(), renewal);
     assert_eq!(recorded.unwrap(), 1);
     assert_eq!(market.webhook(id).await.counts.delivered, 1);
@@ -207,12 +216,14 @@ async fn call_that_outlives_its_endpoint_is_not_recorded(market: Market) {
     let id = market.subscribed(ANN, &receiver.url("/")).await;
     market.create(ANN).await;
     market.project().await;
+
     let dispatcher = market.dispatcher();
     let deleted = async {
         wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
         market.webhooks().delete(BUYER, id).await.unwrap();
         gate.add_permits(1);
     };
+
     let (recorded, ()) = tokio::join!(dispatcher.run_once(), deleted);
     assert_eq!(recorded.unwrap(), 0);
 
@@ -238,6 +249,7 @@ async fn replay_during_a_call_belongs_to_the_next_claim(market: Market) {
     let id = market.subscribed(ANN, &receiver.url("/")).await;
     market.create(ANN).await;
     market.project().await;
+
     let overtaken = market.dispatcher();
     let replayed = async {
         wait_until(SOON, "the call", async || receiver.requests().len() == 1).await;
@@ -248,6 +260,7 @@ async fn replay_during_a_call_belongs_to_the_next_claim(market: Market) {
         market.webhooks().replay(BUYER, delivery.id).await.unwrap();
         gate.add_permits(1);
     };
+
     let (recorded, ()) = tokio::join!(overtaken.run_once(), replayed);
     assert_eq!(recorded.unwrap(), 0);
     assert_eq!(

@@ -27,8 +27,9 @@ pub(crate) struct NameServer {
     _answering: JoinSet<()>,
 }
 
-/// Record types of RFC 1035 and RFC 3596.
+/// Record type of an IPv4 address (RFC 1035, section 3.2.2).
 const A: u16 = 1;
+/// Record type of an IPv6 address (RFC 3596, section 2.1).
 const AAAA: u16 = 28;
 
 impl NameServer {
@@ -39,6 +40,7 @@ impl NameServer {
     ) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
+
         let mut answering = JoinSet::new();
         answering.spawn(async move {
             let mut queries = HashMap::<String, usize>::new();
@@ -55,6 +57,7 @@ impl NameServer {
                 }
             }
         });
+
         Self {
             address,
             _answering: answering,
@@ -117,5 +120,6 @@ fn encode(query: &[u8], kind: u16, answer: &DnsAnswer) -> Option<Vec<u8>> {
         packet.extend([0, 1, 0, 0, 0, 0, 0, u8::try_from(address.len()).unwrap()]);
         packet.extend(address);
     }
+
     Some(packet)
 }

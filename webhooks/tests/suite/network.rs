@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use webhooks::egress::Egress;
 use webhooks::outcome::ErrorClass;
 use webhooks::resolver::Resolver;
-use webhooks::sender::{Limits, Sender};
+use webhooks::sender::{CallLimits, Sender};
 
 use super::call_kit::{HERE, PRIVATE, SECOND, send, sender, sender_with};
 use super::kit::install_tls_provider;
@@ -26,7 +26,7 @@ async fn unreachable_server_fails_to_connect() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let outcome = send(&sender(Limits::default()), &format!("http://{closed}/")).await;
+    let outcome = send(&sender(CallLimits::default()), &format!("http://{closed}/")).await;
     assert_eq!(
         (outcome.status, outcome.error),
         (None, Some(ErrorClass::CannotConnect))
@@ -36,9 +36,9 @@ async fn unreachable_server_fails_to_connect() {
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", mute.local_addr().unwrap());
     let outcome = send(
-        &sender(Limits {
+        &sender(CallLimits {
             connect: SECOND / 2,
-            ..Limits::default()
+            ..CallLimits::default()
         }),
         &url,
     )
@@ -73,6 +73,7 @@ async fn literal_address_is_called_only_if_permitted() {
         let outcome = send(&strict, &format!("http://{host}:{port}/")).await;
         assert_eq!(outcome.error, Some(ErrorClass::RefusedAddress), "{host}");
     }
+
     for url in [
         format!("ftp://127.0.0.1:{port}/"),
         format!("http://ann@127.0.0.1:{port}/"),
@@ -85,9 +86,10 @@ async fn literal_address_is_called_only_if_permitted() {
             "{url}"
         );
     }
+
     assert_eq!(receiver.connections(), (0, 0), "no connection was made");
 
-    let sender = sender(Limits::default());
+    let sender = sender(CallLimits::default());
     for host in ["127.0.0.1", "2130706433", "localhost", "localhost."] {
         let outcome = send(&sender, &format!("http://{host}:{port}/")).await;
         assert_eq!(outcome.error, None, "{host} is permitted");
@@ -107,19 +109,21 @@ async fn name_is_called_only_at_permitted_addresses() {
     .await;
     let sender = sender_with(
         Resolver::with_servers(&[names.address], SECOND).unwrap(),
-        Limits::default(),
+        CallLimits::default(),
     );
     let port = receiver.port();
     for name in ["private.example", "mapped.example"] {
         let outcome = send(&sender, &format!("http://{name}:{port}/")).await;
         assert_eq!(outcome.error, Some(ErrorClass::RefusedAddress), "{name}");
     }
+
     assert_eq!(receiver.connections(), (0, 0), "no connection was made");
 
     for name in ["mixed.example", "hooks.example"] {
         let outcome = send(&sender, &format!("http://{name}:{port}/")).await;
         assert_eq!(outcome.error, None, "{name}");
     }
+
     private.assert_unvisited();
 }
 
@@ -131,7 +135,7 @@ async fn name_is_checked_again_at_every_call() {
         NameServer::start(|_, before| addresses(&[if before == 0 { HERE } else { PRIVATE }])).await;
     let sender = sender_with(
         Resolver::with_servers(&[names.address], SECOND).unwrap(),
-        Limits::default(),
+        CallLimits::default(),
     );
     let url = format!("http://rebinding.example:{}/", receiver.port());
     assert_eq!(send(&sender, &url).await.error, None);
@@ -140,11 +144,12 @@ async fn name_is_checked_again_at_every_call() {
         Some(ErrorClass::RefusedAddress)
     );
     assert_eq!(receiver.connections().0, 1);
+
     private.assert_unvisited();
 }
 
 #[tokio::test]
-async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operator_s() {
+async fn missing_name_is_the_owner_s_failure() {
     let healthy = NameServer::start(|name, _| match name {
         "none.example" => DnsAnswer::NoSuchName,
         "empty.example" | "." => addresses(&[]),
@@ -155,8 +160,9 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
     .await;
     let sender = sender_with(
         Resolver::with_servers(&[healthy.address], SECOND).unwrap(),
-        Limits::default(),
+        CallLimits::default(),
     );
+
     for name in [
         "none.example",
         "empty.example",
@@ -170,6 +176,7 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
             "{name}"
         );
     }
+
     let receiver = Receiver::start(|_| Reply::ok()).await;
     let outcome = send(
         &sender,
@@ -177,7 +184,10 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
     )
     .await;
     assert_eq!(outcome.error, None, "one address family is enough");
+}
 
+#[tokio::test]
+async fn silent_name_servers_are_the_operator_s_failure() {
     let failing = NameServer::start(|_, _| DnsAnswer::ServerFailure).await;
     let silent = NameServer::start(|_, _| DnsAnswer::Silence).await;
     let absent = UdpSocket::bind("127.0.0.1:0")
@@ -185,6 +195,7 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
         .unwrap()
         .local_addr()
         .unwrap();
+
     for (case, servers) in [
         ("failing", vec![failing.address]),
         ("silent", vec![silent.address]),
@@ -193,7 +204,7 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
     ] {
         let sender = sender_with(
             Resolver::with_servers(&servers, SECOND).unwrap(),
-            Limits::default(),
+            CallLimits::default(),
         );
         let outcome = send(&sender, "http://hooks.example:8080/").await;
         assert_eq!(
@@ -204,50 +215,58 @@ async fn missing_name_is_the_owner_s_failure_and_silent_name_servers_the_operato
     }
 }
 
-#[tokio::test]
-async fn tls_requires_a_trusted_certificate_for_the_name() {
-    install_tls_provider();
-    let names = ["127.0.0.1".to_owned(), "hooks.example".to_owned()];
+/// Returns the configuration of a TLS server with a new certificate for these names, and the
+/// certificate.
+fn self_signed(names: &[&str]) -> (ServerConfig, Certificate) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let certificate = rcgen::generate_simple_self_signed(names).unwrap();
     let key = PrivateKeyDer::Pkcs8(certificate.signing_key.serialize_der().into());
     let chain = vec![certificate.cert.der().clone()];
+
     let config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
+    let certificate = Certificate::from_der(certificate.cert.der()).unwrap();
+    (config, certificate)
+}
+
+#[tokio::test]
+async fn tls_requires_a_trusted_certificate_for_the_name() {
+    install_tls_provider();
+    let (config, certificate) = self_signed(&["127.0.0.1", "hooks.example"]);
     let receiver =
         Receiver::start_tls(Arc::new(config).into(), |_| Reply::ok().body("sealed")).await;
 
-    let roots = vec![Certificate::from_der(certificate.cert.der()).unwrap()];
+    let roots = vec![certificate];
     let names = NameServer::start(|_, _| addresses(&[HERE])).await;
     let resolver = Resolver::with_servers(&[names.address], SECOND).unwrap();
     let trusting = sender_with(
         resolver,
-        Limits {
+        CallLimits {
             roots,
-            ..Limits::default()
+            ..CallLimits::default()
         },
     );
+
     for host in ["127.0.0.1", "hooks.example"] {
         let outcome = send(&trusting, &format!("https://{host}:{}/", receiver.port())).await;
         assert_eq!(
-            (outcome.status, outcome.error, &*outcome.answer),
+            (outcome.status, outcome.error, &*outcome.response_body),
             (Some(200), None, "sealed"),
             "{host}"
         );
     }
-    let another = send(
-        &trusting,
-        &format!("https://other.example:{}/", receiver.port()),
-    )
-    .await;
+
+    let url = format!("https://other.example:{}/", receiver.port());
+    let another = send(&trusting, &url).await;
     assert_eq!(
         (another.status, another.error),
         (None, Some(ErrorClass::Tls)),
         "the certificate is for other names"
     );
 
-    let unknown = send(&sender(Limits::default()), &receiver.url("/")).await;
+    let unknown = send(&sender(CallLimits::default()), &receiver.url("/")).await;
     assert_eq!(
         (unknown.status, unknown.error),
         (None, Some(ErrorClass::Tls)),
@@ -264,6 +283,7 @@ async fn tls_requires_a_trusted_certificate_for_the_name() {
             "no TLS but {reply:?}"
         );
     }
+
     let outcome = send(&trusting, &receiver.url("/").replace("https:", "http:")).await;
     assert_eq!(
         (outcome.status, outcome.error),

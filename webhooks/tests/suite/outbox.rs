@@ -26,6 +26,25 @@ on_both_backends!(Market; access_is_judged_at_the_change_in_one_batch_or_many,
 const FIRST: BuyerId = BuyerId(Uuid::from_u128(0xb1));
 const SECOND: BuyerId = BuyerId(Uuid::from_u128(0xb2));
 
+/// Turn of the market. `Some`: this seller grants access to this buyer, or revokes it. `None`: both
+/// sellers change their deals.
+type Turn = Option<(usize, usize)>;
+
+/// Two turns in which both sellers change their deals.
+const CHANGES: [Turn; 2] = [None, None];
+/// Turns in their order, in pairs.
+const SCRIPT: [[Turn; 2]; 9] = [
+    CHANGES,
+    [Some((0, 0)), None],
+    [Some((1, 0)), Some((0, 1))],
+    [Some((0, 0)), None],
+    CHANGES,
+    [Some((0, 0)), Some((1, 0))],
+    [Some((1, 1)), None],
+    [Some((0, 1)), None],
+    CHANGES,
+];
+
 async fn access_is_judged_at_the_change_in_one_batch_or_many(market: Market) {
     for (round, in_one_batch) in [(0, true), (1, false)] {
         let sellers = [1, 2].map(|number| SellerId(Uuid::from_u128(0x100 + 2 * round + number)));
@@ -43,30 +62,17 @@ async fn access_is_judged_at_the_change_in_one_batch_or_many(market: Market) {
         }
         let mut expected = [Vec::new(), Vec::new()];
         let mut granted = [[false; 2]; 2];
-        let lots = sellers.map(|seller| (seller, DealId(backbone::random::random_id())));
-        // Some: this seller grants access to this buyer, or revokes it. None: both sellers change
-        // their deal.
-        let both = [None, None];
-        let script = [
-            both,
-            [Some((0, 0)), None],
-            [Some((1, 0)), Some((0, 1))],
-            [Some((0, 0)), None],
-            both,
-            [Some((0, 0)), Some((1, 0))],
-            [Some((1, 1)), None],
-            [Some((0, 1)), None],
-            both,
-        ];
-        for turn in script.iter().flatten() {
+        let deals = sellers.map(|seller| (seller, DealId(backbone::random::random_id())));
+
+        for turn in SCRIPT.iter().flatten() {
             if let Some((seller, buyer)) = *turn {
                 market
                     .toggle_access(sellers[seller], [FIRST, SECOND][buyer])
                     .await;
                 granted[seller][buyer] ^= true;
             } else {
-                for (seller, lot) in lots.iter().enumerate() {
-                    let sequence = market.change(*lot).await;
+                for (seller, deal) in deals.iter().enumerate() {
+                    let sequence = market.change(*deal).await;
                     for buyer in 0..2 {
                         if granted[seller][buyer] {
                             expected[buyer].push(sequence);
@@ -100,22 +106,25 @@ async fn access_is_judged_at_the_change_in_one_batch_or_many(market: Market) {
 
 async fn registration_creates_no_delivery_for_earlier_changes(market: Market) {
     market.grant(ANN, BUYER).await;
-    let lot = market.create(ANN).await;
+    let deal = market.create(ANN).await;
     market.project().await;
+
     let before = market.register(NOWHERE).await;
     let mut expected = Vec::new();
     for _ in 0..3 {
-        expected.push(market.change(lot).await);
+        expected.push(market.change(deal).await);
     }
+
     // The changes are in the log but not in the tables yet, so they come after this registration.
     let between = market.register(NOWHERE).await;
     market.project().await;
+
     let after = market.register(NOWHERE).await;
     assert_eq!(market.sequences(before).await, expected);
     assert_eq!(market.sequences(between).await, expected);
     assert!(market.sequences(after).await.is_empty());
 
-    let last = market.change(lot).await;
+    let last = market.change(deal).await;
     market.project().await;
     assert_eq!(market.sequences(after).await, [last]);
 }
@@ -133,6 +142,7 @@ async fn deliveries_match_the_endpoint_s_events_and_sellers(market: Market) {
         };
         webhooks.register(BUYER, request).await.unwrap().0.id
     };
+
     let created = register(&[WebhookEvent::DealCreated], None).await;
     let updated = register(&[WebhookEvent::DealUpdated], None).await;
     let of_bob = register(
@@ -142,7 +152,8 @@ async fn deliveries_match_the_endpoint_s_events_and_sellers(market: Market) {
     .await;
     let stranger = SellerId(Uuid::from_u128(0x57));
     market.create(stranger).await;
-    let (ann, bob) = (market.create(ANN).await, market.create(BOB).await);
+    let ann = market.create(ANN).await;
+    let bob = market.create(BOB).await;
     let head = market.log.head().await.unwrap();
     let changes = [market.change(ann).await, market.change(bob).await];
     market.project().await;
@@ -166,6 +177,7 @@ async fn deliveries_match_the_endpoint_s_events_and_sellers(market: Market) {
         seller_ids: Some(None),
         ..Changes::default()
     };
+
     webhooks.update(BUYER, of_bob, paused).await.unwrap();
     let more = market.change(ann).await;
     market.project().await;
@@ -195,9 +207,11 @@ async fn message_is_shared_by_twenty_endpoints(market: Market) {
             );
         }
     }
-    let lots = [market.create(ANN).await, market.create(ANN).await];
-    market.change(lots[0]).await;
+
+    let deals = [market.create(ANN).await, market.create(ANN).await];
+    market.change(deals[0]).await;
     market.project().await;
+
     for buyer in &buyers {
         let page = webhooks
             .deliveries(*buyer, None, None, 100, None)
@@ -209,6 +223,7 @@ async fn message_is_shared_by_twenty_endpoints(market: Market) {
             "newest first"
         );
     }
+
     let messages: Vec<(String, i32)> = on_db!(market.db.read(), pool =>
         sqlx::query_as("SELECT event, deliveries FROM webhook_message ORDER BY id").fetch_all(pool).await)
     .unwrap();
@@ -229,8 +244,8 @@ async fn worker_that_was_overtaken_creates_no_delivery(market: Market) {
     let other = market.another_worker();
     let (checkpoint, mut tail) = market.worker.open().await.unwrap();
     let (same, mut other_tail) = other.open().await.unwrap();
-    let lot = market.create(ANN).await;
-    let expected = [market.log.head().await.unwrap(), market.change(lot).await];
+    let deal = market.create(ANN).await;
+    let expected = [market.log.head().await.unwrap(), market.change(deal).await];
     let (won, lost) = tokio::join!(
         market.worker.run_once(checkpoint, &mut tail),
         other.run_once(same, &mut other_tail)
@@ -250,7 +265,7 @@ async fn worker_that_was_overtaken_creates_no_delivery(market: Market) {
 async fn body_is_the_change_in_the_contract_s_form(market: Market) {
     let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
-    let lot = market.create(ANN).await;
+    let deal = market.create(ANN).await;
     market.project().await;
     assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
 
@@ -261,10 +276,10 @@ async fn body_is_the_change_in_the_contract_s_form(market: Market) {
     assert_eq!(body["timestamp"], market.clock.now().to_string());
     assert_eq!(body["position"], delivery.position.encode());
 
-    let deal = &body["data"]["deal"];
+    let sent = &body["data"]["deal"];
     assert_eq!(
-        (deal["id"].as_str(), deal["version"].as_u64()),
-        (Some(&*lot.1.to_string()), Some(1))
+        (sent["id"].as_str(), sent["version"].as_u64()),
+        (Some(&*deal.1.to_string()), Some(1))
     );
     assert_eq!(
         request.header("webhook-id"),
@@ -275,8 +290,8 @@ async fn body_is_the_change_in_the_contract_s_form(market: Market) {
     let trace = market
         .log
         .last(&backbone::contract::Subject::Deal {
-            seller: lot.0,
-            deal: lot.1,
+            seller: deal.0,
+            deal: deal.1,
         })
         .await;
     let trace = trace
@@ -319,6 +334,7 @@ async fn dispatchers_are_notified_of_endpoints_with_something_due(market: Market
         BusEvent::Message(message) => webhooks_of(&message),
         other => panic!("{other:?}"),
     };
+
     market.create(ANN).await;
     market.project().await;
     assert_eq!(notified().await, Some(vec![id]));

@@ -45,6 +45,7 @@ async fn replay_reopens_the_same_delivery(market: Market) {
     let id = market.subscribed(ANN, &receiver.url()).await;
     market.create(ANN).await;
     market.project().await;
+
     let webhooks = market.webhooks();
     let dispatcher = market.dispatcher();
     let delivery = market.deliveries(id).await[0].id;
@@ -86,8 +87,9 @@ async fn replay_reopens_the_same_delivery(market: Market) {
 async fn replay_stands_outside_the_order_of_its_deal(market: Market) {
     let receiver = SwitchableReceiver::start(200).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
-    let lot = market.create(ANN).await;
+    let deal = market.create(ANN).await;
     market.project().await;
+
     let dispatcher = market.dispatcher();
     dispatcher.run_once().await.unwrap();
     receiver.answer_with(500);
@@ -96,8 +98,8 @@ async fn replay_stands_outside_the_order_of_its_deal(market: Market) {
     dispatcher.run_once().await.unwrap();
     // The replay failed and waits for its next try; the deal goes on all the same.
     receiver.answer_with(200);
-    market.change(lot).await;
-    market.change(lot).await;
+    market.change(deal).await;
+    market.change(deal).await;
     market.project().await;
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
@@ -111,8 +113,8 @@ async fn replay_stands_outside_the_order_of_its_deal(market: Market) {
 
     // A replay that ends does not advance the lane either: what waits behind another stays there.
     receiver.answer_with(500);
-    market.change(lot).await;
-    market.change(lot).await;
+    market.change(deal).await;
+    market.change(deal).await;
     market.project().await;
     assert_eq!(dispatcher.run_once().await.unwrap(), 1);
 
@@ -142,10 +144,12 @@ async fn bulk_replay_selects_by_state_and_time(market: Market) {
         market.create(ANN).await;
     }
     market.project().await;
+
     kill_all(&market, &[id, other]).await;
     let later = market.clock.now();
     market.create(ANN).await;
     market.project().await;
+
     kill_all(&market, &[id, other]).await;
     let counts = market.webhook(id).await.counts;
     assert_eq!((counts.dead, counts.owed), (3, 3));
@@ -158,6 +162,7 @@ async fn bulk_replay_selects_by_state_and_time(market: Market) {
             Err(Refusal::Invalid(_))
         ));
     }
+
     assert_eq!(replay(DeliveryState::Delivered, None).await.unwrap(), 0);
     assert_eq!(replay(DeliveryState::Dead, Some(later)).await.unwrap(), 1);
     assert_eq!(
@@ -188,6 +193,7 @@ async fn pages_go_from_newest_to_oldest(market: Market) {
         market.subscribed(ANN, &receiver.url()).await,
         market.register(&receiver.url()).await,
     ];
+
     for round in 0..4 {
         market.create(ANN).await;
         market.project().await;
@@ -196,6 +202,7 @@ async fn pages_go_from_newest_to_oldest(market: Market) {
         }
         market.clock.advance(Duration::from_secs(1));
     }
+
     let webhooks = market.webhooks();
     for (webhook, state, count) in [
         (None, None, 8),
@@ -247,8 +254,9 @@ async fn retention_drops_what_finished_a_month_ago(market: Market) {
         market.subscribed(ANN, &receiver.url()).await,
         market.register(&receiver.url()).await,
     ];
-    let lot = market.create(ANN).await;
+    let deal = market.create(ANN).await;
     market.project().await;
+
     let webhooks = market.webhooks();
     let dispatcher = market.dispatcher();
     dispatcher.run_once().await.unwrap();
@@ -258,14 +266,17 @@ async fn retention_drops_what_finished_a_month_ago(market: Market) {
                                    (SELECT count(*) FROM webhook_message)";
         on_db!(market.db.read(), pool => sqlx::query_as(ROWS).fetch_one(pool).await).unwrap()
     };
+
     market.clock.advance(KEEP - HOUR);
     let pause = Changes {
         paused: Some(true),
         ..Changes::default()
     };
+
     webhooks.update(BUYER, ids[1], pause).await.unwrap();
-    market.change(lot).await;
+    market.change(deal).await;
     market.project().await;
+
     dispatcher.run_once().await.unwrap();
     assert_eq!(rows().await, (4, 3, 2));
     assert_eq!(

@@ -42,18 +42,19 @@ async fn claim_that_arrives_after_the_stop_is_released() {
     let PoolEngine::Sqlite(pool) = db.write().engine() else {
         panic!("the database is on SQLite")
     };
+
     for statement in FILL {
         sqlx::query(statement).execute(pool).await.unwrap();
     }
 
     let bus = LiveBus::local(1, &metrics);
-    let caller = Caller {
+    let context = CallContext {
         webhooks: Webhooks::new(&side, bus, Egress::default(), SealKey::generate()),
         sender: Sender::new(Egress::default(), Resolver::system().unwrap()).unwrap(),
         metrics: DispatchMetrics::new(&metrics),
     };
     let health = Health::default().part("webhooks");
-    let mut in_flight = InFlight::new(&caller, Limits::default(), health);
+    let mut in_flight = InFlight::new(&context, Limits::default(), health);
     let leases = async || -> i64 {
         let leased = "SELECT count(*) FROM webhook_delivery WHERE lease IS NOT NULL";
         sqlx::query_scalar(leased).fetch_one(pool).await.unwrap()

@@ -35,6 +35,7 @@ fn limiter_requests_each_endpoint_once_and_up_to_its_room() {
     for number in [1, 2, 1] {
         limiter.mark_due(webhook(number));
     }
+
     assert_eq!(requested(&mut limiter, 256, now), [(1, 0, 4), (2, 0, 4)]);
     assert!(!limiter.has_due());
 
@@ -71,6 +72,7 @@ fn limiter_leaves_room_beside_many_endpoints_that_hang() {
             limiter.claimed(webhook(number), room, true);
         }
     }
+
     assert!((1..16).contains(&free), "sixty of them leave {free} calls");
 
     limiter.mark_due(webhook(99));

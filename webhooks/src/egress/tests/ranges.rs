@@ -14,6 +14,7 @@ fn special_ranges_end_at_their_exact_bounds() {
             }
         }
     }
+
     for (net, kind) in SPECIAL {
         let last = match net.broadcast() {
             // The last address of 240.0.0.0/4 is the broadcast address, which is a kind of its own.

@@ -16,7 +16,7 @@ fn outcome(status: u16) -> Outcome {
         error,
         retry_after: None,
         duration: Duration::ZERO,
-        answer: String::new(),
+        response_body: String::new(),
     }
 }
 
@@ -70,6 +70,7 @@ fn settlement_takes_outcomes_one_after_the_other() {
             .map(|number| leased(number, 0, failures, None))
             .collect()
     };
+
     let after = settled(batch(7), &calls);
     let endpoint = after.endpoints[&WEBHOOK];
     let minute = Timestamp::from_micros(NOW.as_micros() + 60_000_000);
@@ -143,6 +144,7 @@ fn settlement_advances_a_lane_only_past_its_finished_head() {
         let calls = [call(1, outcome(status))];
         settled(vec![delivery], &calls).lanes
     };
+
     assert_eq!(lanes(leased(1, 0, 0, None), 200), [(WEBHOOK, DEAL)]);
     assert_eq!(lanes(leased(1, 7, 0, None), 500), [(WEBHOOK, DEAL)], "dead");
     assert_eq!(lanes(leased(1, 0, 0, None), 500), []);
@@ -170,12 +172,12 @@ fn settlement_advances_a_lane_only_past_its_finished_head() {
 
 #[test]
 fn settlement_of_an_operator_s_failure_uses_up_nothing() {
-    let ours = Outcome {
+    let operator_failure = Outcome {
         status: None,
         error: Some(ErrorClass::NoNameServer),
         ..outcome(200)
     };
-    let calls = [call(1, ours)];
+    let calls = [call(1, operator_failure)];
     let after = settled(vec![leased(1, 4, 2, None)], &calls);
     let row = &after.deliveries[0];
     assert_eq!(
