@@ -102,7 +102,11 @@ pub(super) async fn endpoint_access(
     on_tx!(tx, postgres(tx) => {
         let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
 
+        // Planned anew by the tables' present size each time. A kept plan may have been made while
+        // they were empty, when nothing speaks against beginning the join with the access: until
+        // the first ANALYZE, every batch would then read all buyers of its sellers.
         sqlx::query_as(ENDPOINT_ACCESS_POSTGRES)
+            .persistent(false)
             .bind(sellers)
             .bind(first)
             .bind(last)
