@@ -225,6 +225,49 @@ fn decoding_drops_a_trace_that_cannot_be_parsed() {
 
 /// An event of each type, as the golden files hold them. Never changed: a new type adds one.
 fn one_of_each_type() -> Vec<Event> {
+    let [created, updated, deal_repaired] = deal_facts();
+    let [granted, revoked, access_repaired] = access_facts();
+    let access = Subject::Access {
+        seller: SELLER,
+        buyer: BuyerId(Uuid::from_u128(0xb0e7)),
+    };
+
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        .parse()
+        .ok();
+
+    let event = |subject, fact| Event {
+        id: EventId(Uuid::from_u128(77)),
+        subject,
+        time: NOW,
+        trace,
+        fact,
+    };
+
+    let opened = Event {
+        trace: None,
+        ..event(
+            Subject::Opened,
+            Fact::MarketOpened {
+                epoch: Epoch(i64::MAX),
+            },
+        )
+    };
+
+    vec![
+        opened,
+        event(subject(7), Fact::Deal(created)),
+        event(subject(7), Fact::Deal(updated)),
+        event(subject(7), Fact::Deal(deal_repaired)),
+        event(access, Fact::Access(granted)),
+        event(access, Fact::Access(revoked)),
+        event(access, Fact::Access(access_repaired)),
+    ]
+}
+
+/// Facts of a deal that is created, updated and repaired. The last has a full list of recent
+/// mutations.
+fn deal_facts() -> [DealFact; 3] {
     let created = DealFact {
         cause: DealCause::Created,
         revision: 1,
@@ -268,6 +311,11 @@ fn one_of_each_type() -> Vec<Event> {
     };
 
     assert_eq!(repaired.recent.latest.len(), RECENT_EVENTS);
+    [created, updated, repaired]
+}
+
+/// Facts of an access that is granted, revoked and repaired.
+fn access_facts() -> [AccessFact; 3] {
     let granted = AccessFact {
         cause: AccessCause::Granted,
         revision: 1,
@@ -287,45 +335,13 @@ fn one_of_each_type() -> Vec<Event> {
         ..granted.clone()
     };
 
-    let mended = AccessFact {
+    let repaired = AccessFact {
         cause: AccessCause::Repaired,
         revision: 9,
         ..revoked.clone()
     };
 
-    let access = Subject::Access {
-        seller: SELLER,
-        buyer: BuyerId(Uuid::from_u128(0xb0e7)),
-    };
-
-    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-        .parse()
-        .ok();
-
-    let event = |subject, fact| Event {
-        id: EventId(Uuid::from_u128(77)),
-        subject,
-        time: NOW,
-        trace,
-        fact,
-    };
-    vec![
-        Event {
-            trace: None,
-            ..event(
-                Subject::Opened,
-                Fact::MarketOpened {
-                    epoch: Epoch(i64::MAX),
-                },
-            )
-        },
-        event(subject(7), Fact::Deal(created)),
-        event(subject(7), Fact::Deal(updated)),
-        event(subject(7), Fact::Deal(repaired)),
-        event(access, Fact::Access(granted)),
-        event(access, Fact::Access(revoked)),
-        event(access, Fact::Access(mended)),
-    ]
+    [granted, revoked, repaired]
 }
 
 fn with_key(number: u32) -> Applied {

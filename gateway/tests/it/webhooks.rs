@@ -79,42 +79,22 @@ fn verified(request: &Request, secret: &str) -> Option<Value> {
 }
 
 async fn change_becomes_a_signed_call_that_is_accounted_for(app: TestApp) {
-    let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
+    let seller = app.client(SELLER_KEY);
+    let buyer = app.client(BUYER_KEY);
     let receiver = Receiver::start(|_| Reply::ok().body("thanks")).await;
     let (id, secret) = register(&buyer, &receiver.url("/hook")).await;
+
     let created = seller.create("called").await;
     let deal = created["deal"]["id"].as_str().expect("an id");
     seller.rename(deal, "called again").await;
+
     let requests = calls(&receiver, 2).await;
-    for (request, (kind, name)) in requests
-        .iter()
-        .zip([("deal.created", "called"), ("deal.updated", "called again")])
-    {
-        let body = verified(request, &secret).expect("the signature is good");
-        assert_eq!(
-            (&body["type"], &body["data"]["deal"]["name"]),
-            (&json!(kind), &json!(name)),
-            "{body}"
-        );
-        assert_eq!(
-            (
-                &body["data"]["deal"]["id"],
-                &body["data"]["deal"]["sellerId"]
-            ),
-            (&json!(deal), &json!(Party::Seller.id()))
-        );
-        assert!(
-            body["position"].is_string() && body["timestamp"].is_string(),
-            "{body}"
-        );
-        assert_eq!(request.target, "/hook");
-        assert!(
-            request
-                .header("user-agent")
-                .is_some_and(|agent| agent.starts_with("Dealwire/"))
-        );
-        assert!(request.header("traceparent").is_some());
-    }
+    assert_call_of_change(&requests[0], &secret, ("deal.created", deal, "called"));
+    assert_call_of_change(
+        &requests[1],
+        &secret,
+        ("deal.updated", deal, "called again"),
+    );
     assert!(
         verified(
             &requests[0],
@@ -123,11 +103,58 @@ async fn change_becomes_a_signed_call_that_is_accounted_for(app: TestApp) {
         .is_none()
     );
     counts(&buyer, &id, [2, 0, 0, 0]).await;
+    assert_deliveries_are_listed(&buyer, &id, &requests).await;
 
+    let test = "mutation($id: ID!) { testWebhook(id: $id) { delivery { event state } } }";
+    let owed = buyer.data(test, json!({ "id": id })).await["testWebhook"]["delivery"].take();
+    assert_eq!(owed["event"], "TEST");
+    let body = verified(&calls(&receiver, 3).await[2], &secret).expect("the signature is good");
+    assert_eq!(
+        (&body["type"], &body["data"]["webhookId"]),
+        (&json!("test"), &json!(id))
+    );
+    counts(&buyer, &id, [3, 0, 0, 0]).await;
+    app.stop().await;
+}
+
+/// Checks signature, headers and body of a call for a change of a deal, which is given by the
+/// event's type and by the deal's id and name.
+fn assert_call_of_change(request: &Request, secret: &str, (kind, deal, name): (&str, &str, &str)) {
+    assert_eq!(request.target, "/hook");
+    assert!(
+        request
+            .header("user-agent")
+            .is_some_and(|agent| agent.starts_with("Dealwire/"))
+    );
+    assert!(request.header("traceparent").is_some());
+
+    let body = verified(request, secret).expect("the signature is good");
+    assert_eq!(
+        (&body["type"], &body["data"]["deal"]["name"]),
+        (&json!(kind), &json!(name)),
+        "{body}"
+    );
+    assert_eq!(
+        (
+            &body["data"]["deal"]["id"],
+            &body["data"]["deal"]["sellerId"]
+        ),
+        (&json!(deal), &json!(Party::Seller.id()))
+    );
+    assert!(
+        body["position"].is_string() && body["timestamp"].is_string(),
+        "{body}"
+    );
+}
+
+/// Checks that the deliveries of these two calls, of a creation and of an update, are listed newest
+/// first.
+async fn assert_deliveries_are_listed(buyer: &Client, id: &str, requests: &[Request]) {
     let query =
         "query($id: ID!, $after: String) { webhookDeliveries(webhookId: $id, first: 1, after: $after) {
         nodes { id event state position nextAttemptAt attempts { number statusCode error responseBody } }
         pageInfo { hasNextPage endCursor } } }";
+
     let newest = buyer.data(query, json!({ "id": id })).await["webhookDeliveries"].take();
     let delivery = &newest["nodes"][0];
     let attempt =
@@ -142,6 +169,7 @@ async fn change_becomes_a_signed_call_that_is_accounted_for(app: TestApp) {
         requests[1].header("webhook-id").expect("an id")
     );
     assert_eq!(newest["pageInfo"]["hasNextPage"], true);
+
     let older = buyer
         .data(
             query,
@@ -153,17 +181,6 @@ async fn change_becomes_a_signed_call_that_is_accounted_for(app: TestApp) {
         "DEAL_CREATED"
     );
     assert_eq!(older["webhookDeliveries"]["pageInfo"]["hasNextPage"], false);
-
-    let test = "mutation($id: ID!) { testWebhook(id: $id) { delivery { event state } } }";
-    let owed = buyer.data(test, json!({ "id": id })).await["testWebhook"]["delivery"].take();
-    assert_eq!(owed["event"], "TEST");
-    let body = verified(&calls(&receiver, 3).await[2], &secret).expect("the signature is good");
-    assert_eq!(
-        (&body["type"], &body["data"]["webhookId"]),
-        (&json!("test"), &json!(id))
-    );
-    counts(&buyer, &id, [3, 0, 0, 0]).await;
-    app.stop().await;
 }
 
 async fn invalid_webhook_inputs_are_reported_with_their_paths(app: TestApp) {
