@@ -3,8 +3,8 @@
 //!
 //! The business rules belong to the caller: a pure function from the subject's last event to a
 //! [`Decision`]. Whatever the log answers on the way, the mutation's event is stored at most once.
-//! What this process last wrote to a subject serves as a speculative starting point, which saves
-//! loading it: a wrong one is found by the append.
+//! The event that this process last wrote to a subject serves as a speculative starting point,
+//! which saves loading it: a wrong one is found by the append.
 
 mod lanes;
 mod lookup;

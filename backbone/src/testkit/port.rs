@@ -1,7 +1,7 @@
 //! TCP ports of 127.0.0.1 that stay reserved while their server is down.
 //!
-//! They are outside the ephemeral range, in which any outgoing connection may take a port between a
-//! kill and the restart. A lock file for each port keeps concurrent test processes apart.
+//! The ports are outside the ephemeral range, in which any outgoing connection may take a port
+//! between a kill and the restart. A lock file for each port keeps concurrent test processes apart.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};

@@ -17,9 +17,9 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Loads the subject's last event.
 ///
-/// With `unknown`, an earlier attempt may have stored the event: the log is then asked until
-/// `deadline`. Without it, nothing has been sent yet, and a log that cannot be reached is reported
-/// at once.
+/// `unknown` says that an earlier attempt may have stored the event: the log is then asked until
+/// `deadline`. Otherwise nothing has been sent yet, and a log that cannot be reached is reported at
+/// once.
 pub(super) async fn load_last<R>(
     log: &EventLog,
     subject: Subject,

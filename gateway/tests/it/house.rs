@@ -127,11 +127,9 @@ fn functions_are_short() {
     for source in Crate::all().iter().flat_map(|each| &each.sources) {
         for function in source.functions() {
             if function.lines > FUNCTION_LINES {
-                let (name, line) = (&function.name, function.line);
-                faults.push(format!(
-                    "{}:{line} {name}: {} lines",
-                    source.path, function.lines
-                ));
+                let place = format!("{}:{}", source.path, function.line);
+                let lines = function.lines;
+                faults.push(format!("{place} {}: {lines} lines", function.name));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What only the production log must cope with: a server that dies, is not there yet, hangs, or has
-//! been given another stream.
+//! Faults that only the production log must cope with: a server that dies, is not there yet, hangs,
+//! or has been given another stream.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What only the embedded log promises: nothing that was acknowledged goes with its process, and
+//! Promises of the embedded log alone: nothing that was acknowledged is lost with its process, and
 //! appends that come together share a transaction.
 
 use std::fs;
@@ -85,8 +85,9 @@ async fn sqlite_log_commits_concurrent_appends_in_one_transaction() {
     );
 }
 
-/// How many transactions the write-ahead log holds: the frames that name the size of the database
-/// after a commit. Fewer than a thousand pages: nothing has been moved out of it.
+/// Returns the number of transactions in the write-ahead log: of the frames that name the size of
+/// the database after a commit. Nothing has been moved out of the log while it has fewer than a
+/// thousand pages.
 fn commits(folder: &TempDir) -> usize {
     let wal = fs::read(folder.path().join("log.db-wal")).expect("the log is in WAL mode");
     let number = |at: usize| u32::from_be_bytes(wal[at..at + 4].try_into().expect("four bytes"));
