@@ -203,6 +203,8 @@ impl Accounts {
                 .fetch_all(pool)
                 .await
         }, sqlite(pool) => {
+            // SQLite binds no arrays; digests are blobs there, and JSON has none, hence
+            // hexadecimal.
             let hashes: Vec<String> = hashes.iter().map(|hash| hex::encode(hash.0)).collect();
             sqlx::query_scalar(VALID_SQLITE)
                 .bind(Json(hashes))

@@ -303,6 +303,8 @@ impl Db {
                 let begun = pool.begin_with(postgres).await;
                 self.begun(begun.map(TxEngine::Postgres))
             }
+            // No settings are needed: without statistics, SQLite assumes large tables and prefers
+            // their indexes.
             Backend::Sqlite { .. } => self.begin().await,
         }
     }
@@ -314,6 +316,7 @@ impl Db {
                 .begin_with(BEGIN_SNAPSHOT)
                 .await
                 .map(TxEngine::Postgres),
+            // In WAL mode, a transaction that reads keeps the snapshot of its first read by itself.
             Backend::Sqlite { readers, .. } => readers.begin().await.map(TxEngine::Sqlite),
         };
 
@@ -337,6 +340,7 @@ fn map_error(what: &'static str, error: sqlx::Error) -> Error {
         Sql::Database(cause) if cause.code().is_some_and(|code| may_pass(&code)) => {
             Error::unavailable(what, error)
         }
+        // The connection failed, or none could be had: the same statement may succeed on another.
         Sql::Io(_)
         | Sql::Tls(_)
         | Sql::Protocol(_)

@@ -187,6 +187,8 @@ pub fn init_tracing(filter: &str, json: bool) -> Result<(), Error> {
             why: error.to_string(),
         })?;
 
+    // Standard output is left to the results of commands. Colours are for terminals only: elsewhere
+    // their escape sequences would be part of the text.
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

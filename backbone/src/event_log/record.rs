@@ -58,6 +58,8 @@ pub(super) struct Stored {
 
 impl From<Stored> for Record {
     fn from(stored: Stored) -> Self {
+        // An event that cannot be decoded is no failed read: what follows from it is the reader's
+        // decision.
         let event = wire::decode(&stored.subject, &stored.message);
         Self {
             sequence: stored.sequence,

@@ -56,6 +56,8 @@ impl LocalFaults {
     /// Delivers the delayed messages, and stops delaying. If the link is cut by now, they are lost.
     pub fn release(&self) {
         let mut plan = self.plan();
+        // Under the lock, so that no message that is published meanwhile overtakes the delayed
+        // ones.
         for message in plan.delayed.take().unwrap_or_default() {
             plan.session.message(message);
         }
@@ -79,6 +81,7 @@ impl LocalFaults {
     pub(super) fn publish(&self, message: Bytes) -> Result<(), String> {
         // The lock is held to the end, for the order of messages.
         let mut plan = self.plan();
+        // A cut comes before the other faults, so that a refused message uses up none of them.
         if plan.cut {
             return Err("the link was cut by a test".to_owned());
         }

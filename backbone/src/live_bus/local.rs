@@ -8,6 +8,8 @@ use super::hub::{Hub, Session};
 
 #[derive(Clone)]
 pub(super) struct LocalBus {
+    // Chosen when the crate is compiled: the binary has neither the lock nor the branches of the
+    // faults.
     #[cfg(not(feature = "testkit"))]
     session: Session,
     #[cfg(feature = "testkit")]

@@ -57,6 +57,8 @@ pub(super) async fn advance(
     from: Checkpoint,
     to: Checkpoint,
 ) -> Result<(), Error> {
+    // Epoch and generation are compared as well: tables that were built anew meanwhile may have
+    // reached the same position.
     let moved = on_tx!(tx, connection => sqlx::query(ADVANCE)
         .bind(to.position as i64)
         .bind(to.event_id)

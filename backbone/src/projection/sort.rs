@@ -58,6 +58,7 @@ pub(super) struct Sorted<'a> {
 
 /// Returns the subjects of a batch, each once.
 pub(super) fn subjects(records: &[Record]) -> Vec<Subject> {
+    // Those that cannot be parsed are left out: no row has them, and their events are dead.
     let named: HashSet<Subject> = records
         .iter()
         .filter_map(|record| Subject::parse(&record.subject))
@@ -87,6 +88,8 @@ pub(super) fn sort<'a>(
                     sorted.repairs.push(record);
                 }
 
+                // The tables do not have this event yet, and the next one of its subject in the
+                // batch follows it.
                 revisions.insert(event.subject, event.fact.revision());
                 sorted.entries.push(Entry::Event {
                     sequence: record.sequence,
