@@ -54,6 +54,7 @@ impl MarketAccounts {
             return Err(id_taken());
         }
 
+        // An id that exists keeps its account as it is, so what comes back may be a different one.
         let account = own.create(id, role, &name).await?;
         if account.role != role || account.name != name {
             return Err(id_taken());
@@ -94,6 +95,8 @@ impl MarketAccounts {
             .transpose()?;
 
         for accounts in [&self.sellers, &self.buyers] {
+            // The id does not tell the role, and so not the database that keys of this account
+            // belong to.
             if accounts.find(account).await?.is_some() {
                 return Ok(accounts.issue(account, label.as_deref()).await?);
             }
@@ -109,6 +112,8 @@ impl MarketAccounts {
     /// # Errors
     /// Those of [`MarketAccounts::issue`].
     pub async fn issue_admin(&self, label: Option<&str>) -> Result<IssuedKey, Problem> {
+        // Two first calls at once may create two such accounts. That does no harm: the keys of
+        // either are administrators' keys.
         let account = match self.sellers.first_of(Role::Admin).await? {
             Some(account) => account,
             None => self.create(Role::Admin, ADMIN_ACCOUNT, None).await?,
@@ -123,6 +128,7 @@ impl MarketAccounts {
     /// NOT_FOUND when the key does not exist.
     pub async fn revoke(&self, key: Uuid) -> Result<Timestamp, Problem> {
         for accounts in [&self.sellers, &self.buyers] {
+            // The id does not tell which database holds the key.
             if let Some(at) = accounts.revoke(key).await? {
                 return Ok(at);
             }

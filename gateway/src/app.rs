@@ -142,6 +142,8 @@ impl App {
 /// Migrates the databases of an embedded market and fills an empty one with the demo. Returns whether it holds the
 /// demo.
 async fn prepare_embedded_market(config: &Config, backends: &Backends) -> Result<bool, StartError> {
+    // In production the store watch migrates, since servers may not be up yet. These databases are
+    // files, and the demo needs their tables now.
     backends.migrate().await?;
     let demo = config.demo != Demo::Never && demo::fill(backends).await?;
 

@@ -62,6 +62,7 @@ impl Backends {
                 buyer_database,
             } => {
                 let log = EventLog::jetstream(nats.reveal(), market, clock.clone(), metrics)?;
+                // Several markets may share one Redis, so the channel is named after this one.
                 let channel = format!("{market}.live");
                 let bus = LiveBus::redis(redis.reveal(), channel, lifecycle, metrics)?;
                 let seller_db = Db::postgres("seller database", seller_database.reveal())?;
@@ -81,12 +82,15 @@ impl Backends {
         metrics: &Metrics,
     ) -> Result<Self, Error> {
         let market = config.market.as_str();
+        // Named after the market, so that a directory that is opened under a different name shows
+        // an empty market instead of the wrong one.
         let file = |name: &str| data_dir.join(format!("{market}-{name}.sqlite"));
 
         let log = EventLog::sqlite(&file("log"), market, clock.clone(), lifecycle, metrics).await?;
         let bus = LiveBus::local(LOCAL_BUS_CAPACITY, metrics);
         let seller_db = Db::sqlite("seller database", &file("seller"));
         let buyer_db = Db::sqlite("buyer database", &file("buyer"));
+        // SQLite has no partitions that could be dropped as a whole.
         let retention = Retention::in_rows(config.feed);
 
         Ok(Self::new(log, bus, seller_db, buyer_db, clock, retention))

@@ -74,6 +74,7 @@ pub fn run(cli: Cli) -> ExitCode {
         return ExitCode::SUCCESS;
     }
 
+    // `check-config` checks what a server would need. The other commands also run without it.
     let to_serve = matches!(command, Command::Serve | Command::CheckConfig);
     let config = match cli.settings.check(to_serve) {
         Ok(config) => config,

@@ -91,6 +91,7 @@ pub async fn fill(backends: &Backends) -> Result<bool, SeedError> {
     match backends.sellers.seeding(SEEDING).await? {
         Some(true) => Ok(true),
         None if !is_empty(backends).await? => Ok(false),
+        // The market is empty, or a process died while it filled it: what that began is completed.
         _ => {
             complete(backends).await?;
             Ok(true)
@@ -122,6 +123,8 @@ pub async fn complete(backends: &Backends) -> Result<(), SeedError> {
         accounts.store_key(id, Some("demo"), key).await?;
     }
 
+    // Before the deals: access holds from its place in the log, and the buyer is to see how they
+    // were created.
     backends
         .sellers
         .grant_access(SellerId(SELLER), BuyerId(BUYER), MutationContext::default())

@@ -171,6 +171,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Unavailable { what, why } => {
+                // The reason goes to the log only: a driver's message may name hosts and users.
                 tracing::warn!(what, why, "{what} is unavailable: {why}");
                 Self::new(
                     Code::Unavailable,

@@ -90,6 +90,7 @@ impl Services {
                 ));
             }
 
+            // Polled, since the projection may run in another process.
             sleep(POSITION_POLL).await;
         }
     }

@@ -313,6 +313,8 @@ impl Settings {
 
         match (nats, redis, seller_database, buyer_database) {
             (Some(nats), Some(redis), Some(seller_database), Some(buyer_database)) => {
+                // Both sides have tables of the same names, and would migrate and write each
+                // other's.
                 if seller_database == buyer_database {
                     faults.push(
                         "DEALWIRE_SELLER_DATABASE_URL and DEALWIRE_BUYER_DATABASE_URL must name two \
@@ -345,6 +347,7 @@ impl Settings {
                 faults.push(
                     "--demo and --no-demo exclude each other; set one of them at most".to_owned(),
                 );
+                // Any value does: with a fault reported, no configuration is made of it.
                 Demo::Never
             }
             (true, false) => Demo::Anywhere,
@@ -354,6 +357,8 @@ impl Settings {
     }
 
     fn check_roles_of_mode(&self, roles: Roles, mode: &Mode, faults: &mut Vec<String>) {
+        // A process with the other roles could not be started beside this one, which locks the
+        // directory.
         if matches!(mode, Mode::Embedded { .. }) && roles != Roles::ALL {
             faults.push(format!(
                 "--roles {} requires production mode; set all four URLs, or leave --roles out",

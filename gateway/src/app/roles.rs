@@ -193,6 +193,7 @@ impl RoleStarter<'_> {
             buyers.accounts().clone(),
             self.refused_keys(),
         );
+        // A support task: connections need their keys confirmed until the last of them has drained.
         let checks = keys.clone().keep_checking(self.lifecycle.stopping());
         self.lifecycle.spawn_support("key ring", infallible(checks));
 
@@ -223,6 +224,8 @@ impl RoleStarter<'_> {
         } = self.backends.clone();
         let feed = Feed::new(buyers, log, self.metrics);
 
+        // Until the process stops, not only until it drains: connections end one after the other,
+        // and the others still get their changes.
         let feed_sync = live::run_feed_sync(
             Arc::clone(&feed),
             bus.subscribe(),

@@ -105,6 +105,8 @@ async fn check_sellers(backends: &Backends, watch: Option<&mut DatabaseWatch>) {
         return;
     };
 
+    // Once is enough: a schema does not go back, and every migration run takes the lock that other
+    // processes wait for.
     *migrated = *migrated || report(part, backends.sellers.migrate()).await;
     if *migrated {
         report(part, backends.sellers.checkpoint()).await;
@@ -137,6 +139,8 @@ async fn report<T>(part: &Part, call: impl Future<Output = Result<T, Error>>) ->
 
     match &outcome {
         Ok(()) => part.up(),
+        // Down rather than away: what the process does for this database's side of the market is
+        // refused or stands still.
         Err(why) => part.down(why),
     }
     outcome.is_ok()

@@ -39,6 +39,7 @@ const LOOKUP_STRIPES: usize = 16;
 /// Cache of the API keys of one database.
 pub(super) struct KeyCache {
     accounts: Accounts,
+    // Held for map operations only, never across an await: every request passes through here.
     keys: Mutex<HashMap<KeyHash, Principal>>,
     lookup_stripes: [tokio::sync::Mutex<()>; LOOKUP_STRIPES],
     trusted: watch::Sender<bool>,

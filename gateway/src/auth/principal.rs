@@ -28,6 +28,8 @@ struct KeyState {
     holder: KeyHolder,
     revoked: CancellationToken,
     trusted: watch::Receiver<bool>,
+    // A lock, since an `Instant` does not fit into an atomic. Held for one copy, never across an
+    // await.
     last_used: Mutex<Instant>,
     connections: Arc<Semaphore>,
 }
@@ -100,6 +102,8 @@ impl Principal {
     /// # Errors
     /// RATE_LIMITED when the key holds 1,000 connections on this gateway.
     pub fn connect(&self) -> Result<Connection, Problem> {
+        // Refused at once rather than queued: the connections that hold the permits may stay open
+        // for days.
         let permit = Arc::clone(&self.0.connections).try_acquire_owned();
 
         permit.map_err(|_| {
@@ -142,6 +146,8 @@ impl Principal {
 
     /// Returns whether a request, socket or stream still holds this principal, besides the cache that asks.
     pub(super) fn is_held_elsewhere(&self) -> bool {
+        // Exact for the cache, which asks under the lock that it also makes its clones under: while
+        // the count is one, nobody else can make another.
         Arc::strong_count(&self.0) > 1
     }
 }

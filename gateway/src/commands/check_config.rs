@@ -30,7 +30,10 @@ pub(super) async fn check(config: Config) -> Result<(), CommandError> {
             return Ok(());
         }
         match DataDir::lock(data_dir) {
+            // Released at once, because opening the stores takes the lock again.
             Ok(free) => drop(free),
+            // Success all the same: a server that runs on the directory is no fault of the
+            // settings.
             Err(in_use @ DataDirError::InUse(_)) => {
                 println!("Cannot check the stores: {in_use}");
                 return Ok(());
@@ -59,6 +62,8 @@ async fn describe(backends: &Backends) -> [Report; 4] {
 async fn describe_bus(bus: &LiveBus) -> Result<String, Error> {
     let mut receiver = bus.subscribe();
 
+    // The link is made in the background, so only a confirmed subscription shows that the server
+    // can be reached and lets this process in.
     match timeout(SUBSCRIBE_TIMEOUT, receiver.next()).await {
         Ok(BusEvent::Subscribed) => Ok(
             "subscribed; messages lost on the way are re-read from the buyer database".to_owned(),

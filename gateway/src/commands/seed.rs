@@ -8,6 +8,7 @@ use crate::settings::{Config, Demo};
 pub(super) async fn seed(config: Config) -> Result<(), CommandError> {
     let with_public_keys = config.demo == Demo::Anywhere;
     let stores = Stores::open(config).await?;
+    // The example may be the first that is ever written to these databases.
     stores.prepare().await?;
 
     if with_public_keys {

@@ -34,6 +34,8 @@ impl ServerFile {
         address: SocketAddr,
         backends: &Backends,
     ) -> Result<Self, CommandError> {
+        // Before the address is written: a command that finds this address finds a valid key
+        // beside it.
         ensure_key(&data_dir.join(KEY_FILE), backends).await?;
 
         // A wildcard address is one to listen on, not one to connect to.
@@ -80,6 +82,7 @@ impl ServerAddress {
 
 /// Issues an administrative key unless the file holds one that is valid.
 async fn ensure_key(path: &Path, backends: &Backends) -> Result<(), CommandError> {
+    // The key in the file may have been revoked, or belong to databases that were deleted since.
     let holder = match std::fs::read_to_string(path) {
         Ok(key) => {
             let hash = KeyHash::of(key.trim());

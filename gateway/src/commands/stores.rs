@@ -77,6 +77,7 @@ impl Stores {
         // The stores' tasks end when the last handle is gone; the data directory stays locked until they have.
         drop(backends);
 
+        // No time to drain: a command has awaited all that it wrote, and has no clients.
         lifecycle.finish(Duration::ZERO).await?;
         Ok(())
     }

@@ -75,6 +75,7 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     let cache = if path.starts_with("assets/") {
         IMMUTABLE
     } else {
+        // Names without a hash stay while the content changes, so caches must ask each time.
         "no-cache"
     };
 

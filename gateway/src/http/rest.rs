@@ -119,6 +119,7 @@ pub(super) async fn list(
     let header = |text: String| HeaderValue::from_str(&text).map_err(Problem::internal);
     response_headers.insert(POSITION, header(page.position.encode())?);
     if let (true, Some((last, _))) = (page.has_next, page.deals.last()) {
+        // A path without a host: the gateway does not know the name that its clients reach it by.
         let next = format!(
             "<{}?first={}&after={}>; rel=\"next\"",
             uri.path(),

@@ -197,6 +197,7 @@ impl Protocol {
                 };
                 Some(Action::Send(frame::connection_ack(payload)))
             }
+            // Closed while its key was looked up: nothing may follow the close frame.
             _ => None,
         }
     }

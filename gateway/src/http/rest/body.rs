@@ -175,6 +175,7 @@ impl Reader {
                 inner.report("type", "must be flat or percentage");
                 None
             }
+            // Absent or no text, which `required` has reported.
             None => None,
         };
 
