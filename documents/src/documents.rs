@@ -1,0 +1,100 @@
+//! Cache of plans, by text and operation name.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+
+use crate::error::DocumentError;
+use crate::limits::Limits;
+use crate::plan::Plan;
+use crate::schema::Schema;
+
+/// Memory for plans, in bytes (an estimate).
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// Bytes of memory that a plan takes for each byte of its text: the document stays beside the compiled selections.
+const MEMORY_PER_BYTE: u64 = 48;
+
+/// Plans by text and operation name.
+pub struct Documents {
+    schema: Arc<Schema>,
+    limits: Limits,
+    cache: Cache<Key, Arc<Plan>, ByTextLength>,
+}
+
+/// Plan of a text, and whether it was compiled for this call.
+pub struct Planned {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// True if no earlier request had the same text and operation.
+    pub is_new: bool,
+}
+
+impl Documents {
+    /// Creates an empty cache for documents of a schema within these limits.
+    pub fn new(schema: Arc<Schema>, limits: Limits) -> Self {
+        Self {
+            schema,
+            limits,
+            cache: Cache::with_weighter(1_000, CACHE_BYTES, ByTextLength),
+        }
+    }
+
+    /// Returns the schema of the documents.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Returns the plan of the operation that has this name, or of the only one.
+    ///
+    /// # Errors
+    /// Those of [`Plan::new`].
+    pub fn plan(&self, text: &str, operation: Option<&str>) -> Result<Planned, Vec<DocumentError>> {
+        if let Some(plan) = self.cache.get(&KeyRef { text, operation }) {
+            let is_new = false;
+            return Ok(Planned { plan, is_new });
+        }
+
+        // Two requests with a new document may both compile it. That is rare and harmless, and cheaper than to let all
+        // requests wait for one another here.
+        let plan = Arc::new(Plan::new(&self.schema, text, operation, &self.limits)?);
+        let key = Key {
+            text: text.into(),
+            operation: operation.map(Into::into),
+        };
+        self.cache.insert(key, Arc::clone(&plan));
+
+        let is_new = true;
+        Ok(Planned { plan, is_new })
+    }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    text: Box<str>,
+    operation: Option<Box<str>>,
+}
+
+/// Borrowed form of [`Key`], so that a look-up copies no text.
+#[derive(Hash)]
+struct KeyRef<'a> {
+    text: &'a str,
+    operation: Option<&'a str>,
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.text == &*key.text && self.operation == key.operation.as_deref()
+    }
+}
+
+#[derive(Clone)]
+struct ByTextLength;
+
+impl Weighter<Key, Arc<Plan>> for ByTextLength {
+    fn weight(&self, key: &Key, _plan: &Arc<Plan>) -> u64 {
+        // At least 1: entries without weight would never be evicted.
+        (key.text.len() as u64).max(1) * MEMORY_PER_BYTE
+    }
+}

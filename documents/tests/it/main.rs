@@ -1,0 +1,4 @@
+//! Documents at the public edge of the crate: texts and variables in, bytes and errors out.
+
+mod kit;
+mod semantics;
