@@ -9,7 +9,9 @@ mod statement;
 #[cfg(feature = "testkit")]
 pub use page::plan;
 pub use page::{find, page};
-pub use request::{Cursor, DealFilter, DealOrder, Page, PageRequest, Scope, Window};
+pub use request::{
+    Cursor, DealFilter, DealOrder, Page, PageDeal, PageRequest, Scope, StoredDeal, Window,
+};
 
 use std::collections::HashMap;
 

@@ -4,9 +4,10 @@
 use backbone::Error;
 use backbone::accounts::Accounts;
 use backbone::clock::Clock;
-use backbone::contract::Deal;
 use backbone::db::{Db, Migrations};
-use backbone::deal_table::{self, DealFilter, DealOrder, Page, PageRequest, Scope, Window};
+use backbone::deal_table::{
+    self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, Window,
+};
 use backbone::event_log::EventLog;
 use backbone::health::Part;
 use backbone::ids::{BuyerId, DealId, SellerId};
@@ -95,7 +96,7 @@ impl BuyerSide {
     }
 
     /// Reads a deal; `None` when there is none or its seller grants the buyer no access now.
-    pub async fn deal(&self, buyer: BuyerId, id: DealId) -> Result<Option<Deal>, Error> {
+    pub async fn deal(&self, buyer: BuyerId, id: DealId) -> Result<Option<StoredDeal>, Error> {
         deal_table::find(&self.db, visible_to(buyer), id).await
     }
 

@@ -4,9 +4,10 @@
 use backbone::Error;
 use backbone::accounts::Accounts;
 use backbone::clock::Clock;
-use backbone::contract::Deal;
 use backbone::db::{Db, Migrations};
-use backbone::deal_table::{self, DealFilter, DealOrder, Page, PageRequest, Scope, Window};
+use backbone::deal_table::{
+    self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, Window,
+};
 use backbone::event_log::EventLog;
 use backbone::health::Part;
 use backbone::ids::{DealId, SellerId};
@@ -78,7 +79,7 @@ impl SellerSide {
 
     /// Reads one of the seller's deals from the tables; `None` when there is none or it is another
     /// seller's.
-    pub async fn deal(&self, seller: SellerId, id: DealId) -> Result<Option<Deal>, Error> {
+    pub async fn deal(&self, seller: SellerId, id: DealId) -> Result<Option<StoredDeal>, Error> {
         deal_table::find(&self.db, Scope::Seller(seller), id).await
     }
 

@@ -5,18 +5,20 @@
 
 use sqlx::FromRow;
 
-use super::request::{Cursor, DealFilter, DealOrder, Page, PageRequest, Scope};
+use super::request::{
+    Cursor, DealFilter, DealOrder, Page, PageDeal, PageRequest, Scope, StoredDeal,
+};
 use super::row::{COLUMNS, Row};
 use super::statement::Statement;
 use crate::Error;
-use crate::contract::{Deal, DealStatus};
+use crate::contract::DealStatus;
 use crate::db::Db;
 use crate::ids::{DealId, SellerId};
 use crate::on_db;
 use crate::position::{Epoch, Position, Sequence};
 
 /// Reads one deal, if it is in scope.
-pub async fn find(db: &Db, scope: Scope, id: DealId) -> Result<Option<Deal>, Error> {
+pub async fn find(db: &Db, scope: Scope, id: DealId) -> Result<Option<StoredDeal>, Error> {
     let mut sql = Statement::default();
     sql.text("SELECT ")
         .text(COLUMNS)
@@ -38,7 +40,7 @@ pub async fn find(db: &Db, scope: Scope, id: DealId) -> Result<Option<Deal>, Err
             .await
     });
 
-    Ok(row?.map(Deal::from))
+    Ok(row?.map(StoredDeal::from))
 }
 
 /// Reads one page. `projection` is the name of the tables' row in table `projection`.
@@ -61,10 +63,13 @@ pub async fn page(db: &Db, projection: &'static str, request: &PageRequest) -> R
 
     let position = Position::end_of(first.epoch, first.position as Sequence);
 
-    let mut deals: Vec<(Cursor, Deal)> = rows
+    let mut deals: Vec<PageDeal> = rows
         .into_iter()
         .filter_map(|row| row.deal)
-        .map(|(at, row)| (cursor(request.order, at, &row), row.into()))
+        .map(|row| PageDeal {
+            cursor: cursor(request.order, &row),
+            deal: row.into(),
+        })
         .collect();
 
     let window = request.window;
@@ -113,9 +118,9 @@ pub async fn plan(
     Ok(lines?.join("\n"))
 }
 
-fn cursor(order: DealOrder, sequence: Sequence, row: &Row) -> Cursor {
+fn cursor(order: DealOrder, row: &Row) -> Cursor {
     match order {
-        DealOrder::LastChangedFirst => Cursor::Change(sequence),
+        DealOrder::LastChangedFirst => Cursor::Change(row.sequence as Sequence),
         DealOrder::PriceAscending | DealOrder::PriceDescending => {
             Cursor::Price(row.total_price.get(), row.id.0)
         }
@@ -131,7 +136,7 @@ fn statement(projection: &'static str, request: &PageRequest) -> Statement {
     sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (");
     match request.scope {
         Scope::Seller(seller) => {
-            sql.text("SELECT sequence, ")
+            sql.text("SELECT ")
                 .text(COLUMNS)
                 .text(" FROM deal WHERE seller_id = ")
                 .id(seller.0);
@@ -257,7 +262,7 @@ fn restrict(sql: &mut Statement, filter: &DealFilter) {
 struct PageRow {
     epoch: Epoch,
     position: i64,
-    deal: Option<(Sequence, Row)>,
+    deal: Option<Row>,
 }
 
 impl<'r, R> FromRow<'r, R> for PageRow
@@ -272,7 +277,7 @@ where
         // NULL in every column of the deal says that the join found none.
         let sequence: Option<i64> = row.try_get("sequence")?;
         let deal = match sequence {
-            Some(sequence) => Some((sequence as Sequence, Row::from_row(row)?)),
+            Some(_) => Some(Row::from_row(row)?),
             None => None,
         };
 

@@ -1,5 +1,7 @@
 //! Requests for pages of deals, and their results.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
@@ -128,11 +130,29 @@ pub struct PageRequest {
     pub window: Window,
 }
 
+/// A deal as the tables or the feed hold it, with the event that made this state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredDeal {
+    /// State of the deal.
+    pub deal: Arc<Deal>,
+    /// Sequence of the event that made the state. A deal has only one state for a sequence.
+    pub sequence: Sequence,
+}
+
+/// A deal of a page, with its cursor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageDeal {
+    /// Position of the deal in the order of the page.
+    pub cursor: Cursor,
+    /// The deal.
+    pub deal: StoredDeal,
+}
+
 /// A page and the position of the log that it shows, from one snapshot.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Deals of the page in order, each with its cursor.
-    pub deals: Vec<(Cursor, Deal)>,
+    /// Deals of the page in order.
+    pub deals: Vec<PageDeal>,
     /// Set when more deals follow.
     pub has_next: bool,
     /// Set when more deals precede.

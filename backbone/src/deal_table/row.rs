@@ -1,16 +1,20 @@
 //! A row of the deal table.
 
+use std::sync::Arc;
+
 use sqlx::FromRow;
 use sqlx::types::Json;
 
+use super::request::StoredDeal;
 use crate::contract::{Deal, DealStatus, Item};
 use crate::ids::{DealId, SellerId};
 use crate::money::{Currency, Discount, MinorUnits};
+use crate::position::Sequence;
 use crate::time::Timestamp;
 
 /// The columns of [`Row`].
 pub(super) const COLUMNS: &str = "id, seller_id, name, total_price, currency, status, discount, items, \
-                                  version, created_at, updated_at";
+                                  version, sequence, created_at, updated_at";
 
 /// A row of table `deal`, as [`COLUMNS`] read it.
 #[derive(FromRow)]
@@ -26,13 +30,14 @@ pub(super) struct Row {
     discount: Option<Json<Discount>>,
     items: Json<Vec<Item>>,
     version: i32,
+    pub(super) sequence: i64,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-impl From<Row> for Deal {
+impl From<Row> for StoredDeal {
     fn from(row: Row) -> Self {
-        Self {
+        let deal = Deal {
             id: row.id,
             seller_id: row.seller_id,
             name: row.name,
@@ -44,6 +49,11 @@ impl From<Row> for Deal {
             version: row.version.unsigned_abs(),
             created_at: row.created_at,
             updated_at: row.updated_at,
+        };
+
+        Self {
+            deal: Arc::new(deal),
+            sequence: row.sequence as Sequence,
         }
     }
 }

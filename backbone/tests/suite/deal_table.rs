@@ -6,6 +6,8 @@ mod fixture;
 mod pages;
 mod plans;
 
+use std::sync::Arc;
+
 use backbone::contract::{Deal, DealStatus, Item};
 use backbone::db::Db;
 use backbone::deal_table::{self, Scope, Write};
@@ -90,7 +92,8 @@ async fn deal_table_stores_every_column(test: TestDb) {
             .await
             .expect("the table is there");
 
-        assert_eq!(found.as_ref(), Some(&deal));
+        let found = found.expect("it was written");
+        assert_eq!((&*found.deal, found.sequence), (&deal, 7));
     }
 
     let unknown =
@@ -207,10 +210,10 @@ async fn write(db: &Db, rows: &[Write<'_>]) {
 }
 
 async fn found(db: &Db, number: u128) -> Deal {
-    deal_table::find(db, Scope::Seller(SELLER), deal(number).id)
-        .await
-        .expect("the table is there")
-        .expect("it was written")
+    let found = deal_table::find(db, Scope::Seller(SELLER), deal(number).id).await;
+    let found = found.expect("the table is there").expect("it was written");
+
+    Arc::unwrap_or_clone(found.deal)
 }
 
 fn item(number: u32) -> Item {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::SimpleObject;
 use backbone::FieldError;
-use backbone::deal_table::{self, Cursor, DealOrder, Window};
+use backbone::deal_table::{self, Cursor, DealOrder, PageDeal, Window};
 use uuid::Uuid;
 
 use super::deal::Deal;
@@ -59,7 +59,7 @@ pub(super) struct DealConnection {
 
 impl From<deal_table::Page> for DealConnection {
     fn from(page: deal_table::Page) -> Self {
-        let cursor = |deal: Option<&(Cursor, _)>| deal.map(|(cursor, _)| cursor.encode());
+        let cursor = |deal: Option<&PageDeal>| deal.map(|deal| deal.cursor.encode());
         let page_info = PageInfo {
             has_next_page: page.has_next,
             has_previous_page: page.has_previous,
@@ -70,14 +70,13 @@ impl From<deal_table::Page> for DealConnection {
         let (edges, nodes) = page
             .deals
             .into_iter()
-            .map(|(cursor, deal)| {
-                // Shared, since a page lists each deal twice: as an edge and as a node.
-                let deal = Arc::new(deal);
+            .map(|PageDeal { cursor, deal }| {
+                // A page lists each deal twice: as an edge and as a node.
                 let edge = DealEdge {
                     cursor: cursor.encode(),
-                    node: Deal(Arc::clone(&deal)),
+                    node: Deal(Arc::clone(&deal.deal)),
                 };
-                (edge, Deal(deal))
+                (edge, Deal(deal.deal))
             })
             .unzip();
 

@@ -4,8 +4,7 @@
 
 use async_graphql::{Context, ID, Interface, Object, Result};
 use backbone::accounts::Role;
-use backbone::contract;
-use backbone::deal_table::{self, DealOrder as Order, Window};
+use backbone::deal_table::{self, DealOrder as Order, StoredDeal, Window};
 use backbone::ids::{BuyerId, DealId, DeliveryId, SellerId, WebhookId};
 use seller_core::AccessWindow;
 use uuid::Uuid;
@@ -58,7 +57,7 @@ impl Query {
     async fn node(&self, context: &Context<'_>, id: ID) -> Result<Option<Node>> {
         let id = parse_id("id", &id)?;
         if let Some(deal) = visible_deal(context, id).await? {
-            return Ok(Some(Node::Deal(deal.into())));
+            return Ok(Some(Node::Deal(Deal(deal.deal))));
         }
 
         let caller = principal(context)?;
@@ -91,7 +90,9 @@ impl Query {
         reach(context, min_position).await?;
 
         let id = parse_id("id", &id)?;
-        Ok(visible_deal(context, id).await?.map(Deal::from))
+        let deal = visible_deal(context, id).await?;
+
+        Ok(deal.map(|deal| Deal(deal.deal)))
     }
 
     /// Buyers only. Returns the deals of every seller that grants the buyer access. first and last must not be combined.
@@ -268,7 +269,7 @@ async fn reach(context: &Context<'_>, position: Option<Position>) -> Result<(), 
     services(context).reach(principal(context)?, position).await
 }
 
-async fn visible_deal(context: &Context<'_>, id: Uuid) -> Result<Option<contract::Deal>, Problem> {
+async fn visible_deal(context: &Context<'_>, id: Uuid) -> Result<Option<StoredDeal>, Problem> {
     let caller = principal(context)?;
     let services = services(context);
     let id = DealId(id);

@@ -118,18 +118,22 @@ pub(super) async fn list(
     let mut response_headers = HeaderMap::new();
     let header = |text: String| HeaderValue::from_str(&text).map_err(Problem::internal);
     response_headers.insert(POSITION, header(page.position.encode())?);
-    if let (true, Some((last, _))) = (page.has_next, page.deals.last()) {
+    if let (true, Some(last)) = (page.has_next, page.deals.last()) {
         // A path without a host: the gateway does not know the name that its clients reach it by.
         let next = format!(
             "<{}?first={}&after={}>; rel=\"next\"",
             uri.path(),
             window.limit,
-            last.encode()
+            last.cursor.encode()
         );
         response_headers.insert(header::LINK, header(next)?);
     }
 
-    let deals: Vec<body::DealBody<'_>> = page.deals.iter().map(|(_, deal)| deal.into()).collect();
+    let deals: Vec<body::DealBody<'_>> = page
+        .deals
+        .iter()
+        .map(|deal| (&*deal.deal.deal).into())
+        .collect();
     Ok((response_headers, Json(deals)).into_response())
 }
 
@@ -164,7 +168,8 @@ pub(super) async fn show(
         }
     };
 
-    Ok(Json(body::DealBody::from(&deal.ok_or_else(missing)?)).into_response())
+    let stored = deal.ok_or_else(missing)?;
+    Ok(Json(body::DealBody::from(&*stored.deal)).into_response())
 }
 
 async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {

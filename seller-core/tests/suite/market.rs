@@ -1,6 +1,7 @@
 //! A market of its own for each test: embedded on SQLite, or in production shape on JetStream and
 //! PostgreSQL.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backbone::clock::Clock;
@@ -9,7 +10,7 @@ use backbone::db::Db;
 use backbone::deal_table::{DealFilter, DealOrder, Page, Window};
 use backbone::event_log::{AppendAnswer, EventLog};
 use backbone::health::Health;
-use backbone::ids::{BuyerId, EventId, SellerId};
+use backbone::ids::{BuyerId, DealId, EventId, SellerId};
 use backbone::lifecycle::Lifecycle;
 use backbone::position::{Position, Sequence};
 use backbone::projection::{Checkpoint, Worker};
@@ -180,6 +181,13 @@ impl Market {
             .revoke_access(ANN, buyer, MutationContext::default())
             .await
             .unwrap()
+    }
+
+    /// Returns a deal as the tables show it to a seller.
+    pub(crate) async fn stored(&self, seller: SellerId, id: DealId) -> Option<Deal> {
+        let stored = self.side.deal(seller, id).await.unwrap();
+
+        stored.map(|stored| Arc::unwrap_or_clone(stored.deal))
     }
 
     /// Returns Ann's deals, most recently changed first.

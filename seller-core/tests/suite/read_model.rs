@@ -17,7 +17,7 @@ async fn tables_show_the_deals_that_were_written(market: Market) {
     let written = deals_of_every_shape(&market).await;
     for deal in &written {
         assert_eq!(
-            market.side.deal(ANN, deal.id).await.unwrap(),
+            market.stored(ANN, deal.id).await,
             None,
             "the projection has not run yet"
         );
@@ -25,10 +25,7 @@ async fn tables_show_the_deals_that_were_written(market: Market) {
 
     market.catch_up().await;
     for deal in &written {
-        assert_eq!(
-            market.side.deal(ANN, deal.id).await.unwrap().as_ref(),
-            Some(deal)
-        );
+        assert_eq!(market.stored(ANN, deal.id).await.as_ref(), Some(deal));
     }
 
     // A new state replaces an old row, from several events in one batch.
@@ -50,7 +47,7 @@ async fn tables_show_the_deals_that_were_written(market: Market) {
 
     market.catch_up().await;
     assert_eq!((last.version, last.discount), (3, None));
-    assert_eq!(market.side.deal(ANN, last.id).await.unwrap(), Some(last));
+    assert_eq!(market.stored(ANN, last.id).await, Some(last));
 }
 
 /// Creates deals with and without a discount, and at the bounds of prices, texts and items.
@@ -107,7 +104,7 @@ async fn page_shows_the_sellers_deals_and_its_position(market: Market) {
     assert!(empty.deals.is_empty() && empty.position.sequence == 0);
     market.catch_up().await;
     let page = market.page().await;
-    let shown: Vec<&Deal> = page.deals.iter().map(|(_, deal)| deal).collect();
+    let shown: Vec<&Deal> = page.deals.iter().map(|deal| &*deal.deal.deal).collect();
     assert_eq!(
         shown,
         [&last.deal, &third, &second],
@@ -121,7 +118,7 @@ async fn page_shows_the_sellers_deals_and_its_position(market: Market) {
     let window = Window {
         limit: 1,
         backwards: false,
-        after: Some(page.deals[0].0),
+        after: Some(page.deals[0].cursor),
         before: None,
     };
     let next = market
@@ -129,7 +126,7 @@ async fn page_shows_the_sellers_deals_and_its_position(market: Market) {
         .deals(ANN, filter, DealOrder::LastChangedFirst, window)
         .await
         .unwrap();
-    assert_eq!(next.deals[0].1, third);
+    assert_eq!(*next.deals[0].deal.deal, third);
     assert_eq!(
         (next.deals.len(), next.has_next, next.has_previous),
         (1, true, true)
@@ -172,10 +169,10 @@ async fn deal_with_a_dead_event_stays_at_its_last_good_state(market: Market) {
         "later events are applied"
     );
     assert_eq!(
-        market.side.deal(ANN, written.deal.id).await.unwrap(),
+        market.stored(ANN, written.deal.id).await,
         Some(written.deal)
     );
-    assert_eq!(market.side.deal(ANN, other.id).await.unwrap(), Some(other));
+    assert_eq!(market.stored(ANN, other.id).await, Some(other));
 }
 
 async fn example_market_is_marked_as_begun_and_as_complete(market: Market) {

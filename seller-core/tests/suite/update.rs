@@ -155,8 +155,8 @@ async fn deal_of_another_seller_does_not_exist(market: Market) {
         .await;
     assert_eq!(refused, Err(Refusal::NotFound));
     market.catch_up().await;
-    assert_eq!(market.side.deal(BOB, deal.id).await.unwrap(), None);
-    assert_eq!(market.side.deal(ANN, deal.id).await.unwrap(), Some(deal));
+    assert_eq!(market.stored(BOB, deal.id).await, None);
+    assert_eq!(market.stored(ANN, deal.id).await, Some(deal));
 }
 
 async fn update_that_is_invalid_reports_its_key_too(market: Market) {
@@ -202,14 +202,5 @@ async fn writers_in_two_processes_lose_no_update(market: Market) {
     versions.sort_unstable();
     assert_eq!(versions, (2..=21).collect::<Vec<_>>());
     market.catch_up().await;
-    assert_eq!(
-        market
-            .side
-            .deal(ANN, deal.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .version,
-        21
-    );
+    assert_eq!(market.stored(ANN, deal.id).await.unwrap().version, 21);
 }

@@ -107,7 +107,11 @@ async fn check(db: &Db, deals: &[Deal], filter: DealFilter, keep: impl Fn(&Deal)
             .filter(|deal| keep(deal))
             .collect();
 
-        let found: Vec<_> = page.deals.into_iter().map(|(_, deal)| deal).collect();
-        assert_eq!(found, expected, "{order:?} {filter:?}");
+        let found: Vec<_> = page.deals.iter().map(|deal| &*deal.deal.deal).collect();
+        assert_eq!(
+            found,
+            expected.iter().collect::<Vec<_>>(),
+            "{order:?} {filter:?}"
+        );
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn window(limit: u32, backwards: bool) -> Window {
 }
 
 pub(super) fn ids(page: &Page) -> Vec<backbone::ids::DealId> {
-    page.deals.iter().map(|(_, deal)| deal.id).collect()
+    page.deals.iter().map(|deal| deal.deal.deal.id).collect()
 }
 
 pub(super) async fn get(db: &Db, request: &PageRequest) -> Page {

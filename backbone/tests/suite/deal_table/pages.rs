@@ -107,7 +107,7 @@ async fn page_tells_whether_deals_precede_and_follow_it(test: TestDb) {
     fifty(&test.db).await;
     for order in ORDERS {
         let whole = get(&test.db, &everything(order)).await;
-        let cursor = |index: usize| Some(whole.deals[index].0);
+        let cursor = |index: usize| Some(whole.deals[index].cursor);
         for (window, has_previous, has_next) in [
             (window(50, false), false, false),
             (window(49, false), false, true),
@@ -186,7 +186,7 @@ async fn page_between_two_cursors_has_the_deals_between_them(test: TestDb) {
     fifty(&test.db).await;
     for order in ORDERS {
         let whole = get(&test.db, &everything(order)).await;
-        let (after, before) = (Some(whole.deals[9].0), Some(whole.deals[20].0));
+        let (after, before) = (Some(whole.deals[9].cursor), Some(whole.deals[20].cursor));
         for (limit, backwards, expected) in [
             (50, false, 10..20),
             (50, true, 10..20),
@@ -259,7 +259,11 @@ async fn page_has_only_deals_within_its_scope(test: TestDb) {
     grant(&test.db, OTHER, buyer).await;
     let seen = get(&test.db, &of(sellers(buyer))).await;
     assert_eq!(seen.deals.len(), theirs.len());
-    assert!(seen.deals.iter().all(|(_, deal)| deal.seller_id == OTHER));
+    assert!(
+        seen.deals
+            .iter()
+            .all(|deal| deal.deal.deal.seller_id == OTHER)
+    );
     assert!(
         get(&test.db, &of(sellers(Uuid::from_u128(6))))
             .await
@@ -296,7 +300,7 @@ async fn page_does_not_repeat_a_deal_that_moves_while_a_client_pages(test: TestD
     // One of the first page and one of a later page change: both are now before the first page.
     write(&test.db, &[at(&deals[49], 2, 900), at(&deals[0], 2, 901)]).await;
     let after = Window {
-        after: Some(first.deals[9].0),
+        after: Some(first.deals[9].cursor),
         ..window(50, false)
     };
 
@@ -345,7 +349,10 @@ async fn all_pages(db: &Db, request: PageRequest, limit: u32, backwards: bool) -
             page.deals.last()
         };
 
-        let text = end.expect("a page of a full table has deals").0.encode();
+        let text = end
+            .expect("a page of a full table has deals")
+            .cursor
+            .encode();
         let cursor = Cursor::decode(&text, order);
         assert!(cursor.is_some(), "{text} is a cursor of {order:?}");
         (window.after, window.before) = if backwards {
@@ -354,7 +361,10 @@ async fn all_pages(db: &Db, request: PageRequest, limit: u32, backwards: bool) -
             (cursor, None)
         };
 
-        let page = page.deals.into_iter().map(|(_, deal)| deal);
+        let page = page
+            .deals
+            .into_iter()
+            .map(|deal| Deal::clone(&deal.deal.deal));
         if backwards {
             deals.splice(0..0, page);
         } else {
