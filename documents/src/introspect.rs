@@ -21,7 +21,10 @@ pub struct Introspected(HashMap<String, Box<[u8]>>);
 
 /// Results of one plan, by the variables that they were executed with.
 #[derive(Default)]
-pub(crate) struct Introspections(Mutex<Vec<(Vec<Option<Value>>, Arc<Introspected>)>>);
+pub(crate) struct Introspections(Mutex<Vec<KeptResult>>);
+
+/// Variables, and the result with them.
+type KeptResult = (Vec<Option<Value>>, Arc<Introspected>);
 
 impl Introspected {
     /// Returns the result under a response key; null if there is none.
@@ -73,7 +76,7 @@ impl Introspections {
         variables: &[Option<Value>],
         execute: impl FnOnce() -> Introspected,
     ) -> Arc<Introspected> {
-        let find = |kept: &[(Vec<Option<Value>>, Arc<Introspected>)]| {
+        let find = |kept: &[KeptResult]| {
             let found = kept.iter().find(|(of, _)| of == variables);
             found.map(|(_, result)| Arc::clone(result))
         };

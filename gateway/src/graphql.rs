@@ -1,5 +1,5 @@
-//! The GraphQL API: types, resolvers, and the execution of requests. Rules and stores belong to the cores; a resolver
-//! authorises, converts and hands on.
+//! The GraphQL API: the declaration of its types with their renderers, its root fields, and the execution of requests.
+//! Rules and stores belong to the cores; a root function authorises, converts and hands on.
 
 mod access;
 mod account;
@@ -11,18 +11,25 @@ mod deal_input;
 mod error_codes;
 mod execute;
 mod ids;
+mod metrics;
 mod mutation;
-mod prepared;
+#[cfg(feature = "testkit")]
+mod oracle;
 mod query;
+mod results;
+mod roots;
 mod scalars;
 mod schema;
-mod shapes;
+mod selections;
 mod subscription;
-mod variables;
 mod webhook;
 mod webhook_input;
 
 pub use context::Caller;
-pub(crate) use error_codes::{code, is_request_error};
-pub use execute::{Execution, Executor, GraphqlRequest};
+pub(crate) use error_codes::code;
+pub use execute::{Execution, ExecutionLimits, Executor, GraphqlRequest, RequestRules};
+#[cfg(feature = "testkit")]
+pub use oracle::Oracle;
+#[cfg(feature = "testkit")]
+pub use schema::declared;
 pub use schema::{Schema, sdl};

@@ -11,7 +11,6 @@ pub mod backends;
 pub mod commands;
 pub mod connections;
 pub mod demo;
-pub mod document;
 pub mod error;
 pub mod graphql;
 pub mod http;

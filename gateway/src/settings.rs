@@ -3,6 +3,7 @@
 //! All faults are found here, at once, before anything starts. No other module reads the environment.
 
 mod config;
+mod execution;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 pub use config::{Config, Demo, Mode, Roles, WebhookConfig};
+use execution::ExecutionSettings;
 pub use secret::Secret;
 use webhook::WebhookSettings;
 
@@ -194,6 +196,9 @@ pub struct Settings {
     feed_days: u16,
 
     #[command(flatten)]
+    execution: ExecutionSettings,
+
+    #[command(flatten)]
     webhooks: WebhookSettings,
 
     /// Log level or tracing filters, such as info or dealwire=debug,warn
@@ -249,6 +254,7 @@ impl Settings {
             drain: Duration::from_secs(self.drain_seconds.into()),
             ping: Duration::from_secs(self.ping_seconds.into()),
             feed: Duration::from_hours(24 * u64::from(self.feed_days)),
+            execution: self.execution.limits(),
             webhooks,
             log: self.log.clone(),
             log_json: self.log_json,

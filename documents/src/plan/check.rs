@@ -98,7 +98,7 @@ pub(super) fn subscription(
         let message = "A subscription must have exactly one root field";
         return Err(DocumentError::invalid(
             message,
-            location(&search.found[0], document),
+            location(search.found[0], document),
         ));
     }
 

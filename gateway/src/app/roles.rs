@@ -145,7 +145,12 @@ impl RoleStarter<'_> {
         let feed = self.start_feed();
         let services = self.services(webhooks, keys.clone());
 
-        let executor = Executor::new(services.clone(), Arc::clone(&feed), self.metrics);
+        let executor = Executor::new(
+            services.clone(),
+            Arc::clone(&feed),
+            self.config.execution,
+            self.metrics,
+        );
         let connections =
             Connections::new(self.lifecycle.clone(), self.config.drain, self.config.ping);
         let sockets = Sockets::new(

@@ -3,6 +3,7 @@
 use async_graphql::{ID, SimpleObject};
 use backbone::ids::{BuyerId, SellerId};
 use backbone::time::Timestamp;
+use documents::object;
 use uuid::Uuid;
 
 use super::connection::PageInfo;
@@ -18,6 +19,12 @@ pub(super) struct Access {
     /// Time of the grant.
     since: DateTime,
 }
+
+object!(Access as "Access", |access| {
+    "sellerId" => *access.seller_id.as_str(),
+    "buyerId" => *access.buyer_id.as_str(),
+    "since" => access.since,
+});
 
 impl Access {
     pub(super) fn new(seller: SellerId, buyer: BuyerId, since: Timestamp) -> Self {
@@ -38,6 +45,11 @@ pub(super) struct AccessEdge {
     node: Access,
 }
 
+object!(AccessEdge as "AccessEdge", |edge| {
+    "cursor" => edge.cursor,
+    "node" => edge.node,
+});
+
 /// A page of accesses, ordered by the id of the other party.
 #[derive(SimpleObject)]
 pub(super) struct AccessConnection {
@@ -48,6 +60,12 @@ pub(super) struct AccessConnection {
     /// Position of the page in the list.
     page_info: PageInfo,
 }
+
+object!(AccessConnection as "AccessConnection", |page| {
+    "edges" => page.edges,
+    "nodes" => page.nodes,
+    "pageInfo" => page.page_info,
+});
 
 impl AccessConnection {
     /// Builds a page of grants in order, each with the id of the party that is not the caller, which is its cursor.
@@ -92,3 +110,9 @@ pub(super) struct AccessPayload {
     /// after it.
     pub(super) position: Position,
 }
+
+object!(AccessPayload as "AccessPayload", |payload| {
+    "access" => payload.access,
+    "granted" => payload.granted,
+    "position" => payload.position,
+});

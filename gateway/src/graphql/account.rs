@@ -2,12 +2,15 @@
 
 use async_graphql::{Enum, ID, SimpleObject};
 use backbone::accounts;
+use documents::object;
+use serde::{Deserialize, Serialize};
 
-use super::scalars::DateTime;
+use super::scalars::{DateTime, render_enums};
 
 /// Kind of an account.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Deserialize, Serialize)]
 #[graphql(remote = "accounts::Role")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum Role {
     /// Offers deals and grants access to them.
     Seller,
@@ -16,6 +19,8 @@ pub(super) enum Role {
     /// Administers accounts, API keys and access.
     Admin,
 }
+
+render_enums!(Role);
 
 /// Account whose API key the request was made with.
 #[derive(SimpleObject)]
@@ -27,6 +32,12 @@ pub(super) struct Viewer {
     /// Name of the account.
     pub(super) name: String,
 }
+
+object!(Viewer as "Viewer", |viewer| {
+    "role" => viewer.role,
+    "id" => *viewer.id.as_str(),
+    "name" => viewer.name,
+});
 
 /// A seller, a buyer or an administrator.
 #[derive(SimpleObject)]
@@ -40,6 +51,13 @@ pub(super) struct Account {
     /// Time at which the account was created.
     created_at: DateTime,
 }
+
+object!(Account as "Account", |account| {
+    "id" => *account.id.as_str(),
+    "role" => account.role,
+    "name" => account.name,
+    "createdAt" => account.created_at,
+});
 
 impl From<accounts::Account> for Account {
     fn from(account: accounts::Account) -> Self {
@@ -63,6 +81,12 @@ pub(super) struct IssuedApiKey {
     key: String,
 }
 
+object!(IssuedApiKey as "IssuedApiKey", |issued| {
+    "id" => *issued.id.as_str(),
+    "accountId" => *issued.account_id.as_str(),
+    "key" => issued.key,
+});
+
 impl From<accounts::IssuedKey> for IssuedApiKey {
     fn from(issued: accounts::IssuedKey) -> Self {
         Self {
@@ -81,3 +105,8 @@ pub(super) struct RevokedApiKey {
     /// Time at which the key was revoked for the first time.
     pub(super) revoked_at: DateTime,
 }
+
+object!(RevokedApiKey as "RevokedApiKey", |revoked| {
+    "id" => *revoked.id.as_str(),
+    "revokedAt" => revoked.revoked_at,
+});

@@ -1,10 +1,9 @@
 //! Relay connections: pages of deals with their cursors, and the windows that clients ask for.
 
-use std::sync::Arc;
-
-use async_graphql::SimpleObject;
+use async_graphql::{Object, SimpleObject};
 use backbone::FieldError;
 use backbone::deal_table::{self, Cursor, DealOrder, PageDeal, Window};
+use documents::object;
 use uuid::Uuid;
 
 use super::deal::Deal;
@@ -12,10 +11,10 @@ use super::scalars::Position;
 use crate::error::Problem;
 
 /// Size of a page if the client names none.
-const DEFAULT_PAGE: i32 = 20;
+pub(super) const DEFAULT_PAGE: i32 = 20;
 
 /// Largest size of a page: it bounds what one request can make the database read.
-const MAX_PAGE: i32 = 100;
+pub(super) const MAX_PAGE: i32 = 100;
 
 /// Message for a page size that is out of range; names [`MAX_PAGE`].
 const PAGE_OUT_OF_RANGE: &str = "must be between 0 and 100";
@@ -33,6 +32,13 @@ pub(super) struct PageInfo {
     pub(super) end_cursor: Option<String>,
 }
 
+object!(PageInfo as "PageInfo", |page| {
+    "hasNextPage" => page.has_next_page,
+    "hasPreviousPage" => page.has_previous_page,
+    "startCursor" => page.start_cursor,
+    "endCursor" => page.end_cursor,
+});
+
 /// One deal of a page, with its cursor.
 #[derive(SimpleObject)]
 pub(super) struct DealEdge {
@@ -42,50 +48,70 @@ pub(super) struct DealEdge {
     node: Deal,
 }
 
+object!(DealEdge as "DealEdge", |edge| {
+    "cursor" => edge.cursor,
+    "node" => edge.node,
+});
+
+pub(super) struct DealConnection(pub(super) deal_table::Page);
+
+impl DealConnection {
+    // Built when they are asked for: most clients select either edges or nodes, and not all of them the cursors.
+    fn edge_list(&self) -> Vec<DealEdge> {
+        let edge = |entry: &PageDeal| DealEdge {
+            cursor: entry.cursor.encode(),
+            node: Deal(entry.deal.clone()),
+        };
+        self.0.deals.iter().map(edge).collect()
+    }
+
+    fn node_list(&self) -> Vec<Deal> {
+        let deals = self.0.deals.iter();
+        deals.map(|entry| Deal(entry.deal.clone())).collect()
+    }
+
+    fn place(&self) -> PageInfo {
+        let cursor = |entry: Option<&PageDeal>| entry.map(|entry| entry.cursor.encode());
+
+        PageInfo {
+            has_next_page: self.0.has_next,
+            has_previous_page: self.0.has_previous,
+            start_cursor: cursor(self.0.deals.first()),
+            end_cursor: cursor(self.0.deals.last()),
+        }
+    }
+}
+
+object!(DealConnection as "DealConnection", |page| {
+    "edges" => page.edge_list(),
+    "nodes" => page.node_list(),
+    "pageInfo" => page.place(),
+    "position" => Position::from(page.0.position),
+});
+
 /// A page of deals.
-#[derive(SimpleObject)]
-pub(super) struct DealConnection {
+#[Object]
+impl DealConnection {
     /// Deals of the page with their cursors.
-    edges: Vec<DealEdge>,
+    async fn edges(&self) -> Vec<DealEdge> {
+        self.edge_list()
+    }
+
     /// Deals of the page.
-    nodes: Vec<Deal>,
+    async fn nodes(&self) -> Vec<Deal> {
+        self.node_list()
+    }
+
     /// Position of the page in the list.
-    page_info: PageInfo,
+    async fn page_info(&self) -> PageInfo {
+        self.place()
+    }
+
     /// Position of the log that this page shows. To go on with live changes, subscribe after the position of the *first*
     /// page that you read: no change is missed. A change that a later page includes already may be pushed again; keep
     /// the deal with the higher version.
-    position: Position,
-}
-
-impl From<deal_table::Page> for DealConnection {
-    fn from(page: deal_table::Page) -> Self {
-        let cursor = |deal: Option<&PageDeal>| deal.map(|deal| deal.cursor.encode());
-        let page_info = PageInfo {
-            has_next_page: page.has_next,
-            has_previous_page: page.has_previous,
-            start_cursor: cursor(page.deals.first()),
-            end_cursor: cursor(page.deals.last()),
-        };
-
-        let (edges, nodes) = page
-            .deals
-            .into_iter()
-            .map(|PageDeal { cursor, deal }| {
-                // A page lists each deal twice: as an edge and as a node.
-                let edge = DealEdge {
-                    cursor: cursor.encode(),
-                    node: Deal(Arc::clone(&deal.deal)),
-                };
-                (edge, Deal(deal.deal))
-            })
-            .unzip();
-
-        Self {
-            edges,
-            nodes,
-            page_info,
-            position: page.position.into(),
-        }
+    async fn position(&self) -> Position {
+        self.0.position.into()
     }
 }
 

@@ -16,26 +16,28 @@ pub struct Caller {
     pub trace: TraceContext,
 }
 
-pub(super) fn services<'a>(context: &Context<'a>) -> &'a Services {
-    context.data_unchecked::<Services>()
+/// What a root field is executed with, beside its arguments.
+#[derive(Clone, Copy)]
+pub(super) struct RootContext<'a> {
+    pub(super) services: &'a Services,
+    pub(super) caller: &'a Caller,
 }
 
-/// Returns the principal of the caller.
-///
-/// # Errors
-/// UNAUTHENTICATED without a key; INTERNAL while a pushed change is rendered.
-pub(super) fn principal<'a>(context: &Context<'a>) -> Result<&'a Principal, Problem> {
-    // A pushed change is rendered once for all viewers, so it has no caller. A field that asks for one fails here, rather
-    // than show one viewer's content to another.
-    let caller = context.data_opt::<Caller>();
-    let caller = caller.ok_or_else(|| Problem::internal("a pushed field depends on the viewer"))?;
+impl<'a> RootContext<'a> {
+    /// Returns the context of a declared resolver.
+    pub(super) fn of(context: &Context<'a>) -> Self {
+        Self {
+            services: context.data_unchecked::<Services>(),
+            caller: context.data_unchecked::<Caller>(),
+        }
+    }
 
-    caller
-        .principal
-        .as_ref()
-        .ok_or_else(|| Problem::unauthenticated("An API key is required"))
-}
-
-pub(super) fn trace(context: &Context<'_>) -> TraceContext {
-    context.data_unchecked::<Caller>().trace.child()
+    /// Returns the principal of the caller.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED without a key.
+    pub(super) fn principal(self) -> Result<&'a Principal, Problem> {
+        let principal = self.caller.principal.as_ref();
+        principal.ok_or_else(|| Problem::unauthenticated("An API key is required"))
+    }
 }

@@ -5,6 +5,7 @@ use backbone::FieldError;
 use backbone::deal_table;
 use backbone::ids::SellerId;
 use backbone::money;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::deal::DealStatus;
@@ -16,7 +17,8 @@ use crate::error::Problem;
 const MAX_SELLER_IDS: usize = 100;
 
 /// Conditions that deals must meet, all of them. An absent or null condition is always met.
-#[derive(InputObject, Clone)]
+#[derive(InputObject, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct DealFilter {
     /// Sellers of the deals, at most 100.
     seller_ids: Option<Vec<ID>>,
@@ -31,8 +33,9 @@ pub(super) struct DealFilter {
 }
 
 /// Order of a list of deals. The orders by price require filter.currency.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Enum, Deserialize)]
 #[graphql(remote = "deal_table::DealOrder")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum DealOrder {
     /// The most recently changed deal first.
     #[default]

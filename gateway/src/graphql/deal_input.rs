@@ -4,6 +4,7 @@ use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
 use backbone::FieldError;
 use backbone::ids::{DealId, ItemId};
 use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::deal::DealStatus;
@@ -12,7 +13,8 @@ use super::scalars::{Currency, MinorUnits};
 use crate::error::Problem;
 
 /// A discount, given as exactly one of amount and percentage.
-#[derive(OneofObject)]
+#[derive(OneofObject, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) enum DiscountInput {
     /// Flat discount, at most the deal's total price.
     Amount(MinorUnits),
@@ -30,7 +32,8 @@ impl From<DiscountInput> for NewDiscount {
 }
 
 /// One item of a deal.
-#[derive(InputObject)]
+#[derive(InputObject, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct DealItemInput {
     /// UUID of the item, kept as given. Without one, an item with the same name and price keeps its id, and any other item
     /// gets a new one.
@@ -42,7 +45,8 @@ pub(super) struct DealItemInput {
 }
 
 /// A deal to create.
-#[derive(InputObject)]
+#[derive(InputObject, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct CreateDealInput {
     /// Name, 1 to 200 characters.
     name: String,
@@ -60,7 +64,8 @@ pub(super) struct CreateDealInput {
 }
 
 /// Changes to a deal. Absent fields stay as they are.
-#[derive(InputObject)]
+#[derive(InputObject, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct UpdateDealInput {
     /// UUID of the deal.
     id: ID,
@@ -73,6 +78,7 @@ pub(super) struct UpdateDealInput {
     /// Status to which the deal changes.
     status: Option<DealStatus>,
     /// Discount on the total price; null removes it.
+    #[serde(default)]
     discount: MaybeUndefined<DiscountInput>,
     /// Items, 1 to 100, which replace all items of the deal.
     items: Option<Vec<DealItemInput>>,

@@ -1,9 +1,9 @@
-//! Codes of GraphQL errors. Errors that the GraphQL library reports about a document or a value have none, and are given
-//! one here.
+//! GraphQL errors: problems and faults of documents in the form that responses carry.
 
-use async_graphql::{PathSegment, Response, ServerError, Value};
+use async_graphql::{PathSegment, Pos, ServerError, Value};
+use backbone::FieldError;
+use documents::{DocumentError, ErrorKind, Location, Root, Violation};
 
-use crate::document::DocumentError;
 use crate::error::{Code, Problem};
 
 /// Returns the code of an error, if it has one.
@@ -14,45 +14,36 @@ pub(crate) fn code(error: &ServerError) -> Option<Code> {
     }
 }
 
-/// Returns whether a response is a request error in the specification's sense: nothing was executed, so the response has
-/// no `data`.
-pub(crate) fn is_request_error(response: &Response) -> bool {
-    response.data == Value::Null && response.errors.iter().any(|error| error.path.is_empty())
+/// Returns the error of a root field that failed.
+pub(super) fn field_error(root: &Root, problem: Problem) -> ServerError {
+    let mut error = ServerError::from(problem);
+    error.path = vec![PathSegment::Field(root.response_key().to_string())];
+    error.locations = root.location().map(pos).into_iter().collect();
+    error
 }
 
-/// Gives a code to every error of a response that has none.
-pub(super) fn with_codes(mut response: Response) -> Response {
-    for error in &mut response.errors {
-        if code(error).is_some() {
-            continue;
+/// Returns the request error for a document or variables that were rejected.
+pub(super) fn request_error(rejection: DocumentError) -> ServerError {
+    let problem = match rejection.kind {
+        ErrorKind::ParseFailed => Problem::new(Code::GraphqlParseFailed, rejection.message),
+        ErrorKind::ValidationFailed => {
+            Problem::new(Code::GraphqlValidationFailed, rejection.message)
         }
+        ErrorKind::TooComplex => Problem::new(Code::QueryTooComplex, rejection.message),
+        ErrorKind::BadInput => {
+            let field = |Violation { path, message }| FieldError { path, message };
+            Problem::inputs(rejection.violations.into_iter().map(field).collect())
+        }
+    };
 
-        // The library reports what is wrong with a document before it executes anything, and so without a path; what is
-        // wrong with a value it reports at the field that has it as an argument.
-        let problem = if error.path.is_empty() {
-            Problem::new(Code::GraphqlValidationFailed, error.message.clone())
-        } else {
-            let path: Vec<String> = error.path.iter().map(segment).collect();
-            Problem::input(path.join("."), error.message.clone())
-        };
-        error.extensions = ServerError::from(problem).extensions;
-    }
-
-    response
+    let mut error = ServerError::from(problem);
+    error.locations = rejection.locations.into_iter().map(pos).collect();
+    error
 }
 
-fn segment(segment: &PathSegment) -> String {
-    match segment {
-        PathSegment::Field(name) => name.clone(),
-        PathSegment::Index(index) => index.to_string(),
-    }
-}
-
-impl From<DocumentError> for ServerError {
-    fn from(error: DocumentError) -> Self {
-        let code = Code::parse(error.code.as_str()).unwrap_or(Code::GraphqlValidationFailed);
-        let mut server_error = Self::from(Problem::new(code, error.message));
-        server_error.locations = error.locations;
-        server_error
+fn pos(location: Location) -> Pos {
+    Pos {
+        line: location.line,
+        column: location.column,
     }
 }

@@ -1,29 +1,31 @@
-//! Execution of requests: prepared documents, coded errors, and for a subscription a subscriber of the live engine.
-//! Transports differ only in the envelope that they put around the results.
+//! Execution of requests: documents are compiled once, variables bound, and the result written as bytes, or for a
+//! subscription a subscriber of the live engine opened. Transports differ only in the envelope around the results.
 
-use std::pin::pin;
 use std::sync::Arc;
 
-use async_graphql::parser::types::OperationType;
-use async_graphql::{Response, ServerError, ValidationMode, Variables};
+use async_graphql::ServerError;
 use backbone::position::Position;
 use backbone::telemetry::Metrics;
-use futures_util::StreamExt;
+use documents::{DocumentError, Documents, ErrorKind, Kept, Limits, OperationKind, Plan, Request};
 use live::{Feed, Subscriber};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::context::Caller;
-use super::error_codes::{is_request_error, with_codes};
-use super::prepared::{Documents, Prepared};
-use super::schema::{self, Schema};
-use super::shapes::Shapes;
-use super::subscription::Plan;
-use crate::document::ShapeDocument;
+use super::context::{Caller, RootContext};
+use super::error_codes::{field_error, request_error};
+use super::metrics::ExecutionMetrics;
+use super::results::Run;
+use super::roots::{self, MarketRoots, Roots};
+use super::schema::document_schema;
+use super::selections::Selections;
 use crate::error::{Code, Problem};
 use crate::services::Services;
 
 /// Answer to a subscription on a transport that can carry only one result.
 const SUBSCRIPTION_NEEDS_STREAM: &str = "Subscriptions require a websocket (graphql-transport-ws) or the header Accept: text/event-stream";
+
+/// Memory for the bytes of rendered objects, in bytes.
+const KEPT_BYTES: u64 = 64 << 20;
 
 /// A GraphQL request as every transport carries it (GraphQL over HTTP, section "Request parameters").
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -36,156 +38,188 @@ pub struct GraphqlRequest {
     pub operation_name: Option<String>,
     /// Values of the operation's variables.
     #[serde(default)]
-    pub variables: Option<Variables>,
+    pub variables: Option<Map<String, Value>>,
+}
+
+/// Limits of what one request may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct ExecutionLimits {
+    /// Largest number of fields that a result can have, judged before execution.
+    pub cost: u64,
+    /// Largest result of a query, in bytes.
+    pub result_bytes: usize,
 }
 
 /// Executor of GraphQL requests. Clones share their caches.
 #[derive(Clone)]
-pub struct Executor {
-    schema: Schema,
-    documents: Arc<Documents>,
+pub struct Executor(Arc<Shared>);
+
+struct Shared {
+    documents: Documents,
+    limits: ExecutionLimits,
+    roots: MarketRoots,
     feed: Arc<Feed>,
-    shapes: Arc<Shapes>,
+    kept: Arc<Kept>,
+    selections: Selections,
+    metrics: ExecutionMetrics,
 }
 
-/// Execution of a request on a transport that can carry more than one result.
+/// Execution of a request.
 pub enum Execution {
-    /// The only result, of a query or mutation.
-    Response(Response),
-    /// Request errors: nothing was executed.
+    /// The only result, of a query or mutation: the response as JSON.
+    Response(String),
+    /// Request errors: there is no data.
     Rejected(Vec<ServerError>),
     /// An open subscription.
     Subscription(Box<Subscriber>),
 }
 
+/// Transport-dependent rules for one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestRules<'a> {
+    /// True if mutations are rejected.
+    pub readonly: bool,
+    /// True if the transport can carry the results of a subscription.
+    pub streams: bool,
+    /// Id of the last event that the client has received, after which a subscription begins.
+    pub last_event: Option<&'a str>,
+}
+
 impl Executor {
     /// Creates an executor over the services behind the API.
-    pub fn new(services: Services, feed: Arc<Feed>, metrics: &Metrics) -> Self {
-        let schema = schema::builder()
-            .data(services)
-            // Prepared documents have passed strict validation already.
-            .validation_mode(ValidationMode::Fast)
-            .finish();
-        let shapes = Arc::new(Shapes::new(schema.clone(), metrics));
+    pub fn new(
+        services: Services,
+        feed: Arc<Feed>,
+        limits: ExecutionLimits,
+        metrics: &Metrics,
+    ) -> Self {
+        let kept = Arc::new(Kept::new(KEPT_BYTES));
 
-        Self {
-            schema,
-            documents: Arc::new(Documents::new(metrics)),
+        Self(Arc::new(Shared {
+            documents: Documents::new(document_schema(), Limits::default()),
+            limits,
+            roots: MarketRoots { services },
             feed,
-            shapes,
-        }
+            selections: Selections::new(Arc::clone(&kept), metrics),
+            kept,
+            metrics: ExecutionMetrics::new(metrics),
+        }))
     }
 
-    /// Executes a query or a mutation. With `readonly`, mutations are rejected.
+    /// Executes a request or opens a subscription.
+    ///
+    /// A subscription begins after the last event that the client has received, or else where its arguments say.
     pub async fn execute(
         &self,
         request: GraphqlRequest,
         caller: Caller,
-        readonly: bool,
-    ) -> Response {
-        let (prepared, variables) = match self.prepare(request).await {
-            Ok(prepared) => prepared,
-            Err(errors) => return Response::from_errors(errors),
-        };
-
-        match prepared.ty() {
-            OperationType::Subscription => {
-                let problem = Problem::new(Code::BadRequest, SUBSCRIPTION_NEEDS_STREAM);
-                Response::from_errors(vec![problem.into()])
-            }
-            OperationType::Mutation if readonly => {
-                Response::from_errors(vec![mutation_with_get().into()])
-            }
-            OperationType::Query | OperationType::Mutation => {
-                self.run(&prepared, variables, caller).await
-            }
-        }
-    }
-
-    /// Executes a request or opens a subscription. With `readonly`, mutations are rejected.
-    ///
-    /// A subscription begins after `last_event`, the id of the last event that the client has received, or else where its
-    /// arguments say.
-    pub async fn start(
-        &self,
-        request: GraphqlRequest,
-        caller: Caller,
-        last_event: Option<&str>,
-        readonly: bool,
+        rules: RequestRules<'_>,
     ) -> Execution {
-        let (prepared, variables) = match self.prepare(request).await {
-            Ok(prepared) => prepared,
-            Err(errors) => return Execution::Rejected(errors),
-        };
-
-        if readonly && prepared.ty() == OperationType::Mutation {
-            return Execution::Rejected(vec![mutation_with_get().into()]);
-        }
-
-        if let Some(shape) = prepared.shape() {
-            let subscribed = self.subscribe(&prepared, shape, variables, caller, last_event);
-            return match subscribed.await {
-                Ok(subscriber) => Execution::Subscription(Box::new(subscriber)),
-                Err(errors) => Execution::Rejected(errors),
-            };
-        }
-
-        let response = self.run(&prepared, variables, caller).await;
-        if is_request_error(&response) {
-            Execution::Rejected(response.errors)
-        } else {
-            Execution::Response(response)
-        }
+        let executed = self.try_execute(request, &caller, rules).await;
+        executed.unwrap_or_else(Execution::Rejected)
     }
 
-    async fn prepare(
+    async fn try_execute(
         &self,
         request: GraphqlRequest,
-    ) -> Result<(Arc<Prepared>, Variables), Vec<ServerError>> {
-        let GraphqlRequest {
-            query,
-            operation_name,
-            variables,
-        } = request;
-        let variables = variables.unwrap_or_default();
+        caller: &Caller,
+        rules: RequestRules<'_>,
+    ) -> Result<Execution, Vec<ServerError>> {
+        let plan = self.plan(&request, caller)?;
+        self.check_rules(&plan, rules)?;
 
-        let prepared = self
-            .documents
-            .prepare(&query, operation_name.as_deref(), &variables)
-            .await?;
+        let variables = request.variables.unwrap_or_default();
+        let schema = self.0.documents.schema();
+        let request = plan
+            .bind(schema, &variables)
+            .map_err(|error| rejection(vec![error], caller))?;
+        self.check_cost(&request)?;
 
-        Ok((prepared, variables))
+        if request.kind() == OperationKind::Subscription {
+            let subscriber = self.subscribe(request, caller, rules.last_event).await?;
+            return Ok(Execution::Subscription(Box::new(subscriber)));
+        }
+        self.run(&request, caller).await.map(Execution::Response)
     }
 
-    async fn run(&self, prepared: &Prepared, variables: Variables, caller: Caller) -> Response {
-        let request = prepared.request(variables).data(caller);
-        with_codes(self.schema.execute(request).await)
+    fn plan(
+        &self,
+        request: &GraphqlRequest,
+        caller: &Caller,
+    ) -> Result<Arc<Plan>, Vec<ServerError>> {
+        let operation = request.operation_name.as_deref();
+        let planned = self.0.documents.plan(&request.query, operation);
+        let planned = planned.map_err(|errors| rejection(errors, caller))?;
+
+        self.0.metrics.planned(planned.is_new);
+        Ok(planned.plan)
+    }
+
+    fn check_rules(&self, plan: &Plan, rules: RequestRules<'_>) -> Result<(), Vec<ServerError>> {
+        let message = match plan.kind() {
+            OperationKind::Mutation if rules.readonly => {
+                "Mutations are not allowed with GET; use POST"
+            }
+            OperationKind::Subscription if !rules.streams => SUBSCRIPTION_NEEDS_STREAM,
+            _ => return Ok(()),
+        };
+
+        Err(vec![Problem::new(Code::BadRequest, message).into()])
+    }
+
+    fn check_cost(&self, request: &Request) -> Result<(), Vec<ServerError>> {
+        let limit = self.0.limits.cost;
+        let cost = request.cost(self.0.documents.schema());
+        if cost <= limit {
+            return Ok(());
+        }
+
+        let message = format!(
+            "The result can have {cost} fields and at most {limit} are allowed; \
+             select fewer fields or ask for smaller pages"
+        );
+        Err(vec![Problem::new(Code::QueryTooComplex, message).into()])
+    }
+
+    async fn run(&self, request: &Request, caller: &Caller) -> Result<String, Vec<ServerError>> {
+        let shared = &*self.0;
+        let run = Run {
+            schema: shared.documents.schema(),
+            request,
+            roots: &shared.roots as &dyn Roots,
+            caller,
+        };
+
+        // What a mutation has written must be told, whatever its size; its cost was judged before.
+        let limit = match request.kind() {
+            OperationKind::Mutation => usize::MAX,
+            OperationKind::Query | OperationKind::Subscription => shared.limits.result_bytes,
+        };
+        let response = run.response(limit, &shared.kept).await;
+        shared.metrics.observe(&shared.kept);
+
+        response.map_err(|too_large| {
+            let message = format!(
+                "The result has more than {} bytes; select fewer fields or ask for smaller pages",
+                too_large.limit
+            );
+            vec![Problem::new(Code::QueryTooComplex, message).into()]
+        })
     }
 
     async fn subscribe(
         &self,
-        prepared: &Prepared,
-        shape: &ShapeDocument,
-        variables: Variables,
-        caller: Caller,
+        request: Request,
+        caller: &Caller,
         last_event: Option<&str>,
     ) -> Result<Subscriber, Vec<ServerError>> {
-        let plan = Plan::default();
-        let planning = prepared
-            .request(variables.clone())
-            .data(caller)
-            .data(plan.clone());
+        let shared = &*self.0;
+        let request = Arc::new(request);
+        let root = &request.roots()[0];
 
-        // Resolved once for its arguments only: the root field records them in the plan and yields nothing. A result
-        // here is therefore a list of errors.
-        let mut results = pin!(self.schema.execute_stream(planning));
-        if let Some(response) = results.next().await {
-            return Err(with_codes(response).errors);
-        }
-
-        let mut subscription = plan
-            .take()
-            .ok_or_else(|| vec![Problem::internal("a subscription recorded no plan").into()])?;
+        let mut subscription = self
+            .subscription(&request, caller)
+            .map_err(|problem| vec![field_error(root, problem)])?;
 
         // The last event wins over the argument `after`: an `EventSource` reconnects with its original URL, whose
         // position is that of the first connection.
@@ -195,16 +229,41 @@ impl Executor {
             subscription.after = Some(position.ok_or_else(malformed)?);
         }
 
-        let selection = self.shapes.get(shape, variables);
-        Subscriber::open(Arc::clone(&self.feed), subscription, selection)
+        let selection = shared.selections.get(&request, root);
+        Subscriber::open(Arc::clone(&shared.feed), subscription, selection)
             .await
             .map_err(|error| vec![Problem::from(error).into()])
     }
+
+    fn subscription(
+        &self,
+        request: &Request,
+        caller: &Caller,
+    ) -> Result<live::Subscription, Problem> {
+        let context = RootContext {
+            services: &self.0.roots.services,
+            caller,
+        };
+        let root = &request.roots()[0];
+        let arguments = request.arguments(root).map_err(|error| {
+            // Only a variable with a default can be null here.
+            Problem::input(&*error.argument, "must not be null")
+        })?;
+
+        match root.field() {
+            "accessChanged" => roots::access_changed(context, roots::read(&arguments)?),
+            _ => roots::deal_changed(context, roots::read(&arguments)?),
+        }
+    }
 }
 
-fn mutation_with_get() -> Problem {
-    Problem::new(
-        Code::BadRequest,
-        "Mutations are not allowed with GET; use POST",
-    )
+/// Returns the request errors for a rejected document. Callers without a key are not told which of their input values
+/// break a rule: the answer can be many times longer than what it costs to ask.
+fn rejection(errors: Vec<DocumentError>, caller: &Caller) -> Vec<ServerError> {
+    let tells_values = errors.iter().any(|error| error.kind == ErrorKind::BadInput);
+    if tells_values && caller.principal.is_none() {
+        return vec![Problem::unauthenticated("An API key is required").into()];
+    }
+
+    errors.into_iter().map(request_error).collect()
 }

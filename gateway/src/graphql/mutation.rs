@@ -1,24 +1,23 @@
-//! Mutations. Each authorises, hands the input to the core that has the rules, and converts the answer.
+//! Declaration of mutations: their names, arguments and descriptions. Each resolver is one call of the root function that
+//! does the work.
 
 use async_graphql::{Context, ID, Object, Result};
-use backbone::accounts::Role;
-use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
-use seller_core::{AccessWritten, DealWritten, MutationContext};
-use webhooks::{Refusal, Webhooks};
 
-use super::access::{Access, AccessPayload};
+use super::access::AccessPayload;
 use super::account::{Account, IssuedApiKey, RevokedApiKey};
-use super::context::{principal, services, trace};
+use super::context::RootContext;
 use super::deal::DealPayload;
 use super::deal_input::{CreateDealInput, UpdateDealInput};
-use super::ids::parse_id;
+use super::roots::{
+    self, AccountArgs, CreateDealArgs, GrantArgs, IdArgs, IssueKeyArgs, RegisterWebhookArgs,
+    ReplayArgs, UpdateDealArgs, UpdateWebhookArgs,
+};
 use super::scalars::DateTime;
 use super::webhook::{
     DeleteWebhookPayload, DeliveryState, ReplayPayload, WebhookDeliveryPayload, WebhookPayload,
     WebhookSecretPayload,
 };
 use super::webhook_input::{RegisterWebhookInput, UpdateWebhookInput};
-use crate::error::Problem;
 
 #[derive(Default)]
 pub struct Mutation;
@@ -34,18 +33,14 @@ impl Mutation {
         input: CreateDealInput,
         idempotency_key: Option<String>,
     ) -> Result<DealPayload> {
-        let seller = principal(context)?.seller()?;
-        let written = services(context)
-            .sellers
-            .create_deal(
-                seller,
-                input.parse()?,
-                mutation_context(context, idempotency_key),
-            )
-            .await;
-
-        let written = written.map_err(|refusal| Problem::refused(refusal, "input."))?;
-        Ok(written.into())
+        Ok(roots::create_deal(
+            RootContext::of(context),
+            CreateDealArgs {
+                input,
+                idempotency_key,
+            },
+        )
+        .await?)
     }
 
     /// Sellers only. Changes a deal. Fails with CONFLICT if the deal does not have the expectedVersion.
@@ -55,18 +50,14 @@ impl Mutation {
         input: UpdateDealInput,
         idempotency_key: Option<String>,
     ) -> Result<DealPayload> {
-        let seller = principal(context)?.seller()?;
-        let written = services(context)
-            .sellers
-            .update_deal(
-                seller,
-                input.parse()?,
-                mutation_context(context, idempotency_key),
-            )
-            .await;
-
-        let written = written.map_err(|refusal| Problem::refused(refusal, "input."))?;
-        Ok(written.into())
+        Ok(roots::update_deal(
+            RootContext::of(context),
+            UpdateDealArgs {
+                input,
+                idempotency_key,
+            },
+        )
+        .await?)
     }
 
     /// Sellers and administrators. Lets a buyer see the seller's deals and their changes from now on. Administrators must
@@ -77,22 +68,14 @@ impl Mutation {
         buyer_id: ID,
         seller_id: Option<ID>,
     ) -> Result<AccessPayload> {
-        let seller = granting_seller(context, seller_id).await?;
-        let buyer = parse_id("buyerId", &buyer_id)?;
-
-        // A grant is an event for ever, so it must not name a buyer that does not exist.
-        let services = services(context);
-        services
-            .read(services.accounts.must_exist(Role::Buyer, buyer))
-            .await?;
-
-        let written = services
-            .sellers
-            .grant_access(seller, BuyerId(buyer), mutation_context(context, None))
-            .await;
-        let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
-
-        Ok(written.into())
+        Ok(roots::grant_access(
+            RootContext::of(context),
+            GrantArgs {
+                buyer_id,
+                seller_id,
+            },
+        )
+        .await?)
     }
 
     /// Sellers and administrators. Ends a buyer's access: the buyer no longer sees the seller's deals nor their changes from
@@ -103,16 +86,14 @@ impl Mutation {
         buyer_id: ID,
         seller_id: Option<ID>,
     ) -> Result<AccessPayload> {
-        let seller = granting_seller(context, seller_id).await?;
-        let buyer = BuyerId(parse_id("buyerId", &buyer_id)?);
-
-        let written = services(context)
-            .sellers
-            .revoke_access(seller, buyer, mutation_context(context, None))
-            .await;
-        let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
-
-        Ok(written.into())
+        Ok(roots::revoke_access(
+            RootContext::of(context),
+            GrantArgs {
+                buyer_id,
+                seller_id,
+            },
+        )
+        .await?)
     }
 
     /// Administrators only. Creates a seller. Repeated with the same id and name, it returns the same seller.
@@ -122,7 +103,7 @@ impl Mutation {
         name: String,
         id: Option<ID>,
     ) -> Result<Account> {
-        create_account(context, Role::Seller, name, id).await
+        Ok(roots::create_seller(RootContext::of(context), AccountArgs { name, id }).await?)
     }
 
     /// Administrators only. Creates a buyer. Repeated with the same id and name, it returns the same buyer.
@@ -132,7 +113,7 @@ impl Mutation {
         name: String,
         id: Option<ID>,
     ) -> Result<Account> {
-        create_account(context, Role::Buyer, name, id).await
+        Ok(roots::create_buyer(RootContext::of(context), AccountArgs { name, id }).await?)
     }
 
     /// Administrators only. Issues a new API key for an account. The label, 1 to 200 characters, tells its keys apart.
@@ -142,31 +123,15 @@ impl Mutation {
         account_id: ID,
         label: Option<String>,
     ) -> Result<IssuedApiKey> {
-        principal(context)?.admin()?;
-        let account = parse_id("accountId", &account_id)?;
-
-        let services = services(context);
-        let issued = services
-            .read(services.accounts.issue(account, label.as_deref()))
-            .await?;
-
-        Ok(issued.into())
+        Ok(
+            roots::issue_api_key(RootContext::of(context), IssueKeyArgs { account_id, label })
+                .await?,
+        )
     }
 
     /// Administrators only. Revokes an API key. Connections that were opened with it are closed within seconds.
     async fn revoke_api_key(&self, context: &Context<'_>, id: ID) -> Result<RevokedApiKey> {
-        principal(context)?.admin()?;
-        let key = parse_id("id", &id)?;
-
-        let services = services(context);
-        let revoked_at = services.read(services.accounts.revoke(key)).await?;
-
-        // Other gateways find out at their next check; here there is no reason to wait for it.
-        services.keys.check_now();
-        Ok(RevokedApiKey {
-            id,
-            revoked_at: DateTime(revoked_at),
-        })
+        Ok(roots::revoke_api_key(RootContext::of(context), IdArgs { id }).await?)
     }
 
     /// Buyers only. Registers a webhook that is called for every matching change from now on. A buyer may have at most 20;
@@ -176,11 +141,10 @@ impl Mutation {
         context: &Context<'_>,
         input: RegisterWebhookInput,
     ) -> Result<WebhookSecretPayload> {
-        let (buyer, webhooks) = own_webhooks(context)?;
-        let registration = input.parse()?;
-
-        let registered = webhooks.register(buyer, registration);
-        Ok(answer(context, "input.", registered).await?.into())
+        Ok(
+            roots::register_webhook(RootContext::of(context), RegisterWebhookArgs { input })
+                .await?,
+        )
     }
 
     /// Buyers only. Changes a webhook. Deliveries that are owed already stay owed.
@@ -189,23 +153,12 @@ impl Mutation {
         context: &Context<'_>,
         input: UpdateWebhookInput,
     ) -> Result<WebhookPayload> {
-        let (buyer, webhooks) = own_webhooks(context)?;
-        let id = parse_webhook_id("input.id", &input.id)?;
-        let changes = input.parse()?;
-
-        let updated = webhooks.update(buyer, id, changes);
-        let webhook = answer(context, "input.", updated).await?.into();
-
-        Ok(WebhookPayload { webhook })
+        Ok(roots::update_webhook(RootContext::of(context), UpdateWebhookArgs { input }).await?)
     }
 
     /// Buyers only. Deletes a webhook. Its pending deliveries become DISCARDED.
     async fn delete_webhook(&self, context: &Context<'_>, id: ID) -> Result<DeleteWebhookPayload> {
-        let (buyer, webhooks) = own_webhooks(context)?;
-        let webhook = parse_webhook_id("id", &id)?;
-
-        answer(context, "", webhooks.delete(buyer, webhook)).await?;
-        Ok(DeleteWebhookPayload { id })
+        Ok(roots::delete_webhook(RootContext::of(context), IdArgs { id }).await?)
     }
 
     /// Buyers only. Gives a webhook a new secret. For 24 hours calls are signed with the old secret, too.
@@ -214,20 +167,12 @@ impl Mutation {
         context: &Context<'_>,
         id: ID,
     ) -> Result<WebhookSecretPayload> {
-        let (buyer, webhooks) = own_webhooks(context)?;
-        let id = parse_webhook_id("id", &id)?;
-
-        let rotated = webhooks.rotate_secret(buyer, id);
-        Ok(answer(context, "", rotated).await?.into())
+        Ok(roots::rotate_webhook_secret(RootContext::of(context), IdArgs { id }).await?)
     }
 
     /// Buyers only. Creates a delivery of event TEST for a webhook.
     async fn test_webhook(&self, context: &Context<'_>, id: ID) -> Result<WebhookDeliveryPayload> {
-        let (buyer, webhooks) = own_webhooks(context)?;
-        let id = parse_webhook_id("id", &id)?;
-
-        let delivery = answer(context, "", webhooks.test(buyer, id)).await?.into();
-        Ok(WebhookDeliveryPayload { delivery })
+        Ok(roots::test_webhook(RootContext::of(context), IdArgs { id }).await?)
     }
 
     /// Buyers only. Sends a delivered or dead delivery again, under the same id.
@@ -236,12 +181,7 @@ impl Mutation {
         context: &Context<'_>,
         id: ID,
     ) -> Result<WebhookDeliveryPayload> {
-        let (buyer, webhooks) = own_webhooks(context)?;
-        let id = DeliveryId(parse_id("id", &id)?);
-
-        let replayed = webhooks.replay(buyer, id);
-        let delivery = answer(context, "", replayed).await?.into();
-        Ok(WebhookDeliveryPayload { delivery })
+        Ok(roots::replay_webhook_delivery(RootContext::of(context), IdArgs { id }).await?)
     }
 
     /// Buyers only. Sends all dead deliveries of a webhook again, or all delivered ones; with since, only deliveries that
@@ -253,98 +193,14 @@ impl Mutation {
         #[graphql(default_with = "DeliveryState::Dead")] state: DeliveryState,
         since: Option<DateTime>,
     ) -> Result<ReplayPayload> {
-        let (buyer, webhooks) = own_webhooks(context)?;
-        let id = parse_webhook_id("webhookId", &webhook_id)?;
-
-        let replayed = webhooks.replay_many(buyer, id, state.into(), since.map(|since| since.0));
-        let count = answer(context, "", replayed).await?;
-        Ok(ReplayPayload { count })
-    }
-}
-
-fn mutation_context(context: &Context<'_>, idempotency_key: Option<String>) -> MutationContext {
-    MutationContext {
-        key: idempotency_key,
-        trace: Some(trace(context)),
-    }
-}
-
-fn own_webhooks<'a>(context: &Context<'a>) -> Result<(BuyerId, &'a Webhooks), Problem> {
-    Ok((principal(context)?.buyer()?, &services(context).webhooks))
-}
-
-/// Awaits the answer to a request about webhooks, within the time limit of database calls. `root` begins the paths of
-/// invalid fields.
-async fn answer<T>(
-    context: &Context<'_>,
-    root: &str,
-    request: impl Future<Output = Result<T, Refusal>>,
-) -> Result<T, Problem> {
-    // Two layers: an error of the time limit, and within it the answer or refusal itself.
-    let answered = async { Ok::<_, Problem>(request.await) };
-    services(context)
-        .read(answered)
-        .await?
-        .map_err(|refusal| Problem::webhook(refusal, root))
-}
-
-fn parse_webhook_id(path: &str, id: &ID) -> Result<WebhookId, Problem> {
-    parse_id(path, id).map(WebhookId)
-}
-
-/// Returns the seller whose access is granted or revoked: the caller, or the one that an administrator names.
-async fn granting_seller(context: &Context<'_>, named: Option<ID>) -> Result<SellerId, Problem> {
-    let caller = principal(context)?;
-    let named = named.map(|id| parse_id("sellerId", &id)).transpose()?;
-
-    match (caller.role(), named) {
-        (Role::Admin, Some(id)) => {
-            let services = services(context);
-            services
-                .read(services.accounts.must_exist(Role::Seller, id))
-                .await?;
-            Ok(SellerId(id))
-        }
-        (Role::Admin, None) => Err(Problem::input("sellerId", "is required for administrators")),
-        (_, Some(id)) if id != caller.id() => Err(Problem::forbidden(
-            "sellerId names another account; only administrators may do that",
-        )),
-        _ => caller.seller(),
-    }
-}
-
-async fn create_account(
-    context: &Context<'_>,
-    role: Role,
-    name: String,
-    id: Option<ID>,
-) -> Result<Account> {
-    principal(context)?.admin()?;
-    let id = id.map(|id| parse_id("id", &id)).transpose()?;
-
-    let services = services(context);
-    let account = services
-        .read(services.accounts.create(role, &name, id))
-        .await?;
-
-    Ok(account.into())
-}
-
-impl From<DealWritten> for DealPayload {
-    fn from(written: DealWritten) -> Self {
-        Self {
-            deal: written.deal.into(),
-            position: written.position.into(),
-        }
-    }
-}
-
-impl From<AccessWritten> for AccessPayload {
-    fn from(written: AccessWritten) -> Self {
-        Self {
-            access: Access::new(written.seller, written.buyer, written.since),
-            granted: written.granted,
-            position: written.position.into(),
-        }
+        Ok(roots::replay_webhook_deliveries(
+            RootContext::of(context),
+            ReplayArgs {
+                webhook_id,
+                state,
+                since,
+            },
+        )
+        .await?)
     }
 }

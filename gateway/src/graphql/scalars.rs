@@ -1,13 +1,60 @@
 //! Scalars.
 //!
-//! Only the kind of an input value is checked here. Ranges and formats are checked by the rules behind the resolvers, so
+//! Only the kind of an input value is checked here. Ranges and formats are checked by the rules behind the root fields, so
 //! that all violations of a request are reported at once, each with its path.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use backbone::money;
 use backbone::time::Timestamp;
+use documents::{Out, Render, ScalarRule, Selection};
+use serde::Deserialize;
 
+/// Message for a text that is not a point in time, to follow its path.
+const NOT_A_TIME: &str = "must be an RFC 3339 date and time, such as 2026-01-31T12:00:00Z";
+
+/// Rules of the scalars, by name.
+pub(super) const RULES: [(&str, ScalarRule); 4] = [
+    ("Currency", text),
+    ("DateTime", date_time),
+    ("MinorUnits", minor_units),
+    ("Position", text),
+];
+
+fn text(value: &documents::Value) -> Result<documents::Value, &'static str> {
+    match value {
+        documents::Value::String(_) => Ok(value.clone()),
+        _ => Err("must be a text"),
+    }
+}
+
+fn date_time(value: &documents::Value) -> Result<documents::Value, &'static str> {
+    match value {
+        documents::Value::String(text) if Timestamp::parse(text).is_some() => Ok(value.clone()),
+        _ => Err(NOT_A_TIME),
+    }
+}
+
+fn minor_units(value: &documents::Value) -> Result<documents::Value, &'static str> {
+    match value {
+        documents::Value::Int(_) => Ok(value.clone()),
+        // JSON knows one kind of number, and many clients write 129900.0. A number beyond 64 bits becomes the largest
+        // one, which the rules reject as out of range with its path.
+        documents::Value::Float(number) if number.fract() == 0.0 => {
+            Ok(documents::Value::Int(*number as i64))
+        }
+        _ => Err("must be an integer number of minor units"),
+    }
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(transparent)]
 pub(super) struct DateTime(pub(super) Timestamp);
+
+impl Render for DateTime {
+    fn render(&self, _selection: &Selection, out: &mut Out<'_>) {
+        out.string(&self.0.to_string());
+    }
+}
 
 /// Point in time as RFC 3339, in UTC with microseconds. Inputs may have any offset.
 #[Scalar(
@@ -17,11 +64,9 @@ pub(super) struct DateTime(pub(super) Timestamp);
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
-            Value::String(text) => Timestamp::parse(text).map(Self).ok_or_else(|| {
-                InputValueError::custom(
-                    "must be an RFC 3339 date and time, such as 2026-01-31T12:00:00Z",
-                )
-            }),
+            Value::String(text) => Timestamp::parse(text)
+                .map(Self)
+                .ok_or_else(|| InputValueError::custom(NOT_A_TIME)),
             _ => Err(InputValueError::expected_type(value)),
         }
     }
@@ -35,8 +80,15 @@ impl ScalarType for DateTime {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Deserialize)]
+#[serde(transparent)]
 pub(super) struct MinorUnits(pub(super) i64);
+
+impl Render for MinorUnits {
+    fn render(&self, _selection: &Selection, out: &mut Out<'_>) {
+        out.integer(self.0);
+    }
+}
 
 impl From<money::MinorUnits> for MinorUnits {
     fn from(units: money::MinorUnits) -> Self {
@@ -72,8 +124,15 @@ impl ScalarType for MinorUnits {
 /// Declares a scalar whose values are texts, checked where they are used.
 macro_rules! text_scalar {
     ($(#[$doc:meta])* $name:ident, $graphql:literal, $url:literal) => {
-        #[derive(Clone)]
+        #[derive(Clone, Deserialize)]
+        #[serde(transparent)]
         pub(super) struct $name(pub(super) String);
+
+        impl Render for $name {
+            fn render(&self, _selection: &Selection, out: &mut Out<'_>) {
+                out.string(&self.0);
+            }
+        }
 
         $(#[$doc])*
         #[Scalar(name = $graphql, specified_by_url = $url)]
@@ -114,3 +173,16 @@ impl From<backbone::position::Position> for Position {
         Self(position.encode())
     }
 }
+
+/// Implements rendering for enums whose serialization is the name of the value.
+macro_rules! render_enums {
+    ($($name:ty),+ $(,)?) => {
+        $(impl documents::Render for $name {
+            fn render(&self, _selection: &documents::Selection, out: &mut documents::Out<'_>) {
+                out.serialize(self);
+            }
+        })+
+    };
+}
+
+pub(super) use render_enums;

@@ -1,15 +1,51 @@
-//! Schema of the API: its root types, and its text.
+//! Schema of the API: the declaration of its types by async-graphql, its text, and what documents are compiled against.
+
+use std::sync::Arc;
 
 use async_graphql::SDLExportOptions;
+use documents::{ListSize, OutputType, PageRule, Schema as DocumentSchema};
 
-use super::{mutation, query, subscription};
+use super::access::{Access, AccessConnection, AccessEdge, AccessPayload};
+use super::account::{Account, IssuedApiKey, RevokedApiKey, Viewer};
+use super::connection::{DEFAULT_PAGE, DealConnection, DealEdge, MAX_PAGE, PageInfo};
+use super::deal::{Deal, DealItem, DealPayload, Discount};
+use super::subscription::{AccessChange, DealChange};
+use super::webhook::{
+    DeleteWebhookPayload, DeliveryCounts, ReplayPayload, Webhook, WebhookAttempt, WebhookDelivery,
+    WebhookDeliveryConnection, WebhookDeliveryEdge, WebhookDeliveryPayload, WebhookPayload,
+    WebhookSecretPayload,
+};
+use super::{mutation, query, scalars, subscription};
 
-/// Executable schema of the API.
+/// Declaration of the API. It prints the schema; nothing is executed by it in production.
 pub type Schema =
     async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
 type Builder =
     async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription>;
+
+/// Size of a page, and the arguments that give it.
+const PAGE: PageRule = PageRule {
+    arguments: &["first", "last"],
+    default: DEFAULT_PAGE as u64,
+    most: MAX_PAGE as u64,
+};
+
+/// Largest number of entries of every list. Where no rule of the market sets one, it is a multiple of what occurs.
+const LISTS: [(&str, &str, ListSize); 12] = [
+    ("AccessConnection", "edges", ListSize::Page),
+    ("AccessConnection", "nodes", ListSize::Page),
+    ("Deal", "items", ListSize::AtMost(100)),
+    ("DealChange", "changedFields", ListSize::AtMost(5)),
+    ("DealConnection", "edges", ListSize::Page),
+    ("DealConnection", "nodes", ListSize::Page),
+    ("Query", "webhooks", ListSize::AtMost(20)),
+    ("Webhook", "events", ListSize::AtMost(2)),
+    ("Webhook", "sellerIds", ListSize::AtMost(100)),
+    ("WebhookDelivery", "attempts", ListSize::AtMost(50)),
+    ("WebhookDeliveryConnection", "edges", ListSize::Page),
+    ("WebhookDeliveryConnection", "nodes", ListSize::Page),
+];
 
 pub(super) fn builder() -> Builder {
     Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
@@ -23,4 +59,62 @@ pub fn sdl() -> String {
         .prefer_single_line_descriptions();
     let sdl = builder().finish().sdl_with_options(options);
     sdl.replace('\t', "  ")
+}
+
+/// Returns the declaration with what its resolvers need, to be executed by its own library.
+#[cfg(feature = "testkit")]
+pub fn declared(services: crate::services::Services, caller: super::Caller) -> Schema {
+    builder().data(services).data(caller).finish()
+}
+
+/// Builds the schema that documents are compiled against.
+///
+/// # Panics
+/// If the renderers, the scalars' rules or the sizes of lists do not fit the declaration. All of them are part of the
+/// program, and a test builds the schema.
+pub(super) fn document_schema() -> Arc<DocumentSchema> {
+    let schema = DocumentSchema::new(&sdl(), &scalars::RULES, outputs(), &LISTS, PAGE);
+    Arc::new(schema.unwrap_or_else(|error| panic!("the parts of the schema fit: {error}")))
+}
+
+fn outputs() -> Vec<OutputType> {
+    vec![
+        OutputType::of::<Access>(),
+        OutputType::of::<AccessChange>(),
+        OutputType::of::<AccessConnection>(),
+        OutputType::of::<AccessEdge>(),
+        OutputType::of::<AccessPayload>(),
+        OutputType::of::<Account>(),
+        OutputType::of::<Deal>(),
+        OutputType::of::<DealChange>(),
+        OutputType::of::<DealConnection>(),
+        OutputType::of::<DealEdge>(),
+        OutputType::of::<DealItem>(),
+        OutputType::of::<DealPayload>(),
+        OutputType::of::<DeleteWebhookPayload>(),
+        OutputType::of::<DeliveryCounts>(),
+        OutputType::of::<Discount>(),
+        OutputType::of::<IssuedApiKey>(),
+        OutputType::of::<PageInfo>(),
+        OutputType::of::<ReplayPayload>(),
+        OutputType::of::<RevokedApiKey>(),
+        OutputType::of::<Viewer>(),
+        OutputType::of::<Webhook>(),
+        OutputType::of::<WebhookAttempt>(),
+        OutputType::of::<WebhookDelivery>(),
+        OutputType::of::<WebhookDeliveryConnection>(),
+        OutputType::of::<WebhookDeliveryEdge>(),
+        OutputType::of::<WebhookDeliveryPayload>(),
+        OutputType::of::<WebhookPayload>(),
+        OutputType::of::<WebhookSecretPayload>(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_field_of_the_schema_has_exactly_one_renderer() {
+        // Building compares the fields of every type with the table of its renderer.
+        let _schema = super::document_schema();
+    }
 }

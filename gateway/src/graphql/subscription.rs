@@ -1,28 +1,27 @@
-//! Subscriptions.
-//!
-//! A root field is resolved for two purposes. When a client subscribes, it only records its arguments in the [`Plan`] of
-//! the context. When the live engine pushes a change, it shows the [`PushedChange`] of the context.
+//! Declaration of subscriptions, and the changes that they push. A declared resolver checks its arguments and yields
+//! nothing: changes come from the live engine, which renders them by the document's plan.
 
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Result, SimpleObject, Subscription as SubscriptionRoot};
-use backbone::accounts::Role;
 use backbone::contract;
-use backbone::ids::{BuyerId, SellerId};
+use backbone::deal_table::StoredDeal;
 use buyer_core::feed::ChangeBody;
+use documents::object;
 use futures_util::Stream;
 use futures_util::stream;
-use live::{ChangeFilter, ChangeKind, PushedChange, Subscription as LiveSubscription, Viewer};
-use parking_lot::Mutex;
+use live::{ChangeKind, PushedChange};
+use serde::Serialize;
 
-use super::context::principal;
+use super::context::RootContext;
 use super::deal::{Deal, DealField};
 use super::deal_filter::DealFilter;
-use super::scalars::Position;
-use crate::error::Problem;
+use super::roots::{self, AccessChangedArgs, DealChangedArgs};
+use super::scalars::{Position, render_enums};
 
 /// Effect of a change on the deals that match the subscription's filter.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum DealChangeType {
     /// The deal was created, and matches.
     Created,
@@ -31,6 +30,8 @@ pub(super) enum DealChangeType {
     /// The deal matched before and no longer does. Sent once, with the state that made it leave.
     Left,
 }
+
+render_enums!(DealChangeType);
 
 /// Change of a deal.
 #[derive(SimpleObject)]
@@ -45,6 +46,13 @@ pub(super) struct DealChange {
     position: Position,
 }
 
+object!(DealChange as "DealChange", |change| {
+    "type" => change.r#type,
+    "deal" => change.deal,
+    "changedFields" => change.changed_fields,
+    "position" => change.position,
+});
+
 /// Grant or revocation of a buyer's access to a seller's deals.
 #[derive(SimpleObject)]
 pub(super) struct AccessChange {
@@ -58,17 +66,12 @@ pub(super) struct AccessChange {
     position: Position,
 }
 
-/// Arguments of a subscription's root field, recorded while it is resolved for a client that subscribes.
-// Behind a lock because the library hands resolvers shared references only; it is never contended.
-#[derive(Clone, Default)]
-pub(super) struct Plan(Arc<Mutex<Option<LiveSubscription>>>);
-
-impl Plan {
-    /// Takes the recorded request; `None` before the root field has been resolved.
-    pub(super) fn take(&self) -> Option<LiveSubscription> {
-        self.0.lock().take()
-    }
-}
+object!(AccessChange as "AccessChange", |change| {
+    "sellerId" => *change.seller_id.as_str(),
+    "buyerId" => *change.buyer_id.as_str(),
+    "granted" => change.granted,
+    "position" => change.position,
+});
 
 pub struct Subscription;
 
@@ -85,16 +88,9 @@ impl Subscription {
         filter: Option<DealFilter>,
         after: Option<Position>,
     ) -> Result<impl Stream<Item = DealChange>> {
-        let change = match context.data_opt::<PushedChange>() {
-            Some(pushed) => deal_change(pushed),
-            None => {
-                let filter = DealFilter::check(filter)?;
-                record_plan(context, ChangeFilter::Deals(filter), after)?;
-                None
-            }
-        };
-
-        Ok(stream::iter(change))
+        let arguments = DealChangedArgs { filter, after };
+        roots::deal_changed(RootContext::of(context), arguments)?;
+        Ok(stream::empty())
     }
 
     /// Pushes every grant and revocation of access that names the viewer, exactly once and in the order of the log. After a
@@ -104,80 +100,48 @@ impl Subscription {
         context: &Context<'_>,
         after: Option<Position>,
     ) -> Result<impl Stream<Item = AccessChange>> {
-        let change = match context.data_opt::<PushedChange>() {
-            Some(pushed) => access_change(pushed),
-            None => {
-                record_plan(context, ChangeFilter::Access, after)?;
-                None
-            }
-        };
-
-        Ok(stream::iter(change))
+        roots::access_changed(RootContext::of(context), AccessChangedArgs { after })?;
+        Ok(stream::empty())
     }
 }
 
-fn record_plan(
-    context: &Context<'_>,
-    filter: ChangeFilter,
-    after: Option<Position>,
-) -> Result<(), Problem> {
-    let caller = principal(context)?;
-    let viewer = match caller.role() {
-        Role::Seller => Viewer::Seller(SellerId(caller.id())),
-        Role::Buyer => Viewer::Buyer(BuyerId(caller.id())),
-        Role::Admin => {
-            return Err(Problem::forbidden(
-                "Only sellers and buyers can subscribe to changes",
-            ));
-        }
-    };
+impl DealChange {
+    /// Returns a pushed change of a deal; `None` for a change of access.
+    pub(super) fn of(pushed: &PushedChange) -> Option<Self> {
+        let ChangeBody::Deal { deal, changed, .. } = &pushed.change.body else {
+            return None;
+        };
 
-    let after = match after {
-        Some(text) => {
-            let position = backbone::position::Position::decode(&text.0);
-            let position = position.ok_or_else(|| Problem::input("after", "must be a position"))?;
-            Some(position)
-        }
-        None => None,
-    };
+        let field = |field: &contract::DealField| DealField::from(*field);
 
-    let plan = context.data_unchecked::<Plan>();
-    *plan.0.lock() = Some(LiveSubscription {
-        viewer,
-        filter,
-        after,
-    });
-    Ok(())
+        Some(Self {
+            r#type: match pushed.kind {
+                ChangeKind::Created => DealChangeType::Created,
+                ChangeKind::Updated => DealChangeType::Updated,
+                ChangeKind::Left => DealChangeType::Left,
+            },
+            deal: Deal(StoredDeal {
+                deal: Arc::clone(deal),
+                sequence: pushed.change.sequence,
+            }),
+            changed_fields: changed.iter().map(field).collect(),
+            position: pushed.position().into(),
+        })
+    }
 }
 
-fn deal_change(pushed: &PushedChange) -> Option<DealChange> {
-    let ChangeBody::Deal { deal, changed, .. } = &pushed.change.body else {
-        return None;
-    };
+impl AccessChange {
+    /// Returns a pushed change of access; `None` for a change of a deal.
+    pub(super) fn of(pushed: &PushedChange) -> Option<Self> {
+        let ChangeBody::Access { buyer, granted } = &pushed.change.body else {
+            return None;
+        };
 
-    let field = |field: &contract::DealField| DealField::from(*field);
-
-    Some(DealChange {
-        r#type: match pushed.kind {
-            ChangeKind::Created => DealChangeType::Created,
-            ChangeKind::Updated => DealChangeType::Updated,
-            ChangeKind::Left => DealChangeType::Left,
-        },
-        deal: Deal(Arc::clone(deal)),
-        changed_fields: changed.iter().map(field).collect(),
-        position: pushed.position().into(),
-    })
-}
-
-fn access_change(pushed: &PushedChange) -> Option<AccessChange> {
-    let ChangeBody::Access { buyer, granted } = &pushed.change.body else {
-        return None;
-    };
-
-    Some(AccessChange {
-        seller_id: pushed.change.seller_id.into(),
-        buyer_id: (*buyer).into(),
-        granted: *granted,
-        position: pushed.position().into(),
-    })
+        Some(Self {
+            seller_id: pushed.change.seller_id.into(),
+            buyer_id: (*buyer).into(),
+            granted: *granted,
+            position: pushed.position().into(),
+        })
+    }
 }

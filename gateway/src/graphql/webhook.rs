@@ -2,13 +2,17 @@
 
 use async_graphql::{ComplexObject, Enum, ID, SimpleObject};
 use backbone::ids::{DeliveryId, WebhookId};
+use documents::object;
+use serde::{Deserialize, Serialize};
 
 use super::connection::PageInfo;
-use super::scalars::{DateTime, Position};
+use super::ids::{Id, texts};
+use super::scalars::{DateTime, Position, render_enums};
 
 /// Event that a webhook is called for.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Deserialize, Serialize)]
 #[graphql(remote = "webhooks::WebhookEvent")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum WebhookEvent {
     /// A deal that the buyer may see was created.
     DealCreated,
@@ -19,8 +23,9 @@ pub(super) enum WebhookEvent {
 }
 
 /// State of a webhook. Deliveries are collected in every state, and sent while it is ACTIVE.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Deserialize, Serialize)]
 #[graphql(remote = "webhooks::WebhookState")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum WebhookState {
     /// Deliveries are sent.
     Active,
@@ -31,8 +36,9 @@ pub(super) enum WebhookState {
 }
 
 /// State of a delivery.
-#[derive(Clone, Copy, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Deserialize, Serialize)]
 #[graphql(remote = "webhooks::DeliveryState")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum DeliveryState {
     /// Not delivered yet; there will be another attempt.
     Pending,
@@ -43,6 +49,8 @@ pub(super) enum DeliveryState {
     /// The webhook was deleted while the delivery was pending.
     Discarded,
 }
+
+render_enums!(WebhookEvent, WebhookState, DeliveryState);
 
 /// Numbers of a webhook's deliveries. At every moment, owed = delivered + pending + dead + discarded.
 #[derive(SimpleObject)]
@@ -58,6 +66,14 @@ pub(super) struct DeliveryCounts {
     /// Deliveries in state DISCARDED.
     discarded: u64,
 }
+
+object!(DeliveryCounts as "DeliveryCounts", |counts| {
+    "owed" => counts.owed,
+    "delivered" => counts.delivered,
+    "pending" => counts.pending,
+    "dead" => counts.dead,
+    "discarded" => counts.discarded,
+});
 
 /// A URL that a buyer registered, called for every event that it was registered for.
 #[derive(SimpleObject)]
@@ -82,6 +98,18 @@ pub(super) struct Webhook {
     /// Time at which the webhook was registered.
     created_at: DateTime,
 }
+
+object!(Webhook as "Webhook", |webhook| {
+    "url" => webhook.url,
+    "events" => webhook.events,
+    "sellerIds" => webhook.seller_ids.as_deref().map(texts),
+    "description" => webhook.description,
+    "state" => webhook.state,
+    "disabledReason" => webhook.disabled_reason,
+    "counts" => webhook.counts,
+    "createdAt" => webhook.created_at,
+    "id" => Id(webhook.id.0),
+});
 
 #[ComplexObject]
 impl Webhook {
@@ -140,6 +168,15 @@ pub(super) struct WebhookAttempt {
     response_body: Option<String>,
 }
 
+object!(WebhookAttempt as "WebhookAttempt", |attempt| {
+    "number" => attempt.number,
+    "at" => attempt.at,
+    "statusCode" => attempt.status_code.map(u32::from),
+    "error" => attempt.error,
+    "durationMs" => attempt.duration_ms,
+    "responseBody" => attempt.response_body,
+});
+
 /// One event that is owed to one webhook. Its id is sent as the header webhook-id, and stays the same through retries
 /// and replays.
 #[derive(SimpleObject)]
@@ -163,6 +200,17 @@ pub(super) struct WebhookDelivery {
     /// Time at which the delivery was created.
     created_at: DateTime,
 }
+
+object!(WebhookDelivery as "WebhookDelivery", |delivery| {
+    "webhookId" => *delivery.webhook_id.as_str(),
+    "event" => delivery.event,
+    "state" => delivery.state,
+    "position" => delivery.position,
+    "attempts" => delivery.attempts,
+    "nextAttemptAt" => delivery.next_attempt_at,
+    "createdAt" => delivery.created_at,
+    "id" => Id(delivery.id.0),
+});
 
 #[ComplexObject]
 impl WebhookDelivery {
@@ -213,6 +261,11 @@ pub(super) struct WebhookDeliveryEdge {
     node: WebhookDelivery,
 }
 
+object!(WebhookDeliveryEdge as "WebhookDeliveryEdge", |edge| {
+    "cursor" => edge.cursor,
+    "node" => edge.node,
+});
+
 /// A page of deliveries, newest first.
 #[derive(SimpleObject)]
 pub(super) struct WebhookDeliveryConnection {
@@ -223,6 +276,12 @@ pub(super) struct WebhookDeliveryConnection {
     /// Position of the page in the list.
     page_info: PageInfo,
 }
+
+object!(WebhookDeliveryConnection as "WebhookDeliveryConnection", |page| {
+    "edges" => page.edges,
+    "nodes" => page.nodes,
+    "pageInfo" => page.page_info,
+});
 
 impl WebhookDeliveryConnection {
     /// Builds a page. `has_previous_page` tells whether it was requested after a cursor.
@@ -261,11 +320,16 @@ impl WebhookDeliveryConnection {
 #[derive(SimpleObject)]
 pub(super) struct WebhookSecretPayload {
     /// The webhook.
-    webhook: Webhook,
+    pub(super) webhook: Webhook,
     /// Secret with which calls are signed (Standard Webhooks), beginning with whsec_. It is returned only here and cannot
     /// be read again.
-    secret: String,
+    pub(super) secret: String,
 }
+
+object!(WebhookSecretPayload as "WebhookSecretPayload", |payload| {
+    "webhook" => payload.webhook,
+    "secret" => payload.secret,
+});
 
 impl From<(webhooks::Webhook, webhooks::signature::Secret)> for WebhookSecretPayload {
     fn from((webhook, secret): (webhooks::Webhook, webhooks::signature::Secret)) -> Self {
@@ -283,12 +347,20 @@ pub(super) struct WebhookPayload {
     pub(super) webhook: Webhook,
 }
 
+object!(WebhookPayload as "WebhookPayload", |payload| {
+    "webhook" => payload.webhook,
+});
+
 /// Result of deleting a webhook.
 #[derive(SimpleObject)]
 pub(super) struct DeleteWebhookPayload {
     /// Id of the deleted webhook.
     pub(super) id: ID,
 }
+
+object!(DeleteWebhookPayload as "DeleteWebhookPayload", |payload| {
+    "id" => *payload.id.as_str(),
+});
 
 /// A delivery that will be attempted.
 #[derive(SimpleObject)]
@@ -297,9 +369,17 @@ pub(super) struct WebhookDeliveryPayload {
     pub(super) delivery: WebhookDelivery,
 }
 
+object!(WebhookDeliveryPayload as "WebhookDeliveryPayload", |payload| {
+    "delivery" => payload.delivery,
+});
+
 /// Result of replaying deliveries.
 #[derive(SimpleObject)]
 pub(super) struct ReplayPayload {
     /// Number of deliveries that will be sent again.
     pub(super) count: u64,
 }
+
+object!(ReplayPayload as "ReplayPayload", |payload| {
+    "count" => payload.count,
+});

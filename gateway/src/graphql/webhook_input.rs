@@ -2,6 +2,7 @@
 
 use async_graphql::{ID, InputObject, MaybeUndefined};
 use backbone::ids::SellerId;
+use serde::Deserialize;
 use webhooks::{Changes, Registration};
 
 use super::ids::parse_id;
@@ -9,7 +10,8 @@ use super::webhook::WebhookEvent;
 use crate::error::Problem;
 
 /// A webhook to register.
-#[derive(InputObject)]
+#[derive(InputObject, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct RegisterWebhookInput {
     /// URL to call, with https and at most 2,000 characters.
     url: String,
@@ -22,7 +24,8 @@ pub(super) struct RegisterWebhookInput {
 }
 
 /// Changes to a webhook. Absent fields stay as they are.
-#[derive(InputObject)]
+#[derive(InputObject, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct UpdateWebhookInput {
     /// UUID of the webhook.
     pub(super) id: ID,
@@ -31,8 +34,10 @@ pub(super) struct UpdateWebhookInput {
     /// Events to call it for: at least one, none twice, and not TEST.
     events: Option<Vec<WebhookEvent>>,
     /// Sellers whose deals to call it for, 1 to 100; null for every seller that grants access.
+    #[serde(default)]
     seller_ids: MaybeUndefined<Vec<ID>>,
     /// Description for your own use, at most 500 characters; null removes it.
+    #[serde(default)]
     description: MaybeUndefined<String>,
     /// True pauses the webhook; false activates it, also after the server has disabled it.
     paused: Option<bool>,

@@ -15,6 +15,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -22,7 +23,7 @@ use super::Public;
 use crate::auth::{Connection, Principal};
 use crate::connections::Connections;
 use crate::error::Problem;
-use crate::graphql::{Caller, Execution, GraphqlRequest};
+use crate::graphql::{Caller, Execution, GraphqlRequest, RequestRules};
 use live::{Feed, Subscriber, Update};
 
 /// Media type of event streams, in `Accept` and in `Content-Type`.
@@ -53,7 +54,12 @@ pub(super) async fn execute(
         .filter(|id| !id.is_empty());
 
     let principal = caller.principal.clone();
-    let body = match public.executor.start(request, caller, last, readonly).await {
+    let rules = RequestRules {
+        readonly,
+        streams: true,
+        last_event: last,
+    };
+    let body = match public.executor.execute(request, caller, rules).await {
         Execution::Response(response) => once(&response).into(),
         Execution::Rejected(errors) => error_events(errors).into(),
         Execution::Subscription(subscriber) => {
@@ -80,13 +86,11 @@ pub(super) async fn execute(
 }
 
 fn error_events(errors: Vec<ServerError>) -> Bytes {
-    once(&async_graphql::Response::from_errors(errors))
+    once(&json!({ "errors": errors }).to_string())
 }
 
-fn once(response: &async_graphql::Response) -> Bytes {
-    let result = serde_json::to_string(response).expect("a response is JSON");
-
-    format!("event: next\ndata: {result}\n\nevent: complete\ndata:\n\n").into()
+fn once(response: &str) -> Bytes {
+    format!("event: next\ndata: {response}\n\nevent: complete\ndata:\n\n").into()
 }
 
 /// Open event stream of a subscription.

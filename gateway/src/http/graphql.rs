@@ -6,17 +6,18 @@
 
 use std::sync::Arc;
 
-use async_graphql_axum::GraphQLResponse;
+use async_graphql::ServerError;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
 use super::{Public, events, principal, trace};
 use crate::error::{Code, Problem};
-use crate::graphql::{Caller, GraphqlRequest, code, is_request_error};
+use crate::graphql::{Caller, Execution, GraphqlRequest, RequestRules, code};
 use crate::ws;
 
 /// Media type of GraphQL over HTTP, with which the status carries meaning.
@@ -82,8 +83,15 @@ async fn execute(
         return events::execute(public, headers, request, caller, readonly).await;
     }
 
-    let response = public.executor.execute(request, caller, readonly).await;
-    respond(headers, response)
+    let rules = RequestRules {
+        readonly,
+        ..RequestRules::default()
+    };
+    match public.executor.execute(request, caller, rules).await {
+        Execution::Response(response) => respond(headers, response),
+        Execution::Rejected(errors) => reject_request(headers, errors),
+        Execution::Subscription(_) => unreachable!("the rules admit no subscription"),
+    }
 }
 
 /// Returns the body of a `POST` that declares JSON and is not too large.
@@ -169,41 +177,47 @@ fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
     }
 }
 
+/// Responds to a request that is not one of GraphQL: the status tells the error in either media type.
 fn reject(headers: &HeaderMap, problem: Problem) -> Response {
     let status = problem.code.status();
-    let mut response = respond(
-        headers,
-        async_graphql::Response::from_errors(vec![problem.into()]),
-    );
+    with_errors(headers, status, vec![problem.into()])
+}
 
-    // No GraphQL request was understood, so the status tells the error in either media type.
+/// Responds with request errors as GraphQL over HTTP asks (section 6): with the media type of GraphQL, the status tells
+/// that nothing was executed; with plain JSON, the status of a well-formed request is always 200.
+fn reject_request(headers: &HeaderMap, errors: Vec<ServerError>) -> Response {
+    let status = match errors.first().and_then(code) {
+        Some(code) if accepts_graphql_response(headers) => code.status(),
+        _ => StatusCode::OK,
+    };
+
+    with_errors(headers, status, errors)
+}
+
+fn with_errors(headers: &HeaderMap, status: StatusCode, errors: Vec<ServerError>) -> Response {
+    // Written here: the library's response would have `data: null`, which says that execution began.
+    let body = json!({ "errors": errors }).to_string();
+    let mut response = respond(headers, body);
+
     *response.status_mut() = status;
     response
 }
 
-/// Responds as GraphQL over HTTP asks (section 6): with the media type of GraphQL, the status tells
-/// whether anything was executed; with plain JSON, the status of a well-formed request is always
-/// 200.
-fn respond(headers: &HeaderMap, response: async_graphql::Response) -> Response {
+fn respond(headers: &HeaderMap, body: String) -> Response {
+    let media_type = if accepts_graphql_response(headers) {
+        GRAPHQL_RESPONSE
+    } else {
+        "application/json"
+    };
+
+    ([(header::CONTENT_TYPE, media_type)], body).into_response()
+}
+
+fn accepts_graphql_response(headers: &HeaderMap) -> bool {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let own_type = accept.contains(GRAPHQL_RESPONSE);
 
-    let status = match response.errors.first().and_then(code) {
-        Some(code) if own_type && is_request_error(&response) => code.status(),
-        _ => StatusCode::OK,
-    };
-
-    let mut http = GraphQLResponse::from(response).into_response();
-    *http.status_mut() = status;
-    if own_type {
-        http.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(GRAPHQL_RESPONSE),
-        );
-    }
-
-    http
+    accept.contains(GRAPHQL_RESPONSE)
 }

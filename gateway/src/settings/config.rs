@@ -9,6 +9,7 @@ use webhooks::egress::Egress;
 use webhooks::seal::SealKey;
 
 use super::secret::Secret;
+use crate::graphql::ExecutionLimits;
 
 /// Settings that make sense together.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Config {
     pub ping: Duration,
     /// Time for which changes are kept for subscribers that are away.
     pub feed: Duration,
+    /// Limits of what one request may ask for.
+    pub execution: ExecutionLimits,
     /// Rules for calls to webhooks.
     pub webhooks: WebhookConfig,
     /// Filters of the log, in the syntax of `tracing_subscriber::EnvFilter`.

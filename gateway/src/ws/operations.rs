@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use async_graphql::{Response, ServerError};
+use async_graphql::ServerError;
 use backbone::position::Position;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -124,7 +124,7 @@ impl Operation {
                 State::Starting(execution) => match ready!(execution.poll_unpin(context)) {
                     Execution::Response(response) => {
                         let header = Arc::clone(&self.header);
-                        return Poll::Ready(OperationOutput::Only(header, json(&response)));
+                        return Poll::Ready(OperationOutput::Only(header, response));
                     }
                     Execution::Rejected(errors) => return Poll::Ready(failed(&errors)),
                     Execution::Subscription(subscriber) => {
@@ -145,8 +145,4 @@ impl Operation {
 
 fn failed(errors: &[ServerError]) -> OperationOutput {
     OperationOutput::Failed(to_raw_value(errors).expect("GraphQL errors are always valid JSON"))
-}
-
-fn json(response: &Response) -> String {
-    serde_json::to_string(response).expect("a GraphQL response is always valid JSON")
 }

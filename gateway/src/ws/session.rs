@@ -26,7 +26,7 @@ use super::source_wakers::{Source, SourceWakers};
 use crate::auth::{Connection, Principal};
 use crate::connections::Stagger;
 use crate::error::Problem;
-use crate::graphql::{Caller, GraphqlRequest};
+use crate::graphql::{Caller, GraphqlRequest, RequestRules};
 
 /// Time after the upgrade within which `connection_init` must arrive, as in the reference server of graphql-ws.
 const INIT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -371,7 +371,11 @@ impl Session {
         };
 
         let executor = self.sockets.executor.clone();
-        let execution = async move { executor.start(request, caller, None, false).await };
+        let rules = RequestRules {
+            streams: true,
+            ..RequestRules::default()
+        };
+        let execution = async move { executor.execute(request, caller, rules).await };
 
         self.operations.start(id, execution.boxed());
     }

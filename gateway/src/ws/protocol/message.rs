@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use async_graphql::Variables;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -18,7 +17,7 @@ pub struct SubscribePayload {
     /// Name of the operation to execute; needed if the document has several.
     pub operation_name: Option<String>,
     /// Values of the operation's variables; empty if absent or null.
-    pub variables: Variables,
+    pub variables: Map<String, Value>,
     /// Protocol extensions of the client; empty if absent or null.
     pub extensions: Map<String, Value>,
 }

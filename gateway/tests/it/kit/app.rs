@@ -6,6 +6,7 @@ use backbone::testkit::{Market, Services, wait_until};
 use gateway::app::App;
 use gateway::commands::install_tls_provider;
 use gateway::demo;
+use gateway::graphql::ExecutionLimits;
 use gateway::settings::{Config, Demo, Mode, Roles, WebhookConfig};
 use tempfile::TempDir;
 use webhooks::dispatcher::Limits;
@@ -210,6 +211,10 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         drain: std::time::Duration::from_secs(1),
         ping: std::time::Duration::from_secs(12),
         feed: std::time::Duration::from_hours(24),
+        execution: ExecutionLimits {
+            cost: 100_000,
+            result_bytes: 4 << 20,
+        },
         webhooks: WebhookConfig {
             secrets_key: Some(SealKey::generate()),
             // The endpoints of tests listen on this machine, without TLS.

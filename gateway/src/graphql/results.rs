@@ -1,0 +1,145 @@
+//! Execution of an operation's root fields, and the result in bytes.
+//!
+//! Everything below a root field is rendered from memory and cannot fail, so an error belongs to a root field: it makes
+//! the field null or, if the field may not be null, all data (specification, section 6.4.4).
+
+use std::sync::Arc;
+
+use async_graphql::ServerError;
+use documents::{
+    Introspected, Kept, OperationKind, Out, Render, Request, Root, RootKind, Schema, Selection,
+    TooLarge,
+};
+use futures_util::future::join_all;
+
+use super::context::Caller;
+use super::error_codes::field_error;
+use super::roots::{Output, RootCall, Roots};
+use crate::error::Problem;
+
+/// Execution of one request.
+pub(super) struct Run<'a> {
+    pub(super) schema: &'a Schema,
+    pub(super) request: &'a Request,
+    pub(super) roots: &'a dyn Roots,
+    pub(super) caller: &'a Caller,
+}
+
+impl Run<'_> {
+    /// Executes the root fields and returns the response as JSON, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`TooLarge`] for a larger result.
+    pub(super) async fn response(&self, limit: usize, kept: &Kept) -> Result<String, TooLarge> {
+        let results = match self.request.kind() {
+            OperationKind::Mutation => self.one_after_the_other().await,
+            OperationKind::Query | OperationKind::Subscription => {
+                let roots = self.request.roots().iter();
+                join_all(roots.map(|root| self.root(root))).await
+            }
+        };
+
+        self.render(results, Out::new(limit, Some(kept)))
+    }
+
+    /// Executes the root fields of a mutation. After a failure that makes all data null nothing more is written.
+    async fn one_after_the_other(&self) -> Vec<Result<Output, ServerError>> {
+        let mut results = Vec::with_capacity(self.request.roots().len());
+        for root in self.request.roots() {
+            let result = self.root(root).await;
+            let failed = result.is_err() && !root.nullable();
+
+            results.push(result);
+            if failed {
+                break;
+            }
+        }
+
+        results
+    }
+
+    async fn root(&self, root: &Root) -> Result<Output, ServerError> {
+        if let RootKind::TypeName(name) = root.kind() {
+            return Ok(Box::new(name));
+        }
+
+        let arguments = self.request.arguments(root).map_err(|error| {
+            let problem = Problem::input(&*error.argument, "must not be null");
+            field_error(root, problem)
+        })?;
+
+        if root.kind() == RootKind::Introspection {
+            return Ok(Box::new(IntrospectedField {
+                introspected: self.request.introspect(self.schema),
+                response_key: Arc::clone(root.response_key()),
+            }));
+        }
+
+        let call = RootCall {
+            root,
+            arguments,
+            caller: self.caller,
+        };
+        let resolved = self.roots.resolve(call).await;
+        resolved.map_err(|problem| field_error(root, problem))
+    }
+
+    fn render(
+        &self,
+        results: Vec<Result<Output, ServerError>>,
+        mut out: Out<'_>,
+    ) -> Result<String, TooLarge> {
+        let roots = self.request.roots();
+        let is_fatal = |(root, result): (&Root, &Result<Output, ServerError>)| {
+            result.is_err() && !root.nullable()
+        };
+
+        out.json(b"{\"data\":");
+        if roots.iter().zip(&results).any(is_fatal) {
+            out.json(b"null");
+        } else {
+            out.json(b"{");
+            for (index, (root, result)) in roots.iter().zip(&results).enumerate() {
+                if index > 0 {
+                    out.json(b",");
+                }
+                out.json(root.json_key().as_bytes());
+                match result {
+                    Ok(value) => value.render(root.selection(), &mut out),
+                    Err(_) => out.json(b"null"),
+                }
+            }
+            out.json(b"}");
+        }
+
+        let errors: Vec<ServerError> = results.into_iter().filter_map(Result::err).collect();
+        if !errors.is_empty() {
+            out.json(b",\"errors\":");
+            out.serialize(&errors);
+        }
+        out.json(b"}");
+
+        text(out)
+    }
+}
+
+/// Returns a finished response as text.
+///
+/// # Errors
+/// [`TooLarge`] if the response was cut off.
+pub(super) fn text(out: Out<'_>) -> Result<String, TooLarge> {
+    let bytes = out.finish()?;
+    Ok(String::from_utf8(bytes).expect("renderers write texts, and nothing but whole ones"))
+}
+
+/// Result of `__schema` or `__type`.
+struct IntrospectedField {
+    introspected: Arc<Introspected>,
+    response_key: Arc<str>,
+}
+
+impl Render for IntrospectedField {
+    fn render(&self, _selection: &Selection, out: &mut Out<'_>) {
+        out.json(self.introspected.json(&self.response_key));
+    }
+}

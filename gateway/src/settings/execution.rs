@@ -1,0 +1,47 @@
+//! Settings of what one request may ask for.
+
+use clap::Args;
+use clap::value_parser;
+
+use crate::graphql::ExecutionLimits;
+
+/// Flags of what one request may ask for, as given.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ExecutionSettings {
+    /// Largest number of fields that the result of a request can have
+    ///
+    /// It is computed from the document and the sizes of its pages before anything is executed. A page of 100 deals with
+    /// every field and 100 items each has 43,000.
+    #[arg(
+        long,
+        env = "DEALWIRE_MAX_QUERY_COST",
+        default_value_t = 100_000,
+        value_name = "FIELDS",
+        value_parser = value_parser!(u64).range(1..),
+        global = true
+    )]
+    max_query_cost: u64,
+
+    /// Largest result of a query, in bytes
+    ///
+    /// A larger one ends with QUERY_TOO_COMPLEX. Results of mutations are never cut.
+    #[arg(
+        long,
+        env = "DEALWIRE_MAX_RESULT_BYTES",
+        default_value_t = 4_194_304,
+        value_name = "BYTES",
+        value_parser = value_parser!(u32).range(1024..),
+        global = true
+    )]
+    max_result_bytes: u32,
+}
+
+impl ExecutionSettings {
+    /// Returns the limits. Every value that the flags accept makes sense.
+    pub(super) fn limits(&self) -> ExecutionLimits {
+        ExecutionLimits {
+            cost: self.max_query_cost,
+            result_bytes: self.max_result_bytes as usize,
+        }
+    }
+}

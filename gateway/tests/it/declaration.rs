@@ -1,0 +1,140 @@
+//! The declaration of the schema, executed by its own library, against the gateway's engine: simple documents have the
+//! same answers, so the declared resolvers cannot rot unseen.
+
+use std::net::SocketAddr;
+
+use async_graphql_axum::GraphQL;
+use axum::Router;
+use axum::routing::post_service;
+use backbone::ids::SellerId;
+use backbone::telemetry::TraceContext;
+use gateway::accounts::MarketAccounts;
+use gateway::auth::KeyRing;
+use gateway::graphql::{Caller, declared};
+use gateway::services::Services;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use webhooks::Webhooks;
+use webhooks::egress::Egress;
+use webhooks::seal::SealKey;
+
+use crate::kit::{BUYER_KEY, Backing, CREATE, Client, SELLER_KEY, TestApp, UPDATE};
+
+const DEAL_FIELDS: &str =
+    "id sellerId name totalPrice finalPrice currency status discount { type amount percentage }
+    items { id name price } version createdAt updatedAt";
+
+#[tokio::test]
+async fn declared_resolvers_answer_as_the_engine_does() {
+    let app = TestApp::start(Backing::Embedded).await;
+    let seller = app.client(SELLER_KEY);
+    let created = seller.create("declared").await;
+    let id = created["deal"]["id"].as_str().expect("a deal has an id");
+    app.caught_up().await;
+
+    let node =
+        format!("query($id: ID!) {{ node(id: $id) {{ id ... on Deal {{ {DEAL_FIELDS} }} }} }}");
+    let deal = format!("query($id: ID!) {{ deal(id: $id) {{ {DEAL_FIELDS} }} }}");
+    let page = format!(
+        "query($f: DealFilter) {{ dealsForSeller(first: 2, filter: $f) {{ edges {{ cursor node {{ id }} }} nodes {{ {DEAL_FIELDS} }}
+            pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} position }} }}"
+    );
+    let by_seller = "{ viewer { role id name } accessForSeller { nodes { sellerId buyerId since } pageInfo { hasNextPage } } }";
+    let filter =
+        json!({ "f": { "statuses": ["AVAILABLE"], "currency": "GBP", "minTotalPrice": 1 } });
+    let as_seller = [
+        (node.as_str(), json!({ "id": id })),
+        (deal.as_str(), json!({ "id": id })),
+        (deal.as_str(), json!({ "id": "not an id" })),
+        (page.as_str(), filter),
+        (by_seller, json!({})),
+        ("{ dealsForBuyer { nodes { id } } }", json!({})),
+        (UPDATE, json!({ "input": { "id": id, "name": "declared" } })),
+        (
+            UPDATE,
+            json!({ "input": { "id": id, "expectedVersion": 9 } }),
+        ),
+        (
+            CREATE,
+            json!({ "input": { "name": "", "totalPrice": -1, "currency": "X", "items": [] } }),
+        ),
+    ];
+    let peer = Peer::start(&app, SELLER_KEY).await;
+    for (query, variables) in as_seller {
+        peer.compare(&seller, query, variables).await;
+    }
+
+    let by_buyer = "{ dealsForBuyer(first: 3) { nodes { id name } position } accessForBuyer { edges { cursor node { since } } }
+        webhooks { id } webhookDeliveries { nodes { id } pageInfo { hasNextPage endCursor } } }";
+    let buyer = app.client(BUYER_KEY);
+    let peer = Peer::start(&app, BUYER_KEY).await;
+    for (query, variables) in [
+        (by_buyer, json!({})),
+        ("mutation { deleteWebhook(id: \"x\") { id } }", json!({})),
+        (
+            "mutation($b: ID!) { grantAccess(buyerId: $b) { granted } }",
+            json!({ "b": SellerId(uuid::Uuid::nil()) }),
+        ),
+    ] {
+        peer.compare(&buyer, query, variables).await;
+    }
+
+    app.stop().await;
+}
+
+/// Server of the declaration for one caller.
+struct Peer(Client);
+
+impl Peer {
+    async fn start(app: &TestApp, key: &str) -> Self {
+        let backends = app.app.backends();
+        let (sellers, buyers) = (backends.sellers.clone(), backends.buyers.clone());
+        let keys = KeyRing::new(
+            sellers.accounts().clone(),
+            buyers.accounts().clone(),
+            Vec::new(),
+        );
+        let caller = Caller {
+            principal: Some(keys.authenticate(key).await.expect("the key is valid")),
+            trace: TraceContext::root(),
+        };
+        let services = Services {
+            webhooks: Webhooks::new(
+                &buyers,
+                backends.bus.clone(),
+                Egress::default(),
+                SealKey::generate(),
+            ),
+            accounts: MarketAccounts::new(&sellers, &buyers),
+            log: backends.log.clone(),
+            keys,
+            sellers,
+            buyers,
+        };
+
+        let graphql = GraphQL::new(declared(services, caller));
+        let router = Router::new().route("/graphql", post_service(graphql));
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+        let listener = listener.expect("a free port can be bound");
+        let address = listener.local_addr().expect("the listener has an address");
+        tokio::spawn(axum::serve(listener, router).into_future());
+
+        Self(Client::new(&format!("http://{address}"), None))
+    }
+
+    /// Compares the answers of both engines: the data, and code, values and path of every error.
+    async fn compare(&self, client: &Client, query: &str, variables: Value) {
+        let engine = client.execute(query, variables.clone()).await.body;
+        let declared = self.0.execute(query, variables).await.body;
+
+        assert_eq!(engine["data"], declared["data"], "{query}");
+        assert_eq!(faults(&engine), faults(&declared), "{query}");
+    }
+}
+
+fn faults(body: &Value) -> Vec<(Value, Value)> {
+    let errors = body["errors"].as_array().cloned().unwrap_or_default();
+    let fault = |error: Value| (error["path"].clone(), error["extensions"].clone());
+
+    errors.into_iter().map(fault).collect()
+}
