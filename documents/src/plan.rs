@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use apollo_compiler::ast::OperationType;
 use apollo_compiler::executable::Operation;
+use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 use parking_lot::RwLock;
@@ -23,7 +24,7 @@ pub use root::{ArgumentError, Arguments, Root, RootKind};
 use crate::error::{DocumentError, Location};
 use crate::introspect::{Introspected, Introspections};
 use crate::limits::Limits;
-use crate::parse::parse;
+use crate::parse::{Parsed, parse};
 use crate::schema::{InputType, Schema};
 use crate::values::{Coercion, Source, Template, Value};
 
@@ -60,7 +61,8 @@ pub struct Plan {
 struct Variable {
     ty: InputType,
     default: Option<Value>,
-    location: Option<Location>,
+    /// Place of the definition in the text.
+    span: Option<SourceSpan>,
 }
 
 /// Root fields for one combination of the conditions' variables.
@@ -87,7 +89,10 @@ impl Plan {
         operation: Option<&str>,
         limits: &Limits,
     ) -> Result<Self, Vec<DocumentError>> {
-        let document = parse(schema, text, limits)?;
+        let Parsed {
+            document,
+            selections,
+        } = parse(schema, text, limits)?;
         let operation = select(&document, operation).map_err(|error| vec![error])?;
 
         check::literals(schema, &document)?;
@@ -160,7 +165,7 @@ impl Plan {
             }
 
             if coercion.count() > before {
-                locations.extend(variable.location);
+                locations.extend(Location::of(variable.span, &self.document.sources));
             }
             values.push(value);
         }
@@ -278,8 +283,9 @@ fn variables(
     let mut variables = Vec::with_capacity(operation.variables.len());
 
     for definition in &operation.variables {
-        let location = Location::of(definition.location(), &document.sources);
+        let span = definition.location();
         let Some(ty) = schema.inputs().resolve(&definition.ty) else {
+            let location = Location::of(span, &document.sources);
             let message = format!("Variable ${} is of no input type", definition.name);
             return Err(vec![DocumentError::invalid(message, location)]);
         };
@@ -296,13 +302,9 @@ fn variables(
         });
 
         if coercion.count() > before {
-            locations.extend(location);
+            locations.extend(Location::of(span, &document.sources));
         }
-        variables.push(Variable {
-            ty,
-            default,
-            location,
-        });
+        variables.push(Variable { ty, default, span });
     }
 
     let violations = coercion.into_violations();
