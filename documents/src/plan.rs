@@ -96,10 +96,13 @@ impl Plan {
         let operation = select(&document, operation).map_err(|error| vec![error])?;
 
         check::literals(schema, &document)?;
-        if operation.is_subscription() {
-            check::subscription(&document, &operation).map_err(|error| vec![error])?;
-        }
+        check::subscriptions(schema, &document).map_err(|error| vec![error])?;
         check::introspection(&document, &operation).map_err(|error| vec![error])?;
+
+        // Those of other operations only for their faults.
+        for other in document.operations.iter() {
+            variables(schema, &document, other)?;
+        }
 
         let names: Vec<Arc<str>> = operation
             .variables
@@ -159,8 +162,10 @@ impl Plan {
                 }
             });
 
-            // A condition needs an answer: null is one only for a variable that could not have been left out either.
-            if self.conditions.contains(&number) && matches!(value, Some(Value::Null)) {
+            // A condition needs an answer. The specification makes null an error of the field that has the condition below
+            // it; here it is one of the request, before a mutation has done anything.
+            let is_fine = coercion.count() == before;
+            if is_fine && self.conditions.contains(&number) && value == Some(Value::Null) {
                 coercion.within(name, |coercion| coercion.violation("must not be null"));
             }
 
