@@ -32,6 +32,9 @@ use crate::values::{Coercion, Source, Template, Value};
 /// combinations that are not kept.
 const MAX_VARIANTS: usize = 16;
 
+/// Memory that a selection takes in each variant, in bytes (an estimate).
+const BYTES_PER_SELECTION: u64 = 160;
+
 /// Kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationKind {
@@ -55,6 +58,8 @@ pub struct Plan {
     conditions: Vec<usize>,
     variants: RwLock<Vec<(u64, Arc<Variant>)>>,
     introspections: Introspections,
+    /// Number of selections of the document with all fragments expanded.
+    selections: usize,
 }
 
 /// Variable of an operation.
@@ -120,7 +125,8 @@ impl Plan {
             conditions: check::conditions(&document, &operation, &names),
             names,
             variants: RwLock::default(),
-            introspections: Introspections::default(),
+            introspections: Introspections::new(check::has_introspection(&document, &operation)),
+            selections,
             operation,
             document,
         })
@@ -129,6 +135,16 @@ impl Plan {
     /// Returns the kind of the operation.
     pub fn kind(&self) -> OperationKind {
         self.kind
+    }
+
+    /// Returns an estimate of the memory that variants and results of introspection may come to take, in bytes.
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        let most = MAX_VARIANTS.ilog2() as usize;
+        let variants = 1_u64 << self.conditions.len().min(most);
+        let selections = u64::try_from(self.selections).unwrap_or(u64::MAX);
+        let compiled = variants.saturating_mul(selections.saturating_mul(BYTES_PER_SELECTION));
+
+        compiled.saturating_add(self.introspections.reserved_bytes())
     }
 
     /// Adds the variables of a request. Values of variables that the operation does not declare are ignored.
@@ -256,9 +272,7 @@ impl Request {
             ..
         } = &*self.plan;
 
-        introspections.get_or_execute(&self.variables, || {
-            Introspected::execute(schema, document, operation, names, &self.variables)
-        })
+        introspections.get_or_execute(schema, document, operation, names, &self.variables)
     }
 }
 
