@@ -13,14 +13,14 @@ use crate::schema::Schema;
 /// Memory for plans, in bytes (an estimate).
 const CACHE_BYTES: u64 = 32 << 20;
 
-/// Bytes of memory that a plan takes for each byte of its text: the document stays beside the compiled selections.
+/// Bytes of memory that a document takes for each byte of its text. It stays beside what is compiled of it.
 const MEMORY_PER_BYTE: u64 = 48;
 
 /// Plans by text and operation name.
 pub struct Documents {
     schema: Arc<Schema>,
     limits: Limits,
-    cache: Cache<Key, Arc<Plan>, ByTextLength>,
+    cache: Cache<Key, Arc<Plan>, ByMemory>,
 }
 
 /// Plan of a text, and whether it was compiled for this call.
@@ -37,7 +37,7 @@ impl Documents {
         Self {
             schema,
             limits,
-            cache: Cache::with_weighter(1_000, CACHE_BYTES, ByTextLength),
+            cache: Cache::with_weighter(1_000, CACHE_BYTES, ByMemory),
         }
     }
 
@@ -90,11 +90,13 @@ impl Equivalent<Key> for KeyRef<'_> {
 }
 
 #[derive(Clone)]
-struct ByTextLength;
+struct ByMemory;
 
-impl Weighter<Key, Arc<Plan>> for ByTextLength {
-    fn weight(&self, key: &Key, _plan: &Arc<Plan>) -> u64 {
-        // At least 1: entries without weight would never be evicted.
-        (key.text.len() as u64).max(1) * MEMORY_PER_BYTE
+impl Weighter<Key, Arc<Plan>> for ByMemory {
+    fn weight(&self, key: &Key, plan: &Arc<Plan>) -> u64 {
+        let document = key.text.len() as u64 * MEMORY_PER_BYTE;
+        // A plan grows after it was weighed, to no more than it says. A short text may ask for much: twenty times the
+        // whole schema, or sixteen variants of two thousand fields.
+        document.saturating_add(plan.reserved_bytes())
     }
 }

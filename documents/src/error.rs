@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use apollo_compiler::parser::{LineColumn, SourceMap, SourceSpan};
-use apollo_compiler::validation::DiagnosticList;
+use apollo_compiler::diagnostic::{Diagnostic, ToCliReport};
+use apollo_compiler::parser::{SourceMap, SourceSpan};
+use apollo_compiler::validation::DiagnosticData;
 
 /// Largest number of errors and of violations that one rejection tells: more would help no author, and a small request
 /// could ask for a large answer.
@@ -79,6 +80,10 @@ impl DocumentError {
     pub(crate) fn bad_input(violations: Vec<Violation>, locations: Vec<Location>) -> Self {
         let message = match violations.as_slice() {
             [only] => format!("{} {}", only.path, only.message),
+            // Further ones were not looked for.
+            many if many.len() == MAX_TOLD => {
+                format!("At least {MAX_TOLD} input values are invalid")
+            }
             many => format!("{} input values are invalid", many.len()),
         };
 
@@ -90,43 +95,48 @@ impl DocumentError {
         }
     }
 
-    /// Converts the first faults that the parser or the validator found, at most `most`.
-    pub(crate) fn from_diagnostics(
+    /// Converts a fault that the parser or the validator found.
+    pub(crate) fn from_diagnostic(
         kind: ErrorKind,
-        diagnostics: &DiagnosticList,
-        most: usize,
-    ) -> Vec<Self> {
-        let error = |diagnostic: apollo_compiler::response::GraphQLError| Self {
-            kind,
-            message: diagnostic.message,
-            locations: diagnostic
-                .locations
-                .into_iter()
-                .map(Location::from)
-                .collect(),
-            violations: Vec::new(),
-        };
+        diagnostic: &Diagnostic<'_, DiagnosticData>,
+    ) -> Self {
+        let location = Location::of(diagnostic.error.location(), diagnostic.sources);
 
-        diagnostics
-            .iter()
-            .take(most)
-            .map(|diagnostic| error(diagnostic.to_json()))
-            .collect()
+        Self {
+            kind,
+            message: diagnostic.error.to_string(),
+            locations: location.into_iter().collect(),
+            violations: Vec::new(),
+        }
     }
 }
 
 impl Location {
-    /// Returns the place where a node of the document begins; `None` for nodes that no text has.
+    /// Returns the place where a node of the document begins; `None` for nodes that no text has. Counts the lines of the
+    /// text, so it is not for what every request does.
     pub(crate) fn of(span: Option<SourceSpan>, sources: &SourceMap) -> Option<Self> {
-        span?.line_column(sources).map(Self::from)
-    }
-}
+        let span = span?;
+        let source = sources.get(&span.file_id())?;
 
-impl From<LineColumn> for Location {
-    fn from(place: LineColumn) -> Self {
+        Some(Self::in_text(source.source_text(), span.offset()))
+    }
+
+    /// Returns the place of an index in a text. Lines end as the specification has it (section 2.1.2): with a line feed, a
+    /// carriage return, or both. The library knows more ends of lines, and counts columns in bytes.
+    pub(crate) fn in_text(text: &str, at: usize) -> Self {
+        let before = &text[..at];
+        let is_end = |(index, byte): &(usize, u8)| match byte {
+            b'\n' => true,
+            b'\r' => text.as_bytes().get(index + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        let ends = before.bytes().enumerate().filter(is_end);
+        let (lines, line_start) =
+            ends.fold((0, 0), |(lines, _), (index, _)| (lines + 1, index + 1));
+
         Self {
-            line: place.line,
-            column: place.column,
+            line: lines + 1,
+            column: before[line_start..].chars().count() + 1,
         }
     }
 }
@@ -138,3 +148,30 @@ impl fmt::Display for DocumentError {
 }
 
 impl std::error::Error for DocumentError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_count_lines_as_graphql_ends_them() {
+        let rows = [
+            ("", (1, 1)),
+            ("ab", (1, 3)),
+            ("é", (1, 2)),
+            ("a\nb", (2, 2)),
+            ("a\r", (2, 1)),
+            ("a\r\nb", (2, 2)),
+            ("\n\r\r\n", (4, 1)),
+            ("a\u{2028}b", (1, 4)),
+        ];
+
+        for (text, (line, column)) in rows {
+            assert_eq!(
+                Location::in_text(text, text.len()),
+                Location { line, column },
+                "{text:?}"
+            );
+        }
+    }
+}

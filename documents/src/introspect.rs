@@ -13,18 +13,24 @@ use parking_lot::Mutex;
 use crate::schema::Schema;
 use crate::values::Value;
 
-/// Largest number of results that one plan keeps; each has about 60 KB.
-const MAX_KEPT: usize = 4;
+/// Largest number of bytes that one plan keeps; the result of GraphiQL's query has about 60 KB.
+const MAX_KEPT_BYTES: usize = 128 << 10;
 
 /// Results of the introspection fields of one operation, as JSON text by response key.
 pub struct Introspected(HashMap<String, Box<[u8]>>);
 
 /// Results of one plan, by the variables that they were executed with.
-#[derive(Default)]
-pub(crate) struct Introspections(Mutex<Vec<KeptResult>>);
+pub(crate) struct Introspections {
+    is_used: bool,
+    kept: Mutex<KeptResults>,
+}
 
-/// Variables, and the result with them.
-type KeptResult = (Vec<Option<Value>>, Arc<Introspected>);
+#[derive(Default)]
+struct KeptResults {
+    /// Results by the JSON text of the variables.
+    results: Vec<(Box<[u8]>, Arc<Introspected>)>,
+    bytes: usize,
+}
 
 impl Introspected {
     /// Returns the result under a response key; null if there is none.
@@ -32,21 +38,12 @@ impl Introspected {
         self.0.get(response_key).map_or(b"null", |json| json)
     }
 
-    pub(crate) fn execute(
+    fn execute(
         schema: &Schema,
         document: &Valid<ExecutableDocument>,
         operation: &Operation,
-        names: &[Arc<str>],
-        variables: &[Option<Value>],
+        variables: JsonMap,
     ) -> Self {
-        let given = names.iter().zip(variables);
-        let variables: JsonMap = given
-            .filter_map(|(name, value)| {
-                let value = serde_json::to_value(value.as_ref()?).ok()?;
-                Some((name.to_string().into(), value.into()))
-            })
-            .collect();
-
         let executed = partial_execute(
             schema.definitions(),
             schema.implementers(),
@@ -67,28 +64,69 @@ impl Introspected {
 
         Self(json.collect())
     }
+
+    fn bytes(&self) -> usize {
+        self.0
+            .iter()
+            .map(|(key, json)| key.len() + json.len())
+            .sum()
+    }
 }
 
 impl Introspections {
-    /// Returns the result for these variables, calling `execute` unless it is kept.
+    /// Creates an empty store. `is_used` is whether the operation has introspection fields.
+    pub(crate) fn new(is_used: bool) -> Self {
+        Self {
+            is_used,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Returns the number of bytes that may come to be kept.
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        if self.is_used {
+            MAX_KEPT_BYTES as u64
+        } else {
+            0
+        }
+    }
+
+    /// Returns the result for these variables, executing the operation unless it is kept.
     pub(crate) fn get_or_execute(
         &self,
-        variables: &[Option<Value>],
-        execute: impl FnOnce() -> Introspected,
+        schema: &Schema,
+        document: &Valid<ExecutableDocument>,
+        operation: &Operation,
+        names: &[Arc<str>],
+        values: &[Option<Value>],
     ) -> Arc<Introspected> {
-        let find = |kept: &[KeptResult]| {
-            let found = kept.iter().find(|(of, _)| of == variables);
+        let given = names.iter().zip(values);
+        let variables: JsonMap = given
+            .filter_map(|(name, value)| {
+                let value = serde_json::to_value(value.as_ref()?).ok()?;
+                Some((name.to_string().into(), value.into()))
+            })
+            .collect();
+        let key = serde_json::to_vec(&variables).expect("a JSON value is always valid JSON");
+
+        let find = |kept: &KeptResults| {
+            let found = kept.results.iter().find(|(of, _)| **of == *key);
             found.map(|(_, result)| Arc::clone(result))
         };
-        if let Some(result) = find(&self.0.lock()) {
+        if let Some(result) = find(&self.kept.lock()) {
             return result;
         }
 
         // Executed outside the lock, so that requests with other variables need not wait.
-        let result = Arc::new(execute());
-        let mut kept = self.0.lock();
-        if kept.len() < MAX_KEPT && find(&kept).is_none() {
-            kept.push((variables.to_vec(), Arc::clone(&result)));
+        let result = Introspected::execute(schema, document, operation, variables);
+        let result = Arc::new(result);
+
+        // The plan is weighed before anything is kept, so no more may be kept than it reserved.
+        let bytes = key.len() + result.bytes();
+        let mut kept = self.kept.lock();
+        if kept.bytes + bytes <= MAX_KEPT_BYTES && find(&kept).is_none() {
+            kept.bytes += bytes;
+            kept.results.push((key.into(), Arc::clone(&result)));
         }
         result
     }

@@ -14,6 +14,7 @@ mod documents;
 mod error;
 mod introspect;
 mod kept;
+mod lexer;
 mod limits;
 mod out;
 mod parse;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use apollo_compiler::ast::OperationType;
 use apollo_compiler::executable::Operation;
+use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 use parking_lot::RwLock;
@@ -23,13 +24,16 @@ pub use root::{ArgumentError, Arguments, Root, RootKind};
 use crate::error::{DocumentError, Location};
 use crate::introspect::{Introspected, Introspections};
 use crate::limits::Limits;
-use crate::parse::parse;
+use crate::parse::{Parsed, parse};
 use crate::schema::{InputType, Schema};
 use crate::values::{Coercion, Source, Template, Value};
 
 /// Largest number of variants that a plan keeps. A document with more conditions than that is compiled anew for the
 /// combinations that are not kept.
 const MAX_VARIANTS: usize = 16;
+
+/// Memory that a selection takes in each variant, in bytes (an estimate).
+const BYTES_PER_SELECTION: u64 = 160;
 
 /// Kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +58,16 @@ pub struct Plan {
     conditions: Vec<usize>,
     variants: RwLock<Vec<(u64, Arc<Variant>)>>,
     introspections: Introspections,
+    /// Number of selections of the document with all fragments expanded.
+    selections: usize,
 }
 
 /// Variable of an operation.
 struct Variable {
     ty: InputType,
     default: Option<Value>,
-    location: Option<Location>,
+    /// Place of the definition in the text.
+    span: Option<SourceSpan>,
 }
 
 /// Root fields for one combination of the conditions' variables.
@@ -87,14 +94,20 @@ impl Plan {
         operation: Option<&str>,
         limits: &Limits,
     ) -> Result<Self, Vec<DocumentError>> {
-        let document = parse(schema, text, limits)?;
+        let Parsed {
+            document,
+            selections,
+        } = parse(schema, text, limits)?;
         let operation = select(&document, operation).map_err(|error| vec![error])?;
 
         check::literals(schema, &document)?;
-        if operation.is_subscription() {
-            check::subscription(&document, &operation).map_err(|error| vec![error])?;
-        }
+        check::subscriptions(schema, &document).map_err(|error| vec![error])?;
         check::introspection(&document, &operation).map_err(|error| vec![error])?;
+
+        // Those of other operations only for their faults.
+        for other in document.operations.iter() {
+            variables(schema, &document, other)?;
+        }
 
         let names: Vec<Arc<str>> = operation
             .variables
@@ -112,7 +125,8 @@ impl Plan {
             conditions: check::conditions(&document, &operation, &names),
             names,
             variants: RwLock::default(),
-            introspections: Introspections::default(),
+            introspections: Introspections::new(check::has_introspection(&document, &operation)),
+            selections,
             operation,
             document,
         })
@@ -121,6 +135,16 @@ impl Plan {
     /// Returns the kind of the operation.
     pub fn kind(&self) -> OperationKind {
         self.kind
+    }
+
+    /// Returns an estimate of the memory that variants and results of introspection may come to take, in bytes.
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        let most = MAX_VARIANTS.ilog2() as usize;
+        let variants = 1_u64 << self.conditions.len().min(most);
+        let selections = u64::try_from(self.selections).unwrap_or(u64::MAX);
+        let compiled = variants.saturating_mul(selections.saturating_mul(BYTES_PER_SELECTION));
+
+        compiled.saturating_add(self.introspections.reserved_bytes())
     }
 
     /// Adds the variables of a request. Values of variables that the operation does not declare are ignored.
@@ -154,13 +178,15 @@ impl Plan {
                 }
             });
 
-            // A condition needs an answer: null is one only for a variable that could not have been left out either.
-            if self.conditions.contains(&number) && matches!(value, Some(Value::Null)) {
+            // A condition needs an answer. The specification makes null an error of the field that has the condition below
+            // it; here it is one of the request, before a mutation has done anything.
+            let is_fine = coercion.count() == before;
+            if is_fine && self.conditions.contains(&number) && value == Some(Value::Null) {
                 coercion.within(name, |coercion| coercion.violation("must not be null"));
             }
 
             if coercion.count() > before {
-                locations.extend(variable.location);
+                locations.extend(Location::of(variable.span, &self.document.sources));
             }
             values.push(value);
         }
@@ -246,9 +272,7 @@ impl Request {
             ..
         } = &*self.plan;
 
-        introspections.get_or_execute(&self.variables, || {
-            Introspected::execute(schema, document, operation, names, &self.variables)
-        })
+        introspections.get_or_execute(schema, document, operation, names, &self.variables)
     }
 }
 
@@ -278,8 +302,9 @@ fn variables(
     let mut variables = Vec::with_capacity(operation.variables.len());
 
     for definition in &operation.variables {
-        let location = Location::of(definition.location(), &document.sources);
+        let span = definition.location();
         let Some(ty) = schema.inputs().resolve(&definition.ty) else {
+            let location = Location::of(span, &document.sources);
             let message = format!("Variable ${} is of no input type", definition.name);
             return Err(vec![DocumentError::invalid(message, location)]);
         };
@@ -296,13 +321,9 @@ fn variables(
         });
 
         if coercion.count() > before {
-            locations.extend(location);
+            locations.extend(Location::of(span, &document.sources));
         }
-        variables.push(Variable {
-            ty,
-            default,
-            location,
-        });
+        variables.push(Variable { ty, default, span });
     }
 
     let violations = coercion.into_violations();

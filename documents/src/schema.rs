@@ -112,6 +112,7 @@ impl Schema {
             definitions,
         };
 
+        schema.check_arguments()?;
         schema.check_outputs()?;
         Ok(schema)
     }
@@ -167,11 +168,8 @@ impl Schema {
 
     /// Returns the size of a list field; lists without one hold at most a page of the largest size.
     pub(crate) fn list_size(&self, ty: &str, field: &str) -> ListSize {
-        let found = self
-            .lists
-            .iter()
-            .find(|((of, name), _)| *of == ty && *name == field);
-        found.map_or(ListSize::AtMost(self.page.most), |(_, size)| *size)
+        let found = self.lists.get(&(ty, field));
+        found.copied().unwrap_or(ListSize::AtMost(self.page.most))
     }
 
     fn is_root(&self, name: &str) -> bool {
@@ -186,6 +184,20 @@ impl Schema {
                 .root_operation(ty)
                 .is_some_and(|root| root == name)
         })
+    }
+
+    /// Checks the arguments of root fields, so that compilation of a plan meets no default that breaks a rule.
+    fn check_arguments(&self) -> Result<(), SchemaError> {
+        let objects = self.definitions.types.values();
+        let roots = objects
+            .filter_map(|ty| ty.as_object())
+            .filter(|object| self.is_root(&object.name));
+        let fields = roots.flat_map(|root| root.fields.values());
+
+        for argument in fields.flat_map(|field| &field.arguments) {
+            self.inputs.field(argument)?;
+        }
+        Ok(())
     }
 
     fn check_outputs(&self) -> Result<(), SchemaError> {

@@ -1,7 +1,8 @@
 //! Size of a document with all fragments expanded, computed without expanding any.
 //!
 //! Each fragment is measured once, and a spread adds its sum. This is linear in the text, where the walk itself may be
-//! exponential. Cycles of fragments are found on the way.
+//! exponential. Cycles of fragments are found on the way, and so are fragments that are defined twice, of which the
+//! validator might follow another than was measured.
 
 use std::collections::HashMap;
 
@@ -10,6 +11,9 @@ use apollo_compiler::ast::{Definition, DirectiveList, Document, FragmentDefiniti
 
 use super::Limits;
 use crate::error::{DocumentError, Location};
+
+/// Name of what [`Limits::nesting`] limits after parsing.
+const NESTING: &str = "levels of fields and fragments";
 
 /// Size of one selection set with all fragments expanded. Sums saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,13 +32,13 @@ struct Size {
     nesting: usize,
 }
 
-/// Checks the expanded size of every operation, and that no fragment spreads itself.
+/// Checks the expanded size of every operation, and that no fragment spreads itself. Returns the number of selections.
 ///
 /// # Errors
 /// [`TooComplex`](crate::ErrorKind::TooComplex) for the first limit exceeded,
-/// [`ValidationFailed`](crate::ErrorKind::ValidationFailed) for a cycle of fragments or an empty selection set.
-pub(crate) fn check(document: &Document, limits: &Limits) -> Result<(), DocumentError> {
-    let mut meter = Meter::new(document);
+/// [`ValidationFailed`](crate::ErrorKind::ValidationFailed) for a fragment that spreads itself or is defined twice.
+pub(crate) fn check(document: &Document, limits: &Limits) -> Result<usize, DocumentError> {
+    let mut meter = Meter::new(document, limits)?;
     let mut total = Size::default();
     let mut operations = Vec::new();
 
@@ -45,13 +49,12 @@ pub(crate) fn check(document: &Document, limits: &Limits) -> Result<(), Document
                 let on_variables = on_variables.map(|variable| variable.directives.len());
                 let own = operation.directives.len() + on_variables.sum::<usize>();
 
-                let mut size =
-                    meter.set(&operation.selection_set, location(operation, document))?;
+                let mut size = meter.set(&operation.selection_set)?;
                 size.directives = size.directives.saturating_add(own);
 
                 // Over all operations, because validation walks every one of them, whichever is executed.
                 total = total.beside(size);
-                operations.push((location(operation, document), size));
+                operations.push((operation, size));
             }
             // Also those that no operation spreads: a cycle among them would hang whoever follows it.
             Definition::FragmentDefinition(fragment) => {
@@ -66,59 +69,68 @@ pub(crate) fn check(document: &Document, limits: &Limits) -> Result<(), Document
         return Err(DocumentError::over_limit(what, limits.selections, None));
     }
 
-    operations
-        .into_iter()
-        .try_for_each(|(location, size)| size.check(limits, location))
+    for (operation, size) in operations {
+        if let Some((limit, what)) = size.excess(limits) {
+            let at = location(operation, document);
+            return Err(DocumentError::over_limit(what, limit, at));
+        }
+    }
+
+    Ok(total.selections)
 }
 
 struct Meter<'a> {
     document: &'a Document,
+    limits: &'a Limits,
     fragments: HashMap<&'a str, &'a Node<FragmentDefinition>>,
     /// Sizes of fragments; `None` while a fragment is being measured.
     measured: HashMap<&'a str, Option<Size>>,
+    /// Number of selection sets around what is being measured.
+    level: usize,
 }
 
 impl<'a> Meter<'a> {
-    fn new(document: &'a Document) -> Self {
-        let fragments = document.definitions.iter().filter_map(|definition| {
-            definition
-                .as_fragment_definition()
-                .map(|fragment| (fragment.name.as_str(), fragment))
-        });
+    fn new(document: &'a Document, limits: &'a Limits) -> Result<Self, DocumentError> {
+        let mut fragments = HashMap::new();
+        let definitions = document.definitions.iter();
 
-        Self {
-            document,
-            fragments: fragments.collect(),
-            measured: HashMap::new(),
+        for fragment in definitions.filter_map(Definition::as_fragment_definition) {
+            if let Some(other) = fragments.insert(fragment.name.as_str(), fragment) {
+                let message = format!("Fragment {} is defined twice", fragment.name);
+                let places = [fragment, other].map(|node| location(node, document));
+                return Err(DocumentError::invalid(
+                    message,
+                    places.into_iter().flatten(),
+                ));
+            }
         }
+
+        Ok(Self {
+            document,
+            limits,
+            fragments,
+            measured: HashMap::new(),
+            level: 0,
+        })
     }
 
-    fn set(
-        &mut self,
-        selections: &'a [Selection],
-        at: Option<Location>,
-    ) -> Result<Size, DocumentError> {
-        // Specification, section 2.8: a selection set has at least one selection. The parser lets empty ones pass.
-        if selections.is_empty() {
-            return Err(DocumentError::invalid(
-                "A selection set must not be empty",
-                at,
-            ));
-        }
-
-        selections
+    fn set(&mut self, selections: &'a [Selection]) -> Result<Size, DocumentError> {
+        self.level += 1;
+        let size = selections
             .iter()
             .try_fold(Size::default(), |sum, selection| {
                 Ok(sum.beside(self.selection(selection)?))
-            })
+            })?;
+
+        self.level -= 1;
+        Ok(size)
     }
 
     fn selection(&mut self, selection: &'a Selection) -> Result<Size, DocumentError> {
-        // Recursion is bounded: the tokens' check has limited how deep brackets nest.
         match selection {
             Selection::Field(field) => {
                 let inner = match &field.selection_set {
-                    Some(set) => self.set(set, location(field, self.document))?,
+                    Some(set) => self.set(set)?,
                     None => Size::default(),
                 };
 
@@ -132,7 +144,7 @@ impl<'a> Meter<'a> {
                 })
             }
             Selection::InlineFragment(inline) => {
-                let inner = self.set(&inline.selection_set, location(inline, self.document))?;
+                let inner = self.set(&inline.selection_set)?;
                 Ok(inner.within(&inline.directives))
             }
             Selection::FragmentSpread(spread) => {
@@ -148,44 +160,54 @@ impl<'a> Meter<'a> {
             return Ok(Size::default());
         };
         let name = fragment.name.as_str();
-        let at = location(fragment, self.document);
 
         match self.measured.get(name) {
             Some(Some(size)) => return Ok(*size),
             // Met again while it is being measured: it spreads itself, directly or through others.
             Some(None) => {
                 let message = format!("Fragment {name} spreads itself");
+                let at = location(fragment, self.document);
                 return Err(DocumentError::invalid(message, at));
             }
             None => {}
         }
 
-        // Chains of fragments nest without brackets, so the recursion is bounded by the number of fragments that are
-        // open, not by the text's nesting.
-        if self.measured.values().filter(|size| size.is_none()).count() > Limits::NESTING {
-            let what = "levels of fields and fragments";
-            return Err(DocumentError::over_limit(what, Limits::NESTING, at));
-        }
+        // The recursion is bounded here: brackets cannot nest deeper than the limit, since the tokens' check, but chains
+        // of fragments nest without brackets.
+        self.check_nesting(self.level, fragment)?;
 
         self.measured.insert(name, None);
-        let mut size = self.set(&fragment.selection_set, at)?;
+        let mut size = self.set(&fragment.selection_set)?;
         size.directives = size.directives.saturating_add(fragment.directives.len());
         self.measured.insert(name, Some(size));
 
+        // Also of fragments that no operation spreads, whose chains validation follows as deep as they go.
+        self.check_nesting(size.nesting, fragment)?;
         Ok(size)
+    }
+
+    fn check_nesting(
+        &self,
+        nesting: usize,
+        fragment: &Node<FragmentDefinition>,
+    ) -> Result<(), DocumentError> {
+        let limit = self.limits.nesting;
+        if nesting <= limit {
+            return Ok(());
+        }
+
+        let at = location(fragment, self.document);
+        Err(DocumentError::over_limit(NESTING, limit, at))
     }
 }
 
 impl Size {
-    fn check(self, limits: &Limits, location: Option<Location>) -> Result<(), DocumentError> {
+    /// Returns the first limit that is exceeded, and of what.
+    fn excess(self, limits: &Limits) -> Option<(usize, &'static str)> {
         // Depths before counts: of several excesses, the author is told the one that says most about the document.
         let rows = [
             (self.depth, limits.depth, "levels of fields"),
-            (
-                self.nesting,
-                limits.nesting,
-                "levels of fields and fragments",
-            ),
+            (self.nesting, limits.nesting, NESTING),
             (self.root_fields, limits.root_fields, "root fields"),
             (
                 self.aliases,
@@ -199,10 +221,8 @@ impl Size {
             ),
         ];
 
-        match rows.into_iter().find(|(size, limit, _)| size > limit) {
-            Some((_, limit, what)) => Err(DocumentError::over_limit(what, limit, location)),
-            None => Ok(()),
-        }
+        let found = rows.into_iter().find(|(size, limit, _)| size > limit);
+        found.map(|(_, limit, what)| (limit, what))
     }
 
     /// Returns the size of two sets side by side.

@@ -9,6 +9,7 @@ use apollo_compiler::introspection::check_max_depth;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 
+use super::collect::{Conditions, collect};
 use crate::error::{DocumentError, ErrorKind, Location};
 use crate::schema::Schema;
 use crate::values::{Coercion, Source};
@@ -76,30 +77,32 @@ fn arguments(schema: &Schema, coercion: &mut Coercion<'_>, field: &Field) {
     }
 }
 
-/// Checks that a subscription has one root field, which is not an introspection field and which no condition can remove
-/// (specification, section 5.2.4.1).
+/// Checks that every subscription of the document has one root field, after fields of the same response key are merged
+/// (specification, section 5.2.4.1). Validation has refused introspection and conditions there.
 ///
 /// # Errors
 /// [`ErrorKind::ValidationFailed`].
-pub(super) fn subscription(
+pub(super) fn subscriptions(
+    schema: &Schema,
     document: &ExecutableDocument,
-    operation: &Operation,
 ) -> Result<(), DocumentError> {
-    let mut search = RootSearch {
-        document,
-        visited: HashSet::new(),
-        found: Vec::new(),
+    let unconditional = Conditions {
+        names: &[],
+        variables: &[],
+        mask: 0,
     };
-    search.set(&operation.selection_set)?;
+    let operations = document.operations.iter();
 
-    let key = |field: &&Node<Field>| field.response_name().clone();
-    let keys: HashSet<_> = search.found.iter().map(key).collect();
-    if keys.len() != 1 {
-        let message = "A subscription must have exactly one root field";
-        return Err(DocumentError::invalid(
-            message,
-            location(search.found[0], document),
-        ));
+    for operation in operations.filter(|operation| operation.is_subscription()) {
+        let object = operation.object_type();
+        let sets = [&operation.selection_set];
+        let groups = collect(schema, document, &unconditional, object, sets);
+
+        if let Some((_, second)) = groups.get_index(1) {
+            let message = "A subscription must have exactly one root field";
+            let at = Location::of(second[0].location(), &document.sources);
+            return Err(DocumentError::invalid(message, at));
+        }
     }
 
     Ok(())
@@ -123,86 +126,66 @@ pub(super) fn introspection(
     })
 }
 
+/// Returns whether an operation has introspection fields that are worth keeping the results of.
+pub(super) fn has_introspection(document: &ExecutableDocument, operation: &Operation) -> bool {
+    let mut roots = operation.root_fields(document);
+    roots.any(|field| matches!(field.name.as_str(), "__schema" | "__type"))
+}
+
 /// Returns the numbers of the variables that conditions of an operation use, in the order of the numbers.
 pub(super) fn conditions(
     document: &ExecutableDocument,
     operation: &Operation,
     names: &[Arc<str>],
 ) -> Vec<usize> {
-    let mut used = HashSet::new();
-    let mut visit = |directives: &DirectiveList| {
-        let conditions = CONDITIONS.iter().flat_map(|name| directives.get_all(name));
-        let variables = conditions
-            .filter_map(|directive| directive.specified_argument_by_name("if")?.as_variable());
-        used.extend(variables.map(|name| name.as_str().to_owned()));
+    let mut search = ConditionSearch {
+        document,
+        visited: HashSet::new(),
+        used: HashSet::new(),
     };
+    search.set(&operation.selection_set);
 
-    each_directives(&operation.selection_set, &mut visit);
-    for fragment in document.fragments.values() {
-        each_directives(&fragment.selection_set, &mut visit);
-    }
-
-    // Fragments of other operations may use variables that this one does not have.
-    let is_used = |number: &usize| used.contains(&*names[*number]);
+    let is_used = |number: &usize| search.used.contains(&*names[*number]);
     (0..names.len()).filter(is_used).collect()
 }
 
-/// Root fields of a subscription, wherever fragments have put them.
-struct RootSearch<'a> {
+/// Variables of conditions, wherever the fragments of one operation have put them. What other operations reach is left
+/// out: their variables of the same name are other variables.
+struct ConditionSearch<'a> {
     document: &'a ExecutableDocument,
     visited: HashSet<&'a str>,
-    found: Vec<&'a Node<Field>>,
+    used: HashSet<&'a str>,
 }
 
-impl<'a> RootSearch<'a> {
-    fn set(&mut self, set: &'a SelectionSet) -> Result<(), DocumentError> {
+impl<'a> ConditionSearch<'a> {
+    fn set(&mut self, set: &'a SelectionSet) {
         for selection in &set.selections {
-            self.unconditional(selection)?;
+            self.directives(selection.directives());
 
             match selection {
-                Selection::Field(field) if field.name.starts_with("__") => {
-                    let message =
-                        format!("{} cannot be the root field of a subscription", field.name);
-                    return Err(DocumentError::invalid(
-                        message,
-                        location(field, self.document),
-                    ));
+                Selection::Field(field) => {
+                    if let Some(inner) = &field.selection_set {
+                        self.set(inner);
+                    }
                 }
-                Selection::Field(field) => self.found.push(field),
-                Selection::InlineFragment(inline) => self.set(&inline.selection_set)?,
+                Selection::InlineFragment(inline) => self.set(&inline.selection_set),
                 Selection::FragmentSpread(spread) => {
                     if self.visited.insert(&spread.fragment_name)
                         && let Some(fragment) = spread.fragment_def(self.document)
                     {
-                        self.set(&fragment.selection_set)?;
+                        self.set(&fragment.selection_set);
                     }
                 }
             }
         }
-
-        Ok(())
     }
 
-    /// Checks that no variable decides whether there is something to subscribe to.
-    fn unconditional(&self, selection: &Selection) -> Result<(), DocumentError> {
-        let conditional = |directive: &&Node<_>| {
-            let directive: &apollo_compiler::ast::Directive = directive;
-            CONDITIONS.contains(&directive.name.as_str())
-        };
+    fn directives(&mut self, directives: &'a DirectiveList) {
+        let conditions = CONDITIONS.iter().flat_map(|name| directives.get_all(name));
+        let variables = conditions
+            .filter_map(|directive| directive.specified_argument_by_name("if")?.as_variable());
 
-        match selection.directives().iter().find(conditional) {
-            None => Ok(()),
-            Some(directive) => {
-                let message = format!(
-                    "@{} is not allowed at the root of a subscription",
-                    directive.name
-                );
-                Err(DocumentError::invalid(
-                    message,
-                    location(directive, self.document),
-                ))
-            }
-        }
+        self.used.extend(variables.map(|name| name.as_str()));
     }
 }
 
@@ -219,23 +202,4 @@ fn each_field<'a>(set: &'a SelectionSet, visit: &mut impl FnMut(&'a Node<Field>)
             Selection::FragmentSpread(_) => {}
         }
     }
-}
-
-fn each_directives<'a>(set: &'a SelectionSet, visit: &mut impl FnMut(&'a DirectiveList)) {
-    for selection in &set.selections {
-        visit(selection.directives());
-        match selection {
-            Selection::Field(field) => {
-                if let Some(inner) = &field.selection_set {
-                    each_directives(inner, visit);
-                }
-            }
-            Selection::InlineFragment(inline) => each_directives(&inline.selection_set, visit),
-            Selection::FragmentSpread(_) => {}
-        }
-    }
-}
-
-fn location<T>(node: &Node<T>, document: &ExecutableDocument) -> Option<Location> {
-    Location::of(node.location(), &document.sources)
 }

@@ -130,8 +130,15 @@ impl Root {
                 .arguments
                 .iter()
                 .find(|argument| *argument.name == **name)?;
-            match argument.given.as_ref()?.bind(variables) {
-                Bound::Value(Value::Int(size)) => u64::try_from(size).ok(),
+            let given = argument.given.as_ref();
+            let size = match given.map_or(Bound::Absent, |template| template.bind(variables)) {
+                Bound::Value(value) => value,
+                Bound::Absent => argument.default.clone()?,
+                Bound::Missing => return None,
+            };
+
+            match size {
+                Value::Int(size) => u64::try_from(size).ok(),
                 _ => None,
             }
         };

@@ -217,23 +217,60 @@ impl InputTypes {
         })
     }
 
+    /// Coerces the defaults of fields. Those of one type may lean on those of another, in whichever order the schema has
+    /// them, so all are coerced again until nothing changes.
     fn set_defaults(&mut self, definitions: &Definitions) -> Result<(), SchemaError> {
-        for number in 0..self.kinds.len() {
-            let name = self.names[number].as_str();
-            let Some(object) = definitions.get_input_object(name) else {
-                continue;
-            };
-            let with_defaults: Result<Vec<_>, _> = object
-                .fields
-                .values()
-                .map(|field| self.field(field))
-                .collect();
+        // A chain of defaults is at most as long as there are fields; what changes longer than that never ends.
+        let fields = definitions
+            .types
+            .values()
+            .filter_map(|ty| ty.as_input_object());
+        let longest: usize = fields.map(|object| object.fields.len()).sum();
 
-            if let InputKind::Object { fields, .. } = &mut self.kinds[number] {
-                *fields = with_defaults?;
+        for _ in 0..=longest {
+            let mut fault = None;
+            let mut is_changed = false;
+            for number in 0..self.kinds.len() {
+                self.set_defaults_of(number, definitions, &mut is_changed, &mut fault);
+            }
+
+            if !is_changed {
+                return fault.map_or(Ok(()), Err);
             }
         }
 
-        Ok(())
+        Err(SchemaError::Rules(
+            "the default of an input field contains itself".to_owned(),
+        ))
+    }
+
+    fn set_defaults_of(
+        &mut self,
+        number: usize,
+        definitions: &Definitions,
+        is_changed: &mut bool,
+        fault: &mut Option<SchemaError>,
+    ) {
+        let name = self.names[number].as_str();
+        let Some(object) = definitions.get_input_object(name) else {
+            return;
+        };
+        let fields = object.fields.values().map(|field| self.field(field));
+        let coerced: Vec<Result<InputField, SchemaError>> = fields.collect();
+
+        let InputKind::Object { fields, .. } = &mut self.kinds[number] else {
+            return;
+        };
+        for (field, coerced) in fields.iter_mut().zip(coerced) {
+            match coerced {
+                Ok(coerced) if coerced.default == field.default => {}
+                Ok(coerced) => {
+                    *field = coerced;
+                    *is_changed = true;
+                }
+                // It may only lack a default that is not known yet.
+                Err(error) => *fault = Some(error),
+            }
+        }
     }
 }

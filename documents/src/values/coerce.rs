@@ -59,6 +59,11 @@ impl<'a> Coercion<'a> {
         self.violations.len()
     }
 
+    /// Returns whether no more violations are told.
+    fn is_full(&self) -> bool {
+        self.violations.len() >= MAX_TOLD
+    }
+
     /// Returns the violations, at most 50.
     pub(crate) fn into_violations(self) -> Vec<Violation> {
         self.violations
@@ -83,7 +88,7 @@ impl<'a> Coercion<'a> {
 
     /// Reports that the current value breaks a rule.
     pub(crate) fn violation(&mut self, message: impl Into<String>) {
-        if self.violations.len() < MAX_TOLD {
+        if !self.is_full() {
             self.violations.push(Violation {
                 path: self.path.clone(),
                 message: message.into(),
@@ -94,7 +99,7 @@ impl<'a> Coercion<'a> {
     /// Coerces a value to a type. What breaks a rule is reported and becomes null, so that the walk goes on.
     pub(crate) fn coerce(&mut self, ty: &InputType, source: Source<'_>) -> Template {
         // No more is told, so no more need be found: a body may hold a hundred thousand violations.
-        if self.violations.len() >= MAX_TOLD {
+        if self.is_full() {
             return Template::Constant(Value::Null);
         }
 
@@ -202,20 +207,7 @@ impl<'a> Coercion<'a> {
             return Template::Constant(Value::Null);
         };
 
-        for (index, (field, _)) in given.iter().enumerate() {
-            let before = &given[..index];
-            if !fields.iter().any(|known| &*known.name == *field) {
-                self.within(field, |coercion| {
-                    coercion.violation(format!("is not a field of {name}"));
-                });
-            } else if before.iter().any(|(other, _)| other == field) {
-                // Specification, section 5.6.4. A JSON object cannot get here with a field twice.
-                self.within(field, |coercion| {
-                    coercion.violation("is given more than once")
-                });
-            }
-        }
-
+        let values = self.by_field(name, fields, &given);
         if one_of && (given.len() != 1 || given[0].1.is_null()) {
             self.violation("must have exactly one field, which is not null");
             return Template::Constant(Value::Null);
@@ -223,10 +215,8 @@ impl<'a> Coercion<'a> {
 
         let bound: Vec<ObjectField> = fields
             .iter()
-            .filter_map(|field| {
-                let value = given.iter().find(|(given, _)| *given == &*field.name);
-                self.field(field, one_of, value.map(|(_, value)| *value))
-            })
+            .zip(values)
+            .filter_map(|(field, value)| self.field(field, one_of, value))
             .collect();
 
         if bound.iter().all(|field| field.template.is_constant()) {
@@ -237,6 +227,36 @@ impl<'a> Coercion<'a> {
         } else {
             Template::Object(bound)
         }
+    }
+
+    /// Arranges what is given by the fields of the type, and reports what does not fit.
+    fn by_field<'s>(
+        &mut self,
+        name: &str,
+        fields: &[InputField],
+        given: &[(&'s str, Source<'s>)],
+    ) -> Vec<Option<Source<'s>>> {
+        let mut values = vec![None; fields.len()];
+
+        for (field, value) in given {
+            let message = match fields.iter().position(|known| *known.name == **field) {
+                None => format!("is not a field of {name}"),
+                // Specification, section 5.6.3. A JSON object cannot get here with a field twice.
+                Some(number) if values[number].is_some() => "is given more than once".to_owned(),
+                Some(number) => {
+                    values[number] = Some(*value);
+                    continue;
+                }
+            };
+
+            self.within(field, |coercion| coercion.violation(message));
+            // A body has room for a hundred thousand fields that do not exist.
+            if self.is_full() {
+                break;
+            }
+        }
+
+        values
     }
 
     /// Coerces a field of an input object; `None` if it is absent.
