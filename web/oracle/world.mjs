@@ -133,7 +133,7 @@ function delivery(random, index, webhooks, positions) {
     event: ['DEAL_CREATED', 'DEAL_UPDATED', 'TEST'][index % 3],
     state: ['PENDING', 'DELIVERED', 'DEAD', 'DISCARDED'][index % 4],
     position: positions[index % positions.length],
-    attempts: Array.from({ length: index % 4 }, (_, number) => attempt(number + 1)),
+    attempts: Array.from({ length: (index + 3) % 4 }, (_, number) => attempt(number + 1)),
     nextAttemptAt: index % 4 === 0 ? time(random, index + 5) : null,
     createdAt: time(random, index),
   };
