@@ -53,7 +53,7 @@ function compareResults(reference, answer, line) {
 }
 
 /** Returns the response keys, in quotes, of all fields of a document that introspect the schema. */
-function introspectionKeys(document) {
+export function introspectionKeys(document) {
   const keys = new Set();
   visit(document, {
     Field({ name, alias }) {

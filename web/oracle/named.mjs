@@ -1,12 +1,5 @@
-// Named requests, each of which once was a difference or is too special to be generated, and known differences.
-
-/** Differences that are known and right, each with the section of the specification or the rule of ours. */
-export const KNOWN = [];
-
-/** Returns whether a difference is a known one. */
-export function isKnown(request, difference) {
-  return KNOWN.some(({ matches }) => matches(request, difference));
-}
+// Named requests: each was a difference once, or is too special to be generated. Where the two sides differ and both are
+// right, or graphql-js is wrong, `known` is the kind of the difference, and the name says why.
 
 /** Returns the requests with names for a world. */
 export function named(world) {
