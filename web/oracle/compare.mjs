@@ -12,7 +12,8 @@ export function compare(reference, line) {
   const answer = JSON.parse(line);
   if (answer.fault) return { kind: 'fault', reference: summary(reference), harness: answer.fault };
   if (('stage' in reference) !== ('request' in answer)) {
-    return { kind: 'outcome', reference: summary(reference), harness: line };
+    const kind = 'stage' in reference ? 'only the reference refuses' : 'only the harness refuses';
+    return { kind, reference: summary(reference), harness: line };
   }
   return 'stage' in reference ? compareRefusals(reference, answer) : compareResults(reference, answer, line);
 }

@@ -44,7 +44,8 @@ for (let number = 0, done = 0; done < Number(options.documents); number += 1) {
   const { text, body } = await send(request, number % 2 === 0 ? SELLER : BUYER);
   results['data' in body ? 'data' : 'refused'] += 1;
   const fault = answer.stage ? faultOfRefusal(answer, body) : await faultOfData(answer, request, text, body);
-  if (fault) faults.push(`number ${number} (${request.stratum}): ${fault}\n${request.query}\n${stringify(request.variables ?? {})}\n${text}`);
+  const variables = stringify(request.variables ?? {});
+  if (fault) faults.push(`number ${number} (${request.stratum}): ${fault}\n${request.query}\n${variables}\n${text}`);
 }
 
 for (const fault of faults.slice(0, MAX_REPORTED)) console.log(`${fault.slice(0, MAX_TEXT)}\n`);

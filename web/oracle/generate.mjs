@@ -51,7 +51,8 @@ export class Generator {
   #valid(random, root, options = {}) {
     const built = this.#build(random, root, options);
     const { document, request } = withOtherOperation(built, random);
-    return { query: layout(document, random), ...request, behaviour: root.operation === 'subscription' ? {} : this.#behaviour(random, built) };
+    const behaviour = root.operation === 'subscription' ? {} : this.#behaviour(random, built);
+    return { query: layout(document, random), ...request, behaviour };
   }
 
   #build(random, root, options = {}) {

@@ -1,5 +1,5 @@
 // The run of the oracle: generated and named requests, answered by both sides.
-// node oracle/main.mjs [--documents 5000 | --full] [--seed 1] [--only NUMBER] [--harness PROGRAM]
+// node oracle/main.mjs [--documents 5000 | --full] [--seed 1] [--only NUMBER] [--harness PROGRAM [ARGUMENT]...]
 
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -15,7 +15,8 @@ import { makeSchema } from './schema.mjs';
 import { shrink } from './shrink.mjs';
 import { makeWorld } from './world.mjs';
 
-const { values: options } = parseArgs({
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     documents: { type: 'string', default: '5000' },
     seed: { type: 'string', default: '1' },
@@ -37,7 +38,7 @@ const world = makeWorld(seed);
 const reference = new Reference(schema, world);
 const generator = new Generator(schema, world);
 const coverage = new Coverage(schema);
-const harness = new Harness(options.harness.split(' '), world);
+const harness = new Harness([options.harness, ...positionals], world);
 const special = named(world);
 const differences = [];
 

@@ -111,7 +111,7 @@ function unwrapped(document, target) {
     enter(node) {
       if (number++ !== target) return undefined;
       const fragment = node.kind === 'FragmentSpread' ? fragments.get(node.name.value) : undefined;
-      if (fragment) return { kind: 'InlineFragment', typeCondition: fragment.typeCondition, directives: [], selectionSet: fragment.selectionSet };
+      if (fragment) return { ...fragment, kind: 'InlineFragment', name: undefined };
       return node.kind === 'InlineFragment' ? { ...node, hoisted: true } : undefined;
     },
   });

@@ -5,14 +5,15 @@ import { name, variable } from './values.mjs';
 
 export const faultsOfNames = {
   ExecutableDefinitionsRule: (context) => append(context, [
-    'type Extra { a: Int }', 'extend type Deal { a: Int }', 'directive @extra on FIELD', 'schema { query: Query }', 'scalar Extra',
-    'extend schema @skip(if: true)', 'input Extra { a: Int }', 'enum Extra { A }',
+    'type Extra { a: Int }', 'extend type Deal { a: Int }', 'directive @extra on FIELD', 'schema { query: Query }',
+    'scalar Extra', 'extend schema @skip(if: true)', 'input Extra { a: Int }', 'enum Extra { A }',
   ]),
 
   UniqueOperationNamesRule(context) {
     const [operation] = context.sites.operations;
     operation.name ??= name('Same');
-    return append(context, [`query ${operation.name.value} { viewer { id } }`, `mutation ${operation.name.value} { deleteWebhook(id: 1) { id } }`]);
+    const { value } = operation.name;
+    return append(context, [`query ${value} { viewer { id } }`, `mutation ${value} { deleteWebhook(id: 1) { id } }`]);
   },
 
   LoneAnonymousOperationRule(context) {
@@ -27,7 +28,7 @@ export const faultsOfNames = {
     const { selections } = operation.selectionSet;
     const add = (text) => (selections.splice(random.integer(0, selections.length), 0, ...selectionsOf(text)), true);
     const direct = (text) => {
-      selections[0].directives = selectionsOf(`{ a ${text} }`)[0].directives;
+      selections[0].directives = directivesOf(text);
       return true;
     };
     return random.pick([
@@ -56,7 +57,8 @@ export const faultsOfNames = {
   },
 
   FragmentsOnCompositeTypesRule({ sites, random }) {
-    const leaf = { kind: Kind.NAMED_TYPE, name: name(random.pick(['String', 'Currency', 'DealStatus', 'DealFilter', 'ID', 'DiscountInput'])) };
+    const types = ['String', 'Currency', 'DealStatus', 'DealFilter', 'ID', 'DiscountInput'];
+    const leaf = { kind: Kind.NAMED_TYPE, name: name(random.pick(types)) };
     if (sites.fragments.length > 0 && random.chance(0.6)) sites.fragments[0].typeCondition = leaf;
     else random.pick(sites.sets).node.selections.push(inline(leaf, '{ __typename }'));
     return true;
@@ -83,7 +85,8 @@ export const faultsOfNames = {
   },
 
   NoUnusedFragmentsRule: (context) => append(context, [
-    'fragment Unused on Deal { id }', 'fragment Unused on Query { viewer { id } }', 'fragment Unused on Node { ... on Deal { name } }',
+    'fragment Unused on Deal { id }', 'fragment Unused on Query { viewer { id } }',
+    'fragment Unused on Node { ... on Deal { name } }',
   ]),
 
   NoFragmentCyclesRule({ document, sites, random }) {
@@ -92,14 +95,12 @@ export const faultsOfNames = {
 
     const spread = (to) => ({ kind: Kind.FRAGMENT_SPREAD, name: name(to), directives: [] });
     const { value } = fragment.name;
-    if (random.chance(0.5)) {
-      fragment.selectionSet.selections.push(spread(value));
-    } else {
-      fragment.selectionSet.selections.push(spread('Cycle'));
-      const { typeCondition } = fragment;
-      const selectionSet = { kind: Kind.SELECTION_SET, selections: [spread(value)] };
-      document.definitions.push({ kind: Kind.FRAGMENT_DEFINITION, name: name('Cycle'), typeCondition, directives: [], selectionSet });
-    }
+    const isDirect = random.chance(0.5);
+    fragment.selectionSet.selections.push(spread(isDirect ? value : 'Cycle'));
+    if (isDirect) return true;
+
+    const selectionSet = { kind: Kind.SELECTION_SET, selections: [spread(value)] };
+    document.definitions.push({ ...fragment, name: name('Cycle'), selectionSet });
     return true;
   },
 
@@ -122,29 +123,28 @@ export const faultsOfNames = {
   },
 
   NoUnusedVariablesRule({ sites, random }) {
-    const definition = parse(random.pick(['query($unused: Int) { a }', 'query($unused: DealFilter = {}) { a }', 'query($unused: [ID!]! = []) { a }']), { noLocation: true });
+    const types = ['Int', 'DealFilter = {}', '[ID!]! = []'];
+    const [{ variableDefinitions }] = parse(`query($unused: ${random.pick(types)}) { a }`, { noLocation: true }).definitions;
     const [operation] = sites.operations;
-    (operation.variableDefinitions ??= []).push(...definition.definitions[0].variableDefinitions);
+    (operation.variableDefinitions ??= []).push(...variableDefinitions);
     return true;
   },
 
   KnownDirectivesRule({ sites, random }) {
-    const unknown = selectionsOf(random.pick(['{ a @unknown }', '{ a @oneOf }', '{ a @deprecated }', '{ a @specifiedBy(url: "") }', '{ a @Skip(if: true) }']))[0];
-    const [site] = random.shuffled(sites.fields);
+    const add = (owner, texts) => {
+      owner.directives = [...(owner.directives ?? []), ...directivesOf(random.pick(texts))];
+      return true;
+    };
     if (random.chance(0.6)) {
-      (site.node.directives ??= []).push(...unknown.directives);
-    } else {
-      const misplaced = selectionsOf(random.pick(['{ a @skip(if: false) }', '{ a @include(if: true) }']))[0].directives;
-      const owner = random.pick([sites.operations[0], ...sites.fragments, ...sites.variables.map(({ node }) => node)]);
-      owner.directives = [...(owner.directives ?? []), ...misplaced];
+      return add(random.pick(sites.fields).node, ['@unknown', '@oneOf', '@deprecated', '@specifiedBy(url: "")', '@Skip(if: true)']);
     }
-    return true;
+    const owners = [sites.operations[0], ...sites.fragments, ...sites.variables.map(({ node }) => node)];
+    return add(random.pick(owners), ['@skip(if: false)', '@include(if: true)']);
   },
 
   UniqueDirectivesPerLocationRule({ sites, random }) {
     const [{ node }] = random.shuffled([...sites.fields, ...sites.spreads]);
-    const [{ directives }] = selectionsOf(random.pick(['{ a @skip(if: false) @skip(if: false) }', '{ a @include(if: true) @include(if: false) }']));
-    node.directives = directives;
+    node.directives = directivesOf(random.pick(['@skip(if: false) @skip(if: false)', '@include(if: true) @include(if: false)']));
     return true;
   },
 };
@@ -161,7 +161,13 @@ export function selectionsOf(text) {
   return parse(text, { noLocation: true }).definitions[0].selectionSet.selections;
 }
 
+/** Returns the directives of a text. */
+export function directivesOf(text) {
+  return selectionsOf(`{ a ${text} }`)[0].directives;
+}
+
 /** Returns an inline fragment on a type. */
 export function inline(typeCondition, text) {
-  return { kind: Kind.INLINE_FRAGMENT, typeCondition, directives: [], selectionSet: { kind: Kind.SELECTION_SET, selections: selectionsOf(text) } };
+  const selectionSet = { kind: Kind.SELECTION_SET, selections: selectionsOf(text) };
+  return { kind: Kind.INLINE_FRAGMENT, typeCondition, directives: [], selectionSet };
 }

@@ -1,7 +1,7 @@
 // Faults of fields, selections and arguments.
 
 import { getNamedType, isObjectType, isRequiredArgument, Kind } from 'graphql17';
-import { inline, selectionsOf } from './faults_of_names.mjs';
+import { directivesOf, inline, selectionsOf } from './faults_of_names.mjs';
 import { name } from './values.mjs';
 
 export const faultsOfSelections = {
@@ -32,8 +32,7 @@ export const faultsOfSelections = {
     if (random.chance(0.5)) {
       node.selections.push(inline(condition, '{ __typename }'));
     } else {
-      const selectionSet = { kind: Kind.SELECTION_SET, selections: selectionsOf('{ __typename }') };
-      document.definitions.push({ kind: Kind.FRAGMENT_DEFINITION, name: name('Foreign'), typeCondition: condition, directives: [], selectionSet });
+      document.definitions.push({ ...inline(condition, '{ __typename }'), kind: Kind.FRAGMENT_DEFINITION, name: name('Foreign') });
       node.selections.push({ kind: Kind.FRAGMENT_SPREAD, name: name('Foreign'), directives: [] });
     }
     return true;
@@ -41,7 +40,8 @@ export const faultsOfSelections = {
 
   KnownArgumentNamesRule({ sites, random }) {
     const [site] = random.shuffled([...sites.fields, ...sites.directives]);
-    const [{ arguments: extra }] = selectionsOf(random.pick(['{ a(unknown: 1) }', '{ a(IF: true) }', '{ a(Id: null) }', '{ a(input_: {}) }']));
+    const texts = ['unknown: 1', 'IF: true', 'Id: null', 'input_: {}'];
+    const [{ arguments: extra }] = selectionsOf(`{ a(${random.pick(texts)}) }`);
     site.node.arguments = [...(site.node.arguments ?? []), ...extra];
     return true;
   },
@@ -57,7 +57,7 @@ export const faultsOfSelections = {
     const required = sites.fields.filter(({ field }) => field.args.some(isRequiredArgument));
     const [site] = random.shuffled(required);
     if (!site || random.chance(0.2)) {
-      random.pick(sites.fields).node.directives = selectionsOf(random.pick(['{ a @skip }', '{ a @include }']))[0].directives;
+      random.pick(sites.fields).node.directives = directivesOf(random.pick(['@skip', '@include']));
       return true;
     }
     const { node, field } = site;
@@ -89,7 +89,8 @@ function otherField(sites, random) {
   if (!site) return false;
   const { node, parent, siblings } = site;
   const other = random.pick(leavesOf(parent).filter((field) => field.name !== node.name.value));
-  siblings.push({ kind: Kind.FIELD, name: name(other.name), alias: name((node.alias ?? node.name).value), arguments: [], directives: [] });
+  const alias = name((node.alias ?? node.name).value);
+  siblings.push({ kind: Kind.FIELD, name: name(other.name), alias, arguments: [], directives: [] });
   return true;
 }
 
@@ -141,7 +142,8 @@ function otherInFragment(sites, random) {
   if (!site) return false;
   const { node, parent, siblings } = site;
   const other = random.pick(leavesOf(parent).filter((field) => field.name !== node.name.value));
-  siblings.push(inline({ kind: Kind.NAMED_TYPE, name: name(parent.name) }, `{ ... { ${(node.alias ?? node.name).value}: ${other.name} } }`));
+  const key = (node.alias ?? node.name).value;
+  siblings.push(inline({ kind: Kind.NAMED_TYPE, name: name(parent.name) }, `{ ... { ${key}: ${other.name} } }`));
   return true;
 }
 

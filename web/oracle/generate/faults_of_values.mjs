@@ -1,6 +1,7 @@
 // Faults of literals and of variables in the wrong position.
 
-import { getNamedType, getNullableType, isEnumType, isInputObjectType, isListType, isNonNullType, Kind, parseType, parseValue } from 'graphql17';
+import { getNamedType, getNullableType, isEnumType, isInputObjectType, isListType, isNonNullType, isRequiredInputField, Kind, parseType,
+  parseValue } from 'graphql17';
 import { name, variable } from './values.mjs';
 
 /** Literals that no value of the type has. */
@@ -12,13 +13,21 @@ const WRONG = {
   ID: ['1.5', '2.0', 'true', 'NAME', '{}'],
   Currency: ['1', 'GBP', 'true', '{}', '{code: "GBP"}', '1.5'],
   Position: ['1', 'A', 'false', '{}'],
-  DateTime: ['1', '"yesterday"', '"2026-02-30T00:00:00Z"', '"2026-01-01"', '"2026-01-01T24:00:00Z"', '"2026-01-01T00:00:60Z"', '""',
-    '"2026-01-01T00:00:00"', '"2026-01-01T00:00:00.Z"', '"+2026-01-01T00:00:00Z"', '"2026-01-01T00:00:00+24:00"', '" 2026-01-01T00:00:00Z"',
-    'true', 'NOW', '{}', '"2023-02-29T00:00:00Z"', '"2026-01-01T00:00:00+00:60"', '"2026-01-01T00:00Z"'],
+  DateTime: [
+    '1', '"yesterday"', '"2026-02-30T00:00:00Z"', '"2026-01-01"', '"2026-01-01T24:00:00Z"', '"2026-01-01T00:00:60Z"', '""',
+    '"2026-01-01T00:00:00"', '"2026-01-01T00:00:00.Z"', '"+2026-01-01T00:00:00Z"', '"2026-01-01T00:00:00+24:00"', 'NOW',
+    '" 2026-01-01T00:00:00Z"', 'true', '{}', '"2023-02-29T00:00:00Z"', '"2026-01-01T00:00:00+00:60"', '"2026-01-01T00:00Z"',
+  ],
   MinorUnits: ['0.5', '1e-1', '"1"', 'true', 'ONE', '{}', '129900.01'],
 };
 
-const VARIABLE_TYPES = ['Int', 'String', 'ID', 'Boolean!', '[Int]', 'DealFilter', '[ID!]!', 'DealStatus', 'MinorUnits!', 'DiscountInput', 'Float', '[[ID]]'];
+const VARIABLE_TYPES = [
+  'Int', 'String', 'ID', 'Boolean!', '[Int]', 'DealFilter', '[ID!]!', 'DealStatus', 'MinorUnits!', 'DiscountInput', 'Float',
+  '[[ID]]',
+];
+const WRONG_ONE_OFS = [
+  '{}', '{amount: 1, percentage: 2}', '{amount: null}', '{percentage: null}', '{amount: null, percentage: 1}', '{other: 1}',
+];
 
 export const faultsOfValues = {
   ValuesOfCorrectTypeRule(context) {
@@ -91,7 +100,7 @@ function wrongObject({ sites, random }) {
   const [site] = random.shuffled(sites.objects.filter(({ type }) => !getNamedType(type).isOneOf));
   if (!site) return false;
 
-  const required = Object.values(getNamedType(site.type).getFields()).filter((field) => isNonNullType(field.type) && field.default === undefined);
+  const required = Object.values(getNamedType(site.type).getFields()).filter(isRequiredInputField);
   if (required.length > 0 && random.chance(0.4)) {
     const missing = random.pick(required).name;
     site.node.fields = site.node.fields.filter((field) => field.name.value !== missing);
@@ -113,7 +122,7 @@ function wrongDefault({ sites, random }) {
 
 function wrongOneOf({ sites, random }) {
   const [site] = random.shuffled(sites.values.filter(({ type }) => getNamedType(type).isOneOf));
-  site?.set(literal(random.pick(['{}', '{amount: 1, percentage: 2}', '{amount: null}', '{percentage: null}', '{amount: null, percentage: 1}', '{other: 1}'])));
+  site?.set(literal(random.pick(WRONG_ONE_OFS)));
   return site !== undefined;
 }
 

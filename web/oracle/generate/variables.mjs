@@ -12,7 +12,10 @@ const WRONG = {
   ID: [1.5, true, {}],
   Currency: [1, true, {}, { code: 'GBP' }],
   Position: [1, false, {}],
-  DateTime: [1, 'yesterday', '2026-02-30T00:00:00Z', '2026-01-01', '2026-01-01T24:00:00Z', '2026-01-01T00:00:60Z', '', true, {}, '2026-01-01T00:00:00z '],
+  DateTime: [
+    1, 'yesterday', '2026-02-30T00:00:00Z', '2026-01-01', '2026-01-01T24:00:00Z', '2026-01-01T00:00:60Z', '', true, {},
+    '2026-01-01T00:00:00z ',
+  ],
   MinorUnits: [0.5, '1', true, {}, new RawNumber('1e-1'), new RawNumber('129900.01')],
 };
 
@@ -55,5 +58,8 @@ function wrongObject(type, value, random) {
 }
 
 function oneOfs([first, second]) {
-  return [{}, { [first]: null }, { [second]: null }, { [first]: 1, [second]: 2 }, { [first]: null, [second]: 2 }, { other: 1 }, { [first]: 1, other: 2 }];
+  return [
+    {}, { [first]: null }, { [second]: null }, { [first]: 1, [second]: 2 }, { [first]: null, [second]: 2 }, { other: 1 },
+    { [first]: 1, other: 2 },
+  ];
 }
