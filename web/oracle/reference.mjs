@@ -1,0 +1,156 @@
+// Answers of graphql-js 17 to requests, from the data of a world.
+
+import { execute, GraphQLError, isNonNullType, parse, specifiedRules, subscribe, typeFromAST, validate,
+  validateInputValue } from 'graphql17';
+import { dataOf, rootFields } from './roots.mjs';
+
+/** Arguments whose values are looked up in a request's `behaviour`, in this order. */
+const IDS = ['id', 'webhookId', 'accountId', 'buyerId', 'sellerId'];
+
+/** Error codes of the stages before execution. A wrong literal may be told like a wrong variable. */
+export const CODES = {
+  parse: ['GRAPHQL_PARSE_FAILED'],
+  document: ['GRAPHQL_VALIDATION_FAILED'],
+  literal: ['GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT'],
+  operation: ['BAD_REQUEST', 'BAD_USER_INPUT', 'GRAPHQL_VALIDATION_FAILED'],
+  variables: ['BAD_USER_INPUT'],
+  subscription: ['BAD_REQUEST', 'BAD_USER_INPUT', 'GRAPHQL_VALIDATION_FAILED'],
+};
+
+export class Reference {
+  #schema;
+  #roots;
+
+  constructor(schema, world) {
+    this.#schema = schema;
+    this.#roots = rootFields(dataOf(world));
+  }
+
+  /**
+   * Returns the answer to a request: `{stage, rules, violations}` if it is refused at this stage, or
+   * `{data, errors, calls}`. Both have `fields`: the names of the fields that were resolved.
+   */
+  async answer({ query, operationName = null, variables = {}, behaviour = {} }) {
+    const parsed = parseDocument(query);
+    if (!parsed) return refusal('parse');
+
+    const rules = brokenRules(this.#schema, parsed);
+    if (rules.length > 0) {
+      return refusal(rules.every((rule) => rule === 'ValuesOfCorrectTypeRule') ? 'literal' : 'document', { rules });
+    }
+
+    const operation = chosen(parsed, operationName);
+    if (!operation) return refusal('operation');
+
+    const violations = this.#violations(operation, variables ?? {});
+    if (violations.length > 0) return refusal('variables', { violations });
+
+    return this.#execute({ document: parsed, operation, operationName, variables, behaviour });
+  }
+
+  async #execute({ document, operation, operationName, variables, behaviour }) {
+    const calls = [];
+    const fields = new Set();
+    const isSubscription = operation.operation === 'subscription';
+    const call = (source, args, context, info) => {
+      const key = String(info.path.key);
+      const { fieldName: field } = info;
+      calls.push({ field, key, arguments: args, definition: info.parentType.getFields()[field], node: info.fieldNodes[0] });
+      return behave(behaviour, key, args, info.returnType, () => this.#roots[field](args));
+    };
+
+    const request = {
+      schema: this.#schema,
+      document,
+      operationName,
+      variableValues: variables,
+      typeResolver: (value) => value.__typename,
+      fieldResolver: (source, args, context, info) => {
+        fields.add(`${info.parentType.name}.${info.fieldName}`);
+        return info.path.prev === undefined && !isSubscription ? call(source, args, context, info) : source[info.fieldName];
+      },
+      subscribeFieldResolver: async function* events(source, args, context, info) {
+        yield { [info.fieldName]: await call(source, args, context, info) };
+      },
+    };
+
+    const result = await (isSubscription ? firstEvent(request) : execute(request));
+    if (!('data' in result)) return refusal('subscription');
+    return {
+      data: JSON.stringify(result.data),
+      errors: (result.errors ?? []).map(({ path }) => path ?? []),
+      calls,
+      fields,
+      document,
+      operation,
+    };
+  }
+
+  /** Returns the paths of all wrong variables, sorted. */
+  #violations({ variableDefinitions = [] }, variables) {
+    const paths = new Set();
+    for (const { variable, type: node, defaultValue } of variableDefinitions) {
+      const name = variable.name.value;
+      const type = typeFromAST(this.#schema, node);
+      const isSent = Object.hasOwn(variables, name);
+      if (!isSent && (defaultValue || !isNonNullType(type))) continue;
+      validateInputValue(variables[name], type, (error, path) => paths.add([name, ...path, ...fieldOf(error)].join('.')));
+    }
+    return [...paths].sort();
+  }
+}
+
+/** Returns the names of the rules that a document breaks, each once. */
+export function brokenRules(schema, document) {
+  const broken = new Set();
+  // Each rule gets a context of its own that knows the rule's name, which errors do not carry.
+  const recording = specifiedRules.map((rule) => (context) => rule(Object.create(context, {
+    reportError: { value: (error) => (broken.add(rule.name), context.reportError(error)) },
+  })));
+  const errors = validate(schema, document, recording, { hideSuggestions: true });
+  return errors.length > 0 && broken.size === 0 ? ['unknown'] : [...broken];
+}
+
+/** Returns the parsed document, or undefined for a syntax error. */
+export function parseDocument(text) {
+  try {
+    return parse(text, { allowEmptySelectionSets: false });
+  } catch (error) {
+    if (error instanceof GraphQLError) return undefined;
+    throw error;
+  }
+}
+
+function refusal(stage, { rules = [], violations = [] } = {}) {
+  return { stage, rules, violations, fields: new Set() };
+}
+
+function chosen({ definitions }, name) {
+  const operations = definitions.filter(({ kind }) => kind === 'OperationDefinition');
+  if (name === null) return operations.length === 1 ? operations[0] : undefined;
+  return operations.find((operation) => operation.name?.value === name);
+}
+
+async function firstEvent(request) {
+  const stream = await subscribe(request);
+  if (stream.errors) return { errors: stream.errors };
+  const { value } = await stream.next();
+  return value;
+}
+
+/** Returns the field that an error is about, which graphql-js tells in its message only. */
+function fieldOf({ message }) {
+  const match = /include (?:required|unknown) field "([^"]*)"/.exec(message);
+  return match ? [match[1]] : [];
+}
+
+async function behave(behaviour, key, args, type, answer) {
+  const keys = [key, ...IDS.map((name) => args[name]), args.input?.id];
+  const effect = keys.map((name) => (name == null ? undefined : behaviour[name])).find((entry) => entry !== undefined);
+
+  if (effect === 'fail' || (effect === 'null' && isNonNullType(type))) throw new GraphQLError('the root failed');
+  if (effect === 'null') return null;
+  // Two turns of the event loop: every other root field has answered by then.
+  if (effect === 'slow') for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate);
+  return answer();
+}
