@@ -4,25 +4,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A crate and those of ours that it may use.
-const MAY_IMPORT: [(&str, &[&str]); 7] = [
+const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("backbone", &[]),
     ("seller-core", &["backbone"]),
     ("buyer-core", &["backbone"]),
     ("webhooks", &["backbone", "buyer-core"]),
     ("live", &["backbone", "buyer-core"]),
+    ("documents", &[]),
     (
         "gateway",
-        &["backbone", "seller-core", "buyer-core", "webhooks", "live"],
+        &[
+            "backbone",
+            "seller-core",
+            "buyer-core",
+            "webhooks",
+            "live",
+            "documents",
+        ],
     ),
     ("loadgen", &[]),
 ];
 /// The crates that a market runs on. `loadgen` speaks to servers by itself: it measures from outside.
-const MARKET: [&str; 6] = [
+const MARKET: [&str; 7] = [
     "backbone",
     "seller-core",
     "buyer-core",
     "webhooks",
     "live",
+    "documents",
     "gateway",
 ];
 
