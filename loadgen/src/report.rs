@@ -125,7 +125,7 @@ impl Runs {
         );
 
         for (name, _) in self.runs.first().map_or(&[][..], |run| &run.figures) {
-            println!("{:<16} {name}: {:.1}", "", self.figure(name));
+            println!("{:<16} {name}: {:.2}", "", self.figure(name));
         }
 
         // Faults are listed for every run rather than as a median, which would hide those of a
