@@ -14,6 +14,7 @@
 )]
 
 mod accounts;
+mod catalogue;
 mod client;
 mod compare;
 mod error;
@@ -47,8 +48,8 @@ enum Command {
     /// Creates or updates deals; the limit parses JSON and makes one acknowledged JetStream publish
     /// of the same bytes
     Mutate(scenario::mutate::Mutate),
-    /// Queries the first 20 of many deals; the limit reads such a page with sqlx and writes it as
-    /// JSON
+    /// Queries the first 20 of many deals; the limit reads the same columns with sqlx, or answers
+    /// Dealwire's bytes from memory
     Query(scenario::query::Query),
     /// Pushes every change to many sockets; the limit writes the same bytes to each socket from one
     /// task

@@ -22,6 +22,9 @@ use gateway_work::GatewayWork;
 /// Bytes that a JSON body contains if and only if GraphQL reports errors in it.
 const ERRORS: &[u8] = br#""errors":"#;
 
+/// Length of a warm-up, in seconds.
+const WARM_UP_SECONDS: u64 = 1;
+
 /// Number, duration and rate of the requests of a run.
 #[derive(Args, Clone, Copy)]
 pub(super) struct RequestLoad {
@@ -84,6 +87,24 @@ impl RequestLoad {
         });
 
         alternate_with_limit(target.compare, dealwire, limit).await
+    }
+
+    /// Puts the load on a server for a moment, as fast as it can, without measuring it. Connections
+    /// to the database are then open, statements prepared and pages in memory.
+    ///
+    /// Mutations need none, and their requests must not be sent twice.
+    pub(super) async fn warm_up(
+        self,
+        server: &Server,
+        request: impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Result<(), BoxError> {
+        let load = Self {
+            seconds: WARM_UP_SECONDS,
+            rate: None,
+            ..self
+        };
+
+        load.run(server, request).await.map(|_| ())
     }
 
     /// Puts the load on Dealwire, and adds what its gateway did for the requests to the figures.
