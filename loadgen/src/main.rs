@@ -51,6 +51,8 @@ enum Command {
     /// Queries the first 20 of many deals; the limit reads the same columns with sqlx, or answers
     /// Dealwire's bytes from memory
     Query(scenario::query::Query),
+    /// Queries pages and single deals of tables that grow from a thousand to a million deals
+    Scale(scenario::scale::Scale),
     /// Pushes every change to many sockets; the limit writes the same bytes to each socket from one
     /// task
     Fanout(scenario::fanout::Fanout),
@@ -102,6 +104,7 @@ impl Command {
         match self {
             Self::Mutate(scenario) => scenario.run(target).await,
             Self::Query(scenario) => scenario.run(target).await,
+            Self::Scale(scenario) => scenario.run(target).await,
             Self::Fanout(scenario) => scenario.run(target).await,
             Self::Burst(scenario) => scenario.run(target).await,
             Self::Stalled(scenario) => scenario.run(target).await,
