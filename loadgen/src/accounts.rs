@@ -150,6 +150,16 @@ impl Admin<'_> {
         Ok(BuyerKeys(keys))
     }
 
+    /// Creates a buyer with access to the given sellers and to no others, and returns a key.
+    pub(crate) async fn create_buyer_of(
+        &self,
+        name: &str,
+        sellers: &[Uuid],
+    ) -> Result<String, BoxError> {
+        let mut http = Http::open(self.address).await?;
+        self.create_buyer(&mut http, name, sellers).await
+    }
+
     /// Issues a key for an account.
     pub(crate) async fn issue_key(&self, account: Uuid) -> Result<String, BoxError> {
         let mut http = Http::open(self.address).await?;

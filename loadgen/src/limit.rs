@@ -3,8 +3,10 @@
 //! started for one run and killed after it.
 
 mod broadcast;
+mod memory;
 mod page;
 mod publish;
+mod request;
 
 use std::process::Stdio;
 
@@ -29,6 +31,18 @@ pub(crate) enum Limit {
         #[arg(long)]
         like: String,
     },
+    /// Parses JSON and answers the bytes of one answer of Dealwire from memory
+    Memory {
+        /// URL of Dealwire's GraphQL endpoint, which is asked once
+        #[arg(long)]
+        url: Url,
+        /// API key that it is asked with
+        #[arg(long)]
+        key: String,
+        /// Body of the request that it is asked
+        #[arg(long)]
+        body: String,
+    },
     /// Reads 20 rows by an index with sqlx and writes them as JSON
     Page {
         /// URL of the PostgreSQL database
@@ -37,7 +51,7 @@ pub(crate) enum Limit {
         /// Number of rows in the table
         #[arg(long)]
         rows: usize,
-        /// Reads and writes the items too
+        /// Reads and writes every column, discount and items included
         #[arg(long)]
         items: bool,
     },
@@ -61,6 +75,9 @@ impl Limit {
 
         match self {
             Self::Publish { nats, like } => publish::serve(listener, port, &nats, &like).await,
+            Self::Memory { url, key, body } => {
+                memory::serve(listener, port, &url, &key, &body).await
+            }
             Self::Page {
                 database,
                 rows,
@@ -111,6 +128,17 @@ impl Limit {
             Self::Publish { nats, like } => ["publish", "--nats", nats, "--like", like]
                 .map(str::to_owned)
                 .into(),
+            Self::Memory { url, key, body } => [
+                "memory",
+                "--url",
+                url.as_str(),
+                "--key",
+                key,
+                "--body",
+                body,
+            ]
+            .map(str::to_owned)
+            .into(),
             Self::Page {
                 database,
                 rows,

@@ -14,6 +14,7 @@
 )]
 
 mod accounts;
+mod catalogue;
 mod client;
 mod compare;
 mod error;
@@ -47,9 +48,11 @@ enum Command {
     /// Creates or updates deals; the limit parses JSON and makes one acknowledged JetStream publish
     /// of the same bytes
     Mutate(scenario::mutate::Mutate),
-    /// Queries the first 20 of many deals; the limit reads such a page with sqlx and writes it as
-    /// JSON
+    /// Queries the first 20 of many deals; the limit reads the same columns with sqlx, or answers
+    /// Dealwire's bytes from memory
     Query(scenario::query::Query),
+    /// Queries pages and single deals of tables that grow from a thousand to a million deals
+    Scale(scenario::scale::Scale),
     /// Pushes every change to many sockets; the limit writes the same bytes to each socket from one
     /// task
     Fanout(scenario::fanout::Fanout),
@@ -101,6 +104,7 @@ impl Command {
         match self {
             Self::Mutate(scenario) => scenario.run(target).await,
             Self::Query(scenario) => scenario.run(target).await,
+            Self::Scale(scenario) => scenario.run(target).await,
             Self::Fanout(scenario) => scenario.run(target).await,
             Self::Burst(scenario) => scenario.run(target).await,
             Self::Stalled(scenario) => scenario.run(target).await,

@@ -36,6 +36,16 @@ impl Metrics {
         let text = std::str::from_utf8(self.http.call(&self.request).await?)?;
         Ok(names.map(|name| value(text, name).unwrap_or(0)))
     }
+
+    /// Reads several metrics in one request, each as the sum of its series, whatever labels they
+    /// have. An absent metric reads as 0.
+    pub(crate) async fn read_totals<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> Result<[u64; N], BoxError> {
+        let text = std::str::from_utf8(self.http.call(&self.request).await?)?;
+        Ok(names.map(|name| total(text, name)))
+    }
 }
 
 fn value(text: &str, name: &str) -> Option<u64> {
@@ -48,6 +58,19 @@ fn value(text: &str, name: &str) -> Option<u64> {
             .parse()
             .ok()
     })
+}
+
+fn total(text: &str, name: &str) -> u64 {
+    let series = text.lines().filter_map(|line| {
+        // A space or the labels end the name, so that `open` does not match `open_total`.
+        let rest = line.strip_prefix(name)?;
+        let value = rest
+            .starts_with([' ', '{'])
+            .then(|| rest.rsplit_once(' '))??;
+        value.1.parse::<u64>().ok()
+    });
+
+    series.sum()
 }
 
 impl Target {
@@ -106,7 +129,7 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
-    use super::value;
+    use super::{total, value};
 
     #[test]
     fn metric_value_is_found_by_its_whole_name() {
@@ -116,5 +139,15 @@ mod tests {
         assert_eq!(value(text, "closed_total{code=\"4290\"}"), Some(17));
         assert_eq!(value(text, "open"), Some(4));
         assert_eq!(value(text, "closed_total"), None);
+    }
+
+    #[test]
+    fn metric_total_is_the_sum_of_its_series() {
+        let text = "# TYPE sql counter\nsql_total{reason=\"off\"} 3\n\
+                    sql_total{reason=\"not live\"} 17\nsql 4\n";
+
+        assert_eq!(total(text, "sql_total"), 20);
+        assert_eq!(total(text, "sql"), 4);
+        assert_eq!(total(text, "hits_total"), 0);
     }
 }

@@ -125,7 +125,7 @@ impl Runs {
         );
 
         for (name, _) in self.runs.first().map_or(&[][..], |run| &run.figures) {
-            println!("{:<16} {name}: {:.1}", "", self.figure(name));
+            println!("{:<16} {name}: {:.2}", "", self.figure(name));
         }
 
         // Faults are listed for every run rather than as a median, which would hide those of a
@@ -169,6 +169,24 @@ pub(crate) fn print_beside(title: &str, alone: &Runs, beside: &Runs) {
     println!(
         "{:<16} {cpu:>8.2} times the server CPU, {p99:.2} times the p99, {rate:.2} times the rate",
         "ratio"
+    );
+}
+
+/// Prints runs on a growing amount of data, and what the most costs beside the least.
+pub(crate) fn print_growth(title: &str, rows: &[&Runs]) {
+    print_table(title, rows);
+
+    let (Some(least), Some(most)) = (rows.first(), rows.last()) else {
+        return;
+    };
+    let factor = |value: &dyn Fn(&Run) -> f64| most.median(value) / least.median(value);
+    let cpu = factor(&Run::server_micros);
+    let p50 = factor(&|run| run.quantile(0.5));
+    let p99 = factor(&|run| run.quantile(0.99));
+    println!(
+        "{:<16} {cpu:>8.2} times the server CPU, {p50:.2} times the p50, {p99:.2} times the p99, \
+         from the first row to the last",
+        "growth"
     );
 }
 

@@ -21,8 +21,12 @@ const FLAT: &str = "query Flat { dealsForBuyer(first: 20) {
   pageInfo { hasNextPage endCursor } position } }";
 const ITEMS: &str = "query Items { dealsForBuyer(first: 20) {
   nodes { id sellerId name totalPrice finalPrice currency status version createdAt updatedAt
-    discount { __typename } items { id name price } }
+    discount { type amount percentage } items { id name price } }
   pageInfo { hasNextPage endCursor } position } }";
+const DEAL: &str = "query Deal($id: ID!, $minPosition: Position) {
+  deal(id: $id, minPosition: $minPosition) {
+    id sellerId name totalPrice finalPrice currency status version createdAt updatedAt
+    discount { type amount percentage } items { id name price } } }";
 const CHANGES: &str = "subscription Changes($filter: DealFilter, $after: Position) {
   dealChanged(filter: $filter, after: $after) {
   type position changedFields deal { id name totalPrice currency status version } } }";
@@ -70,23 +74,31 @@ impl Target {
 
     /// Returns the bytes of a GraphQL request over HTTP.
     pub(crate) fn graphql_request(&self, key: &str, query: &str, variables: &Value) -> Vec<u8> {
-        let body = json!({ "query": query, "variables": variables }).to_string();
-        post(&self.graphql_url(), key, &body)
+        post(&self.graphql_url(), key, &body(query, variables))
     }
 
     /// Returns a request that creates a deal with two items.
     pub(crate) fn create_request(&self, name: &str, idempotency_key: Option<&str>) -> Vec<u8> {
-        let input = json!({
-            "name": name,
-            "totalPrice": 122_300,
-            "currency": "GBP",
-            "items": [
-                { "name": "a board of oak", "price": 90_000 },
-                { "name": "its transport", "price": 32_300 },
-            ],
-        });
-        let variables = json!({ "input": input, "key": idempotency_key });
+        let variables = json!({ "input": deal_input(name), "key": idempotency_key });
+        self.graphql_request(&self.seller_key, CREATE, &variables)
+    }
 
+    /// Returns a request that creates a numbered deal with two items and a discount, or finds it if
+    /// it exists.
+    fn ensure_request(&self, number: usize) -> Vec<u8> {
+        let name = format!("loadgen deal {number}");
+
+        // Both kinds of discounts alternate, so that each page shows both.
+        let mut input = deal_input(&name);
+        input["discount"] = if number.is_multiple_of(2) {
+            json!({ "amount": 2_300 })
+        } else {
+            json!({ "percentage": 12.5 })
+        };
+
+        // The name serves as idempotency key too: a repeated create returns the existing deal, so
+        // the market does not grow from run to run.
+        let variables = json!({ "input": input, "key": name });
         self.graphql_request(&self.seller_key, CREATE, &variables)
     }
 
@@ -98,8 +110,14 @@ impl Target {
 
     /// Returns a request for the first page of deals.
     pub(crate) fn page_request(&self, with_items: bool) -> Vec<u8> {
-        let query = if with_items { ITEMS } else { FLAT };
-        self.graphql_request(&self.buyer_key, query, &json!({}))
+        post(&self.graphql_url(), &self.buyer_key, &page_body(with_items))
+    }
+
+    /// Returns a request for one deal with discount and items, from tables that include a position
+    /// if one is given.
+    pub(crate) fn deal_request(&self, deal: Uuid, min_position: Option<&str>) -> Vec<u8> {
+        let variables = json!({ "id": deal, "minPosition": min_position });
+        self.graphql_request(&self.buyer_key, DEAL, &variables)
     }
 
     /// Returns the payload of a subscription to every change that the buyer may see, after a
@@ -116,14 +134,31 @@ impl Target {
     /// Creates deals, or finds those that an earlier run has created.
     pub(crate) async fn ensure_deals(&self, count: usize) -> Result<Vec<Uuid>, BoxError> {
         let create = async |http: &mut Http, number: usize| {
-            let name = format!("loadgen {number}");
-
-            // The name serves as idempotency key too: a repeated create returns the existing deal,
-            // so the market does not grow from run to run.
-            let request = self.create_request(&name, Some(&name));
+            let request = self.ensure_request(number);
             let result = MutationResult::of_request(http, &request).await?;
             Ok(result.deal.id)
         };
         run_over_connections(address(&self.url)?, SETUP_CONNECTIONS, count, create).await
     }
+}
+
+/// Returns the body of a request for the first page of deals.
+pub(crate) fn page_body(with_items: bool) -> String {
+    body(if with_items { ITEMS } else { FLAT }, &json!({}))
+}
+
+fn body(query: &str, variables: &Value) -> String {
+    json!({ "query": query, "variables": variables }).to_string()
+}
+
+fn deal_input(name: &str) -> Value {
+    json!({
+        "name": name,
+        "totalPrice": 122_300,
+        "currency": "GBP",
+        "items": [
+            { "name": "a board of oak", "price": 90_000 },
+            { "name": "its transport", "price": 32_300 },
+        ],
+    })
 }

@@ -9,6 +9,7 @@ pub(crate) mod project;
 pub(crate) mod query;
 mod request_load;
 pub(crate) mod resume;
+pub(crate) mod scale;
 pub(crate) mod stalled;
 mod subscribers;
 pub(crate) mod webhooks;

@@ -1,5 +1,7 @@
 //! Load of HTTP requests over a fixed number of connections.
 
+mod gateway_work;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,12 +14,16 @@ use super::Server;
 use crate::client::Http;
 use crate::compare::{Meter, alternate_with_limit};
 use crate::error::BoxError;
-use crate::limit::Limit;
+use crate::limit::{Limit, RunningLimit};
 use crate::report::{Latencies, Run, Runs, latencies};
 use crate::target::Target;
+use gateway_work::GatewayWork;
 
 /// Bytes that a JSON body contains if and only if GraphQL reports errors in it.
 const ERRORS: &[u8] = br#""errors":"#;
+
+/// Length of a warm-up, in seconds.
+const WARM_UP_SECONDS: u64 = 1;
 
 /// Number, duration and rate of the requests of a run.
 #[derive(Args, Clone, Copy)]
@@ -70,18 +76,62 @@ impl RequestLoad {
         limit: Option<(&str, Limit)>,
         requests: impl Fn() -> R,
     ) -> Result<(Runs, Option<Runs>), BoxError> {
-        let server = Server::at(&target.url)?;
-        let dealwire = async || self.run(&server, requests()).await;
+        let dealwire = async || self.run_dealwire(target, requests()).await;
 
         let limit = limit.as_ref().map(|(name, limit)| {
             let run = async || {
                 let running = limit.start().await?;
-                self.run(&Server::of_limit(&running)?, requests()).await
+                self.run_limit(&running, requests()).await
             };
             (*name, run)
         });
 
         alternate_with_limit(target.compare, dealwire, limit).await
+    }
+
+    /// Puts the load on a server for a moment, as fast as it can, without measuring it. Connections
+    /// to the database are then open, statements prepared and pages in memory.
+    ///
+    /// Mutations need none, and their requests must not be sent twice.
+    pub(super) async fn warm_up(
+        self,
+        server: &Server,
+        request: impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Result<(), BoxError> {
+        let load = Self {
+            seconds: WARM_UP_SECONDS,
+            rate: None,
+            ..self
+        };
+
+        load.run(server, request).await.map(|_| ())
+    }
+
+    /// Puts the load on Dealwire, and adds what its gateway did for the requests to the figures.
+    pub(super) async fn run_dealwire(
+        self,
+        target: &Target,
+        request: impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Result<Run, BoxError> {
+        let server = Server::at(&target.url)?;
+
+        // The metrics are read before the meter starts and after it has stopped, so that the run
+        // does not pay for them.
+        let before = GatewayWork::read(target).await?;
+        let mut run = self.run(&server, request).await?;
+        let after = GatewayWork::read(target).await?;
+
+        run.figures = after.figures_since(before, run.count);
+        Ok(run)
+    }
+
+    /// Puts the load on a limit.
+    pub(super) async fn run_limit(
+        self,
+        limit: &RunningLimit,
+        request: impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Result<Run, BoxError> {
+        self.run(&Server::of_limit(limit)?, request).await
     }
 
     async fn run(
