@@ -1,16 +1,21 @@
 // Answers of graphql-js 17 to requests, from the data of a world.
 
 import { execute, GraphQLError, isNonNullType, parse, specifiedRules, subscribe, typeFromAST, validate,
-  validateInputValue } from 'graphql17';
+  validateInputValue, valueFromASTUntyped, visit } from 'graphql17';
 import { dataOf, rootFields } from './roots.mjs';
 
 /** Arguments whose values are looked up in a request's `behaviour`, in this order. */
 const IDS = ['id', 'webhookId', 'accountId', 'buyerId', 'sellerId'];
 
-/** Error codes of the stages before execution. A wrong literal may be told like a wrong variable. */
+/** Rules about literals, which are told like wrong variables. */
+const LITERAL_RULES = ['ValuesOfCorrectTypeRule', 'UniqueInputFieldNamesRule'];
+
+/** Error codes of the stages before execution. */
 export const CODES = {
   parse: ['GRAPHQL_PARSE_FAILED'],
   document: ['GRAPHQL_VALIDATION_FAILED'],
+  // Not a rule of the specification, but a limit: introspection can nest without end.
+  introspection: ['GRAPHQL_VALIDATION_FAILED', 'QUERY_TOO_COMPLEX'],
   literal: ['GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT'],
   operation: ['BAD_REQUEST', 'BAD_USER_INPUT', 'GRAPHQL_VALIDATION_FAILED'],
   variables: ['BAD_USER_INPUT'],
@@ -35,14 +40,12 @@ export class Reference {
     if (!parsed) return refusal('parse');
 
     const rules = brokenRules(this.#schema, parsed);
-    if (rules.length > 0) {
-      return refusal(rules.every((rule) => rule === 'ValuesOfCorrectTypeRule') ? 'literal' : 'document', { rules });
-    }
+    if (rules.length > 0) return refusal(stageOf(rules), { rules });
 
     const operation = chosen(parsed, operationName);
     if (!operation) return refusal('operation');
 
-    const violations = this.#violations(operation, variables ?? {});
+    const violations = this.#violations(parsed, operation, variables ?? {});
     if (violations.length > 0) return refusal('variables', { violations });
 
     return this.#execute({ document: parsed, operation, operationName, variables, behaviour });
@@ -87,12 +90,17 @@ export class Reference {
   }
 
   /** Returns the paths of all wrong variables, sorted. */
-  #violations({ variableDefinitions = [] }, variables) {
+  #violations(document, { variableDefinitions = [] }, variables) {
     const paths = new Set();
+    const conditions = conditionsOf(document);
     for (const { variable, type: node, defaultValue } of variableDefinitions) {
       const name = variable.name.value;
       const type = typeFromAST(this.#schema, node);
       const isSent = Object.hasOwn(variables, name);
+      // A rule of ours: a condition needs an answer. The specification (section 6.3.2) does not say what null means, and for
+      // graphql-js it is an error of whatever the condition stands in.
+      const value = isSent ? variables[name] : defaultValue && valueFromASTUntyped(defaultValue);
+      if (conditions.has(name) && value === null) paths.add(name);
       if (!isSent && (defaultValue || !isNonNullType(type))) continue;
       validateInputValue(variables[name], type, (error, path) => paths.add([name, ...path, ...fieldOf(error)].join('.')));
     }
@@ -108,17 +116,26 @@ export function brokenRules(schema, document) {
     reportError: { value: (error) => (broken.add(rule.name), context.reportError(error)) },
   })));
   const errors = validate(schema, document, recording, { hideSuggestions: true });
+  visit(document, {
+    // graphql-js admits empty selection sets, against the grammar (specification, section 2.5).
+    SelectionSet: ({ selections }) => void (selections.length === 0 && broken.add('EmptySelectionSet')),
+  });
   return errors.length > 0 && broken.size === 0 ? ['unknown'] : [...broken];
 }
 
 /** Returns the parsed document, or undefined for a syntax error. */
 export function parseDocument(text) {
   try {
-    return parse(text, { allowEmptySelectionSets: false });
+    return parse(text);
   } catch (error) {
     if (error instanceof GraphQLError) return undefined;
     throw error;
   }
+}
+
+function stageOf(rules) {
+  if (rules.every((rule) => LITERAL_RULES.includes(rule))) return 'literal';
+  return rules.every((rule) => rule === 'MaxIntrospectionDepthRule') ? 'introspection' : 'document';
 }
 
 function refusal(stage, { rules = [], violations = [] } = {}) {
@@ -136,6 +153,17 @@ async function firstEvent(request) {
   if (stream.errors) return { errors: stream.errors };
   const { value } = await stream.next();
   return value;
+}
+
+/** Returns the names of the variables that conditions use. */
+function conditionsOf(document) {
+  const names = new Set();
+  visit(document, {
+    Directive: ({ arguments: [condition] }) => {
+      if (condition?.value.kind === 'Variable') names.add(condition.value.name.value);
+    },
+  });
+  return names;
 }
 
 /** Returns the field that an error is about, which graphql-js tells in its message only. */
