@@ -11,6 +11,8 @@ const MAX_VIOLATIONS = 50;
 export function compare(reference, line) {
   const answer = JSON.parse(line);
   if (answer.fault) return { kind: 'fault', reference: summary(reference), harness: answer.fault };
+  const isOverLimit = answer.request?.some(({ code }) => code === 'QUERY_TOO_COMPLEX');
+  if (isOverLimit && reference.stage !== 'introspection') return { kind: 'limit', reference: summary(reference), harness: line };
   if (('stage' in reference) !== ('request' in answer)) {
     const kind = 'stage' in reference ? 'only the reference refuses' : 'only the harness refuses';
     return { kind, reference: summary(reference), harness: line };

@@ -74,6 +74,8 @@ async function run() {
 /** Compares the two answers to a request and keeps a difference that is not known, or one that is known and gone. */
 async function check(request) {
   const { difference } = await differenceOf(request);
+  // Edits may make a document that is beyond our limits, which graphql-js does not have.
+  if (difference?.kind === 'limit' && request.stratum === 'tokens') return;
   if (difference?.kind !== request.known) differences.push({ request, difference: difference ?? { kind: 'known difference is gone' } });
 }
 

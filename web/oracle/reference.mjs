@@ -1,7 +1,7 @@
 // Answers of graphql-js 17 to requests, from the data of a world.
 
-import { execute, GraphQLError, isNonNullType, parse, specifiedRules, subscribe, typeFromAST, validate,
-  validateInputValue, valueFromASTUntyped, visit } from 'graphql17';
+import { execute, getNullableType, GraphQLError, isInputObjectType, isListType, isNonNullType, parse, specifiedRules, subscribe,
+  typeFromAST, validate, validateInputValue, valueFromASTUntyped, visit } from 'graphql17';
 import { dataOf, rootFields } from './roots.mjs';
 
 /** Arguments whose values are looked up in a request's `behaviour`, in this order. */
@@ -46,7 +46,7 @@ export class Reference {
     if (!operation) return refusal('operation');
 
     const violations = this.#violations(parsed, operation, variables ?? {});
-    if (violations.length > 0) return refusal('variables', { violations });
+    if (violations.length > 0) return refusal('variables', { violations, operation });
 
     return this.#execute({ document: parsed, operation, operationName, variables, behaviour });
   }
@@ -102,7 +102,9 @@ export class Reference {
       const value = isSent ? variables[name] : defaultValue && valueFromASTUntyped(defaultValue);
       if (conditions.has(name) && value === null) paths.add(name);
       if (!isSent && (defaultValue || !isNonNullType(type))) continue;
-      validateInputValue(variables[name], type, (error, path) => paths.add([name, ...path, ...fieldOf(error)].join('.')));
+      const wrong = [];
+      validateInputValue(variables[name], type, (error, path) => wrong.push([...path, ...fieldOf(error)]));
+      for (const path of withOneOfRule(type, variables[name], wrong)) paths.add([name, ...path].join('.'));
     }
     return [...paths].sort();
   }
@@ -138,8 +140,8 @@ function stageOf(rules) {
   return rules.every((rule) => rule === 'MaxIntrospectionDepthRule') ? 'introspection' : 'document';
 }
 
-function refusal(stage, { rules = [], violations = [] } = {}) {
-  return { stage, rules, violations, fields: new Set() };
+function refusal(stage, { rules = [], violations = [], operation } = {}) {
+  return { stage, rules, violations, operation, fields: new Set() };
 }
 
 function chosen({ definitions }, name) {
@@ -153,6 +155,37 @@ async function firstEvent(request) {
   if (stream.errors) return { errors: stream.errors };
   const { value } = await stream.next();
   return value;
+}
+
+/**
+ * Returns the paths of violations with our rule for `@oneOf` objects instead of graphql-js's: an object that has not exactly
+ * one field, or whose only field is null, is told itself, with its unknown fields but without what else is wrong in it.
+ */
+function withOneOfRule(type, value, paths) {
+  return oneOfsOf(type, value).reduce((kept, { path, object, fields }) => {
+    const keys = Object.keys(object);
+    const isUnknown = (inner) => inner.length === path.length + 1 && !(inner.at(-1) in fields);
+    const isBelow = (inner) => path.every((segment, index) => inner[index] === segment);
+    const hasOne = keys.length === 1 && object[keys[0]] !== null;
+
+    const rest = kept.filter((inner) => !isBelow(inner) || isUnknown(inner) || (hasOne && inner.length > path.length));
+    return hasOne ? rest : [...rest, path];
+  }, paths);
+}
+
+/** Returns the `@oneOf` objects within a value as `{path, object, fields}`. */
+function oneOfsOf(type, value, path = []) {
+  const named = getNullableType(type);
+  if (value === null || typeof value !== 'object') return [];
+  if (isListType(named)) {
+    if (!Array.isArray(value)) return oneOfsOf(named.ofType, value, path);
+    return value.flatMap((item, index) => oneOfsOf(named.ofType, item, [...path, index]));
+  }
+  if (!isInputObjectType(named) || Array.isArray(value)) return [];
+
+  const fields = named.getFields();
+  if (named.isOneOf) return [{ path, object: value, fields }];
+  return Object.values(fields).flatMap((field) => oneOfsOf(field.type, value[field.name], [...path, field.name]));
 }
 
 /** Returns the names of the variables that conditions use. */
