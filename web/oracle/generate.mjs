@@ -75,10 +75,19 @@ export class Generator {
       const sites = sitesOf(this.#schema, document);
       const values = new Values(random, this.#world);
       if (FAULTS[rule]({ document, sites, random, schema: this.#schema, values })) {
-        return { query: layout(document, random), operationName: built.name, variables: built.variables, rule };
+        const operationName = this.#beside(document, built, rule, random);
+        return { query: layout(document, random), operationName, variables: built.variables, rule };
       }
     }
     throw new Error(`no document has a place for a fault of ${rule}`);
+  }
+
+  /** Adds a valid operation now and then, which is executed then: the rules hold for the whole document. */
+  #beside({ definitions }, built, rule, random) {
+    // The depth of introspection is no rule of the specification but a limit, which only what is executed must keep.
+    if (!built.name || rule === 'MaxIntrospectionDepthRule' || !random.chance(0.1)) return built.name;
+    definitions.splice(random.integer(0, definitions.length), 0, otherOperation());
+    return 'Other';
   }
 
   #rootFor(rule, random) {
@@ -111,6 +120,10 @@ function documentOf({ definitions }) {
   return { kind: 'Document', definitions };
 }
 
+function otherOperation() {
+  return parse('query Other($id: ID! = 1) { deal(id: $id) { id } }', { noLocation: true }).definitions[0];
+}
+
 /** Adds a second operation now and then, and names an operation that is there or is not. */
 function withOtherOperation(built, random) {
   const request = { operationName: random.chance(0.5) ? built.name : null, variables: built.variables };
@@ -118,8 +131,7 @@ function withOtherOperation(built, random) {
   if (Object.keys(built.variables).length > 0 && random.chance(0.05)) request.variables = { ...built.variables, notDeclared: [1] };
   if (!built.name || !random.chance(0.12)) return { document: documentOf(built), request };
 
-  const [other] = parse('query Other($id: ID!) { deal(id: $id) { id } }', { noLocation: true }).definitions;
-  const definitions = random.shuffled([...built.definitions, other]);
+  const definitions = random.shuffled([...built.definitions, otherOperation()]);
   request.operationName = random.pick([built.name, built.name, built.name, 'Missing', null]);
   return { document: documentOf({ definitions }), request };
 }

@@ -44,12 +44,13 @@ export function printJson(node) {
   return node.text;
 }
 
-/** Returns the node with the elements of all lists within it in the order of their texts. */
-export function withoutOrder(node) {
-  if (node.entries) return { entries: node.entries.map(([key, value]) => [key, withoutOrder(value)]) };
+/** Returns the node with the elements of all lists within it in the order of their texts, without those to leave out. */
+export function withoutOrder(node, leaveOut) {
+  if (node.entries) return { entries: node.entries.map(([key, value]) => [key, withoutOrder(value, leaveOut)]) };
   if (!node.items) return node;
 
-  const texts = node.items.map((item) => printJson(withoutOrder(item)));
+  const kept = node.items.filter((item) => !leaveOut(item));
+  const texts = kept.map((item) => printJson(withoutOrder(item, leaveOut)));
   return { items: texts.sort().map((text) => ({ text })) };
 }
 

@@ -1,16 +1,21 @@
 // Answers of graphql-js 17 to requests, from the data of a world.
 
-import { execute, GraphQLError, isNonNullType, parse, specifiedRules, subscribe, typeFromAST, validate,
-  validateInputValue } from 'graphql17';
+import { execute, getNullableType, GraphQLError, isInputObjectType, isListType, isNonNullType, parse, specifiedRules, subscribe,
+  typeFromAST, validate, validateInputValue, valueFromASTUntyped, visit } from 'graphql17';
 import { dataOf, rootFields } from './roots.mjs';
 
 /** Arguments whose values are looked up in a request's `behaviour`, in this order. */
 const IDS = ['id', 'webhookId', 'accountId', 'buyerId', 'sellerId'];
 
-/** Error codes of the stages before execution. A wrong literal may be told like a wrong variable. */
+/** Rules about literals, which are told like wrong variables. */
+const LITERAL_RULES = ['ValuesOfCorrectTypeRule', 'UniqueInputFieldNamesRule'];
+
+/** Error codes of the stages before execution. */
 export const CODES = {
   parse: ['GRAPHQL_PARSE_FAILED'],
   document: ['GRAPHQL_VALIDATION_FAILED'],
+  // Not a rule of the specification, but a limit: introspection can nest without end.
+  introspection: ['GRAPHQL_VALIDATION_FAILED', 'QUERY_TOO_COMPLEX'],
   literal: ['GRAPHQL_VALIDATION_FAILED', 'BAD_USER_INPUT'],
   operation: ['BAD_REQUEST', 'BAD_USER_INPUT', 'GRAPHQL_VALIDATION_FAILED'],
   variables: ['BAD_USER_INPUT'],
@@ -35,15 +40,13 @@ export class Reference {
     if (!parsed) return refusal('parse');
 
     const rules = brokenRules(this.#schema, parsed);
-    if (rules.length > 0) {
-      return refusal(rules.every((rule) => rule === 'ValuesOfCorrectTypeRule') ? 'literal' : 'document', { rules });
-    }
+    if (rules.length > 0) return refusal(stageOf(rules), { rules });
 
     const operation = chosen(parsed, operationName);
     if (!operation) return refusal('operation');
 
-    const violations = this.#violations(operation, variables ?? {});
-    if (violations.length > 0) return refusal('variables', { violations });
+    const violations = this.#violations(parsed, operation, variables ?? {});
+    if (violations.length > 0) return refusal('variables', { violations, operation });
 
     return this.#execute({ document: parsed, operation, operationName, variables, behaviour });
   }
@@ -87,14 +90,21 @@ export class Reference {
   }
 
   /** Returns the paths of all wrong variables, sorted. */
-  #violations({ variableDefinitions = [] }, variables) {
+  #violations(document, { variableDefinitions = [] }, variables) {
     const paths = new Set();
+    const conditions = conditionsOf(document);
     for (const { variable, type: node, defaultValue } of variableDefinitions) {
       const name = variable.name.value;
       const type = typeFromAST(this.#schema, node);
       const isSent = Object.hasOwn(variables, name);
+      // A rule of ours: a condition needs an answer. The specification (section 6.3.2) does not say what null means, and for
+      // graphql-js it is an error of whatever the condition stands in.
+      const value = isSent ? variables[name] : defaultValue && valueFromASTUntyped(defaultValue);
+      if (conditions.has(name) && value === null) paths.add(name);
       if (!isSent && (defaultValue || !isNonNullType(type))) continue;
-      validateInputValue(variables[name], type, (error, path) => paths.add([name, ...path, ...fieldOf(error)].join('.')));
+      const wrong = [];
+      validateInputValue(variables[name], type, (error, path) => wrong.push([...path, ...fieldOf(error)]));
+      for (const path of withOneOfRule(type, variables[name], wrong)) paths.add([name, ...path].join('.'));
     }
     return [...paths].sort();
   }
@@ -108,21 +118,30 @@ export function brokenRules(schema, document) {
     reportError: { value: (error) => (broken.add(rule.name), context.reportError(error)) },
   })));
   const errors = validate(schema, document, recording, { hideSuggestions: true });
+  visit(document, {
+    // graphql-js admits empty selection sets, against the grammar (specification, section 2.5).
+    SelectionSet: ({ selections }) => void (selections.length === 0 && broken.add('EmptySelectionSet')),
+  });
   return errors.length > 0 && broken.size === 0 ? ['unknown'] : [...broken];
 }
 
 /** Returns the parsed document, or undefined for a syntax error. */
 export function parseDocument(text) {
   try {
-    return parse(text, { allowEmptySelectionSets: false });
+    return parse(text);
   } catch (error) {
     if (error instanceof GraphQLError) return undefined;
     throw error;
   }
 }
 
-function refusal(stage, { rules = [], violations = [] } = {}) {
-  return { stage, rules, violations, fields: new Set() };
+function stageOf(rules) {
+  if (rules.every((rule) => LITERAL_RULES.includes(rule))) return 'literal';
+  return rules.every((rule) => rule === 'MaxIntrospectionDepthRule') ? 'introspection' : 'document';
+}
+
+function refusal(stage, { rules = [], violations = [], operation } = {}) {
+  return { stage, rules, violations, operation, fields: new Set() };
 }
 
 function chosen({ definitions }, name) {
@@ -136,6 +155,48 @@ async function firstEvent(request) {
   if (stream.errors) return { errors: stream.errors };
   const { value } = await stream.next();
   return value;
+}
+
+/**
+ * Returns the paths of violations with our rule for `@oneOf` objects instead of graphql-js's: an object that has not exactly
+ * one field, or whose only field is null, is told itself, with its unknown fields but without what else is wrong in it.
+ */
+function withOneOfRule(type, value, paths) {
+  return oneOfsOf(type, value).reduce((kept, { path, object, fields }) => {
+    const keys = Object.keys(object);
+    const isUnknown = (inner) => inner.length === path.length + 1 && !(inner.at(-1) in fields);
+    const isBelow = (inner) => path.every((segment, index) => inner[index] === segment);
+    const hasOne = keys.length === 1 && object[keys[0]] !== null;
+
+    const rest = kept.filter((inner) => !isBelow(inner) || isUnknown(inner) || (hasOne && inner.length > path.length));
+    return hasOne ? rest : [...rest, path];
+  }, paths);
+}
+
+/** Returns the `@oneOf` objects within a value as `{path, object, fields}`. */
+function oneOfsOf(type, value, path = []) {
+  const named = getNullableType(type);
+  if (value === null || typeof value !== 'object') return [];
+  if (isListType(named)) {
+    if (!Array.isArray(value)) return oneOfsOf(named.ofType, value, path);
+    return value.flatMap((item, index) => oneOfsOf(named.ofType, item, [...path, index]));
+  }
+  if (!isInputObjectType(named) || Array.isArray(value)) return [];
+
+  const fields = named.getFields();
+  if (named.isOneOf) return [{ path, object: value, fields }];
+  return Object.values(fields).flatMap((field) => oneOfsOf(field.type, value[field.name], [...path, field.name]));
+}
+
+/** Returns the names of the variables that conditions use. */
+function conditionsOf(document) {
+  const names = new Set();
+  visit(document, {
+    Directive: ({ arguments: [condition] }) => {
+      if (condition?.value.kind === 'Variable') names.add(condition.value.name.value);
+    },
+  });
+  return names;
 }
 
 /** Returns the field that an error is about, which graphql-js tells in its message only. */

@@ -40,6 +40,7 @@ export async function shrink(request, differs) {
 function stepsOf(request) {
   const { variables = {}, behaviour = {}, operationName } = request;
   const document = parsed(request.query);
+  const isPrinted = !document || print(document) === request.query;
   const size = sizeOf(request.query);
   const withQuery = (make) => () => {
     const query = make();
@@ -51,14 +52,16 @@ function stepsOf(request) {
     ...[...smaller(variables)].map((value) => () => ({ ...request, variables: value })),
     ...(operationName == null ? [] : [() => ({ ...request, operationName: null })]),
     // First as it is, but printed: without comments and superfluous commas.
-    ...(document && print(document) !== request.query ? [() => ({ ...request, query: print(document) })] : []),
-    ...(document ? documentSteps(document) : textSteps(request.query)).map(withQuery),
+    ...(isPrinted ? [] : [() => ({ ...request, query: print(document) })]),
+    ...(document ? documentSteps(document) : []).map(withQuery),
+    // Where printing it removes the difference, the difference is in the text.
+    ...(document && isPrinted ? [] : textSteps(request.query)).map(withQuery),
   ];
 }
 
-/** Returns the length of a text without its white space, of which a printed document has more. */
+/** Returns the length of a text, in which the white space of a printed document does not count. */
 function sizeOf(text) {
-  return text.replaceAll(/\s+/g, '').length;
+  return text.replaceAll(/\n *| +/g, ' ').length;
 }
 
 /** Yields values with one part less: a field, an item, or a part of one of them. */
@@ -154,7 +157,7 @@ function printed(document) {
 }
 
 function textSteps(text) {
-  const pieces = text.split(/([{}()[\]:!$@,\s]+)/).filter((piece) => piece !== '');
+  const pieces = text.split(/([{}()[\]:!$@,\s])/).filter((piece) => piece !== '');
   const steps = [];
   for (let size = Math.floor(pieces.length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let from = 0; from < pieces.length; from += size) {

@@ -77,8 +77,8 @@ test('a wrong refusal is a difference of its kind', async () => {
 
   assert.deepEqual(violations, ['filter.currency', 'filter.extra', 'filter.statuses.1']);
   assert.equal((await differenceAfter(request, (line) => line.replace('statuses.1', 'statuses')))?.kind, 'violations');
-  assert.equal((await differenceAfter(request, (line) => line.replace('BAD_USER_INPUT', 'INTERNAL')))?.kind, 'code');
-  assert.equal((await differenceAfter({ query: '{' }, (line) => line.replace('PARSE', 'VALIDATION')))?.kind, 'code');
+  assert.equal((await differenceAfter(request, (line) => line.replace('BAD_USER_INPUT', 'INTERNAL')))?.kind, 'code at variables');
+  assert.equal((await differenceAfter({ query: '{' }, (line) => line.replace('PARSE', 'VALIDATION')))?.kind, 'code at parse');
 });
 
 test('the order of mutations counts and that of queries does not', async () => {

@@ -1,6 +1,7 @@
 // Selections that introspect the schema.
 
 import { parse } from 'graphql17';
+import { isBuiltIn } from '../compare.mjs';
 
 const LEAVES = {
   type: 'kind name description specifiedByURL isOneOf',
@@ -12,7 +13,7 @@ const LEAVES = {
 
 /** Returns the node of a root field `__schema` or `__type`. */
 export function introspections({ random, schema }) {
-  const names = [...Object.keys(schema.getTypeMap()), 'NoSuchType'];
+  const names = [...Object.keys(schema.getTypeMap()).filter((name) => !isBuiltIn(name)), 'NoSuchType'];
   const text = random.chance(0.4)
     ? `__schema { ${schemaFields(random)} }`
     : `__type(name: ${JSON.stringify(random.pick(names))}) { ${typeFields(random, 2)} }`;
@@ -25,8 +26,9 @@ export function introspections({ random, schema }) {
 function schemaFields(random) {
   const parts = [
     'description', 'queryType { name }', 'mutationType { kind name }', 'subscriptionType { name }', '__typename',
-    `types { ${typeFields(random, 1)} }`,
-    `directives { ${leaves(random, LEAVES.directive)} args${deprecated(random)} { ${leaves(random, LEAVES.input)} } }`,
+    // By their names, the comparison leaves out what is built in: libraries differ in its descriptions and in proposals.
+    `types { name ${typeFields(random, 1)} }`,
+    `directives { name ${leaves(random, LEAVES.directive)} args${deprecated(random)} { ${leaves(random, LEAVES.input)} } }`,
   ];
   return some(random, parts);
 }
