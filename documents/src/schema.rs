@@ -76,7 +76,7 @@ pub enum SchemaError {
     /// A type has no renderer, or its renderer writes other fields than the schema declares.
     #[error("The renderers do not fit the schema: {0}")]
     Renderers(String),
-    /// A scalar has no rule, a default breaks one, or a list has no size.
+    /// A scalar has no rule, a default breaks one, a list has no size, or a root type has an unusual name.
     #[error("The rules do not fit the schema: {0}")]
     Rules(String),
 }
@@ -112,6 +112,7 @@ impl Schema {
             definitions,
         };
 
+        schema.check_roots()?;
         schema.check_arguments()?;
         schema.check_outputs()?;
         Ok(schema)
@@ -172,18 +173,30 @@ impl Schema {
         found.copied().unwrap_or(ListSize::AtMost(self.page.most))
     }
 
+    /// Returns the root types, each with the name that a result gives for `__typename`.
+    fn roots(&self) -> impl Iterator<Item = (&Name, &'static str)> {
+        let usual = [
+            (OperationType::Query, "Query"),
+            (OperationType::Mutation, "Mutation"),
+            (OperationType::Subscription, "Subscription"),
+        ];
+
+        usual
+            .into_iter()
+            .filter_map(|(ty, name)| Some((self.definitions.root_operation(ty)?, name)))
+    }
+
     fn is_root(&self, name: &str) -> bool {
-        [
-            OperationType::Query,
-            OperationType::Mutation,
-            OperationType::Subscription,
-        ]
-        .into_iter()
-        .any(|ty| {
-            self.definitions
-                .root_operation(ty)
-                .is_some_and(|root| root == name)
-        })
+        self.roots().any(|(root, _)| root == name)
+    }
+
+    fn check_roots(&self) -> Result<(), SchemaError> {
+        match self.roots().find(|(root, usual)| root != usual) {
+            Some((root, usual)) => Err(SchemaError::Rules(format!(
+                "the root type {root} is not called {usual}"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Checks the arguments of root fields, so that compilation of a plan meets no default that breaks a rule.
