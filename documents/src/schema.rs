@@ -6,19 +6,13 @@ mod input;
 use std::collections::HashMap;
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::OperationType;
+use apollo_compiler::ast::{InputValueDefinition, OperationType};
 use apollo_compiler::collections::HashMap as ApolloMap;
 use apollo_compiler::schema::{ExtendedType, Implementers};
 use apollo_compiler::validation::Valid;
 
-pub(crate) use input::{InputField, InputKind, InputType, InputTypes};
-
 use crate::out::Object;
-use crate::values::Value;
-
-/// Rule of a custom scalar: returns the coerced value, or the message for a value that breaks the rule, to follow its
-/// path.
-pub type ScalarRule = fn(&Value) -> Result<Value, &'static str>;
+use crate::values::{InputField, InputTypes, ScalarRule};
 
 /// Output type with a renderer: its name and the fields that the renderer writes, in the order of its table.
 #[derive(Clone, Debug)]
@@ -42,7 +36,7 @@ impl OutputType {
 pub enum ListSize {
     /// As many entries as the page that the root field was asked for.
     Page,
-    /// At most this many entries.
+    /// No more than this many entries.
     AtMost(u64),
 }
 
@@ -99,7 +93,7 @@ impl Schema {
 
         let schema = Self {
             implementers: definitions.implementers_map(),
-            inputs: InputTypes::new(&definitions, scalars)?,
+            inputs: input::types(&definitions, scalars)?,
             outputs: outputs
                 .into_iter()
                 .map(|output| (output.name, output))
@@ -128,6 +122,17 @@ impl Schema {
 
     pub(crate) fn inputs(&self) -> &InputTypes {
         &self.inputs
+    }
+
+    /// Returns an argument with its default.
+    ///
+    /// # Errors
+    /// [`SchemaError::Rules`] for a default that breaks a rule.
+    pub(crate) fn input_field(
+        &self,
+        definition: &InputValueDefinition,
+    ) -> Result<InputField, SchemaError> {
+        input::field(&self.inputs, definition)
     }
 
     pub(crate) fn page(&self) -> PageRule {
@@ -208,7 +213,7 @@ impl Schema {
         let fields = roots.flat_map(|root| root.fields.values());
 
         for argument in fields.flat_map(|field| &field.arguments) {
-            self.inputs.field(argument)?;
+            self.input_field(argument)?;
         }
         Ok(())
     }
