@@ -1,4 +1,4 @@
-//! From a text to a valid document.
+//! Steps from a text to a valid document.
 
 mod grammar;
 

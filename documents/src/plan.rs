@@ -25,8 +25,8 @@ use crate::error::{DocumentError, Location};
 use crate::introspect::{Introspected, Introspections};
 use crate::limits::Limits;
 use crate::parse::{Parsed, parse};
-use crate::schema::{InputType, Schema};
-use crate::values::{Coercion, Source, Template, Value};
+use crate::schema::Schema;
+use crate::values::{Coercion, InputType, Source, Template, Value};
 
 /// Largest number of variants that a plan keeps. A document with more conditions than that is compiled anew for the
 /// combinations that are not kept.

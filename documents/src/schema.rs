@@ -6,19 +6,13 @@ mod input;
 use std::collections::HashMap;
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::OperationType;
+use apollo_compiler::ast::{InputValueDefinition, OperationType};
 use apollo_compiler::collections::HashMap as ApolloMap;
 use apollo_compiler::schema::{ExtendedType, Implementers};
 use apollo_compiler::validation::Valid;
 
-pub(crate) use input::{InputField, InputKind, InputType, InputTypes};
-
 use crate::out::Object;
-use crate::values::Value;
-
-/// Rule of a custom scalar: returns the coerced value, or the message for a value that breaks the rule, to follow its
-/// path.
-pub type ScalarRule = fn(&Value) -> Result<Value, &'static str>;
+use crate::values::{InputField, InputTypes, ScalarRule};
 
 /// Output type with a renderer: its name and the fields that the renderer writes, in the order of its table.
 #[derive(Clone, Debug)]
@@ -42,7 +36,7 @@ impl OutputType {
 pub enum ListSize {
     /// As many entries as the page that the root field was asked for.
     Page,
-    /// At most this many entries.
+    /// No more than this many entries.
     AtMost(u64),
 }
 
@@ -76,7 +70,7 @@ pub enum SchemaError {
     /// A type has no renderer, or its renderer writes other fields than the schema declares.
     #[error("The renderers do not fit the schema: {0}")]
     Renderers(String),
-    /// A scalar has no rule, a default breaks one, or a list has no size.
+    /// A scalar has no rule, a default breaks one, a list has no size, or a root type has an unusual name.
     #[error("The rules do not fit the schema: {0}")]
     Rules(String),
 }
@@ -99,7 +93,7 @@ impl Schema {
 
         let schema = Self {
             implementers: definitions.implementers_map(),
-            inputs: InputTypes::new(&definitions, scalars)?,
+            inputs: input::types(&definitions, scalars)?,
             outputs: outputs
                 .into_iter()
                 .map(|output| (output.name, output))
@@ -112,6 +106,7 @@ impl Schema {
             definitions,
         };
 
+        schema.check_roots()?;
         schema.check_arguments()?;
         schema.check_outputs()?;
         Ok(schema)
@@ -127,6 +122,17 @@ impl Schema {
 
     pub(crate) fn inputs(&self) -> &InputTypes {
         &self.inputs
+    }
+
+    /// Returns an argument with its default.
+    ///
+    /// # Errors
+    /// [`SchemaError::Rules`] for a default that breaks a rule.
+    pub(crate) fn input_field(
+        &self,
+        definition: &InputValueDefinition,
+    ) -> Result<InputField, SchemaError> {
+        input::field(&self.inputs, definition)
     }
 
     pub(crate) fn page(&self) -> PageRule {
@@ -172,18 +178,30 @@ impl Schema {
         found.copied().unwrap_or(ListSize::AtMost(self.page.most))
     }
 
+    /// Returns the root types, each with the name that a result gives for `__typename`.
+    fn roots(&self) -> impl Iterator<Item = (&Name, &'static str)> {
+        let usual = [
+            (OperationType::Query, "Query"),
+            (OperationType::Mutation, "Mutation"),
+            (OperationType::Subscription, "Subscription"),
+        ];
+
+        usual
+            .into_iter()
+            .filter_map(|(ty, name)| Some((self.definitions.root_operation(ty)?, name)))
+    }
+
     fn is_root(&self, name: &str) -> bool {
-        [
-            OperationType::Query,
-            OperationType::Mutation,
-            OperationType::Subscription,
-        ]
-        .into_iter()
-        .any(|ty| {
-            self.definitions
-                .root_operation(ty)
-                .is_some_and(|root| root == name)
-        })
+        self.roots().any(|(root, _)| root == name)
+    }
+
+    fn check_roots(&self) -> Result<(), SchemaError> {
+        match self.roots().find(|(root, usual)| root != usual) {
+            Some((root, usual)) => Err(SchemaError::Rules(format!(
+                "the root type {root} is not called {usual}"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Checks the arguments of root fields, so that compilation of a plan meets no default that breaks a rule.
@@ -195,7 +213,7 @@ impl Schema {
         let fields = roots.flat_map(|root| root.fields.values());
 
         for argument in fields.flat_map(|field| &field.arguments) {
-            self.inputs.field(argument)?;
+            self.input_field(argument)?;
         }
         Ok(())
     }

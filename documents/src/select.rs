@@ -1,4 +1,4 @@
-//! What a result contains: the fields of each object, collected and merged once for a document (specification, section
+//! Content of a result: the fields of each object, collected and merged once for a document (specification, section
 //! 6.3.2), in the order in which they are written.
 
 use sha2::{Digest, Sha256};
@@ -32,7 +32,7 @@ pub(crate) struct SelectedType {
 pub(crate) struct SelectedField {
     /// Key of the field in the result as JSON text, with the colon after it.
     pub(crate) key: Box<str>,
-    /// What is written under the key.
+    /// Content that is written under the key.
     pub(crate) content: Content,
     /// Selection of the field's value.
     pub(crate) selection: Selection,

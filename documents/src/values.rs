@@ -3,6 +3,7 @@
 mod coerce;
 mod read;
 mod template;
+mod types;
 
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub(crate) use coerce::{Coercion, Source, coerce_default};
 pub use read::ReadError;
 pub(crate) use template::{Bound, ObjectField, Template};
+pub use types::ScalarRule;
+pub(crate) use types::{InputField, InputKind, InputType, InputTypes};
 
 /// Coerced input value. Values of enums are texts.
 #[derive(Clone, Debug, PartialEq)]

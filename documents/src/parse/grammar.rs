@@ -32,7 +32,7 @@ struct Grammar<'a> {
 
 type Checked = Result<(), DocumentError>;
 
-/// Whether a value may contain variables.
+/// Kind of a place for values: constant ones, or also variables.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Values {
     Constant,

@@ -84,16 +84,15 @@ impl<'a> Compiler<'a> {
     }
 
     fn arguments(&self, plan: &Plan, field: &Field) -> Vec<Argument> {
-        let inputs = self.schema.inputs();
         // Every literal was checked when the plan was made, so nothing is reported here.
-        let mut coercion = Coercion::new(inputs, &plan.names);
+        let mut coercion = Coercion::new(self.schema.inputs(), &plan.names);
 
         field
             .definition
             .arguments
             .iter()
             .filter_map(|definition| {
-                let argument = inputs.field(definition).ok()?;
+                let argument = self.schema.input_field(definition).ok()?;
                 let given = field.specified_argument_by_name(&definition.name);
 
                 Some(Argument {

@@ -8,9 +8,9 @@ use apollo_compiler::Node;
 use apollo_compiler::ast::Value as Literal;
 use serde_json::Value as Json;
 
+use super::types::{InputField, InputKind, InputType, InputTypes, ScalarRule};
 use super::{ObjectField, Template, Value};
 use crate::error::{MAX_TOLD, Violation};
-use crate::schema::{InputField, InputKind, InputType, InputTypes, ScalarRule};
 
 /// Value before coercion.
 #[derive(Clone, Copy)]

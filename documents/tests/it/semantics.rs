@@ -1,26 +1,8 @@
 //! Meaning of documents as the specification has it: collection of fields, conditions, absent and null, coercion.
 
-use documents::ErrorKind;
 use serde_json::json;
 
-use crate::kit::{run, run_operation};
-
-fn data(text: &str, variables: serde_json::Value) -> String {
-    run(text, variables).expect("the document is valid").data
-}
-
-fn calls(text: &str, variables: serde_json::Value) -> Vec<String> {
-    run(text, variables).expect("the document is valid").calls
-}
-
-fn violations(text: &str, variables: serde_json::Value) -> Vec<String> {
-    let errors = run(text, variables).expect_err("the document is invalid");
-    assert_eq!(errors[0].kind, ErrorKind::BadInput, "{errors:?}");
-
-    let violation =
-        |violation: &documents::Violation| violation.path.clone() + " " + &violation.message;
-    errors[0].violations.iter().map(violation).collect()
-}
+use crate::kit::{calls, data, run_operation, violations};
 
 #[test]
 fn keys_come_in_the_order_asked_for_and_fields_are_merged_at_every_depth() {
