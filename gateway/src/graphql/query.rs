@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, Interface, Object, Result};
 use backbone::accounts::Role;
 use backbone::deal_table::{self, DealOrder as Order, StoredDeal, Window};
 use backbone::ids::{BuyerId, DealId, DeliveryId, SellerId, WebhookId};
+use backbone::position;
 use seller_core::AccessWindow;
 use uuid::Uuid;
 
@@ -19,6 +20,7 @@ use super::ids::parse_id;
 use super::scalars::Position;
 use super::webhook::{DeliveryState, Webhook, WebhookDelivery, WebhookDeliveryConnection};
 use crate::error::Problem;
+use crate::services::min_position;
 
 /// Object with a UUID that is unique over all types, in its canonical form.
 #[derive(Interface)]
@@ -56,7 +58,7 @@ impl Query {
     /// that the caller may see.
     async fn node(&self, context: &Context<'_>, id: ID) -> Result<Option<Node>> {
         let id = parse_id("id", &id)?;
-        if let Some(deal) = visible_deal(context, id).await? {
+        if let Some(deal) = visible_deal(context, id, None).await? {
             return Ok(Some(Node::Deal(Deal(deal.deal))));
         }
 
@@ -87,10 +89,8 @@ impl Query {
         id: ID,
         min_position: Option<Position>,
     ) -> Result<Option<Deal>> {
-        reach(context, min_position).await?;
-
         let id = parse_id("id", &id)?;
-        let deal = visible_deal(context, id).await?;
+        let deal = visible_deal(context, id, min_position).await?;
 
         Ok(deal.map(|deal| Deal(deal.deal)))
     }
@@ -120,11 +120,10 @@ impl Query {
         };
         let (filter, order, window) = page_args(filter, order_by, window)?;
 
-        reach(context, min_position).await?;
-
+        let at = at(min_position.as_ref())?;
         let services = services(context);
         let page = services
-            .read(services.buyers.deals(buyer, filter, order, window))
+            .read(services.reads.page(buyer, filter, order, window, at))
             .await?;
 
         Ok(Some(page.into()))
@@ -269,20 +268,31 @@ async fn reach(context: &Context<'_>, position: Option<Position>) -> Result<(), 
     services(context).reach(principal(context)?, position).await
 }
 
-async fn visible_deal(context: &Context<'_>, id: Uuid) -> Result<Option<StoredDeal>, Problem> {
+/// Decodes the argument minPosition.
+fn at(position: Option<&Position>) -> Result<Option<position::Position>, Problem> {
+    min_position(position.map(|position| position.0.as_str()))
+}
+
+async fn visible_deal(
+    context: &Context<'_>,
+    id: Uuid,
+    position: Option<Position>,
+) -> Result<Option<StoredDeal>, Problem> {
     let caller = principal(context)?;
     let services = services(context);
     let id = DealId(id);
 
     match caller.role() {
         Role::Seller => {
+            reach(context, position).await?;
             services
                 .read(services.sellers.deal(caller.seller()?, id))
                 .await
         }
         Role::Buyer => {
+            let at = at(position.as_ref())?;
             services
-                .read(services.buyers.deal(caller.buyer()?, id))
+                .read(services.reads.deal(caller.buyer()?, id, at))
                 .await
         }
         Role::Admin => Err(Problem::forbidden("Only sellers and buyers can read deals")),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use live::ViewSettings;
 use webhooks::dispatcher::Limits;
 use webhooks::egress::Egress;
 use webhooks::seal::SealKey;
@@ -31,6 +32,8 @@ pub struct Config {
     pub ping: Duration,
     /// Time for which changes are kept for subscribers that are away.
     pub feed: Duration,
+    /// Bounds of the pages that a gateway keeps exact in memory.
+    pub views: ViewSettings,
     /// Rules for calls to webhooks.
     pub webhooks: WebhookConfig,
     /// Filters of the log, in the syntax of `tracing_subscriber::EnvFilter`.

@@ -7,6 +7,7 @@ use gateway::app::App;
 use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::settings::{Config, Demo, Mode, Roles, WebhookConfig};
+use live::ViewSettings;
 use tempfile::TempDir;
 use webhooks::dispatcher::Limits;
 use webhooks::egress::Egress;
@@ -210,6 +211,7 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         drain: std::time::Duration::from_secs(1),
         ping: std::time::Duration::from_secs(12),
         feed: std::time::Duration::from_hours(24),
+        views: ViewSettings::default(),
         webhooks: WebhookConfig {
             secrets_key: Some(SealKey::generate()),
             // The endpoints of tests listen on this machine, without TLS.
