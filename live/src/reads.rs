@@ -4,7 +4,7 @@
 //! cursor is of) nor than what this gateway answered before the request came. Tables or a ring that are not so far yet
 //! are waited for, for a second at most.
 
-mod floor;
+mod required;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::error::ReadError;
 use crate::feed::Feed;
 use crate::views::{Found, Slot, ViewKey, ViewSettings, Views};
-use floor::{Floor, Seen};
+use required::{Required, Seen};
 
 /// Time that a read waits for a position altogether.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
@@ -122,20 +122,20 @@ impl Reads {
         min_position: Option<Position>,
     ) -> Result<Page, ReadError> {
         let reads = &*self.0;
-        let floor = reads.floor(min_position, Some(&window));
-        let mut wait = reads.begin(&floor).await?;
+        let required = reads.required(min_position, Some(&window));
+        let mut wait = reads.begin(&required).await?;
 
         let key = ViewKey::new(buyer, filter, order);
         // Once for each request, whatever it waits for: a View is for pages that are requested again.
         let slot = reads.slot(&key);
 
         loop {
-            let page = reads.read_page(&key, &slot, &window, &floor).await?;
-            if reads.is_answer(&floor, page.position)? {
+            let page = reads.read_page(&key, &slot, &window, &required).await?;
+            if reads.is_answer(&required, page.position)? {
                 return Ok(page);
             }
 
-            reads.wait_once(&mut wait, &floor).await?;
+            reads.wait_once(&mut wait, &required).await?;
         }
     }
 
@@ -150,16 +150,16 @@ impl Reads {
         min_position: Option<Position>,
     ) -> Result<Option<StoredDeal>, ReadError> {
         let reads = &*self.0;
-        let floor = reads.floor(min_position, None);
-        let mut wait = reads.begin(&floor).await?;
+        let required = reads.required(min_position, None);
+        let mut wait = reads.begin(&required).await?;
 
         loop {
             let (deal, position) = reads.feed.buyers().deal_at(buyer, id).await?;
-            if reads.is_answer(&floor, position)? {
+            if reads.is_answer(&required, position)? {
                 return Ok(deal);
             }
 
-            reads.wait_once(&mut wait, &floor).await?;
+            reads.wait_once(&mut wait, &required).await?;
         }
     }
 
@@ -169,12 +169,12 @@ impl Reads {
     /// Those of [`page`](Self::page).
     pub async fn reach(&self, min_position: Position) -> Result<(), ReadError> {
         let reads = &*self.0;
-        let floor = reads.floor(Some(min_position), None);
-        let mut wait = reads.begin(&floor).await?;
+        let required = reads.required(Some(min_position), None);
+        let mut wait = reads.begin(&required).await?;
 
         // The ring holds only what was committed, so tables that it was filled from need not be asked.
         if let Some(tip) = reads.feed.tip()
-            && floor.admits(tip)?
+            && required.admits(tip)?
         {
             return Ok(());
         }
@@ -182,11 +182,11 @@ impl Reads {
         loop {
             let checkpoint = reads.feed.buyers().checkpoint().await?;
             let position = Position::end_of(checkpoint.epoch, checkpoint.position);
-            if reads.is_answer(&floor, position)? {
+            if reads.is_answer(&required, position)? {
                 return Ok(());
             }
 
-            reads.wait_once(&mut wait, &floor).await?;
+            reads.wait_once(&mut wait, &required).await?;
         }
     }
 
@@ -207,11 +207,11 @@ struct Wait {
 }
 
 impl Inner {
-    fn floor(&self, min_position: Option<Position>, window: Option<&Window>) -> Floor {
+    fn required(&self, min_position: Option<Position>, window: Option<&Window>) -> Required {
         // What was answered before the request came. A later answer to another request may be newer than this one's.
         let seen = *self.seen.lock();
 
-        Floor::new(min_position, window, seen)
+        Required::new(min_position, window, seen)
     }
 
     fn is_live(&self) -> bool {
@@ -220,40 +220,44 @@ impl Inner {
         self.feed.liveness.is_live(now)
     }
 
-    /// Begins a read: waits a moment for a ring that is about to reach the floor.
-    async fn begin(&self, floor: &Floor) -> Result<Wait, ReadError> {
+    /// Begins a read: waits a moment for a ring that is about to reach the required position.
+    async fn begin(&self, required: &Required) -> Result<Wait, ReadError> {
         let wait = Wait {
             until: Instant::now() + self.waits.position,
             is_over: false,
         };
 
         if let Some(tip) = self.feed.tip()
-            && !floor.admits(tip)?
+            && !required.admits(tip)?
             && self.is_live()
         {
-            // Whether it has reached the floor shows in what is read next.
-            let _ = timeout(self.waits.tip, self.feed.reaches(floor.sequence(tip.epoch))).await;
+            // Whether it has reached the position shows in what is read next.
+            let _ = timeout(
+                self.waits.tip,
+                self.feed.reaches(required.sequence(tip.epoch)),
+            )
+            .await;
         }
 
         Ok(wait)
     }
 
-    /// Waits, once for each read, until the ring has reached the floor or the time is over. The tables are asked again
+    /// Waits, once for each read, until the ring has reached the required position or the time is over. The tables are asked again
     /// after it in either case: they may be ahead of a ring that hears nothing.
-    async fn wait_once(&self, wait: &mut Wait, floor: &Floor) -> Result<(), ReadError> {
+    async fn wait_once(&self, wait: &mut Wait, required: &Required) -> Result<(), ReadError> {
         if wait.is_over {
             return Err(ReadError::NotReached);
         }
 
         wait.is_over = true;
-        let reached = self.feed.reaches(floor.highest());
+        let reached = self.feed.reaches(required.highest());
         let _ = timeout_at(wait.until, reached).await;
         Ok(())
     }
 
     /// Returns whether an answer that shows a position may be given, and takes note of it if so.
-    fn is_answer(&self, floor: &Floor, position: Position) -> Result<bool, ReadError> {
-        let admitted = floor.admits(position)?;
+    fn is_answer(&self, required: &Required, position: Position) -> Result<bool, ReadError> {
+        let admitted = required.admits(position)?;
         if admitted {
             self.seen.lock().raise(position);
         }
@@ -270,18 +274,18 @@ impl Inner {
         self.views.admit(key, now).ok_or(SqlReason::NotAdmitted)
     }
 
-    /// Reads a page from its View if that can show the floor, and otherwise from the tables, wherever they are.
+    /// Reads a page from its View if that can show the required position, and otherwise from the tables, wherever they are.
     async fn read_page(
         &self,
         key: &ViewKey,
         slot: &Result<Arc<Slot>, SqlReason>,
         window: &Window,
-        floor: &Floor,
+        required: &Required,
     ) -> Result<Page, Error> {
         let reason = match slot {
             Err(reason) => *reason,
             Ok(_) if !self.is_live() => SqlReason::NotLive,
-            Ok(slot) => match self.read_or_load(slot, window, floor).await? {
+            Ok(slot) => match self.read_or_load(slot, window, required).await? {
                 Ok(page) => return Ok(page),
                 Err(reason) => reason,
             },
@@ -300,16 +304,16 @@ impl Inner {
         &self,
         slot: &Slot,
         window: &Window,
-        floor: &Floor,
+        required: &Required,
     ) -> Result<Result<Page, SqlReason>, Error> {
-        match self.read_view(slot, window, floor) {
+        match self.read_view(slot, window, required) {
             Next::Answer(answer) => return Ok(answer),
             Next::Load => {}
         }
 
         // Whoever had the turn before may have loaded what this request wants.
         let _turn = slot.turn().await;
-        match self.read_view(slot, window, floor) {
+        match self.read_view(slot, window, required) {
             Next::Answer(answer) => return Ok(answer),
             Next::Load => {}
         }
@@ -322,8 +326,8 @@ impl Inner {
         Ok(page.map_err(|_| SqlReason::Window))
     }
 
-    fn read_view(&self, slot: &Slot, window: &Window, floor: &Floor) -> Next {
-        let (found, weight) = slot.read(&self.feed, window, floor.highest());
+    fn read_view(&self, slot: &Slot, window: &Window, required: &Required) -> Next {
+        let (found, weight) = slot.read(&self.feed, window, required.highest());
         if let Some(weight) = weight {
             self.views.weigh(slot, weight);
         }

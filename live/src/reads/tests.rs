@@ -14,7 +14,7 @@ use buyer_core::testkit::Market;
 use run::Run;
 
 /// Number of steps of a run if the environment names none.
-const STEPS: u64 = 600;
+const STEPS: u64 = 1_000;
 
 on_both_backends!(Market; pages_from_memory_are_the_pages_of_the_tables);
 

@@ -42,13 +42,13 @@ impl Slot {
         }
     }
 
-    /// Catches the View up with the feed's tip and reads a window that must show event `floor` or a later one. Returns
+    /// Catches the View up with the feed's tip and reads a window that must show event `required` or a later one. Returns
     /// what was found, and the weight of the View if it may have changed.
     pub(crate) fn read(
         &self,
         feed: &Feed,
         window: &Window,
-        floor: Sequence,
+        required: Sequence,
     ) -> (Found, Option<u64>) {
         let mut slot = self.view.lock();
         let Some(view) = slot.as_mut() else {
@@ -64,7 +64,7 @@ impl Slot {
         };
 
         let weight = is_moved.then(|| view.weight());
-        if view.position().sequence < floor {
+        if view.position().sequence < required {
             return (Found::Old, weight);
         }
 

@@ -121,7 +121,7 @@ fn read(view: &View, window: Window) -> Option<Vec<u128>> {
 }
 
 #[test]
-fn view_takes_changes_up_to_its_floor_and_forgets_those_beyond() {
+fn view_takes_changes_up_to_its_end_and_forgets_those_beyond() {
     let mut view = cheapest(4, false);
     let key = key(DealOrder::PriceAscending);
     let changes = [
@@ -133,11 +133,11 @@ fn view_takes_changes_up_to_its_floor_and_forgets_those_beyond() {
 
     assert_eq!(view.catch_up(&key, &changes, 15), Ok(()));
     assert_eq!(view.position(), Position::end_of(Epoch(5), 15));
-    // Deal 4 gave way to deal 20, so the floor is deal 3 since then; and deal 1 left it.
+    // Deal 4 gave way to deal 20, so the View is exact up to deal 3 since then; and deal 1 left it.
     assert_eq!(read(&view, window(2)), Some(vec![2, 20]));
     assert_eq!(read(&view, window(3)), None, "what follows is not known");
 
-    // A deal that comes back between is known again, and one beyond the new floor is not.
+    // A deal that comes back between is known again, and one beyond deal 3 is not.
     let changes = [
         deal_change(16, deal(SELLER, 4, 4)),
         deal_change(17, deal(SELLER, 1, 1)),
@@ -195,7 +195,7 @@ fn view_keeps_what_matches_its_filter() {
 }
 
 #[test]
-fn page_of_a_view_that_is_not_complete_is_known_up_to_the_floor() {
+fn page_of_a_view_that_is_not_complete_is_known_up_to_its_last_deal() {
     let view = cheapest(4, false);
     let backwards = |window| Window {
         backwards: true,
@@ -216,7 +216,7 @@ fn page_of_a_view_that_is_not_complete_is_known_up_to_the_floor() {
     assert_eq!(
         read(&view, after(cursor(4, 4))),
         None,
-        "a cursor at the floor"
+        "a cursor at the last deal"
     );
 
     assert_eq!(

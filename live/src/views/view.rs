@@ -51,7 +51,7 @@ impl ViewKey {
 }
 
 /// The first deals of an order. Between the changes that it is given, it holds exactly the deals that a statement would
-/// find at its place and that come no later than its floor.
+/// find at its place and that come no later than the place up to which it is exact.
 pub(crate) struct View {
     epoch: Epoch,
     generation: i32,
@@ -61,7 +61,7 @@ pub(crate) struct View {
     sellers: HashSet<SellerId>,
     rows: Vec<Row>,
     /// Place in the order beyond which the View knows nothing; `None` if it holds all deals.
-    floor: Option<DealKey>,
+    exact_to: Option<DealKey>,
     /// Most rows.
     capacity: usize,
 }
@@ -106,7 +106,7 @@ impl View {
             place: sequence,
             sellers: sellers.into_iter().collect(),
             rows,
-            floor: if complete { None } else { last },
+            exact_to: if complete { None } else { last },
             capacity,
         }
     }
@@ -182,8 +182,8 @@ impl View {
     fn insert(&mut self, order: DealOrder, deal: StoredDeal) {
         let key = order.key(&deal);
 
-        // Beyond the floor there are deals that the View does not know, so one that it does know there would make a hole.
-        if self.is_beyond_floor(order, key) {
+        // Beyond that place there are deals that the View does not know, so one that it does know there would make a hole.
+        if self.is_beyond(order, key) {
             return;
         }
 
@@ -194,13 +194,13 @@ impl View {
 
         if self.rows.len() > self.capacity {
             self.rows.pop();
-            self.floor = self.rows.last().map(|row| row.key);
+            self.exact_to = self.rows.last().map(|row| row.key);
         }
     }
 
-    fn is_beyond_floor(&self, order: DealOrder, key: DealKey) -> bool {
-        self.floor
-            .is_some_and(|floor| order.compare(key, floor) == Ordering::Greater)
+    fn is_beyond(&self, order: DealOrder, key: DealKey) -> bool {
+        self.exact_to
+            .is_some_and(|exact_to| order.compare(key, exact_to) == Ordering::Greater)
     }
 
     /// Returns the page that a statement would read at the View's position.
@@ -222,10 +222,10 @@ impl View {
         let within = &self.rows[start..end.max(start)];
         let more = within.len() > limit;
 
-        // The rows up to the floor are all there are. A page that may need others can only be the first ones of a window.
+        // Up to that place the rows are all there are. A page that may need others can only be the first ones of a window.
         let known_to_end = match window.before {
-            Some(before) => !self.is_beyond_floor(order, before.key),
-            None => self.floor.is_none(),
+            Some(before) => !self.is_beyond(order, before.key),
+            None => self.exact_to.is_none(),
         };
         if !known_to_end && (window.backwards || !more) {
             return Err(Beyond);

@@ -17,26 +17,27 @@ pub(super) struct Walk {
     pub(super) is_done: bool,
     /// Position of the first page, after which the client subscribes.
     pub(super) first: Option<Sequence>,
-    /// Generation of the tables when the walk began.
-    pub(super) generation: i32,
+    /// True if every page was of the present generation of the tables.
+    pub(super) is_current: bool,
     /// Newest state that the client has of each deal.
     got: HashMap<DealId, Sequence>,
 }
 
 impl Walk {
-    pub(super) fn new(list: List, generation: i32) -> Self {
+    pub(super) fn new(list: List) -> Self {
         Self {
             list,
             next: None,
             is_done: false,
             first: None,
-            generation,
+            is_current: true,
             got: HashMap::new(),
         }
     }
 
     /// Takes a page.
-    pub(super) fn take(&mut self, page: &Page) {
+    pub(super) fn take(&mut self, page: &Page, is_current: bool) {
+        self.is_current &= is_current;
         self.first.get_or_insert(page.position.sequence);
         for deal in &page.deals {
             self.see(deal.deal.deal.id, deal.deal.sequence);

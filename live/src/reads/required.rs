@@ -26,13 +26,13 @@ impl Seen {
 
 /// Positions that an answer must not be older than.
 #[derive(Debug)]
-pub(super) struct Floor {
+pub(super) struct Required {
     /// Positions that the caller names, each with the argument that names it.
     named: SmallVec<[(&'static str, Position); 3]>,
     seen: Seen,
 }
 
-impl Floor {
+impl Required {
     pub(super) fn new(min_position: Option<Position>, window: Option<&Window>, seen: Seen) -> Self {
         let shown_at = |cursor: Option<backbone::deal_table::Cursor>| cursor?.shown_at;
         let after = window.and_then(|window| shown_at(window.after));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn floor_is_the_newest_of_all_positions() {
+    fn required_position_is_the_newest_of_all_positions() {
         let window = Window {
             limit: 1,
             backwards: false,
@@ -121,7 +121,7 @@ mod tests {
             }),
         };
         let admits = |min, window, seen, position: Sequence| {
-            Floor::new(min, window, seen)
+            Required::new(min, window, seen)
                 .admits(at(position))
                 .expect("one log")
         };
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn positions_of_another_log_are_told_by_their_argument() {
         let other = Position::end_of(Epoch(6), 1);
-        let named = Floor::new(Some(other), None, Seen::default());
+        let named = Required::new(Some(other), None, Seen::default());
         assert!(matches!(
             named.admits(at(1)),
             Err(ReadError::OtherMarket {
@@ -150,7 +150,7 @@ mod tests {
 
         // What was answered from a log that has been replaced holds nobody up.
         let mut seen = seen(9);
-        let reopened = Floor::new(Some(other), None, seen);
+        let reopened = Required::new(Some(other), None, seen);
         assert!(reopened.admits(other).expect("one log"));
         seen.raise(other);
         assert_eq!(seen.0, Some(other));
