@@ -1,17 +1,26 @@
 //! The `deal` table that both read models keep: one row for each deal, written by projections, read
 //! by id or by page. The caller decides which sellers' deals a reader may see ([`Scope`]).
 
+mod cursor;
+mod find;
+mod order;
 mod page;
 mod request;
 mod row;
+mod selection;
 mod statement;
+mod stored_deal;
+mod top;
 
+pub use cursor::Cursor;
+pub use find::{find, find_at};
+pub use order::{DealKey, DealOrder};
+pub use page::page;
 #[cfg(feature = "testkit")]
 pub use page::plan;
-pub use page::{find, page};
-pub use request::{
-    Cursor, DealFilter, DealOrder, Page, PageDeal, PageRequest, Scope, StoredDeal, Window,
-};
+pub use request::{DealFilter, Page, PageDeal, PageRequest, Scope, TopDeals, Window};
+pub use stored_deal::StoredDeal;
+pub use top::top;
 
 use std::collections::HashMap;
 

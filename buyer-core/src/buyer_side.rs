@@ -6,13 +6,13 @@ use backbone::accounts::Accounts;
 use backbone::clock::Clock;
 use backbone::db::{Db, Migrations};
 use backbone::deal_table::{
-    self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, Window,
+    self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, TopDeals, Window,
 };
 use backbone::event_log::EventLog;
 use backbone::health::Part;
 use backbone::ids::{BuyerId, DealId, SellerId};
 use backbone::live_bus::LiveBus;
-use backbone::position::Sequence;
+use backbone::position::{Position, Sequence};
 use backbone::projection::{Checkpoint, Worker};
 use backbone::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -100,6 +100,15 @@ impl BuyerSide {
         deal_table::find(&self.db, visible_to(buyer), id).await
     }
 
+    /// Reads a deal as [`deal`](Self::deal) does, with the position that the answer shows.
+    pub async fn deal_at(
+        &self,
+        buyer: BuyerId,
+        id: DealId,
+    ) -> Result<(Option<StoredDeal>, Position), Error> {
+        deal_table::find_at(&self.db, store::PROJECTION, visible_to(buyer), id).await
+    }
+
     /// Reads a page of the deals of every seller that grants the buyer access now, with the
     /// position that it shows.
     pub async fn deals(
@@ -117,6 +126,30 @@ impl BuyerSide {
         };
 
         deal_table::page(&self.db, store::PROJECTION, &request).await
+    }
+
+    /// Reads the first deals of an order, at most `limit`, of every seller that grants the buyer
+    /// access now, with these sellers and the checkpoint of the same snapshot.
+    pub async fn top_deals(
+        &self,
+        buyer: BuyerId,
+        filter: DealFilter,
+        order: DealOrder,
+        limit: u32,
+    ) -> Result<TopDeals, Error> {
+        let request = PageRequest {
+            scope: visible_to(buyer),
+            filter,
+            order,
+            window: Window {
+                limit,
+                backwards: false,
+                after: None,
+                before: None,
+            },
+        };
+
+        deal_table::top(&self.db, store::PROJECTION, &request).await
     }
 
     /// Reads the grants to the buyer that hold, in the order of their sellers' ids: at most

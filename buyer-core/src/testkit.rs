@@ -5,7 +5,7 @@ mod market;
 mod trade;
 
 pub use market::{ANN, BLOCK, BOB, BUYER, HOUR, Market};
-pub use trade::DealRef;
+pub use trade::{DealRef, DealState};
 
 /// Turns functions into tests that run on either backend. Each function takes a market of the type
 /// that comes first.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_graphql::ErrorExtensions;
 use backbone::{Error, FieldError};
-use live::SubscribeError;
+use live::{ReadError, SubscribeError};
 use seller_core::Refusal;
 
 pub use code::Code;
@@ -200,6 +200,16 @@ impl From<SubscribeError> for Problem {
                  query again, then subscribe from the position of that response",
             ),
             SubscribeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::OtherMarket { argument } => Self::input(argument, error.to_string()),
+            ReadError::NotReached => Self::new(Code::PositionNotReached, error.to_string()),
+            ReadError::Store(error) => error.into(),
         }
     }
 }

@@ -31,5 +31,5 @@ pub use execute::{Execution, ExecutionLimits, Executor, GraphqlRequest, RequestR
 #[cfg(feature = "testkit")]
 pub use oracle::Oracle;
 #[cfg(feature = "testkit")]
-pub use schema::declared;
+pub use schema::execute_declared;
 pub use schema::{Schema, sdl};

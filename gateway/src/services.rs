@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use backbone::Error;
 use backbone::accounts::Role;
 use backbone::event_log::EventLog;
 use backbone::position::Position;
-use backbone::projection::Checkpoint;
 use buyer_core::BuyerSide;
+use live::{ReadError, Reads};
 use seller_core::SellerSide;
 use tokio::time::{Instant, sleep, timeout};
 use webhooks::Webhooks;
@@ -23,9 +22,13 @@ const READ_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time that a read waits for the tables to reach `minPosition`.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Pause between two looks at the tables' checkpoint. Projections commit about every 5 ms, so a shorter one would only
-/// load the database.
-const POSITION_POLL: Duration = Duration::from_millis(10);
+/// Time that a read of the seller side waits for the feed before it looks at its tables' checkpoint again. Both sides
+/// follow the same log at about the same distance, and the feed tells when it moves.
+const FEED_HINT: Duration = Duration::from_millis(50);
+
+/// Shortest and longest pause between two looks at the checkpoint of the seller side, whose tables tell nobody when they
+/// move. Doubled each time: a projection that is late by more than a moment is late for long.
+const POSITION_POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));
 
 /// Parts behind the public API.
 #[derive(Clone)]
@@ -34,6 +37,8 @@ pub struct Services {
     pub sellers: SellerSide,
     /// Buyer side: deals as buyers see them, access, and the feed.
     pub buyers: BuyerSide,
+    /// Reads of buyers, from memory where possible.
+    pub reads: Reads,
     /// Webhook endpoints of buyers, and their deliveries.
     pub webhooks: Webhooks,
     /// Event log, read for its head and its epoch.
@@ -68,37 +73,62 @@ impl Services {
     /// # Errors
     /// POSITION_NOT_REACHED after a second; BAD_USER_INPUT when the text is not a position of this market.
     pub async fn reach(&self, caller: &Principal, position: Option<&str>) -> Result<(), Problem> {
-        let Some(text) = position else { return Ok(()) };
-        let path = "minPosition";
-        let position = Position::decode(text)
-            .ok_or_else(|| Problem::input(path, "must be a position that this API returned"))?;
+        let Some(position) = min_position(position)? else {
+            return Ok(());
+        };
 
+        match caller.role() {
+            Role::Buyer => self.read(self.reads.reach(position)).await,
+            Role::Seller | Role::Admin => self.reach_on_seller_side(position).await,
+        }
+    }
+
+    async fn reach_on_seller_side(&self, position: Position) -> Result<(), Problem> {
         let deadline = Instant::now() + POSITION_TIMEOUT;
+        let (mut pause, longest) = POSITION_POLL;
+        let mut is_first = true;
+
         loop {
-            let checkpoint = self.read(self.checkpoint(caller)).await?;
+            let checkpoint = self.read(self.sellers.checkpoint()).await?;
             // Epoch 0: the projection has read nothing yet, so it cannot tell whether the position is of its market.
             if checkpoint.epoch.0 != 0 && checkpoint.epoch != position.epoch {
-                return Err(Problem::input(path, "is a position of another market"));
+                let other = ReadError::OtherMarket {
+                    argument: MIN_POSITION,
+                };
+                return Err(other.into());
             }
             if checkpoint.position >= position.sequence {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(Problem::new(
-                    Code::PositionNotReached,
-                    "The data has not reached minPosition yet; try again shortly",
-                ));
+                return Err(ReadError::NotReached.into());
             }
 
-            // Polled, since the projection may run in another process.
-            sleep(POSITION_POLL).await;
+            // The feed is a hint only: the projections of the two sides may run in different processes.
+            if is_first {
+                self.reads.await_feed(position, FEED_HINT).await;
+                is_first = false;
+            } else {
+                sleep(pause).await;
+                pause = (pause * 2).min(longest);
+            }
         }
     }
+}
 
-    async fn checkpoint(&self, caller: &Principal) -> Result<Checkpoint, Error> {
-        match caller.role() {
-            Role::Buyer => self.buyers.checkpoint().await,
-            Role::Seller | Role::Admin => self.sellers.checkpoint().await,
-        }
-    }
+/// Name of the argument that makes a read wait.
+const MIN_POSITION: &str = "minPosition";
+
+/// Decodes the argument `minPosition`.
+///
+/// # Errors
+/// BAD_USER_INPUT when the text is not a position.
+pub fn min_position(text: Option<&str>) -> Result<Option<Position>, Problem> {
+    let position = text.map(|text| {
+        Position::decode(text).ok_or_else(|| {
+            Problem::input(MIN_POSITION, "must be a position that this API returned")
+        })
+    });
+
+    position.transpose()
 }

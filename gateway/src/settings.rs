@@ -16,6 +16,8 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use live::ViewSettings;
+
 pub use config::{Config, Demo, Mode, Roles, WebhookConfig};
 use execution::ExecutionSettings;
 pub use secret::Secret;
@@ -195,6 +197,31 @@ pub struct Settings {
     )]
     feed_days: u16,
 
+    /// Read every page from the database instead of keeping the pages that buyers poll in memory
+    ///
+    /// For comparison, and for a market whose gateways have no memory to spare. Answers are the same either way.
+    #[arg(
+        long,
+        env = "DEALWIRE_NO_VIEWS",
+        value_parser = FalseyValueParser::new(),
+        global = true
+    )]
+    no_views: bool,
+
+    /// Bytes of memory for pages that are kept exact from the feed, up to 68719476736 (64 GiB)
+    ///
+    /// A page of 20 deals takes about 40 kB, less if other pages show the same deals. The pages that were not read for
+    /// the longest time are dropped first.
+    #[arg(
+        long,
+        env = "DEALWIRE_VIEW_BYTES",
+        default_value_t = 64 << 20,
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u64).range(1..=64 << 30),
+        global = true
+    )]
+    view_bytes: u64,
+
     #[command(flatten)]
     execution: ExecutionSettings,
 
@@ -255,6 +282,11 @@ impl Settings {
             ping: Duration::from_secs(self.ping_seconds.into()),
             feed: Duration::from_hours(24 * u64::from(self.feed_days)),
             execution: self.execution.limits(),
+            views: ViewSettings {
+                enabled: !self.no_views,
+                bytes: self.view_bytes,
+                ..ViewSettings::default()
+            },
             webhooks,
             log: self.log.clone(),
             log_json: self.log_json,

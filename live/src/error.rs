@@ -24,3 +24,22 @@ pub enum SubscribeError {
     #[error(transparent)]
     Store(#[from] Error),
 }
+
+/// Reason why a buyer's read has no answer.
+///
+/// The text of [`ReadError::OtherMarket`] completes a sentence that begins with the name of the argument.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A position, or the page that a cursor is of, belongs to another market or to an earlier log of this one.
+    #[error("belongs to another market")]
+    OtherMarket {
+        /// Name of the argument that holds it.
+        argument: &'static str,
+    },
+    /// The data does not include what the answer must show. It will soon, unless something is down.
+    #[error("The data has not reached the position that was asked for yet; try again shortly")]
+    NotReached,
+    /// A store is unavailable or broken.
+    #[error(transparent)]
+    Store(#[from] Error),
+}

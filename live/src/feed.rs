@@ -4,17 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use backbone::deal_table::StoredDeal;
 use backbone::ids::SellerId;
-use backbone::position::{Epoch, Position};
+use backbone::position::{Epoch, Position, Sequence};
 use backbone::telemetry::{Counter, Gauge, Metrics};
 use backbone::{Error, event_log::EventLog};
 use buyer_core::BuyerSide;
 use buyer_core::feed::Change;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::access_cache::AccessCache;
 use crate::backlog::{Backlog, BacklogError, Found, ReadRequest};
 use crate::error::SubscribeError;
+use crate::liveness::Liveness;
 use crate::render_cache::RenderCache;
 use crate::ring::{Changes, FeedOffset, Ring, SLICE, Slice};
 use crate::wakeups::{Registration, Topic, Wakeups};
@@ -36,6 +39,9 @@ pub struct Feed {
     pub(crate) wakeups: Arc<Wakeups>,
     pub(crate) access: AccessCache,
     pub(crate) render_cache: RenderCache,
+    pub(crate) liveness: Liveness,
+    /// Tip of the ring, for reads that wait for it.
+    tips: watch::Sender<Sequence>,
     metrics: FeedMetrics,
 }
 
@@ -73,6 +79,21 @@ pub(crate) enum Read {
     NotLoaded,
 }
 
+/// Result of reading everything up to the tip from memory.
+pub(crate) enum Since {
+    /// Changes in order, and the tip to which they lead.
+    Changes {
+        /// The changes.
+        changes: Changes,
+        /// State of the ring that they were read from.
+        synced: SyncState,
+    },
+    /// There are more changes than requested, or the ring no longer has them all.
+    TooFar,
+    /// The feed has not been loaded yet.
+    NotLoaded,
+}
+
 impl Feed {
     /// Creates a feed that is empty until [`run_feed_sync`](crate::run_feed_sync) has loaded it.
     pub fn new(buyers: BuyerSide, log: EventLog, metrics: &Metrics) -> Arc<Self> {
@@ -94,6 +115,8 @@ impl Feed {
             wakeups: Arc::default(),
             access: AccessCache::default(),
             render_cache: RenderCache::default(),
+            liveness: Liveness::default(),
+            tips: watch::Sender::new(0),
             metrics,
         })
     }
@@ -178,6 +201,7 @@ impl Feed {
         // Tables that were built anew may give a change of the same offset another content.
         self.render_cache.clear();
         self.tip_ahead.store(tip, Ordering::SeqCst);
+        self.tips.send_replace(tip);
         self.metrics.tip.set(tip as i64);
     }
 
@@ -203,6 +227,8 @@ impl Feed {
         self.wakeups.notify(&new);
         drop(guard);
 
+        // After the lock: a read that this wakes finds the new tip in the ring.
+        self.tips.send_replace(new_tip);
         self.metrics.tip.set(new_tip as i64);
     }
 
@@ -214,6 +240,52 @@ impl Feed {
             Some(Slice::Behind(floor)) => Read::Behind(floor),
             None => Read::NotLoaded,
         }
+    }
+
+    /// Reads everything that follows the end of event `place`, if that is at most `max` changes, and how far it leads.
+    pub(crate) fn since(&self, place: Sequence, max: usize) -> Since {
+        // One lock section: the changes lead exactly to the tip that is returned with them.
+        let state = self.state.read();
+        let Some(state) = state.as_ref() else {
+            return Since::NotLoaded;
+        };
+
+        let tip = state.ring.tip();
+        let end = (tip, Position::END);
+        match state.ring.after((place, Position::END), max) {
+            Slice::Changes(changes, reached) if reached >= end => Since::Changes {
+                changes,
+                synced: SyncState {
+                    epoch: state.epoch,
+                    generation: state.generation,
+                    tip,
+                },
+            },
+            Slice::Changes(..) | Slice::Behind(_) => Since::TooFar,
+        }
+    }
+
+    /// Replaces each of these deals by the ring's own, if the ring holds the same: both then share one place in memory.
+    pub(crate) fn share(&self, deals: &mut [StoredDeal]) {
+        let state = self.state.read();
+        let Some(state) = state.as_ref() else { return };
+
+        for stored in deals {
+            let held = state.ring.deal(stored.sequence, stored.deal.id);
+
+            // Compared, since tables that were built anew may give an event another effect than the feed has of it.
+            if let Some(held) = held.filter(|held| **held == stored.deal) {
+                stored.deal = Arc::clone(held);
+            }
+        }
+    }
+
+    /// Completes when the tip has reached a sequence.
+    pub(crate) async fn reaches(&self, sequence: Sequence) {
+        let mut tips = self.tips.subscribe();
+        let reached = tips.wait_for(|tip| *tip >= sequence).await;
+
+        reached.expect("the sender lives as long as the feed");
     }
 
     /// Reads from the table what the ring, which begins after event `floor`, no longer holds.

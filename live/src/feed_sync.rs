@@ -117,19 +117,30 @@ impl FeedSync {
             BusEvent::Message(message) => match Notification::decode(&message) {
                 Some(notification) => self.on_notification(notification),
                 // Of a newer release, perhaps: the table says the same in a form that this one reads.
-                None => self.check_within(Duration::ZERO),
+                None => self.check_at_once(),
             },
-            BusEvent::Gap => self.check_within(Duration::ZERO),
+            BusEvent::Gap => self.check_at_once(),
             BusEvent::Subscribed => {
                 // Whatever was published before the subscription began is gone.
-                self.bus_is_up = true;
-                self.check_within(Duration::ZERO);
+                self.set_bus(true);
+                self.check_at_once();
             }
             BusEvent::Disconnected => {
-                self.bus_is_up = false;
-                self.check_within(Duration::ZERO);
+                self.set_bus(false);
+                self.check_at_once();
             }
         }
+    }
+
+    fn set_bus(&mut self, is_up: bool) {
+        self.bus_is_up = is_up;
+        self.feed.liveness.set_bus(is_up);
+    }
+
+    /// Notes that the ring may lack something, and checks now.
+    fn check_at_once(&mut self) {
+        self.feed.liveness.incomplete();
+        self.check_within(Duration::ZERO);
     }
 
     fn on_notification(&mut self, notification: Notification) {
@@ -146,18 +157,25 @@ impl FeedSync {
         };
         // Of another build of the tables, or of another log: sequences say nothing until the check has found out.
         if epoch != synced.epoch || generation != synced.generation {
-            return self.check_within(Duration::ZERO);
+            return self.check_at_once();
         }
 
+        let now = self.feed.buyers().clock().now();
         match changes {
             // Known already, from the table or from an earlier notification.
-            _ if last <= synced.tip => {}
+            _ if last <= synced.tip => self.feed.liveness.complete(now),
             // A heartbeat that is ahead of the ring: the batch that it speaks of is probably on its way.
-            _ if prev == last => self.check_within(REORDER_WINDOW),
+            _ if prev == last => {
+                self.feed.liveness.incomplete();
+                self.check_within(REORDER_WINDOW);
+            }
             // Begins at or before the tip, so nothing lies between; the ring drops the overlap.
-            Some(changes) if prev <= synced.tip => self.feed.append(changes, last),
+            Some(changes) if prev <= synced.tip => {
+                self.feed.append(changes, last);
+                self.feed.liveness.complete(now);
+            }
             // Leaves a hole, or was too large to carry its changes.
-            _ => self.check_within(Duration::ZERO),
+            _ => self.check_at_once(),
         }
     }
 
@@ -168,6 +186,17 @@ impl FeedSync {
 
     /// Compares the ring with the tables' checkpoint and completes it from the table.
     async fn check(&mut self) -> Result<Checked, Error> {
+        // The time before the reads: the ring is then as complete as the tables were at that time at least.
+        let looked_at = self.feed.buyers().clock().now();
+        let checked = self.look().await?;
+
+        if matches!(checked, Checked::Complete) {
+            self.feed.liveness.complete(looked_at);
+        }
+        Ok(checked)
+    }
+
+    async fn look(&self) -> Result<Checked, Error> {
         let checkpoint = self.feed.buyers().checkpoint().await?;
         let Some(synced) = self.feed.sync_state() else {
             return self.load(checkpoint).await;

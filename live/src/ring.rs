@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use backbone::contract::Deal;
+use backbone::ids::DealId;
 use backbone::position::Position;
 use buyer_core::feed::{Change, ChangeBody};
 use smallvec::SmallVec;
@@ -103,6 +105,21 @@ impl Ring {
         Slice::Changes(found, reached)
     }
 
+    /// Returns the deal that an event has changed, if the ring holds the change.
+    pub(crate) fn deal(&self, sequence: u64, id: DealId) -> Option<&Arc<Deal>> {
+        let start = self
+            .changes
+            .partition_point(|change| change.sequence < sequence);
+        let of_event = self.changes.range(start..);
+
+        of_event
+            .take_while(|change| change.sequence == sequence)
+            .find_map(|change| match &change.body {
+                ChangeBody::Deal { deal, .. } if deal.id == id => Some(deal),
+                _ => None,
+            })
+    }
+
     /// Returns the index of the first change after an offset.
     fn first_after(&self, offset: FeedOffset) -> usize {
         let is_read = |index: usize| self.changes[index].order() <= offset;
@@ -136,15 +153,17 @@ impl Ring {
 
 /// Returns about how many bytes a change takes in memory.
 pub(crate) fn weight(change: &Change) -> usize {
-    let texts = match &change.body {
-        ChangeBody::Deal { deal, .. } => {
-            let items: usize = deal.items.iter().map(|item| item.name.len() + 64).sum();
-            deal.name.len() + items
-        }
-        ChangeBody::Access { .. } => 0,
-    };
+    match &change.body {
+        ChangeBody::Deal { deal, .. } => deal_weight(deal),
+        ChangeBody::Access { .. } => 256,
+    }
+}
 
-    256 + texts
+/// Returns about how many bytes a deal takes in memory.
+pub(crate) fn deal_weight(deal: &Deal) -> usize {
+    let items: usize = deal.items.iter().map(|item| item.name.len() + 64).sum();
+
+    256 + deal.name.len() + items
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ fn kind(
     deal: &Deal,
     previous: Option<&Previous>,
 ) -> Option<ChangeKind> {
-    let after = matches(filter, deal, deal.status, deal.total_price);
+    let after = is_wanted(filter, deal);
 
     // A repair of the tables may not know the state before. It then counts as a match: a client ignores one LEFT too
     // many, and would show a deal for ever after one too few.
@@ -169,6 +169,11 @@ fn kind(
         (true, false) => Some(ChangeKind::Left),
         (false, false) => None,
     }
+}
+
+/// Returns whether a deal matches a filter as it is.
+pub(crate) fn is_wanted(filter: &DealFilter, deal: &Deal) -> bool {
+    matches(filter, deal, deal.status, deal.total_price)
 }
 
 // Status and price are parameters because they are all that a change can alter among what a filter looks at.

@@ -1,15 +1,14 @@
 //! Requests for pages of deals, and their results.
 
-use std::sync::Arc;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::contract::{Deal, DealStatus};
+use super::cursor::Cursor;
+use super::order::DealOrder;
+use super::stored_deal::StoredDeal;
+use crate::contract::DealStatus;
 use crate::ids::SellerId;
 use crate::money::{Currency, MinorUnits};
-use crate::position::{Position, Sequence};
+use crate::position::{Epoch, Position, Sequence};
 
 /// The sellers whose deals a reader may see.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +27,7 @@ pub enum Scope {
 }
 
 /// Conditions that a deal must meet; absent ones restrict nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DealFilter {
     /// Sellers, any of which the deal belongs to.
     pub seller_ids: Option<Vec<SellerId>>,
@@ -40,68 +39,6 @@ pub struct DealFilter {
     pub min_total_price: Option<MinorUnits>,
     /// Highest total price; requires `currency`.
     pub max_total_price: Option<MinorUnits>,
-}
-
-/// Order of a page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DealOrder {
-    /// Most recently changed deals first.
-    #[default]
-    LastChangedFirst,
-    /// Ascending total price, then id; requires `currency`.
-    PriceAscending,
-    /// Descending total price, then id; requires `currency`.
-    PriceDescending,
-}
-
-/// Position of a deal in an order, opaque to clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cursor {
-    /// Position in [`DealOrder::LastChangedFirst`]: sequence of the deal's last change.
-    Change(Sequence),
-    /// Position in the price orders: total price in minor units, and id.
-    Price(i64, Uuid),
-}
-
-impl Cursor {
-    /// Encodes the cursor as the text that clients send back.
-    pub fn encode(self) -> String {
-        let mut bytes = Vec::with_capacity(25);
-        match self {
-            Self::Change(sequence) => {
-                bytes.push(b'c');
-                bytes.extend(sequence.to_be_bytes());
-            }
-            Self::Price(price, id) => {
-                bytes.push(b'p');
-                bytes.extend(price.to_be_bytes());
-                bytes.extend(id.as_bytes());
-            }
-        }
-
-        URL_SAFE_NO_PAD.encode(bytes)
-    }
-
-    /// Decodes a cursor of this order; `None` for any other text.
-    pub fn decode(text: &str, order: DealOrder) -> Option<Self> {
-        // The first byte names the order: a cursor of another order is rejected, not misread.
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        match (order, bytes.as_slice()) {
-            (DealOrder::LastChangedFirst, [b'c', sequence @ ..]) => {
-                let sequence = u64::from_be_bytes(sequence.try_into().ok()?);
-                // Tables hold sequences as signed 64-bit integers; a larger one is forged.
-                i64::try_from(sequence).ok().map(|_| Self::Change(sequence))
-            }
-            (DealOrder::PriceAscending | DealOrder::PriceDescending, [b'p', rest @ ..]) => {
-                let (price, id) = rest.split_first_chunk::<8>()?;
-                Some(Self::Price(
-                    i64::from_be_bytes(*price),
-                    Uuid::from_slice(id).ok()?,
-                ))
-            }
-            _ => None,
-        }
-    }
 }
 
 /// Size and limits of a page.
@@ -130,15 +67,6 @@ pub struct PageRequest {
     pub window: Window,
 }
 
-/// A deal as the tables or the feed hold it, with the event that made this state.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredDeal {
-    /// State of the deal.
-    pub deal: Arc<Deal>,
-    /// Sequence of the event that made the state. A deal has only one state for a sequence.
-    pub sequence: Sequence,
-}
-
 /// A deal of a page, with its cursor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageDeal {
@@ -161,34 +89,19 @@ pub struct Page {
     pub position: Position,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursor_decodes_only_in_its_own_order() {
-        let change = Cursor::Change(77);
-        let price = Cursor::Price(12, Uuid::from_u128(9));
-        assert_eq!(
-            Cursor::decode(&change.encode(), DealOrder::LastChangedFirst),
-            Some(change)
-        );
-
-        assert_eq!(
-            Cursor::decode(&price.encode(), DealOrder::PriceDescending),
-            Some(price)
-        );
-
-        assert_eq!(
-            Cursor::decode(&change.encode(), DealOrder::PriceAscending),
-            None
-        );
-
-        assert_eq!(
-            Cursor::decode(&price.encode(), DealOrder::LastChangedFirst),
-            None
-        );
-
-        assert_eq!(Cursor::decode("garbage", DealOrder::LastChangedFirst), None);
-    }
+/// The first deals of an order, and what it takes to keep them exact from the changes that follow.
+#[derive(Clone, Debug)]
+pub struct TopDeals {
+    /// Epoch of the log that the tables were built from.
+    pub epoch: Epoch,
+    /// Number of the build of the tables.
+    pub generation: i32,
+    /// Sequence of the last event in the tables.
+    pub sequence: Sequence,
+    /// Sellers in the scope of the request.
+    pub sellers: Vec<SellerId>,
+    /// First deals in order.
+    pub deals: Vec<StoredDeal>,
+    /// True if the tables hold no other deals that the request would have read.
+    pub complete: bool,
 }

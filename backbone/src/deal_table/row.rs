@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use super::request::StoredDeal;
+use super::stored_deal::StoredDeal;
 use crate::contract::{Deal, DealStatus, Item};
 use crate::ids::{DealId, SellerId};
 use crate::money::{Currency, Discount, MinorUnits};
@@ -19,10 +19,10 @@ pub(super) const COLUMNS: &str = "id, seller_id, name, total_price, currency, st
 /// A row of table `deal`, as [`COLUMNS`] read it.
 #[derive(FromRow)]
 pub(super) struct Row {
-    pub(super) id: DealId,
+    id: DealId,
     seller_id: SellerId,
     name: String,
-    pub(super) total_price: MinorUnits,
+    total_price: MinorUnits,
     #[sqlx(try_from = "String")]
     currency: Currency,
     #[sqlx(try_from = "String")]
@@ -30,7 +30,7 @@ pub(super) struct Row {
     discount: Option<Json<Discount>>,
     items: Json<Vec<Item>>,
     version: i32,
-    pub(super) sequence: i64,
+    sequence: i64,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -54,6 +54,27 @@ impl From<Row> for StoredDeal {
         Self {
             deal: Arc::new(deal),
             sequence: row.sequence as Sequence,
+        }
+    }
+}
+
+/// The columns of a join that may have found no deal.
+pub(super) struct OptionalRow(pub(super) Option<Row>);
+
+impl<'r, R> FromRow<'r, R> for OptionalRow
+where
+    R: sqlx::Row,
+    &'static str: sqlx::ColumnIndex<R>,
+    Row: FromRow<'r, R>,
+    i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        // NULL in every column of the deal says that the join found none.
+        let sequence: Option<i64> = row.try_get("sequence")?;
+
+        match sequence {
+            Some(_) => Row::from_row(row).map(Some).map(Self),
+            None => Ok(Self(None)),
         }
     }
 }

@@ -16,6 +16,17 @@ use super::Market;
 /// A deal's seller and id.
 pub type DealRef = (SellerId, DealId);
 
+/// What a test chooses of a deal's state.
+#[derive(Clone, Copy, Debug)]
+pub struct DealState<'a> {
+    /// Name of the deal.
+    pub name: &'a str,
+    /// Total price in pence; `None` for one that differs with every version.
+    pub price: Option<i64>,
+    /// Status of the deal.
+    pub status: DealStatus,
+}
+
 impl Market {
     /// Grants access. Returns the sequence of the event, as the other methods do.
     pub async fn grant(&self, seller: SellerId, buyer: BuyerId) -> Sequence {
@@ -62,7 +73,18 @@ impl Market {
     }
 
     /// Updates a deal and gives it a name.
-    pub async fn rename(&self, (seller_id, id): DealRef, name: &str) -> Sequence {
+    pub async fn rename(&self, deal: DealRef, name: &str) -> Sequence {
+        let state = DealState {
+            name,
+            price: None,
+            status: DealStatus::Available,
+        };
+
+        self.write(deal, state).await
+    }
+
+    /// Updates a deal; the first update creates it.
+    pub async fn write(&self, (seller_id, id): DealRef, state: DealState<'_>) -> Sequence {
         let now = self.clock.now();
         self.append(
             Subject::Deal {
@@ -79,15 +101,15 @@ impl Market {
                     Some(Fact::Deal(fact)) => fact.deal.created_at,
                     _ => now,
                 };
-                let price = MinorUnits::new(100 + revision as i64)
+                let price = MinorUnits::new(state.price.unwrap_or(100 + revision as i64))
                     .expect("the market's log and database work");
                 let deal = Deal {
                     id,
                     seller_id,
-                    name: name.to_owned(),
+                    name: state.name.to_owned(),
                     total_price: price,
                     currency: "GBP".parse().expect("the market's log and database work"),
-                    status: DealStatus::Available,
+                    status: state.status,
                     discount: None,
                     items: vec![Item {
                         id: ItemId(id.0),

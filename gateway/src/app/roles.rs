@@ -11,7 +11,7 @@ use backbone::accounts::KeyHash;
 use backbone::health::Health;
 use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::Metrics;
-use live::Feed;
+use live::{Feed, Reads};
 use webhooks::resolver::Resolver;
 use webhooks::seal::SealKey;
 use webhooks::sender::Sender;
@@ -143,7 +143,7 @@ impl RoleStarter<'_> {
     fn start_gateway(&self, webhooks: Webhooks) -> Router {
         let keys = self.start_key_ring();
         let feed = self.start_feed();
-        let services = self.services(webhooks, keys.clone());
+        let services = self.services(webhooks, keys.clone(), Arc::clone(&feed));
 
         let executor = Executor::new(
             services.clone(),
@@ -171,7 +171,7 @@ impl RoleStarter<'_> {
         })
     }
 
-    fn services(&self, webhooks: Webhooks, keys: KeyRing) -> Services {
+    fn services(&self, webhooks: Webhooks, keys: KeyRing, feed: Arc<Feed>) -> Services {
         let Backends {
             log,
             sellers,
@@ -179,10 +179,12 @@ impl RoleStarter<'_> {
             ..
         } = self.backends.clone();
         let accounts = MarketAccounts::new(&sellers, &buyers);
+        let reads = Reads::new(feed, self.config.views, self.metrics);
 
         Services {
             sellers,
             buyers,
+            reads,
             webhooks,
             log,
             keys,

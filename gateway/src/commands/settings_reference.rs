@@ -18,6 +18,8 @@ const SECTIONS: [(&str, &[&str]); 5] = [
             "roles",
             "drain-seconds",
             "ping-seconds",
+            "no-views",
+            "view-bytes",
         ],
     ),
     (

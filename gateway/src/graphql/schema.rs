@@ -61,10 +61,15 @@ pub fn sdl() -> String {
     sdl.replace('\t', "  ")
 }
 
-/// Returns the declaration with what its resolvers need, to be executed by its own library.
+/// Executes a request by the declaration's own library instead of the gateway's engine.
 #[cfg(feature = "testkit")]
-pub fn declared(services: crate::services::Services, caller: super::Caller) -> Schema {
-    builder().data(services).data(caller).finish()
+pub async fn execute_declared(
+    request: async_graphql::Request,
+    services: crate::services::Services,
+    caller: super::Caller,
+) -> async_graphql::Response {
+    let declared = builder().data(services).data(caller).finish();
+    declared.execute(request).await
 }
 
 /// Builds the schema that documents are compiled against.

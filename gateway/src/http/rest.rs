@@ -99,8 +99,8 @@ pub(super) async fn list(
             services
                 .read(
                     services
-                        .buyers
-                        .deals(caller.buyer()?, filter, order, window),
+                        .reads
+                        .page(caller.buyer()?, filter, order, window, None),
                 )
                 .await?
         }
@@ -158,7 +158,7 @@ pub(super) async fn show(
     let deal = match caller.role() {
         Role::Buyer => {
             services
-                .read(services.buyers.deal(caller.buyer()?, id))
+                .read(services.reads.deal(caller.buyer()?, id, None))
                 .await?
         }
         _ => {

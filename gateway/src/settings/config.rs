@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use live::ViewSettings;
 use webhooks::dispatcher::Limits;
 use webhooks::egress::Egress;
 use webhooks::seal::SealKey;
@@ -34,6 +35,8 @@ pub struct Config {
     pub feed: Duration,
     /// Limits of what one request may ask for.
     pub execution: ExecutionLimits,
+    /// Bounds of the pages that a gateway keeps exact in memory.
+    pub views: ViewSettings,
     /// Rules for calls to webhooks.
     pub webhooks: WebhookConfig,
     /// Filters of the log, in the syntax of `tracing_subscriber::EnvFilter`.

@@ -1,19 +1,18 @@
 //! The declaration of the schema, executed by its own library, against the gateway's engine: simple documents have the
 //! same answers, so the declared resolvers cannot rot unseen.
 
-use std::net::SocketAddr;
-
-use async_graphql_axum::GraphQL;
-use axum::Router;
-use axum::routing::post_service;
+use async_graphql::{Request, Variables};
+use async_graphql_axum::GraphQLResponse;
+use axum::body::to_bytes;
+use axum::response::IntoResponse;
 use backbone::ids::SellerId;
-use backbone::telemetry::TraceContext;
+use backbone::telemetry::{Metrics, TraceContext};
 use gateway::accounts::MarketAccounts;
 use gateway::auth::KeyRing;
-use gateway::graphql::{Caller, declared};
+use gateway::graphql::{Caller, execute_declared};
 use gateway::services::Services;
+use live::{Feed, Reads, ViewSettings};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use webhooks::Webhooks;
 use webhooks::egress::Egress;
 use webhooks::seal::SealKey;
@@ -59,7 +58,7 @@ async fn declared_resolvers_answer_as_the_engine_does() {
             json!({ "input": { "name": "", "totalPrice": -1, "currency": "X", "items": [] } }),
         ),
     ];
-    let peer = Peer::start(&app, SELLER_KEY).await;
+    let peer = Peer::new(&app, SELLER_KEY).await;
     for (query, variables) in as_seller {
         peer.compare(&seller, query, variables).await;
     }
@@ -67,7 +66,7 @@ async fn declared_resolvers_answer_as_the_engine_does() {
     let by_buyer = "{ dealsForBuyer(first: 3) { nodes { id name } position } accessForBuyer { edges { cursor node { since } } }
         webhooks { id } webhookDeliveries { nodes { id } pageInfo { hasNextPage endCursor } } }";
     let buyer = app.client(BUYER_KEY);
-    let peer = Peer::start(&app, BUYER_KEY).await;
+    let peer = Peer::new(&app, BUYER_KEY).await;
     for (query, variables) in [
         (by_buyer, json!({})),
         ("mutation { deleteWebhook(id: \"x\") { id } }", json!({})),
@@ -82,11 +81,14 @@ async fn declared_resolvers_answer_as_the_engine_does() {
     app.stop().await;
 }
 
-/// Server of the declaration for one caller.
-struct Peer(Client);
+/// The declaration, executed for one caller.
+struct Peer {
+    services: Services,
+    caller: Caller,
+}
 
 impl Peer {
-    async fn start(app: &TestApp, key: &str) -> Self {
+    async fn new(app: &TestApp, key: &str) -> Self {
         let backends = app.app.backends();
         let (sellers, buyers) = (backends.sellers.clone(), backends.buyers.clone());
         let keys = KeyRing::new(
@@ -98,13 +100,13 @@ impl Peer {
             principal: Some(keys.authenticate(key).await.expect("the key is valid")),
             trace: TraceContext::root(),
         };
+
+        let metrics = Metrics::new();
+        let feed = Feed::new(buyers.clone(), backends.log.clone(), &metrics);
+        let seal = SealKey::generate();
         let services = Services {
-            webhooks: Webhooks::new(
-                &buyers,
-                backends.bus.clone(),
-                Egress::default(),
-                SealKey::generate(),
-            ),
+            reads: Reads::new(feed, ViewSettings::default(), &metrics),
+            webhooks: Webhooks::new(&buyers, backends.bus.clone(), Egress::default(), seal),
             accounts: MarketAccounts::new(&sellers, &buyers),
             log: backends.log.clone(),
             keys,
@@ -112,23 +114,28 @@ impl Peer {
             buyers,
         };
 
-        let graphql = GraphQL::new(declared(services, caller));
-        let router = Router::new().route("/graphql", post_service(graphql));
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
-        let listener = listener.expect("a free port can be bound");
-        let address = listener.local_addr().expect("the listener has an address");
-        tokio::spawn(axum::serve(listener, router).into_future());
-
-        Self(Client::new(&format!("http://{address}"), None))
+        Self { services, caller }
     }
 
     /// Compares the answers of both engines: the data, and code, values and path of every error.
     async fn compare(&self, client: &Client, query: &str, variables: Value) {
         let engine = client.execute(query, variables.clone()).await.body;
-        let declared = self.0.execute(query, variables).await.body;
+        let declared = self.execute(query, variables).await;
 
         assert_eq!(engine["data"], declared["data"], "{query}");
         assert_eq!(faults(&engine), faults(&declared), "{query}");
+    }
+
+    /// Executes a request, in the envelope of the library's own transport.
+    async fn execute(&self, query: &str, variables: Value) -> Value {
+        let request = Request::new(query).variables(Variables::from_json(variables));
+        let response = execute_declared(request, self.services.clone(), self.caller.clone()).await;
+
+        let body = GraphQLResponse::from(response).into_response().into_body();
+        let body = to_bytes(body, usize::MAX)
+            .await
+            .expect("the body is in memory");
+        serde_json::from_slice(&body).expect("the body is JSON")
     }
 }
 

@@ -23,5 +23,6 @@ mod resume;
 mod schema;
 mod sockets;
 mod spine;
+mod views;
 mod webhook_faults;
 mod webhooks;

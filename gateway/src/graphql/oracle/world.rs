@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backbone::accounts;
 use backbone::contract;
-use backbone::deal_table::{self, Cursor, PageDeal, StoredDeal};
+use backbone::deal_table::{self, Cursor, DealKey, PageDeal, StoredDeal};
 use backbone::ids::{BuyerId, DealId, DeliveryId, SellerId, WebhookId};
 use backbone::money;
 use backbone::position::{Position, Sequence};
@@ -211,7 +211,11 @@ impl World {
     pub(super) fn deals(&self, size: Option<i32>) -> DealConnection {
         let size = page_size(size);
         let deals = self.deals.iter().take(size).map(|deal| PageDeal {
-            cursor: Cursor::Change(deal.sequence),
+            // Without the position of its page, as the protocol has it.
+            cursor: Cursor {
+                key: DealKey::Change(deal.sequence),
+                shown_at: None,
+            },
             deal: deal.to_stored(),
         });
 

@@ -18,6 +18,7 @@ use crate::graphql::deal_filter::{DealFilter, DealOrder};
 use crate::graphql::ids::parse_id;
 use crate::graphql::query::Node;
 use crate::graphql::scalars::Position;
+use crate::services::min_position;
 
 /// Arguments of fields that take the id of an object.
 #[derive(Deserialize)]
@@ -72,7 +73,7 @@ pub(in crate::graphql) async fn node(
     arguments: IdArgs,
 ) -> Result<Option<Node>, Problem> {
     let id = parse_id("id", &arguments.id)?;
-    if let Some(deal) = visible_deal(context, id).await? {
+    if let Some(deal) = visible_deal(context, id, None).await? {
         return Ok(Some(Node::Deal(Deal(deal))));
     }
 
@@ -99,10 +100,9 @@ pub(in crate::graphql) async fn deal(
     context: RootContext<'_>,
     arguments: DealArgs,
 ) -> Result<Option<Deal>, Problem> {
-    reach(context, arguments.min_position).await?;
-
     let id = parse_id("id", &arguments.id)?;
-    Ok(visible_deal(context, id).await?.map(Deal))
+    let deal = visible_deal(context, id, arguments.min_position).await?;
+    Ok(deal.map(Deal))
 }
 
 /// Reads a page of the deals that the calling buyer may see.
@@ -111,11 +111,11 @@ pub(in crate::graphql) async fn deals_for_buyer(
     arguments: DealsArgs,
 ) -> Result<Option<DealConnection>, Problem> {
     let buyer = context.principal()?.buyer()?;
-    let (filter, order, window, min_position) = arguments.check()?;
-    reach(context, min_position).await?;
+    let (filter, order, window, position) = arguments.check()?;
+    let position = decode(position.as_ref())?;
 
     let services = context.services;
-    let page = services.buyers.deals(buyer, filter, order, window);
+    let page = services.reads.page(buyer, filter, order, window, position);
     Ok(Some(DealConnection(services.read(page).await?)))
 }
 
@@ -186,21 +186,30 @@ async fn reach(context: RootContext<'_>, position: Option<Position>) -> Result<(
     context.services.reach(context.principal()?, position).await
 }
 
-async fn visible_deal(context: RootContext<'_>, id: Uuid) -> Result<Option<StoredDeal>, Problem> {
+/// Decodes the argument `minPosition`.
+fn decode(position: Option<&Position>) -> Result<Option<backbone::position::Position>, Problem> {
+    min_position(position.map(|position| position.0.as_str()))
+}
+
+async fn visible_deal(
+    context: RootContext<'_>,
+    id: Uuid,
+    position: Option<Position>,
+) -> Result<Option<StoredDeal>, Problem> {
     let caller = context.principal()?;
     let services = context.services;
     let id = DealId(id);
 
     match caller.role() {
         Role::Seller => {
-            services
-                .read(services.sellers.deal(caller.seller()?, id))
-                .await
+            reach(context, position).await?;
+            let deal = services.sellers.deal(caller.seller()?, id);
+            services.read(deal).await
         }
         Role::Buyer => {
-            services
-                .read(services.buyers.deal(caller.buyer()?, id))
-                .await
+            let position = decode(position.as_ref())?;
+            let deal = services.reads.deal(caller.buyer()?, id, position);
+            services.read(deal).await
         }
         Role::Admin => Err(Problem::forbidden("Only sellers and buyers can read deals")),
     }

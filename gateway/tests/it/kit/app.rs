@@ -8,6 +8,7 @@ use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::graphql::ExecutionLimits;
 use gateway::settings::{Config, Demo, Mode, Roles, WebhookConfig};
+use live::ViewSettings;
 use tempfile::TempDir;
 use webhooks::dispatcher::Limits;
 use webhooks::egress::Egress;
@@ -215,6 +216,7 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
             cost: 100_000,
             result_bytes: 4 << 20,
         },
+        views: ViewSettings::default(),
         webhooks: WebhookConfig {
             secrets_key: Some(SealKey::generate()),
             // The endpoints of tests listen on this machine, without TLS.
