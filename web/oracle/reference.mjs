@@ -7,7 +7,7 @@ import { dataOf, rootFields } from './roots.mjs';
 /** Arguments whose values are looked up in a request's `behaviour`, in this order. */
 const IDS = ['id', 'webhookId', 'accountId', 'buyerId', 'sellerId'];
 
-/** Rules about literals, which are told like wrong variables. */
+/** Rules about literals, which may be told like wrong variables, also where other rules are broken beside them. */
 const LITERAL_RULES = ['ValuesOfCorrectTypeRule', 'UniqueInputFieldNamesRule'];
 
 /** Error codes of the stages before execution. */
@@ -136,7 +136,7 @@ export function parseDocument(text) {
 }
 
 function stageOf(rules) {
-  if (rules.every((rule) => LITERAL_RULES.includes(rule))) return 'literal';
+  if (rules.some((rule) => LITERAL_RULES.includes(rule))) return 'literal';
   return rules.every((rule) => rule === 'MaxIntrospectionDepthRule') ? 'introspection' : 'document';
 }
 

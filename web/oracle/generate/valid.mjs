@@ -1,7 +1,7 @@
 // Valid requests: an operation with variables, fragments, aliases, directives, merged fields and literals of all kinds.
 
 import { getNamedType, getNullableType, GraphQLNonNull, isCompositeType, isInputObjectType, isInterfaceType, isListType,
-  isNonNullType, isRequiredArgument, Kind } from 'graphql17';
+  isNonNullType, isRequiredArgument, Kind, parseType, typeFromAST, visit } from 'graphql17';
 import { introspections } from './introspection.mjs';
 import { name, typeNode, Values, variable } from './values.mjs';
 
@@ -34,15 +34,19 @@ export class OperationBuilder {
   #variables = [];
   values;
 
-  /** `variables` is the probability with which a value is a variable. */
-  constructor({ schema, world, random, variables = 0.35 }) {
+  /** `variables` is the probability with which a value is a variable; `introspects` allows introspection beside other fields. */
+  constructor({ schema, world, random, variables = 0.35, introspects = true }) {
     this.schema = schema;
     this.random = random;
     this.values = new Values(random, world);
     this.variableShare = variables;
+    this.introspects = introspects;
   }
 
-  /** Returns `{definitions, variables, keys, name}`: a valid request with this root field, `keys` of its root fields. */
+  /**
+   * Returns a valid request with this root field: `{definitions, variables, again, keys, name}`. `again` are other values of
+   * the variables, and `keys` the response keys of the root fields.
+   */
   build({ operation, field }) {
     const { random, schema } = this;
     const type = schema.getRootType(operation);
@@ -51,7 +55,7 @@ export class OperationBuilder {
     if (operation !== 'subscription') {
       const others = Object.values(type.getFields());
       for (let count = random.pick([0, 0, 0, 1, 2]); count > 0; count -= 1) roots.push(this.#field(random.pick(others), 0));
-      if (operation === 'query' && random.chance(0.06)) roots.push(this.#introspection());
+      if (operation === 'query' && this.introspects && random.chance(0.06)) roots.push(this.#introspection());
       if (random.chance(0.1)) roots.push(this.#typename());
     }
     const key = ({ alias, name: own }) => (alias ?? own).value;
@@ -70,19 +74,28 @@ export class OperationBuilder {
     };
     return {
       definitions: random.shuffled([definition, ...this.#fragments]),
-      variables: this.#sent(),
+      variables: this.#sent('value'),
+      again: this.#sent('again'),
       keys: unique.map(key),
       name: operationName?.value,
     };
   }
 
-  #sent() {
-    return Object.fromEntries(this.#variables.filter(({ value }) => value !== undefined).map((one) => [one.name, one.value]));
+  #sent(which) {
+    const sent = this.#variables.filter((one) => one[which] !== undefined);
+    return Object.fromEntries(sent.map((one) => [one.name, one[which]]));
   }
 
   #introspection() {
-    const node = introspections(this);
-    return { ...node, directives: [] };
+    const { random } = this;
+    const typed = (text) => typeFromAST(this.schema, parseType(text));
+    return visit(introspections(this), {
+      Argument: (node) => {
+        if (!random.chance(0.2)) return undefined;
+        const isName = node.name.value === 'name';
+        return { ...node, value: variable(this.#variable(typed(isName ? 'String!' : 'Boolean!'), !isName, true)) };
+      },
+    });
   }
 
   #typename() {
@@ -109,7 +122,7 @@ export class OperationBuilder {
   }
 
   #arguments(field) {
-    const given = field.args.filter((arg) => isRequiredArgument(arg) || this.random.chance(0.6));
+    const given = field.args.filter((arg) => isRequiredArgument(arg) || this.random.chance(0.75));
     return this.random.shuffled(given).map((arg) => ({
       kind: Kind.ARGUMENT,
       name: name(arg.name),
@@ -121,7 +134,7 @@ export class OperationBuilder {
     const { random } = this;
     const all = Object.values(type.getFields()).filter((field) => !excluded.has(field.name));
     const allowed = all.filter((field) => depth < DEPTH || !isCompositeType(getNamedType(field.type)));
-    const share = random.pick([0.5, 0.7, 0.95]);
+    const share = allowed.length <= 4 ? 0.9 : random.pick([0.5, 0.7, 0.95]);
     const chosen = random.shuffled(allowed.filter(() => random.chance(share)));
     if (chosen.length === 0) chosen.push(random.pick(allowed));
 
@@ -259,9 +272,11 @@ export class OperationBuilder {
     };
 
     const mayBeAbsent = hasDefault || !isNonNullType(type);
-    if (mayBeAbsent && random.chance(0.35)) return { definition };
     // null for a non-null position is an error of the field (specification, section 6.4.1); it is rare, because it hides others.
-    return { definition, value: values.json(random.chance(0.1) ? type : inner) };
+    const value = () => (
+      mayBeAbsent && random.chance(0.35) ? undefined : values.json(random.chance(0.1) ? type : inner)
+    );
+    return { definition, value: value(), again: value() };
   }
 }
 
