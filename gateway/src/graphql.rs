@@ -13,6 +13,7 @@ mod execute;
 mod ids;
 mod metrics;
 mod mutation;
+mod node;
 #[cfg(feature = "testkit")]
 mod oracle;
 mod query;

@@ -1,4 +1,4 @@
-//! Whether the feed follows the tables closely enough for answers from memory.
+//! Decision whether the feed follows the tables closely enough for answers from memory.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 

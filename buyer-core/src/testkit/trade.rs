@@ -16,7 +16,7 @@ use super::Market;
 /// A deal's seller and id.
 pub type DealRef = (SellerId, DealId);
 
-/// What a test chooses of a deal's state.
+/// State of a deal as far as a test chooses it.
 #[derive(Clone, Copy, Debug)]
 pub struct DealState<'a> {
     /// Name of the deal.

@@ -20,6 +20,8 @@ const SECTIONS: [(&str, &[&str]); 5] = [
             "ping-seconds",
             "no-views",
             "view-bytes",
+            "max-query-cost",
+            "max-result-bytes",
         ],
     ),
     (

@@ -16,7 +16,7 @@ pub struct Caller {
     pub trace: TraceContext,
 }
 
-/// What a root field is executed with, beside its arguments.
+/// Services and caller that a root field is executed with.
 #[derive(Clone, Copy)]
 pub(super) struct RootContext<'a> {
     pub(super) services: &'a Services,

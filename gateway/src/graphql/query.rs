@@ -3,8 +3,7 @@
 //!
 //! Root fields are nullable on purpose: a store that is down nulls the fields that need it, not the whole answer.
 
-use async_graphql::{Context, ID, Interface, Object, Result};
-use documents::{Out, Render, Selection};
+use async_graphql::{Context, ID, Object, Result};
 
 use super::access::AccessConnection;
 use super::account::Viewer;
@@ -12,32 +11,10 @@ use super::connection::DealConnection;
 use super::context::RootContext;
 use super::deal::Deal;
 use super::deal_filter::{DealFilter, DealOrder};
+use super::node::Node;
 use super::roots::{self, AccessArgs, DealArgs, DealsArgs, DeliveriesArgs, IdArgs};
 use super::scalars::Position;
-use super::webhook::{DeliveryState, Webhook, WebhookDelivery, WebhookDeliveryConnection};
-
-/// Object with a UUID that is unique over all types, in its canonical form.
-#[derive(Interface)]
-#[graphql(field(
-    name = "id",
-    ty = "ID",
-    desc = "UUID of the object, unique over all types."
-))]
-pub(super) enum Node {
-    Deal(Deal),
-    Webhook(Webhook),
-    WebhookDelivery(WebhookDelivery),
-}
-
-impl Render for Node {
-    fn render(&self, selection: &Selection, out: &mut Out<'_>) {
-        match self {
-            Self::Deal(deal) => deal.render(selection, out),
-            Self::Webhook(webhook) => webhook.render(selection, out),
-            Self::WebhookDelivery(delivery) => delivery.render(selection, out),
-        }
-    }
-}
+use super::webhook::{DeliveryState, Webhook, WebhookDeliveryConnection};
 
 #[derive(Default)]
 pub struct Query;

@@ -30,7 +30,7 @@ pub(super) struct RootCall<'a> {
     pub(super) caller: &'a Caller,
 }
 
-/// What executes the root fields of queries and mutations: the market's services, or the fixtures of a test.
+/// Execution of the root fields of queries and mutations, by the market's services or the fixtures of a test.
 pub(super) trait Roots: Send + Sync {
     /// Executes a root field.
     fn resolve<'a>(&'a self, call: RootCall<'a>) -> BoxFuture<'a, Result<Output, Problem>>;

@@ -9,6 +9,7 @@ use super::access::{Access, AccessConnection, AccessEdge, AccessPayload};
 use super::account::{Account, IssuedApiKey, RevokedApiKey, Viewer};
 use super::connection::{DEFAULT_PAGE, DealConnection, DealEdge, MAX_PAGE, PageInfo};
 use super::deal::{Deal, DealItem, DealPayload, Discount};
+use super::node::Node;
 use super::subscription::{AccessChange, DealChange};
 use super::webhook::{
     DeleteWebhookPayload, DeliveryCounts, ReplayPayload, Webhook, WebhookAttempt, WebhookDelivery,
@@ -49,7 +50,7 @@ const LISTS: [(&str, &str, ListSize); 12] = [
 
 pub(super) fn builder() -> Builder {
     Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
-        .register_output_type::<query::Node>()
+        .register_output_type::<Node>()
 }
 
 /// Returns the schema in the schema definition language, as the file `schema.graphql` holds it.

@@ -31,6 +31,7 @@ async fn mutations_write_what_their_documents_mean() {
         updateDeal(input: { id: $id, name: $n, discount: $d }) { deal { version } } }";
     let renamed = json!({ "id": id, "n": "renamed" });
     seller.data(text, renamed).await;
+    app.caught_up().await;
     let deal = seller.data(DEAL, json!({ "id": id })).await;
     assert_eq!(
         deal["deal"],
@@ -39,6 +40,7 @@ async fn mutations_write_what_their_documents_mean() {
 
     // Null removes the discount.
     seller.data(text, json!({ "id": id, "d": null })).await;
+    app.caught_up().await;
     let deal = seller.data(DEAL, json!({ "id": id })).await;
     assert_eq!(deal["deal"]["discount"], Value::Null);
 
@@ -82,6 +84,7 @@ async fn mistyped_literals_are_refused_and_nothing_is_written() {
         );
     }
 
+    app.caught_up().await;
     let deal = seller.data(DEAL, json!({ "id": id })).await;
     assert_eq!(deal["deal"]["version"], 1);
     app.stop().await;
@@ -158,7 +161,7 @@ async fn variables_have_their_defaults_and_every_wrong_one_is_told() {
 async fn results_are_bounded_by_cost_and_by_bytes() {
     let app = TestApp::start(Backing::Embedded).await;
     let app = app
-        .restarted_with(|config| config.execution.result_bytes = 2_000)
+        .restarted_with(|config| config.execution.result_bytes = 1_000)
         .await;
     let buyer = app.client(BUYER_KEY);
 
@@ -179,7 +182,7 @@ async fn results_are_bounded_by_cost_and_by_bytes() {
     let message = answer.body["errors"][0]["message"]
         .as_str()
         .unwrap_or_default();
-    assert!(message.contains("more than 2000 bytes"), "{message}");
+    assert!(message.contains("more than 1000 bytes"), "{message}");
 
     // What was written is told, however large it is.
     let seller = app.client(SELLER_KEY);
@@ -211,7 +214,10 @@ async fn objects_are_rendered_once_and_copied_afterwards() {
 
     assert_eq!(first, second);
     assert_eq!(app.metric("object_renders").await, renders);
-    assert!(app.metric("object_copies").await >= 10);
+    let nodes = first["dealsForBuyer"]["nodes"]
+        .as_array()
+        .map_or(0, Vec::len);
+    assert!(nodes > 1 && app.metric("object_copies").await >= nodes as u64);
     assert!(app.metric("object_bytes_kept").await > 0);
     app.stop().await;
 }

@@ -22,7 +22,7 @@ const BASE_WEIGHT: u64 = 1_024;
 const ROW_WEIGHT: u64 = 96;
 const SELLER_WEIGHT: u64 = 32;
 
-/// What a View shows: the deals of one buyer that match a filter, in an order.
+/// Content of a View: the deals of one buyer that match a filter, in an order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ViewKey {
     pub(crate) buyer: BuyerId,

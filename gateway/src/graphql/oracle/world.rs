@@ -19,7 +19,7 @@ use crate::graphql::access::{Access, AccessConnection};
 use crate::graphql::account::{Account, IssuedApiKey, Role, Viewer};
 use crate::graphql::connection::DealConnection;
 use crate::graphql::deal::Deal;
-use crate::graphql::query::Node;
+use crate::graphql::node::Node;
 use crate::graphql::scalars;
 use crate::graphql::webhook::{
     DeliveryState, Webhook, WebhookDelivery, WebhookDeliveryConnection, WebhookEvent, WebhookState,

@@ -16,7 +16,7 @@ use crate::graphql::context::RootContext;
 use crate::graphql::deal::Deal;
 use crate::graphql::deal_filter::{DealFilter, DealOrder};
 use crate::graphql::ids::parse_id;
-use crate::graphql::query::Node;
+use crate::graphql::node::Node;
 use crate::graphql::scalars::Position;
 use crate::services::min_position;
 
