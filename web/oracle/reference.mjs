@@ -10,9 +10,13 @@ const IDS = ['id', 'webhookId', 'accountId', 'buyerId', 'sellerId'];
 /** Rules about literals, which may be told like wrong variables, also where other rules are broken beside them. */
 const LITERAL_RULES = ['ValuesOfCorrectTypeRule', 'UniqueInputFieldNamesRule'];
 
+/** Rules that the gateway's grammar holds too: it is the grammar of executable documents, without empty selections. */
+const GRAMMAR_RULES = ['ExecutableDefinitionsRule', 'EmptySelectionSet'];
+
 /** Error codes of the stages before execution. */
 export const CODES = {
   parse: ['GRAPHQL_PARSE_FAILED'],
+  grammar: ['GRAPHQL_PARSE_FAILED', 'GRAPHQL_VALIDATION_FAILED'],
   document: ['GRAPHQL_VALIDATION_FAILED'],
   // Not a rule of the specification, but a limit: introspection can nest without end.
   introspection: ['GRAPHQL_VALIDATION_FAILED', 'QUERY_TOO_COMPLEX'],
@@ -136,6 +140,7 @@ export function parseDocument(text) {
 }
 
 function stageOf(rules) {
+  if (rules.some((rule) => GRAMMAR_RULES.includes(rule))) return 'grammar';
   if (rules.some((rule) => LITERAL_RULES.includes(rule))) return 'literal';
   return rules.every((rule) => rule === 'MaxIntrospectionDepthRule') ? 'introspection' : 'document';
 }
