@@ -215,11 +215,26 @@ fn deep_texts_reach_neither_the_parser_nor_the_end_of_the_stack() {
         (chain, "32 levels of fields and fragments"),
     ];
 
+    // Chains have no brackets; with room for more tokens, they would be as deep as they are long.
+    let roomy = Limits {
+        bytes: 16 << 20,
+        tokens: 1_000_000,
+        ..Limits::default()
+    };
+    let long: String = (0..50_000)
+        .map(|at| format!("fragment F{at} on Query{{...F{}}}", at + 1))
+        .collect();
+
     let check = move || {
         for (text, expected) in deep {
             let told = excess(&text, Limits::default());
             assert!(told.starts_with(expected), "{told}");
         }
+        let told = excess(&long, roomy);
+        assert!(
+            told.starts_with("32 levels of fields and fragments"),
+            "{told}"
+        );
     };
     let thread = thread::Builder::new().stack_size(2 << 20).spawn(check);
     thread
