@@ -95,12 +95,8 @@ impl BuyerSide {
         Checkpoint::read(&self.db, store::PROJECTION).await
     }
 
-    /// Reads a deal; `None` when there is none or its seller grants the buyer no access now.
-    pub async fn deal(&self, buyer: BuyerId, id: DealId) -> Result<Option<StoredDeal>, Error> {
-        deal_table::find(&self.db, visible_to(buyer), id).await
-    }
-
-    /// Reads a deal as [`deal`](Self::deal) does, with the position that the answer shows.
+    /// Reads a deal, with the position that the answer shows; `None` when there is none or its seller grants the buyer no
+    /// access now.
     pub async fn deal_at(
         &self,
         buyer: BuyerId,

@@ -25,7 +25,7 @@ pub trait Object: Render + 'static {
 /// Implements [`Object`] and [`Render`] for a type: `object!(Type as "Name", |value| { "field" => value.field, … })`. Each
 /// expression is borrowed and must implement [`Render`].
 ///
-/// With `kept by state`, a function from the object to its [`ObjectState`], the object's bytes are kept.
+/// The form `kept by state`, with a function from the object to its [`ObjectState`], keeps the object's bytes.
 #[macro_export]
 macro_rules! object {
     ($type:ty as $name:literal, |$value:ident| $fields:tt) => {

@@ -1,6 +1,6 @@
 //! Plans: one operation of a document, compiled once, to which a request only adds its variables.
 //!
-//! Whether a field is included may depend on variables. A plan therefore has variants: for each combination of the
+//! Variables may decide whether a field is included. A plan therefore has variants: for each combination of the
 //! Boolean variables that conditions use, the specification's own algorithm collects and merges the fields, so order,
 //! merging and fragments are those of the specification, and rendering knows no conditions.
 

@@ -199,7 +199,7 @@ pub struct Settings {
 
     /// Read every page from the database instead of keeping the pages that buyers poll in memory
     ///
-    /// For comparison, and for a market whose gateways have no memory to spare. Answers are the same either way.
+    /// Useful for comparison, and for a market whose gateways have no memory to spare. Answers are the same either way.
     #[arg(
         long,
         env = "DEALWIRE_NO_VIEWS",

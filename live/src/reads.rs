@@ -348,11 +348,11 @@ impl Inner {
     }
 }
 
-/// What to do after a View was read.
+/// Step that follows the reading of a View.
 enum Next {
-    /// To answer with the page, or to read it from the tables.
+    /// Answer with the page, or read it from the tables.
     Answer(Result<Page, SqlReason>),
-    /// To load the View.
+    /// Load the View.
     Load,
 }
 

@@ -53,20 +53,7 @@ pub async fn page(db: &Db, projection: &'static str, request: &PageRequest) -> R
         deals.reverse();
     }
 
-    Ok(Page {
-        deals,
-        has_next: if window.backwards {
-            window.before.is_some()
-        } else {
-            more
-        },
-        has_previous: if window.backwards {
-            more
-        } else {
-            window.after.is_some()
-        },
-        position,
-    })
+    Ok(Page::new(deals, more, &window, position))
 }
 
 /// Returns the engine's plan for reading a page, as text.

@@ -89,6 +89,25 @@ pub struct Page {
     pub position: Position,
 }
 
+impl Page {
+    /// Builds the page of a window. `more` tells whether the window has more deals than these, beyond its limit.
+    pub fn new(deals: Vec<PageDeal>, more: bool, window: &Window, position: Position) -> Self {
+        // On the side that a window begins at, the deals before its cursor are others by themselves.
+        let (has_next, has_previous) = if window.backwards {
+            (window.before.is_some(), more)
+        } else {
+            (more, window.after.is_some())
+        };
+
+        Self {
+            deals,
+            has_next,
+            has_previous,
+            position,
+        }
+    }
+}
+
 /// The first deals of an order, and what it takes to keep them exact from the changes that follow.
 #[derive(Clone, Debug)]
 pub struct TopDeals {

@@ -107,15 +107,12 @@ impl Root {
             let value = match given.map_or(Bound::Absent, |template| template.bind(variables)) {
                 Bound::Value(value) => Some(value),
                 Bound::Absent => argument.default.clone(),
-                Bound::Missing => None,
+                Bound::Missing => return Err(argument.missing()),
             };
 
             match value {
                 Some(value) => bound.push((Arc::clone(&argument.name), value)),
-                None if argument.required || argument.is_missing(variables) => {
-                    let argument = Arc::clone(&argument.name);
-                    return Err(ArgumentError { argument });
-                }
+                None if argument.required => return Err(argument.missing()),
                 None => {}
             }
         }
@@ -150,9 +147,10 @@ impl Root {
 }
 
 impl Argument {
-    fn is_missing(&self, variables: &[Option<Value>]) -> bool {
-        let given = self.given.as_ref();
-        given.is_some_and(|template| matches!(template.bind(variables), Bound::Missing))
+    fn missing(&self) -> ArgumentError {
+        ArgumentError {
+            argument: Arc::clone(&self.name),
+        }
     }
 }
 

@@ -106,7 +106,7 @@ fn every_combination_of_conditions_selects_what_it_says() {
         } }
         fragment F on Item { price @include(if: $d) x: id }";
     let expected = |on: &dyn Fn(usize) -> bool| {
-        let (a, b, c, d, e, f) = (on(0), on(1), on(2), on(3), on(4), on(5));
+        let [a, b, c, d, e, f] = std::array::from_fn(on);
         let fragment = [(d, r#""price":7"#), (true, r#""x":"1""#)];
         let early = fragment.map(|(included, field)| (included && !b, field));
         let late = fragment.map(|(included, field)| (included && b && e, field));

@@ -199,7 +199,8 @@ fn deep_texts_reach_neither_the_parser_nor_the_end_of_the_stack() {
     let brackets = "32 levels of nested brackets";
     let chain: String = (0..33)
         .map(|at| {
-            let (open, close) = ("...{".repeat(29), "}".repeat(29));
+            let open = "...{".repeat(29);
+            let close = "}".repeat(29);
             format!("fragment F{at} on Query{{{open}...F{}{close}}}", at + 1)
         })
         .collect();

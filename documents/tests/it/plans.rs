@@ -108,7 +108,8 @@ fn one_plan_serves_requests_at_once() {
             let documents = &documents;
             scope.spawn(move || {
                 for round in 0..200 {
-                    let (id, with) = (worker * 1_000 + round, round % 2 == 0);
+                    let id = worker * 1_000 + round;
+                    let with = round % 2 == 0;
                     let request = request(documents, text, json!({ "id": id, "with": with }));
                     let name = if with { r#","name":"a \"name\"""# } else { "" };
 

@@ -2,7 +2,7 @@
 
 use async_graphql::{PathSegment, Pos, ServerError, Value};
 use backbone::FieldError;
-use documents::{DocumentError, ErrorKind, Location, Root, Violation};
+use documents::{ArgumentError, DocumentError, ErrorKind, Location, Root, Violation};
 
 use crate::error::{Code, Problem};
 
@@ -39,6 +39,13 @@ pub(super) fn request_error(rejection: DocumentError) -> ServerError {
     let mut error = ServerError::from(problem);
     error.locations = rejection.locations.into_iter().map(pos).collect();
     error
+}
+
+impl From<ArgumentError> for Problem {
+    fn from(error: ArgumentError) -> Self {
+        // Only a variable whose place has a default can be null there; others are refused with the variables.
+        Self::input(&*error.argument, "must not be null")
+    }
 }
 
 fn pos(location: Location) -> Pos {

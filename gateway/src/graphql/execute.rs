@@ -245,10 +245,7 @@ impl Executor {
             caller,
         };
         let root = &request.roots()[0];
-        let arguments = request.arguments(root).map_err(|error| {
-            // Only a variable with a default can be null here.
-            Problem::input(&*error.argument, "must not be null")
-        })?;
+        let arguments = request.arguments(root)?;
 
         match root.field() {
             "accessChanged" => roots::access_changed(context, roots::read(&arguments)?),

@@ -41,8 +41,13 @@ impl ExecutionMetrics {
 
     /// Takes over the figures of the kept objects.
     pub(super) fn observe(&self, kept: &Kept) {
-        self.renders.set(kept.renders() as i64);
         self.copies.set(kept.copies() as i64);
-        self.kept_bytes.set(kept.bytes() as i64);
+
+        // The memory is a sum over the locked parts of the cache, and changes only when something is kept.
+        let renders = kept.renders() as i64;
+        if self.renders.get() != renders {
+            self.renders.set(renders);
+            self.kept_bytes.set(kept.bytes() as i64);
+        }
     }
 }

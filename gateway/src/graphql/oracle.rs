@@ -9,17 +9,16 @@ use std::sync::Arc;
 
 use async_graphql::ServerError;
 use backbone::telemetry::TraceContext;
-use buyer_core::feed::ChangeBody;
-use documents::{Documents, Kept, Limits, OperationKind, Out, Render, Request};
+use documents::{Documents, Kept, Limits, OperationKind, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::context::Caller;
 use super::error_codes::{code, field_error, request_error};
-use super::results::{Run, text};
+use super::results::Run;
 use super::schema::document_schema;
-use crate::error::Problem;
+use super::selections::render;
 use roots::{Effect, FixtureRoots};
 use world::World;
 
@@ -119,27 +118,12 @@ impl Oracle {
     /// Renders one event of a subscription.
     fn push(&self, request: &Request, roots: &FixtureRoots) -> Result<OracleAnswer, ServerError> {
         let root = &request.roots()[0];
-        let arguments = request.arguments(root).map_err(|error| {
-            let problem = Problem::input(&*error.argument, "must not be null");
-            field_error(root, problem)
-        })?;
+        let arguments = request.arguments(root);
+        let arguments = arguments.map_err(|error| field_error(root, error.into()))?;
         roots.record(root, &arguments);
 
         let pushed = roots.world().pushed(root.field());
-        let mut out = Out::new(usize::MAX, Some(&self.kept));
-        out.json(b"{\"data\":{");
-        out.json(root.json_key().as_bytes());
-        match pushed.change.body {
-            ChangeBody::Deal { .. } => {
-                super::subscription::DealChange::of(&pushed).render(root.selection(), &mut out);
-            }
-            ChangeBody::Access { .. } => {
-                super::subscription::AccessChange::of(&pushed).render(root.selection(), &mut out);
-            }
-        }
-        out.json(b"}}");
-
-        let response = text(out).expect("the harness sets no limit");
+        let response = render(request, &self.kept, &pushed);
         Ok(OracleAnswer::executed(&response, roots.calls()))
     }
 }

@@ -15,7 +15,6 @@ use futures_util::future::join_all;
 use super::context::Caller;
 use super::error_codes::field_error;
 use super::roots::{Output, RootCall, Roots};
-use crate::error::Problem;
 
 /// Execution of one request.
 pub(super) struct Run<'a> {
@@ -63,10 +62,8 @@ impl Run<'_> {
             return Ok(Box::new(name));
         }
 
-        let arguments = self.request.arguments(root).map_err(|error| {
-            let problem = Problem::input(&*error.argument, "must not be null");
-            field_error(root, problem)
-        })?;
+        let arguments = self.request.arguments(root);
+        let arguments = arguments.map_err(|error| field_error(root, error.into()))?;
 
         if root.kind() == RootKind::Introspection {
             return Ok(Box::new(IntrospectedField {

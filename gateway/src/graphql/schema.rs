@@ -118,9 +118,27 @@ fn outputs() -> Vec<OutputType> {
 
 #[cfg(test)]
 mod tests {
+    use documents::{Limits, Plan};
+    use serde_json::Map;
+
+    use super::*;
+
     #[test]
     fn every_field_of_the_schema_has_exactly_one_renderer() {
         // Building compares the fields of every type with the table of its renderer.
-        let _schema = super::document_schema();
+        let _schema = document_schema();
+    }
+
+    #[test]
+    fn page_of_every_field_costs_what_the_settings_say() {
+        let text = "{ dealsForBuyer(first: 100) { nodes { id sellerId name totalPrice finalPrice currency status
+            discount { type amount percentage } items { id name price } version createdAt updatedAt } } }";
+        let schema = document_schema();
+        let plan = Plan::new(&schema, text, None, &Limits::default()).map(Arc::new);
+        let plan = plan.expect("the document is valid");
+        let request = plan.bind(&schema, &Map::new());
+
+        let cost = request.expect("there are no variables").cost(&schema);
+        assert_eq!(cost, 41_501);
     }
 }

@@ -53,7 +53,8 @@ impl Selections {
     }
 }
 
-fn render(request: &Request, kept: &Kept, pushed: &PushedChange) -> Arc<str> {
+/// Renders the result that a subscription pushes for a change.
+pub(super) fn render(request: &Request, kept: &Kept, pushed: &PushedChange) -> Arc<str> {
     // A subscription has one root field, whatever its variables are.
     let root = &request.roots()[0];
     let mut out = Out::new(usize::MAX, Some(kept));

@@ -10,8 +10,8 @@ use crate::graphql::ExecutionLimits;
 pub(super) struct ExecutionSettings {
     /// Largest number of fields that the result of a request can have
     ///
-    /// It is computed from the document and the sizes of its pages before anything is executed. A page of 100 deals with
-    /// every field and 100 items each has 43,000.
+    /// Computed from the document and the sizes of its pages, before anything is executed. A page of 100 deals with every
+    /// field can have 41,501, since a deal has up to 100 items.
     #[arg(
         long,
         env = "DEALWIRE_MAX_QUERY_COST",

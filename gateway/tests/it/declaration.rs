@@ -90,7 +90,8 @@ struct Peer {
 impl Peer {
     async fn new(app: &TestApp, key: &str) -> Self {
         let backends = app.app.backends();
-        let (sellers, buyers) = (backends.sellers.clone(), backends.buyers.clone());
+        let sellers = backends.sellers.clone();
+        let buyers = backends.buyers.clone();
         let keys = KeyRing::new(
             sellers.accounts().clone(),
             buyers.accounts().clone(),

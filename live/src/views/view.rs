@@ -243,20 +243,7 @@ impl View {
             deal: row.deal.clone(),
         });
 
-        Ok(Page {
-            deals: deals.collect(),
-            has_next: if window.backwards {
-                window.before.is_some()
-            } else {
-                more
-            },
-            has_previous: if window.backwards {
-                more
-            } else {
-                window.after.is_some()
-            },
-            position,
-        })
+        Ok(Page::new(deals.collect(), more, window, position))
     }
 
     /// Returns about how many bytes the View takes. A deal that others hold too, such as the ring or another View, counts

@@ -186,7 +186,8 @@ async fn page_between_two_cursors_has_the_deals_between_them(test: TestDb) {
     fifty(&test.db).await;
     for order in ORDERS {
         let whole = get(&test.db, &everything(order)).await;
-        let (after, before) = (Some(whole.deals[9].cursor), Some(whole.deals[20].cursor));
+        let after = Some(whole.deals[9].cursor);
+        let before = Some(whole.deals[20].cursor);
         for (limit, backwards, expected) in [
             (50, false, 10..20),
             (50, true, 10..20),
