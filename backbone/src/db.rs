@@ -26,8 +26,6 @@ const STATEMENT_TIMEOUT: &str = "30s";
 /// Time after which the server ends a session that is idle in a transaction. A process that is
 /// stopped there would keep its rows locked, and a standby waits for them.
 const IDLE_TIMEOUT: &str = "3s";
-/// Largest number of connections to a PostgreSQL database.
-const CONNECTIONS: u32 = 12;
 /// Largest number of connections that read an SQLite database.
 const READERS: u32 = 4;
 
@@ -172,12 +170,33 @@ pub struct Migrations {
     pub sqlite: Migrator,
 }
 
+fn postgres_pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options)
+}
+
+fn sqlite_pools(options: SqliteConnectOptions) -> Backend {
+    let pool = |connections, options| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options)
+    };
+
+    Backend::Sqlite {
+        readers: pool(READERS, options.clone().read_only(true)),
+        writer: pool(1, options),
+    }
+}
+
 impl Db {
-    /// Builds a handle of a PostgreSQL database, which connects when it is first used.
+    /// Builds a handle of a PostgreSQL database, which connects when it is first used, with at most `connections`.
     ///
     /// # Errors
     /// [`Error::Broken`] if `url` cannot be parsed.
-    pub fn postgres(what: &'static str, url: &str) -> Result<Self, Error> {
+    pub fn postgres(what: &'static str, url: &str, connections: u32) -> Result<Self, Error> {
         let options: PgConnectOptions = url.parse().map_err(|error| Error::broken(what, error))?;
 
         let options = options.application_name("dealwire").options([
@@ -186,14 +205,9 @@ impl Db {
             ("timezone", "UTC"),
         ]);
 
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options);
-
         Ok(Self {
             what,
-            backend: Backend::Postgres(pool),
+            backend: Backend::Postgres(postgres_pool(options, connections)),
         })
     }
 
@@ -207,19 +221,42 @@ impl Db {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
 
-        let pool = |connections, options| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .connect_lazy_with(options)
+        Self {
+            what,
+            backend: sqlite_pools(options),
+        }
+    }
+
+    /// Returns a handle of the same database with connections of its own, of which there are at most `connections` to
+    /// PostgreSQL, at least 1. Its users wait for no user of another handle.
+    pub fn with_own_connections(&self, connections: u32) -> Self {
+        let backend = match &self.backend {
+            Backend::Postgres(pool) => {
+                let options = pool.connect_options().as_ref().clone();
+                Backend::Postgres(postgres_pool(options, connections))
+            }
+            Backend::Sqlite { writer, .. } => {
+                sqlite_pools(writer.connect_options().as_ref().clone())
+            }
         };
 
-        let backend = Backend::Sqlite {
-            readers: pool(READERS, options.clone().read_only(true)),
-            writer: pool(1, options),
-        };
+        Self {
+            what: self.what,
+            backend,
+        }
+    }
 
-        Self { what, backend }
+    /// Returns the number of connections that are in use.
+    pub fn connections_in_use(&self) -> u32 {
+        fn in_use<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> u32 {
+            // Two looks, between which a connection may have been given back.
+            pool.size().saturating_sub(pool.num_idle() as u32)
+        }
+
+        match &self.backend {
+            Backend::Postgres(pool) => in_use(pool),
+            Backend::Sqlite { readers, writer } => in_use(readers) + in_use(writer),
+        }
     }
 
     /// Applies this binary's migrations. Processes that start together take turns.

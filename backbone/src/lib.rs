@@ -25,6 +25,7 @@ pub mod lifecycle;
 pub mod live_bus;
 pub mod random;
 pub mod telemetry;
+pub mod weak_map;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

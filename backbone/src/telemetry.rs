@@ -37,6 +37,8 @@ pub struct Metrics(
 struct Named {
     registry: Registry,
     known: HashMap<&'static str, Box<dyn Any + Send>>,
+    /// Run before the metrics are encoded.
+    refreshes: Vec<Box<dyn Fn() + Send>>,
 }
 
 /// Histograms by set of labels.
@@ -57,6 +59,7 @@ impl Metrics {
         Self(Arc::new(Mutex::new(Named {
             registry,
             known: HashMap::new(),
+            refreshes: Vec::new(),
         })))
     }
 
@@ -115,10 +118,20 @@ impl Metrics {
         })
     }
 
+    /// Runs `refresh` whenever the metrics are read, for gauges of what is only looked at then. It must neither wait nor
+    /// use the registry.
+    pub fn before_reading(&self, refresh: impl Fn() + Send + 'static) {
+        self.0.lock().refreshes.push(Box::new(refresh));
+    }
+
     /// Returns all metrics as OpenMetrics text, ending with `# EOF`
     /// (`application/openmetrics-text; version=1.0.0; charset=utf-8`).
     pub fn encode(&self) -> String {
         let named = self.0.lock();
+        for refresh in &named.refreshes {
+            refresh();
+        }
+
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &named.registry)
             .expect("writing to a String does not fail");

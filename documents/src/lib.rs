@@ -31,6 +31,6 @@ pub use kept::{Kept, ObjectState};
 pub use limits::Limits;
 pub use out::{FieldWriter, Object, Out, Render, TooLarge};
 pub use plan::{ArgumentError, Arguments, OperationKind, Plan, Request, Root, RootKind};
-pub use schema::{ListSize, OutputType, PageRule, Schema, SchemaError};
+pub use schema::{ListSize, OutputType, PageRule, PageSize, Schema, SchemaError};
 pub use select::{Selection, SelectionKey};
 pub use values::{ReadError, ScalarRule, Value};

@@ -76,8 +76,13 @@ impl<'a> Out<'a> {
     /// Creates an empty response of at most `limit` bytes. Objects that are rendered again and again are copied from
     /// `kept`.
     pub fn new(limit: usize, kept: Option<&'a Kept>) -> Self {
+        Self::with_room(0, limit, kept)
+    }
+
+    /// Creates an empty response with room for `room` bytes.
+    pub(crate) fn with_room(room: usize, limit: usize, kept: Option<&'a Kept>) -> Self {
         Self {
-            bytes: Vec::with_capacity(512),
+            bytes: Vec::with_capacity(room),
             limit,
             full: false,
             kept,

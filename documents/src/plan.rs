@@ -10,6 +10,7 @@ mod compile;
 mod root;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use apollo_compiler::ast::OperationType;
 use apollo_compiler::executable::Operation;
@@ -23,7 +24,9 @@ pub use root::{ArgumentError, Arguments, Root, RootKind};
 
 use crate::error::{DocumentError, Location};
 use crate::introspect::{Introspected, Introspections};
+use crate::kept::Kept;
 use crate::limits::Limits;
+use crate::out::{Out, TooLarge};
 use crate::parse::{Parsed, parse};
 use crate::schema::Schema;
 use crate::values::{Coercion, InputType, Source, Template, Value};
@@ -31,6 +34,9 @@ use crate::values::{Coercion, InputType, Source, Template, Value};
 /// Largest number of variants that a plan keeps. A document with more conditions than that is compiled anew for the
 /// combinations that are not kept.
 const MAX_VARIANTS: usize = 16;
+
+/// Smallest and largest number of bytes that a result is given room for at first.
+const RESULT_ROOM: (usize, usize) = (512, 64 << 10);
 
 /// Memory that a selection takes in each variant, in bytes (an estimate).
 const BYTES_PER_SELECTION: u64 = 160;
@@ -73,6 +79,8 @@ struct Variable {
 /// Root fields for one combination of the conditions' variables.
 struct Variant {
     roots: Vec<Root>,
+    /// Length of the last result, in bytes.
+    last_result: AtomicUsize,
 }
 
 /// A plan with the variables of one request.
@@ -224,6 +232,7 @@ impl Plan {
         // Compiled outside the lock: two requests may do it at once, which is harmless, while other requests go on.
         let variant = Arc::new(Variant {
             roots: compile::roots(schema, self, mask),
+            last_result: AtomicUsize::new(0),
         });
 
         let mut variants = self.variants.write();
@@ -260,6 +269,30 @@ impl Request {
             .iter()
             .map(|root| root.cost_with(schema.page(), &self.variables))
             .fold(0, u64::saturating_add)
+    }
+
+    /// Begins a result of at most `limit` bytes, with room for one as long as the last. Objects that are rendered again and
+    /// again are copied from `kept`.
+    pub fn begin_result<'a>(&self, limit: usize, kept: Option<&'a Kept>) -> Out<'a> {
+        let (least, most) = RESULT_ROOM;
+        // Relaxed: a hint, which orders nothing.
+        let last = self.variant.last_result.load(Ordering::Relaxed);
+        let slack = last / 8;
+
+        Out::with_room((last + slack).clamp(least, most), limit, kept)
+    }
+
+    /// Ends a result, and takes note of its length for the next one.
+    ///
+    /// # Errors
+    /// [`TooLarge`] if there are more bytes than the limit.
+    pub fn finish_result(&self, out: Out<'_>) -> Result<Vec<u8>, TooLarge> {
+        let bytes = out.finish()?;
+
+        self.variant
+            .last_result
+            .store(bytes.len(), Ordering::Relaxed);
+        Ok(bytes)
     }
 
     /// Executes the introspection fields among the roots.

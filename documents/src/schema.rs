@@ -49,6 +49,32 @@ pub struct PageRule {
     pub default: u64,
     /// Largest size of a page.
     pub most: u64,
+    /// Root fields whose pages have another default and another largest size.
+    pub exceptions: &'static [(&'static str, PageSize)],
+}
+
+/// Sizes of the pages of one root field.
+#[derive(Clone, Copy, Debug)]
+pub struct PageSize {
+    /// Size of a page if no argument gives one.
+    pub default: u64,
+    /// Largest size of a page.
+    pub most: u64,
+}
+
+impl PageRule {
+    /// Returns the sizes of a root field's pages.
+    pub(crate) fn of(&self, field: &str) -> PageSize {
+        let exception = self.exceptions.iter().find(|(name, _)| *name == field);
+
+        exception.map_or(
+            PageSize {
+                default: self.default,
+                most: self.most,
+            },
+            |(_, size)| *size,
+        )
+    }
 }
 
 /// A schema that documents can be compiled against.

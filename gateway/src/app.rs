@@ -9,6 +9,7 @@ mod store_watch;
 
 use std::net::SocketAddr;
 
+use ::listener::Settings as ListenerSettings;
 use axum::Router;
 use backbone::health::Health;
 use backbone::lifecycle::{Failure, Lifecycle};
@@ -71,7 +72,12 @@ impl App {
             health: health.clone(),
             metrics: metrics.clone(),
         });
-        let (address, admin_address) = listen(&lifecycle, &config, public, probes).await?;
+        let listeners = Listeners {
+            lifecycle: &lifecycle,
+            config: &config,
+            metrics: &metrics,
+        };
+        let (address, admin_address) = listeners.start(public, probes)?;
         tracing::info!(%address, roles = ?config.roles, "Listening on http://{address}");
 
         Ok(Self {
@@ -153,19 +159,38 @@ async fn prepare_embedded_market(config: &Config, backends: &Backends) -> Result
     Ok(demo)
 }
 
-/// Serves the public API and the probes, on one address or on two. Returns the addresses in that order.
-async fn listen(
-    lifecycle: &Lifecycle,
-    config: &Config,
-    public: Router,
-    probes: Router,
-) -> Result<(SocketAddr, Option<SocketAddr>), StartError> {
-    let Some(admin_listen) = config.admin_listen else {
-        let address = listener::serve(lifecycle, config.listen, public.merge(probes)).await?;
-        return Ok((address, None));
-    };
+/// Everything that the listeners are started with.
+struct Listeners<'a> {
+    lifecycle: &'a Lifecycle,
+    config: &'a Config,
+    metrics: &'a Metrics,
+}
 
-    let address = listener::serve(lifecycle, config.listen, public).await?;
-    let admin_address = listener::serve(lifecycle, admin_listen, probes).await?;
-    Ok((address, Some(admin_address)))
+impl Listeners<'_> {
+    /// Serves the public API and the probes, on one address or on two. Returns the addresses in that order.
+    fn start(
+        &self,
+        public: Router,
+        probes: Router,
+    ) -> Result<(SocketAddr, Option<SocketAddr>), StartError> {
+        let connections = self.config.connections.clone();
+        let Some(admin_listen) = self.config.admin_listen else {
+            let address = self.serve(self.config.listen, connections, public.merge(probes))?;
+            return Ok((address, None));
+        };
+
+        let address = self.serve(self.config.listen, connections, public)?;
+        // Probes come from the operator's own network, in clear text.
+        let admin_address = self.serve(admin_listen, ListenerSettings::default(), probes)?;
+        Ok((address, Some(admin_address)))
+    }
+
+    fn serve(
+        &self,
+        address: SocketAddr,
+        settings: ListenerSettings,
+        router: Router,
+    ) -> Result<SocketAddr, StartError> {
+        listener::serve(self.lifecycle, address, settings, router, self.metrics)
+    }
 }

@@ -10,6 +10,7 @@ mod principal;
 use std::sync::Arc;
 
 use backbone::accounts::{Accounts, KeyHash};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Code, Problem};
@@ -25,17 +26,26 @@ pub struct KeyRing {
     buyers: Arc<KeyCache>,
     /// Keys that are refused here, whatever the databases say.
     refused: Arc<[KeyHash]>,
+    changes: Arc<watch::Sender<u64>>,
 }
 
 impl KeyRing {
     /// Builds a key ring over the accounts of both databases. `refused` are keys that are public and open nothing here.
     /// [`KeyRing::keep_checking`] must run as long as the key ring is used.
     pub fn new(sellers: Accounts, buyers: Accounts, refused: Vec<KeyHash>) -> Self {
+        let changes = Arc::new(watch::Sender::new(0));
+
         Self {
-            sellers: Arc::new(KeyCache::new(sellers)),
-            buyers: Arc::new(KeyCache::new(buyers)),
+            sellers: Arc::new(KeyCache::new(sellers, Arc::clone(&changes))),
+            buyers: Arc::new(KeyCache::new(buyers, Arc::clone(&changes))),
             refused: refused.into(),
+            changes,
         }
+    }
+
+    /// Returns a receiver that changes whenever a key was revoked, or keys begin or cease to be trusted.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Returns the principal that an API key belongs to.
@@ -91,7 +101,8 @@ impl KeyRing {
     }
 }
 
-fn unconfirmed() -> Problem {
+/// Returns the error of a request whose key cannot be confirmed now.
+pub fn unconfirmed() -> Problem {
     Problem::new(
         Code::Unavailable,
         "API keys cannot be verified at the moment; try again later",

@@ -1,10 +1,12 @@
 //! Stores and pipes of one process: embedded in a data directory, or on servers.
 
 mod data_dir;
+mod databases;
 
 use std::path::Path;
 
 use backbone::Error;
+use backbone::accounts::Accounts;
 use backbone::clock::Clock;
 use backbone::db::Db;
 use backbone::event_log::EventLog;
@@ -17,8 +19,11 @@ use seller_core::SellerSide;
 
 use crate::settings::{Config, Mode};
 
+use databases::Databases;
+
 pub(crate) use data_dir::write_private;
 pub use data_dir::{DataDir, DataDirError};
+pub use databases::PoolSizes;
 
 /// Notifications that the in-process live bus keeps for a slow listener. One that falls further behind reads the feed's
 /// table instead.
@@ -35,6 +40,20 @@ pub struct Backends {
     pub sellers: SellerSide,
     /// Buyer side.
     pub buyers: BuyerSide,
+    /// Connections that the gateway's parts do not share.
+    pub pools: GatewayPools,
+}
+
+/// Handles of the same databases with connections of their own: whatever requests wait for, keys are confirmed and the
+/// feed is read.
+#[derive(Clone)]
+pub struct GatewayPools {
+    /// Accounts of sellers and administrators, for the check of keys.
+    pub seller_keys: Accounts,
+    /// Accounts of buyers, for the check of keys.
+    pub buyer_keys: Accounts,
+    /// Buyer side, for the feed and for access.
+    pub feed: BuyerSide,
 }
 
 impl Backends {
@@ -65,11 +84,14 @@ impl Backends {
                 // Several markets may share one Redis, so the channel is named after this one.
                 let channel = format!("{market}.live");
                 let bus = LiveBus::redis(redis.reveal(), channel, lifecycle, metrics)?;
-                let seller_db = Db::postgres("seller database", seller_database.reveal())?;
-                let buyer_db = Db::postgres("buyer database", buyer_database.reveal())?;
+                let requests = config.pools.requests;
+                let seller_db =
+                    Db::postgres("seller database", seller_database.reveal(), requests)?;
+                let buyer_db = Db::postgres("buyer database", buyer_database.reveal(), requests)?;
                 let retention = Retention::in_partitions(config.feed);
 
-                Ok(Self::new(log, bus, seller_db, buyer_db, clock, retention))
+                let dbs = Databases::new(seller_db, buyer_db, config.pools, metrics);
+                Ok(Self::new(log, bus, dbs, clock, retention))
             }
         }
     }
@@ -93,25 +115,31 @@ impl Backends {
         // SQLite has no partitions that could be dropped as a whole.
         let retention = Retention::in_rows(config.feed);
 
-        Ok(Self::new(log, bus, seller_db, buyer_db, clock, retention))
+        let dbs = Databases::new(seller_db, buyer_db, config.pools, metrics);
+        Ok(Self::new(log, bus, dbs, clock, retention))
     }
 
     fn new(
         log: EventLog,
         bus: LiveBus,
-        seller_db: Db,
-        buyer_db: Db,
+        dbs: Databases,
         clock: Clock,
         retention: Retention,
     ) -> Self {
-        let sellers = SellerSide::new(log.clone(), seller_db, clock.clone());
-        let buyers = BuyerSide::new(buyer_db, clock, retention);
+        let pools = GatewayPools {
+            seller_keys: Accounts::new(dbs.seller_keys, clock.clone()),
+            buyer_keys: Accounts::new(dbs.buyer_keys, clock.clone()),
+            feed: BuyerSide::new(dbs.feed, clock.clone(), retention),
+        };
+        let sellers = SellerSide::new(log.clone(), dbs.sellers, clock.clone());
+        let buyers = BuyerSide::new(dbs.buyers, clock, retention);
 
         Self {
             log,
             bus,
             sellers,
             buyers,
+            pools,
         }
     }
 

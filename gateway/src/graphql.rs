@@ -3,6 +3,7 @@
 
 mod access;
 mod account;
+mod change;
 mod connection;
 mod context;
 mod deal;

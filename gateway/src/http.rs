@@ -5,6 +5,7 @@ mod graphql;
 mod pages;
 mod probes;
 mod rest;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -17,12 +18,10 @@ use backbone::telemetry::{Metrics, TraceContext};
 use serde_json::json;
 
 use crate::auth::{Principal, key_in};
-use crate::connections::Connections;
 use crate::error::{Code, Problem};
 use crate::graphql::Executor;
 use crate::services::Services;
-use crate::ws::Sockets;
-use live::Feed;
+use crate::sockets::Sockets;
 
 /// Largest accepted request body, in bytes.
 pub(crate) const MAX_BODY: usize = 256 << 10;
@@ -34,12 +33,10 @@ pub struct Public {
     pub services: Services,
     /// Executor of GraphQL requests.
     pub executor: Executor,
-    /// Settings and limits of websockets.
+    /// Websockets and event streams.
     pub sockets: Sockets,
-    /// Live feed that subscriptions read.
-    pub feed: Arc<Feed>,
-    /// Rules for connections that stay open, such as event streams.
-    pub connections: Connections,
+    /// True if results on websockets are compressed for clients that offer it.
+    pub compression: bool,
 }
 
 /// State shared by the probes.
@@ -64,6 +61,8 @@ pub fn public(state: Public) -> Router {
         .route("/graphiql/{*path}", get(pages::graphiql_file))
         .route("/deal", deal())
         .route("/deal/{id}", get(rest::show))
+        .route("/changes", get(rest::changes))
+        .route("/v1/changes", get(rest::changes))
         .route("/v1/deal", deal())
         .route("/v1/deal/{id}", get(rest::show))
         .fallback(async || Problem::new(Code::NotFound, "Nothing exists at this path"))

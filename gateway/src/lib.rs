@@ -1,19 +1,19 @@
 //! The gateway of Dealwire: everything that clients talk to, and the process that runs all roles.
 //!
-//! Suggested reading order: [`app`] assembles a process; [`http`] and [`ws`] accept clients; [`graphql`] executes their
-//! requests; the crate `live` pushes changes to subscribers. The rules of deals, the tables and the event log belong
-//! to the other crates of the workspace.
+//! Suggested reading order: [`app`] assembles a process; [`http`] accepts clients; [`graphql`] executes their requests; the
+//! crate `sockets` pushes changes to subscribers. The rules of deals, the tables and the event log belong to the other
+//! crates of the workspace.
 
 pub mod accounts;
+pub mod admission;
 pub mod app;
 pub mod auth;
 pub mod backends;
 pub mod commands;
-pub mod connections;
 pub mod demo;
 pub mod error;
 pub mod graphql;
 pub mod http;
 pub mod services;
 pub mod settings;
-pub mod ws;
+pub mod sockets;

@@ -1,18 +1,20 @@
 //! Everything that requests are answered with: both sides, the API keys and the event log. One value, shared by every
 //! transport.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use backbone::accounts::Role;
 use backbone::event_log::EventLog;
 use backbone::position::Position;
 use buyer_core::BuyerSide;
-use live::{ReadError, Reads};
+use live::{Feed, ReadError, Reads};
 use seller_core::SellerSide;
 use tokio::time::{Instant, sleep, timeout};
 use webhooks::Webhooks;
 
 use crate::accounts::MarketAccounts;
+use crate::admission::Admission;
 use crate::auth::{KeyRing, Principal};
 use crate::error::{Code, Problem};
 
@@ -41,6 +43,10 @@ pub struct Services {
     pub reads: Reads,
     /// Webhook endpoints of buyers, and their deliveries.
     pub webhooks: Webhooks,
+    /// Live feed, which subscriptions and pulls read.
+    pub feed: Arc<Feed>,
+    /// Operations under way.
+    pub admission: Admission,
     /// Event log, read for its head and its epoch.
     pub log: EventLog,
     /// API keys in use.
@@ -113,6 +119,38 @@ impl Services {
                 pause = (pause * 2).min(longest);
             }
         }
+    }
+}
+
+/// Size of a page of changes, and the time that it waits for one.
+#[derive(Clone, Copy, Debug)]
+pub struct PullWindow {
+    /// Most changes, 1 to 500.
+    pub first: usize,
+    /// Time that a page waits for a change, at most 30 s.
+    pub wait: Duration,
+}
+
+impl PullWindow {
+    /// Checks the arguments `first` (100 if it is not given) and `wait` (in seconds, 0 if it is not given).
+    ///
+    /// # Errors
+    /// BAD_USER_INPUT with the first of them that is out of range.
+    pub fn check(first: Option<i64>, wait: Option<i64>) -> Result<Self, Problem> {
+        let first = first.unwrap_or(100);
+        if !(1..=500).contains(&first) {
+            return Err(Problem::input("first", "must be between 1 and 500"));
+        }
+
+        let wait = wait.unwrap_or(0);
+        if !(0..=30).contains(&wait) {
+            return Err(Problem::input("wait", "must be between 0 and 30 seconds"));
+        }
+
+        Ok(Self {
+            first: first as usize,
+            wait: Duration::from_secs(wait as u64),
+        })
     }
 }
 

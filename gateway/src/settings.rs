@@ -3,7 +3,9 @@
 //! All faults are found here, at once, before anything starts. No other module reads the environment.
 
 mod config;
+mod connections;
 mod execution;
+mod pools;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,9 @@ use clap::builder::FalseyValueParser;
 use live::ViewSettings;
 
 pub use config::{Config, Demo, Mode, Roles, WebhookConfig};
+use connections::ConnectionSettings;
 use execution::ExecutionSettings;
+use pools::PoolSettings;
 pub use secret::Secret;
 use webhook::WebhookSettings;
 
@@ -223,7 +227,13 @@ pub struct Settings {
     view_bytes: u64,
 
     #[command(flatten)]
+    connections: ConnectionSettings,
+
+    #[command(flatten)]
     execution: ExecutionSettings,
+
+    #[command(flatten)]
+    pools: PoolSettings,
 
     #[command(flatten)]
     webhooks: WebhookSettings,
@@ -261,6 +271,7 @@ impl Settings {
         let market = self.check_market(&mut faults);
         let mode = self.check_mode(&mut faults);
         let demo = self.check_demo(&mut faults);
+        let connections = self.connections.check(&mut faults);
         let webhooks = self.webhooks.check(&mut faults);
 
         self.check_roles_of_mode(roles, &mode, &mut faults);
@@ -281,7 +292,11 @@ impl Settings {
             drain: Duration::from_secs(self.drain_seconds.into()),
             ping: Duration::from_secs(self.ping_seconds.into()),
             feed: Duration::from_hours(24 * u64::from(self.feed_days)),
+            connections,
+            compression: self.connections.compression,
+            pools: self.pools.sizes(),
             execution: self.execution.limits(),
+            operations: self.execution.operations(),
             views: ViewSettings {
                 enabled: !self.no_views,
                 bytes: self.view_bytes,

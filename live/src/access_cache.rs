@@ -3,12 +3,11 @@
 //! An entry is loaded from the database once and then kept exact by the access changes of the feed itself, so that
 //! pushing and replaying a change decide by the same intervals.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use backbone::Error;
 use backbone::ids::BuyerId;
+use backbone::weak_map::WeakMap;
 use buyer_core::BuyerSide;
 use buyer_core::access::Intervals;
 use buyer_core::feed::{Change, ChangeBody};
@@ -18,8 +17,8 @@ use tokio::sync::OnceCell;
 /// Access intervals of the buyers that have open subscriptions.
 #[derive(Default)]
 pub(crate) struct AccessCache {
-    // Weak: the subscribers own the entries, and an entry goes with the last subscriber of its buyer.
-    buyers: Mutex<HashMap<BuyerId, Weak<BuyerAccess>>>,
+    // The subscribers own the entries, and an entry goes with the last subscriber of its buyer.
+    buyers: Mutex<WeakMap<BuyerId, BuyerAccess>>,
 }
 
 /// Access intervals of one buyer.
@@ -30,8 +29,6 @@ pub(crate) struct BuyerAccess {
     /// Access changes that the feed brought while the intervals were being loaded; `None` once they are loaded.
     pending: Mutex<Option<Vec<Arc<Change>>>>,
     loaded: OnceCell<()>,
-    /// Number of times that the intervals have changed.
-    version: AtomicU64,
 }
 
 impl AccessCache {
@@ -61,7 +58,6 @@ impl AccessCache {
                 }
 
                 *access.write() = loaded;
-                access.version.fetch_add(1, Ordering::SeqCst);
                 Ok::<_, Error>(())
             })
             .await?;
@@ -72,22 +68,13 @@ impl AccessCache {
     fn entry(&self, buyer: BuyerId) -> Arc<BuyerAccess> {
         // One lock over look-up and insert, so that two subscribers of a buyer never load two entries, of which the feed
         // would keep only one exact.
-        let mut buyers = self.buyers.lock();
-        if let Some(access) = buyers.get(&buyer).and_then(Weak::upgrade) {
-            return access;
-        }
-
-        let access = Arc::new(BuyerAccess {
-            intervals: RwLock::default(),
-            pending: Mutex::new(Some(Vec::new())),
-            loaded: OnceCell::new(),
-            version: AtomicU64::new(0),
-        });
-
-        // Entries whose last subscriber has gone are swept here, where the map would otherwise grow.
-        buyers.retain(|_, access| access.strong_count() > 0);
-        buyers.insert(buyer, Arc::downgrade(&access));
-        access
+        self.buyers
+            .lock()
+            .get_or_insert_with(buyer, || BuyerAccess {
+                intervals: RwLock::default(),
+                pending: Mutex::new(Some(Vec::new())),
+                loaded: OnceCell::new(),
+            })
     }
 
     /// Applies the access changes among `changes`. Must be called before the tip that includes them can be read, since a
@@ -98,29 +85,20 @@ impl AccessCache {
             let ChangeBody::Access { buyer, .. } = &change.body else {
                 continue;
             };
-            let Some(access) = buyers.get(buyer).and_then(Weak::upgrade) else {
+            let Some(access) = buyers.get(buyer) else {
                 continue;
             };
 
             let mut pending = access.pending.lock();
             match pending.as_mut() {
                 Some(pending) => pending.push(Arc::clone(change)),
-                None => {
-                    apply_change(&mut access.write(), change);
-                    access.version.fetch_add(1, Ordering::SeqCst);
-                }
+                None => apply_change(&mut access.write(), change),
             }
         }
     }
 }
 
 impl BuyerAccess {
-    /// Returns a number that differs whenever the intervals do.
-    pub(crate) fn version(&self) -> u64 {
-        // SeqCst, as everything that a parking subscriber reads: see the protocol in `wakeups.rs`.
-        self.version.load(Ordering::SeqCst)
-    }
-
     /// Locks the intervals, which are as new as the feed's tip.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Intervals> {
         self.intervals.read()

@@ -12,8 +12,8 @@ use backbone::position::Position;
 use backbone::telemetry::{Counter, Metrics};
 use buyer_core::BuyerSide;
 use buyer_core::feed::{Change, FeedRange};
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::SubscribeError;
@@ -54,7 +54,7 @@ struct Block {
 }
 
 /// Changes, and the offset to which they lead.
-pub(crate) type Found = (Changes, FeedOffset);
+pub type Found = (Changes, FeedOffset);
 
 /// Request of one reader.
 pub(crate) struct ReadRequest {
@@ -88,9 +88,23 @@ impl From<BacklogError> for SubscribeError {
 impl Backlog {
     /// Creates a backlog with an empty cache.
     pub(crate) fn new(buyers: BuyerSide, metrics: &Metrics) -> Self {
+        // One shard: a block heavier than a shard's share would never be kept, and each of its readers would read the
+        // whole of it for each slice.
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(256)
+            .weight_capacity(CACHE_BYTES)
+            .shards(1)
+            .build()
+            .expect("all options are given");
+
         Self {
             buyers,
-            blocks: Cache::with_weighter(256, CACHE_BYTES, ByChanges),
+            blocks: Cache::with_options(
+                options,
+                ByChanges,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
             permits: Semaphore::new(CONCURRENT_READS),
             table_reads: metrics.counter(
                 "feed_table_reads",
@@ -173,6 +187,13 @@ impl Backlog {
             .feed(range)
             .await
             .map_err(BacklogError::Unavailable)?;
+
+        // Tables that fell back behind the tip, as after a failover that lost commits, do not have the whole block yet.
+        if page.checkpoint.position < up_to {
+            let fell_back =
+                Error::unavailable("feed", "its tables are behind what was read before");
+            return Err(BacklogError::Unavailable(fell_back));
+        }
 
         let after = (first.max(page.horizon), Position::END);
 

@@ -1,8 +1,6 @@
 //! The live feed of one gateway: its newest part in memory, and the way to the rest.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use backbone::deal_table::StoredDeal;
 use backbone::ids::SellerId;
@@ -20,7 +18,7 @@ use crate::error::SubscribeError;
 use crate::liveness::Liveness;
 use crate::render_cache::RenderCache;
 use crate::ring::{Changes, FeedOffset, Ring, SLICE, Slice};
-use crate::wakeups::{Registration, Topic, Wakeups};
+use crate::tip::{Tip, TipReader};
 
 /// Memory for the ring, in bytes. A reader further behind reads the feed's table.
 const RING_BYTES: usize = 64 << 20;
@@ -29,14 +27,12 @@ const RING_BYTES: usize = 64 << 20;
 pub struct Feed {
     buyers: BuyerSide,
     log: EventLog,
-    // A lock for readers and writers: every subscriber reads it for every batch that concerns it, and a write happens
-    // once for each batch.
+    // A lock for readers and writers: every shard and every View reads it for every batch, and a write happens once for
+    // each batch.
     state: RwLock<Option<State>>,
-    /// Tip of the ring, or a moment ahead of it. A subscriber that only asks whether there is more loads this instead of
-    /// taking the lock.
-    tip_ahead: AtomicU64,
+    /// Tip of the ring, or a moment behind it.
+    tip: Arc<Tip>,
     backlog: Backlog,
-    pub(crate) wakeups: Arc<Wakeups>,
     pub(crate) access: AccessCache,
     pub(crate) render_cache: RenderCache,
     pub(crate) liveness: Liveness,
@@ -70,7 +66,7 @@ pub(crate) struct SyncState {
 }
 
 /// Result of reading the feed from memory after an offset.
-pub(crate) enum Read {
+pub enum Read {
     /// Changes in order, and the offset to which they lead.
     Changes(Changes, FeedOffset),
     /// The offset is older than the ring, which begins after the event with this sequence.
@@ -110,9 +106,8 @@ impl Feed {
             buyers,
             log,
             state: RwLock::new(None),
-            tip_ahead: AtomicU64::new(0),
+            tip: Arc::default(),
             backlog,
-            wakeups: Arc::default(),
             access: AccessCache::default(),
             render_cache: RenderCache::default(),
             liveness: Liveness::default(),
@@ -174,12 +169,6 @@ impl Feed {
         })
     }
 
-    /// Returns whether there may be changes after an offset. `false` holds until the next [`Wakeups::notify`].
-    pub(crate) fn goes_beyond(&self, offset: FeedOffset) -> bool {
-        // SeqCst: steps P2 and S3 of the protocol in `wakeups.rs`.
-        (self.tip_ahead.load(Ordering::SeqCst), Position::END) > offset
-    }
-
     /// Replaces the ring by one that begins after event `floor` and holds `changes` up to the tip of `synced`. Readers
     /// whose offsets are older than the new floor go to the table.
     pub(crate) fn reset(&self, synced: SyncState, floor: u64, changes: Vec<Change>) {
@@ -200,9 +189,7 @@ impl Feed {
 
         // Tables that were built anew may give a change of the same offset another content.
         self.render_cache.clear();
-        self.tip_ahead.store(tip, Ordering::SeqCst);
-        self.tips.send_replace(tip);
-        self.metrics.tip.set(tip as i64);
+        self.announce(tip);
     }
 
     /// Appends what follows the tip and wakes the subscribers concerned. Does nothing unless the tip moves.
@@ -218,22 +205,28 @@ impl Feed {
             return;
         }
 
-        // From here on the order is that of the protocol in `wakeups.rs` (P2 to P5). First the tip that parking
-        // subscribers look at, or one could park after it was passed over.
-        self.tip_ahead.store(new_tip, Ordering::SeqCst);
-
-        // Still under the lock: whoever reads the new tip finds access applied and wake-ups done.
+        // Still under the lock: whoever reads the new changes finds access as they left it.
         self.access.apply(&new);
-        self.wakeups.notify(&new);
         drop(guard);
 
-        // After the lock: a read that this wakes finds the new tip in the ring.
-        self.tips.send_replace(new_tip);
-        self.metrics.tip.set(new_tip as i64);
+        self.announce(new_tip);
     }
 
-    /// Reads from memory what follows an offset.
-    pub(crate) fn read(&self, offset: FeedOffset) -> Read {
+    /// Wakes those that wait for a newer tip, once everything up to it can be read.
+    fn announce(&self, tip: Sequence) {
+        // Without the ring's lock: whoever is woken takes it at once.
+        self.tip.advance(tip);
+        self.tips.send_replace(tip);
+        self.metrics.tip.set(tip as i64);
+    }
+
+    /// Returns a reader that is woken whenever the tip moves.
+    pub fn tip_reader(&self) -> TipReader {
+        Tip::reader(&self.tip)
+    }
+
+    /// Reads from memory what follows an offset: at most 64 changes.
+    pub fn read(&self, offset: FeedOffset) -> Read {
         let state = self.state.read();
         match state.as_ref().map(|state| state.ring.after(offset, SLICE)) {
             Some(Slice::Changes(changes, reached)) => Read::Changes(changes, reached),
@@ -314,11 +307,5 @@ impl Feed {
         };
 
         self.backlog.after(request, sellers).await
-    }
-
-    pub(crate) fn register(&self, topics: HashSet<Topic>) -> Registration {
-        let mut registration = Registration::new(Arc::clone(&self.wakeups));
-        registration.follow(topics);
-        registration
     }
 }

@@ -16,6 +16,7 @@ use backbone::deal_table::{DealFilter, DealOrder, Page, StoredDeal, Window};
 use backbone::ids::{BuyerId, DealId};
 use backbone::position::Position;
 use backbone::telemetry::{Counter, Family, Metrics};
+use buyer_core::BuyerSide;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -36,6 +37,7 @@ const TIP_TIMEOUT: Duration = Duration::from_millis(50);
 pub struct Reads(Arc<Inner>);
 
 struct Inner {
+    buyers: BuyerSide,
     feed: Arc<Feed>,
     views: Views,
     // Read and raised once for each request; held for a comparison only.
@@ -73,17 +75,23 @@ enum SqlReason {
 }
 
 impl Reads {
-    /// Creates the reads of a gateway, whose Views are kept exact by its feed.
-    pub fn new(feed: Arc<Feed>, settings: ViewSettings, metrics: &Metrics) -> Self {
+    /// Creates the reads of a gateway, whose Views are kept exact by its feed. Tables are read through `buyers`.
+    pub fn new(
+        buyers: BuyerSide,
+        feed: Arc<Feed>,
+        settings: ViewSettings,
+        metrics: &Metrics,
+    ) -> Self {
         let waits = Waits {
             tip: TIP_TIMEOUT,
             position: POSITION_TIMEOUT,
         };
 
-        Self::with_waits(feed, settings, metrics, waits)
+        Self::with_waits(buyers, feed, settings, metrics, waits)
     }
 
     fn with_waits(
+        buyers: BuyerSide,
         feed: Arc<Feed>,
         settings: ViewSettings,
         metrics: &Metrics,
@@ -100,6 +108,7 @@ impl Reads {
         };
 
         Self(Arc::new(Inner {
+            buyers,
             feed,
             views,
             seen: Mutex::default(),
@@ -154,7 +163,7 @@ impl Reads {
         let mut wait = reads.begin(&required).await?;
 
         loop {
-            let (deal, position) = reads.feed.buyers().deal_at(buyer, id).await?;
+            let (deal, position) = reads.buyers.deal_at(buyer, id).await?;
             if reads.is_answer(&required, position)? {
                 return Ok(deal);
             }
@@ -180,7 +189,7 @@ impl Reads {
         }
 
         loop {
-            let checkpoint = reads.feed.buyers().checkpoint().await?;
+            let checkpoint = reads.buyers.checkpoint().await?;
             let position = Position::end_of(checkpoint.epoch, checkpoint.position);
             if reads.is_answer(&required, position)? {
                 return Ok(());
@@ -215,7 +224,7 @@ impl Inner {
     }
 
     fn is_live(&self) -> bool {
-        let now = self.feed.buyers().clock().now();
+        let now = self.buyers.clock().now();
 
         self.feed.liveness.is_live(now)
     }
@@ -270,7 +279,7 @@ impl Inner {
             return Err(SqlReason::Off);
         }
 
-        let now = self.feed.buyers().clock().now();
+        let now = self.buyers.clock().now();
         self.views.admit(key, now).ok_or(SqlReason::NotAdmitted)
     }
 
@@ -294,8 +303,7 @@ impl Inner {
         let labels = [("reason", reason.as_str())];
         self.metrics.sql.get_or_create(&labels).inc();
 
-        let buyers = self.feed.buyers();
-        buyers
+        self.buyers
             .deals(key.buyer, key.filter.clone(), key.order, *window)
             .await
     }
@@ -318,7 +326,7 @@ impl Inner {
             Next::Load => {}
         }
 
-        let view = slot.fetch(&self.feed, window.limit).await?;
+        let view = slot.fetch(&self.buyers, &self.feed, window.limit).await?;
         let (page, weight) = slot.put(view, window);
         self.metrics.loads.inc();
         self.views.weigh(slot, weight);

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::conflation::Shown;
+use crate::rendered::Rendered;
 use crate::ring::FeedOffset;
 use crate::visibility::ChangeKind;
 
@@ -24,10 +26,11 @@ const ENTRY_OVERHEAD: u64 = 160;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SelectionKey(pub [u8; 16]);
 
-type Key = (SelectionKey, FeedOffset, ChangeKind);
+/// The last number is that of the changes that a conflated one stands for, 0 for one that stands for itself.
+type Key = (SelectionKey, FeedOffset, ChangeKind, u64);
 
-/// Rendered changes by selection, feed offset and kind.
-pub(crate) struct RenderCache(Cache<Key, Arc<str>, ByLength>);
+/// Rendered changes by selection, feed offset, kind, and what they stand for.
+pub(crate) struct RenderCache(Cache<Key, Arc<Rendered>, ByLength>);
 
 impl Default for RenderCache {
     fn default() -> Self {
@@ -44,15 +47,19 @@ impl RenderCache {
     pub(crate) fn get_or_render(
         &self,
         selection: SelectionKey,
-        offset: FeedOffset,
-        kind: ChangeKind,
-        render: impl FnOnce() -> Arc<str>,
-    ) -> Arc<str> {
+        shown: &Shown,
+        render: impl FnOnce() -> Arc<Rendered>,
+    ) -> Arc<Rendered> {
         // A change wakes all its subscribers at the same moment. The cache lets the first of them render and the others
         // wait for it, where a plain look-up and insert would let each render its own copy.
+        let stands_for = shown
+            .conflated
+            .as_ref()
+            .map_or(0, |conflated| conflated.digest);
+        let key = (selection, shown.change.order(), shown.kind, stands_for);
         let rendering = self
             .0
-            .get_or_insert_with(&(selection, offset, kind), || Ok::<_, Infallible>(render()));
+            .get_or_insert_with(&key, || Ok::<_, Infallible>(render()));
 
         match rendering {
             Ok(rendering) => rendering,
@@ -70,8 +77,8 @@ impl RenderCache {
 #[derive(Clone)]
 struct ByLength;
 
-impl Weighter<Key, Arc<str>> for ByLength {
-    fn weight(&self, _key: &Key, rendering: &Arc<str>) -> u64 {
-        ENTRY_OVERHEAD + rendering.len() as u64
+impl Weighter<Key, Arc<Rendered>> for ByLength {
+    fn weight(&self, _key: &Key, rendering: &Arc<Rendered>) -> u64 {
+        ENTRY_OVERHEAD + rendering.json().len() as u64
     }
 }

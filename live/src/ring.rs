@@ -13,14 +13,14 @@ use smallvec::SmallVec;
 
 /// Offset in the feed: the sequence of an event, and the index of a change within the event. [`Position::END`] as the
 /// index stands for the end of the event.
-pub(crate) type FeedOffset = (u64, u16);
+pub type FeedOffset = (u64, u16);
 
 /// Changes that a reader takes at a time: enough to share the cost of the lock, few enough to be fair to other readers
 /// and to be cheap to hold while a slow transport takes them.
 pub(crate) const SLICE: usize = 64;
 
 /// Changes in the order of the feed. A reader at the tip nearly always finds one, which then needs no heap.
-pub(crate) type Changes = SmallVec<[Arc<Change>; 1]>;
+pub type Changes = SmallVec<[Arc<Change>; 1]>;
 
 /// Every change after `floor`, up to `tip`.
 pub(crate) struct Ring {

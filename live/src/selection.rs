@@ -8,48 +8,44 @@ use std::sync::Arc;
 
 use backbone::position::{Epoch, Position};
 use backbone::telemetry::{Counter, Metrics};
-use buyer_core::feed::Change;
 
+use crate::conflation::Shown;
 use crate::render_cache::{RenderCache, SelectionKey};
-use crate::visibility::ChangeKind;
+use crate::rendered::Rendered;
 
 /// One change as one filter sees it: the input of a rendering.
 #[derive(Clone, Debug)]
 pub struct PushedChange {
     /// Identity of the log that the change is from.
     pub epoch: Epoch,
-    /// Effect of the change on the filtered set.
-    pub kind: ChangeKind,
-    /// Change to render.
-    pub change: Arc<Change>,
+    /// Change to render, and how it is shown.
+    pub shown: Shown,
 }
 
 impl PushedChange {
     /// Returns the position of the change in its log.
     pub fn position(&self) -> Position {
-        self.change.position(self.epoch)
+        self.shown.change.position(self.epoch)
     }
 }
 
-/// Counters of renderings, shared by all selections of a gateway.
+/// Counter of renderings, shared by all selections of a gateway.
 #[derive(Clone)]
 pub struct RenderMetrics {
     renders: Counter,
-    deliveries: Counter,
 }
 
 impl RenderMetrics {
-    /// Registers the counters.
+    /// Registers the counter.
     pub fn new(metrics: &Metrics) -> Self {
         Self {
             renders: metrics.counter("push_executions", "GraphQL executions for pushes"),
-            deliveries: metrics.counter("push_deliveries", "Pushed results handed to subscribers"),
         }
     }
 
-    /// Returns how often a change was rendered, and how often a rendering was handed to a subscriber.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.renders.get(), self.deliveries.get())
+    /// Returns how often a change was rendered.
+    pub fn renders(&self) -> u64 {
+        self.renders.get()
     }
 }
 
@@ -57,17 +53,17 @@ impl RenderMetrics {
 pub struct Selection {
     key: SelectionKey,
     // Boxed, so that subscribers of all selections are of one type and no generic parameter reaches the transports.
-    render: Box<dyn Fn(PushedChange) -> Arc<str> + Send + Sync>,
+    render: Box<dyn Fn(PushedChange) -> String + Send + Sync>,
     metrics: RenderMetrics,
 }
 
 impl Selection {
-    /// Builds a selection. `render` returns the execution result as JSON; it must not block, since it runs on the
-    /// subscriber's task.
+    /// Builds a selection. `render` returns the execution result as JSON; it must not block, since it runs on
+    /// the shard that pushes the change.
     pub fn new(
         key: SelectionKey,
         metrics: RenderMetrics,
-        render: impl Fn(PushedChange) -> Arc<str> + Send + Sync + 'static,
+        render: impl Fn(PushedChange) -> String + Send + Sync + 'static,
     ) -> Self {
         Self {
             key,
@@ -77,23 +73,15 @@ impl Selection {
     }
 
     /// Returns the rendered change, from the cache if another subscriber with the same selection has seen it.
-    pub(crate) fn render(
-        &self,
-        cache: &RenderCache,
-        epoch: Epoch,
-        kind: ChangeKind,
-        change: &Arc<Change>,
-    ) -> Arc<str> {
-        self.metrics.deliveries.inc();
-
-        cache.get_or_render(self.key, change.order(), kind, || {
+    pub(crate) fn render(&self, cache: &RenderCache, epoch: Epoch, shown: &Shown) -> Arc<Rendered> {
+        cache.get_or_render(self.key, shown, || {
             // Counted inside, since the cache calls this only when it holds no rendering.
             self.metrics.renders.inc();
-            (self.render)(PushedChange {
+            let json = (self.render)(PushedChange {
                 epoch,
-                kind,
-                change: Arc::clone(change),
-            })
+                shown: shown.clone(),
+            });
+            Arc::new(Rendered::new(json))
         })
     }
 }
@@ -101,10 +89,11 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use backbone::ids::{BuyerId, SellerId};
-    use buyer_core::feed::ChangeBody;
+    use buyer_core::feed::{Change, ChangeBody};
     use uuid::Uuid;
 
     use super::*;
+    use crate::visibility::ChangeKind;
 
     #[test]
     fn selection_renders_a_change_once_for_all_its_subscribers() {
@@ -122,7 +111,7 @@ mod tests {
         let metrics = RenderMetrics::new(&Metrics::new());
         let selection = || {
             Selection::new(SelectionKey([1; 16]), metrics.clone(), |pushed| {
-                pushed.position().sequence.to_string().into()
+                pushed.position().sequence.to_string()
             })
         };
         let one = selection();
@@ -130,10 +119,15 @@ mod tests {
         let cache = RenderCache::default();
 
         for selection in [&one, &other, &one] {
-            let rendered = selection.render(&cache, Epoch(1), ChangeKind::Updated, &change);
-            assert_eq!(&*rendered, "7");
+            let shown = Shown {
+                kind: ChangeKind::Updated,
+                change: Arc::clone(&change),
+                conflated: None,
+            };
+            let rendered = selection.render(&cache, Epoch(1), &shown);
+            assert_eq!(rendered.json(), "7");
         }
 
-        assert_eq!(metrics.counts(), (1, 3));
+        assert_eq!(metrics.renders(), 1);
     }
 }

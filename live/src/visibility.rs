@@ -11,7 +11,7 @@ use backbone::position::Sequence;
 use buyer_core::feed::{Change, ChangeBody};
 
 use crate::access_cache::BuyerAccess;
-use crate::wakeups::Topic;
+use crate::interest::Topic;
 
 /// Account that changes are shown to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +62,6 @@ impl Visibility {
             filter,
             access,
         }
-    }
-
-    /// Returns a number that differs whenever [`Visibility::topics`] may have changed for another reason than the
-    /// offset.
-    pub(crate) fn version(&self) -> u64 {
-        self.access.as_ref().map_or(0, |access| access.version())
     }
 
     /// Returns the topics of every change after an offset that may concern the subscriber.

@@ -41,6 +41,11 @@ function queries(data) {
     dealsForSeller: deals,
     accessForBuyer: ({ first }) => page(data.accesses, first, ({ sellerId }) => sellerId),
     accessForSeller: ({ first }) => page(data.accesses, first, ({ buyerId }) => buyerId),
+    changes: ({ first }) => ({
+      changes: data.changes.filter(({ field }) => field === 'dealChanged').slice(0, Math.max(0, first ?? DEFAULT_PAGE)),
+      position,
+      more: false,
+    }),
     webhooks: () => data.webhooks,
     webhookDeliveries: ({ first }) => page(data.deliveries, first, ({ id }) => id),
   };

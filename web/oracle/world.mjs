@@ -41,7 +41,7 @@ export function makeWorld(seed) {
     secrets: ['whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'],
     positions,
     changes: [
-      { field: 'dealChanged', type: 'UPDATED', dealId: deals[2].id, changedFields: ['NAME', 'ITEMS'], position: positions[1] },
+      { field: 'dealChanged', type: 'UPDATED', dealId: deals[2].id, changedFields: ['NAME', 'ITEMS'], skipped: 0, position: positions[1] },
       { field: 'accessChanged', sellerId: sellers[0], buyerId: buyers[0], granted: true, position: positions[2] },
     ],
   };

@@ -140,7 +140,7 @@ fn arguments(name: &str, deliveries: &str) -> String {
 async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog() {
     let services = Services::shared_or_private().await;
     let url = services.market().await.buyer_database_url;
-    let db = Db::postgres("buyer database", &url).unwrap();
+    let db = Db::postgres("buyer database", &url, 12).unwrap();
     let side = BuyerSide::new(
         db,
         Clock::system(),

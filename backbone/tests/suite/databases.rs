@@ -71,7 +71,7 @@ impl Home {
         match self {
             Self::Sqlite(folder) => Db::sqlite("seller database", &folder.path().join("seller.db")),
             Self::Postgres { url, .. } => {
-                Db::postgres("seller database", url).expect("the URL is one")
+                Db::postgres("seller database", url, 12).expect("the URL is one")
             }
         }
     }

@@ -92,7 +92,7 @@ impl Market {
 
         let url = market.buyer_database_url.clone();
         let db =
-            Db::postgres("buyer database", &url).expect("the test kit has started its servers");
+            Db::postgres("buyer database", &url, 12).expect("the test kit has started its servers");
         Self::open(
             log,
             db,

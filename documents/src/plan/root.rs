@@ -139,10 +139,12 @@ impl Root {
                 _ => None,
             }
         };
-        let page = rule.arguments.iter().find_map(size).unwrap_or(rule.default);
+        let sizes = rule.of(self.field());
+        let page = rule.arguments.iter().find_map(size);
 
         // A larger page is refused by the field itself.
-        self.cost.with_page(page.min(rule.most))
+        self.cost
+            .with_page(page.unwrap_or(sizes.default).min(sizes.most))
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) const PAGE: PageRule = PageRule {
     arguments: &["first", "last"],
     default: 20,
     most: 100,
+    exceptions: &[],
 };
 
 pub(crate) const SDL: &str = r#"

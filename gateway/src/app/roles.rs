@@ -4,6 +4,7 @@
 //! they are done, and ends when the process stops.
 
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use axum::Router;
 use backbone::Error;
@@ -12,6 +13,8 @@ use backbone::health::Health;
 use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::Metrics;
 use live::{Feed, Reads};
+use sockets::Settings as SocketSettings;
+use sockets::protocol::Limits;
 use webhooks::resolver::Resolver;
 use webhooks::seal::SealKey;
 use webhooks::sender::Sender;
@@ -21,15 +24,15 @@ use super::demo_guard;
 use super::error::StartError;
 use super::store_watch::StoreWatch;
 use crate::accounts::MarketAccounts;
+use crate::admission::Admission;
 use crate::auth::KeyRing;
-use crate::backends::{Backends, DataDir};
-use crate::connections::Connections;
+use crate::backends::{Backends, DataDir, GatewayPools};
 use crate::demo;
 use crate::graphql::Executor;
 use crate::http::{self, Public};
 use crate::services::Services;
 use crate::settings::{Config, WebhookConfig};
-use crate::ws::Sockets;
+use crate::sockets::{SocketService, Sockets};
 
 /// Everything that the roles are started with.
 pub(super) struct RoleStarter<'a> {
@@ -145,19 +148,17 @@ impl RoleStarter<'_> {
         let feed = self.start_feed();
         let services = self.services(webhooks, keys.clone(), Arc::clone(&feed));
 
-        let executor = Executor::new(
-            services.clone(),
-            Arc::clone(&feed),
-            self.config.execution,
-            self.metrics,
-        );
-        let connections =
-            Connections::new(self.lifecycle.clone(), self.config.drain, self.config.ping);
-        let sockets = Sockets::new(
-            executor.clone(),
-            keys,
-            Arc::clone(&feed),
-            connections.clone(),
+        let executor = Executor::new(services.clone(), self.config.execution, self.metrics);
+        let sockets = Sockets::start(
+            SocketService::new(keys, executor.clone()),
+            feed,
+            SocketSettings {
+                shards: available_parallelism().map_or(1, usize::from),
+                limits: Limits::default(),
+                ping: self.config.ping,
+                drain: self.config.drain,
+            },
+            self.lifecycle,
             self.metrics,
         );
 
@@ -166,8 +167,7 @@ impl RoleStarter<'_> {
             services,
             executor,
             sockets,
-            feed,
-            connections,
+            compression: self.config.compression,
         })
     }
 
@@ -179,13 +179,20 @@ impl RoleStarter<'_> {
             ..
         } = self.backends.clone();
         let accounts = MarketAccounts::new(&sellers, &buyers);
-        let reads = Reads::new(feed, self.config.views, self.metrics);
+        let reads = Reads::new(
+            buyers.clone(),
+            Arc::clone(&feed),
+            self.config.views,
+            self.metrics,
+        );
 
         Services {
             sellers,
             buyers,
             reads,
             webhooks,
+            feed,
+            admission: Admission::new(self.config.operations, self.metrics),
             log,
             keys,
             accounts,
@@ -193,13 +200,12 @@ impl RoleStarter<'_> {
     }
 
     fn start_key_ring(&self) -> KeyRing {
-        let sellers = &self.backends.sellers;
-        let buyers = &self.backends.buyers;
-        let keys = KeyRing::new(
-            sellers.accounts().clone(),
-            buyers.accounts().clone(),
-            self.refused_keys(),
-        );
+        let GatewayPools {
+            seller_keys,
+            buyer_keys,
+            ..
+        } = self.backends.pools.clone();
+        let keys = KeyRing::new(seller_keys, buyer_keys, self.refused_keys());
         // A support task: connections need their keys confirmed until the last of them has drained.
         let checks = keys.clone().keep_checking(self.lifecycle.stopping());
         self.lifecycle.spawn_support("key ring", infallible(checks));
@@ -227,9 +233,9 @@ impl RoleStarter<'_> {
 
     fn start_feed(&self) -> Arc<Feed> {
         let Backends {
-            log, bus, buyers, ..
+            log, bus, pools, ..
         } = self.backends.clone();
-        let feed = Feed::new(buyers, log, self.metrics);
+        let feed = Feed::new(pools.feed, log, self.metrics);
 
         // Until the process stops, not only until it drains: connections end one after the other,
         // and the others still get their changes.

@@ -1,6 +1,7 @@
 //! API keys in use, of one database: looked up once, and checked again until nobody uses them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use backbone::Error;
@@ -43,17 +44,20 @@ pub(super) struct KeyCache {
     keys: Mutex<HashMap<KeyHash, Principal>>,
     lookup_stripes: [tokio::sync::Mutex<()>; LOOKUP_STRIPES],
     trusted: watch::Sender<bool>,
+    changes: Arc<watch::Sender<u64>>,
     check_requested: Notify,
 }
 
 impl KeyCache {
-    /// Builds an empty cache over the accounts of one database.
-    pub(super) fn new(accounts: Accounts) -> Self {
+    /// Builds an empty cache over the accounts of one database. `changes` is told whenever a key is revoked, or keys begin or
+    /// cease to be trusted.
+    pub(super) fn new(accounts: Accounts, changes: Arc<watch::Sender<u64>>) -> Self {
         Self {
             accounts,
             keys: Mutex::default(),
             lookup_stripes: Default::default(),
             trusted: watch::channel(true).0,
+            changes,
             check_requested: Notify::new(),
         }
     }
@@ -116,11 +120,11 @@ impl KeyCache {
                 pause = RETRY_INTERVAL;
             }
 
-            // Receivers wake only when the value changes; otherwise every socket would wake every 2 s.
-            self.trusted.send_if_modified(|trusted| {
-                let now = confirmed.elapsed() < TRUST;
-                std::mem::replace(trusted, now) != now
-            });
+            let now = confirmed.elapsed() < TRUST;
+            let was = self.trusted.send_replace(now);
+            if now != was {
+                self.tell_change();
+            }
         }
     }
 
@@ -135,15 +139,25 @@ impl KeyCache {
         };
         let valid: HashSet<KeyHash> = valid.into_iter().collect();
 
+        let mut has_revoked = false;
         self.keys.lock().retain(|hash, principal| {
             // A key that was cached while the query ran is not in its answer; it is as fresh as can be.
             if checked.contains(hash) && !valid.contains(hash) {
                 principal.revoke();
+                has_revoked = true;
                 return false;
             }
             // A key in use must stay, however long ago its socket was opened: dropping it would end its checks.
             principal.is_held_elsewhere() || principal.last_used().elapsed() < IDLE
         });
+
+        if has_revoked {
+            self.tell_change();
+        }
         true
+    }
+
+    fn tell_change(&self) {
+        self.changes.send_modify(|count| *count += 1);
     }
 }

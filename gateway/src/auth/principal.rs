@@ -1,13 +1,14 @@
 //! Principals: the account and role that an API key authenticates.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use backbone::accounts::{KeyHolder, Role};
 use backbone::ids::{BuyerId, SellerId};
+use live::Viewer;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::error::{Code, Problem};
@@ -26,7 +27,7 @@ pub struct Principal(Arc<KeyState>);
 /// State of one API key in use.
 struct KeyState {
     holder: KeyHolder,
-    revoked: CancellationToken,
+    revoked: AtomicBool,
     trusted: watch::Receiver<bool>,
     // A lock, since an `Instant` does not fit into an atomic. Held for one copy, never across an
     // await.
@@ -40,7 +41,7 @@ impl Principal {
     pub(super) fn new(holder: KeyHolder, trusted: watch::Receiver<bool>) -> Self {
         Self(Arc::new(KeyState {
             holder,
-            revoked: CancellationToken::new(),
+            revoked: AtomicBool::new(false),
             trusted,
             last_used: Mutex::new(Instant::now()),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
@@ -84,6 +85,20 @@ impl Principal {
         }
     }
 
+    /// Returns the account that live changes are shown to.
+    ///
+    /// # Errors
+    /// FORBIDDEN for administrators.
+    pub fn viewer(&self) -> Result<Viewer, Problem> {
+        match self.role() {
+            Role::Seller => Ok(Viewer::Seller(SellerId(self.id()))),
+            Role::Buyer => Ok(Viewer::Buyer(BuyerId(self.id()))),
+            Role::Admin => Err(Problem::forbidden(
+                "Only sellers and buyers can follow changes",
+            )),
+        }
+    }
+
     /// Checks that the caller is an administrator.
     ///
     /// # Errors
@@ -114,9 +129,14 @@ impl Principal {
         })
     }
 
-    /// Returns a token that is cancelled when the key is revoked.
-    pub fn revoked(&self) -> CancellationToken {
-        self.0.revoked.clone()
+    /// Returns whether the key was revoked. [`KeyRing::changes`](super::KeyRing::changes) tells when it may have been.
+    pub fn is_revoked(&self) -> bool {
+        self.0.revoked.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the key's database confirms its keys at the moment.
+    pub fn is_trusted(&self) -> bool {
+        *self.0.trusted.borrow()
     }
 
     /// Returns a receiver that holds `true` while the key's database confirms its keys.
@@ -124,14 +144,9 @@ impl Principal {
         self.0.trusted.clone()
     }
 
-    /// Returns whether the key's database confirms its keys at the moment.
-    pub(super) fn is_trusted(&self) -> bool {
-        *self.0.trusted.borrow()
-    }
-
-    /// Ends everything that the key opened.
+    /// Ends what the key may see.
     pub(super) fn revoke(&self) {
-        self.0.revoked.cancel();
+        self.0.revoked.store(true, Ordering::Release);
     }
 
     /// Notes that the key was used now.

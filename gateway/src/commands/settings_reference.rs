@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, CommandFactory};
 use super::Cli;
 
 /// Sections of the page by heading, each with its flags. A flag that stands in none goes under "Other settings".
-const SECTIONS: [(&str, &[&str]); 5] = [
+const SECTIONS: [(&str, &[&str]); 6] = [
     (
         "Serving",
         &[
@@ -22,6 +22,20 @@ const SECTIONS: [(&str, &[&str]); 5] = [
             "view-bytes",
             "max-query-cost",
             "max-result-bytes",
+            "operations-per-account",
+            "operations",
+        ],
+    ),
+    (
+        "Connections",
+        &[
+            "max-connections",
+            "max-connections-per-address",
+            "trusted-proxies",
+            "proxy-protocol",
+            "websocket-compression",
+            "tls-cert",
+            "tls-key",
         ],
     ),
     (
@@ -35,6 +49,9 @@ const SECTIONS: [(&str, &[&str]); 5] = [
             "redis-url",
             "seller-database-url",
             "buyer-database-url",
+            "request-connections",
+            "key-connections",
+            "feed-connections",
         ],
     ),
     (

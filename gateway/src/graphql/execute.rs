@@ -1,15 +1,18 @@
 //! Execution of requests: documents are compiled once, variables bound, and the result written as bytes, or for a
 //! subscription a subscriber of the live engine opened. Transports differ only in the envelope around the results.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::ServerError;
 use backbone::position::Position;
 use backbone::telemetry::Metrics;
 use documents::{DocumentError, Documents, ErrorKind, Kept, Limits, OperationKind, Plan, Request};
-use live::{Feed, Subscriber};
+use live::{Selection, Subscriber};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::context::{Caller, RootContext};
 use super::error_codes::{field_error, request_error};
@@ -18,6 +21,8 @@ use super::results::Run;
 use super::roots::{self, MarketRoots, Roots};
 use super::schema::document_schema;
 use super::selections::Selections;
+use crate::admission::Permit;
+use crate::auth;
 use crate::error::{Code, Problem};
 use crate::services::Services;
 
@@ -26,6 +31,13 @@ const SUBSCRIPTION_NEEDS_STREAM: &str = "Subscriptions require a websocket (grap
 
 /// Memory for the bytes of rendered objects, in bytes.
 const KEPT_BYTES: u64 = 64 << 20;
+
+/// Time that a query may take, longer than the longest wait for changes. Each read has a shorter limit of its own.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Time that a subscription waits for what it needs to begin, and pause between two attempts.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
+const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A GraphQL request as every transport carries it (GraphQL over HTTP, section "Request parameters").
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -39,6 +51,18 @@ pub struct GraphqlRequest {
     /// Values of the operation's variables.
     #[serde(default)]
     pub variables: Option<Map<String, Value>>,
+    /// Extensions that the client asks for.
+    #[serde(default)]
+    pub extensions: Option<Map<String, Value>>,
+}
+
+impl GraphqlRequest {
+    /// Returns whether each result of a subscription is to tell the position of the one before it.
+    pub fn wants_positions(&self) -> bool {
+        let extensions = self.extensions.as_ref();
+
+        extensions.is_some_and(sockets::protocol::wants_positions)
+    }
 }
 
 /// Limits of what one request may ask for.
@@ -58,7 +82,6 @@ struct Shared {
     documents: Documents,
     limits: ExecutionLimits,
     roots: MarketRoots,
-    feed: Arc<Feed>,
     kept: Arc<Kept>,
     selections: Selections,
     metrics: ExecutionMetrics,
@@ -66,12 +89,16 @@ struct Shared {
 
 /// Execution of a request.
 pub enum Execution {
-    /// The only result, of a query or mutation: the response as JSON.
-    Response(String),
+    /// The only result, of a query or mutation: the response as JSON. The operation counts as under way until the permit
+    /// is dropped.
+    Response(String, Permit),
     /// Request errors: there is no data.
     Rejected(Vec<ServerError>),
     /// An open subscription.
     Subscription(Box<Subscriber>),
+    /// A subscription cannot begin now, for a reason that passes. An error would end it at stock clients, so the transport
+    /// fails instead, and they come back.
+    TryLater(Problem),
 }
 
 /// Transport-dependent rules for one request.
@@ -87,19 +114,13 @@ pub struct RequestRules<'a> {
 
 impl Executor {
     /// Creates an executor over the services behind the API.
-    pub fn new(
-        services: Services,
-        feed: Arc<Feed>,
-        limits: ExecutionLimits,
-        metrics: &Metrics,
-    ) -> Self {
+    pub fn new(services: Services, limits: ExecutionLimits, metrics: &Metrics) -> Self {
         let kept = Arc::new(Kept::new(KEPT_BYTES));
 
         Self(Arc::new(Shared {
             documents: Documents::new(document_schema(), Limits::default()),
             limits,
             roots: MarketRoots { services },
-            feed,
             selections: Selections::new(Arc::clone(&kept), metrics),
             kept,
             metrics: ExecutionMetrics::new(metrics),
@@ -136,10 +157,48 @@ impl Executor {
         self.check_cost(&request)?;
 
         if request.kind() == OperationKind::Subscription {
-            let subscriber = self.subscribe(request, caller, rules.last_event).await?;
-            return Ok(Execution::Subscription(Box::new(subscriber)));
+            return self.subscribe(request, caller, rules.last_event).await;
         }
-        self.run(&request, caller).await.map(Execution::Response)
+        self.answer(request, caller).await
+    }
+
+    /// Executes a query or mutation.
+    async fn answer(
+        &self,
+        request: Request,
+        caller: &Caller,
+    ) -> Result<Execution, Vec<ServerError>> {
+        let refused = |problem: Problem| vec![problem.into()];
+        confirmed(caller).map_err(refused)?;
+        let admission = &self.0.roots.services.admission;
+        let permit = admission
+            .enter(caller.principal.as_ref())
+            .map_err(refused)?;
+
+        let executed = match request.kind() {
+            OperationKind::Mutation => {
+                let executor = self.clone();
+                let caller = caller.clone();
+                // A task of its own: a client that leaves while it waits does not cut its mutation off half-way.
+                let task = tokio::spawn(async move {
+                    let executed = executor.run(&request, &caller).await;
+                    (executed, permit)
+                });
+                match task.await {
+                    Ok((executed, permit)) => executed.map(|response| (response, permit)),
+                    Err(error) => resume_unwind(error.into_panic()),
+                }
+            }
+            OperationKind::Query | OperationKind::Subscription => {
+                let execution = self.run(&request, caller);
+                let executed = timeout(QUERY_TIMEOUT, execution).await;
+                executed
+                    .unwrap_or_else(|_| Err(refused(took_too_long())))
+                    .map(|response| (response, permit))
+            }
+        };
+
+        executed.map(|(response, permit)| Execution::Response(response, permit))
     }
 
     fn plan(
@@ -212,7 +271,7 @@ impl Executor {
         request: Request,
         caller: &Caller,
         last_event: Option<&str>,
-    ) -> Result<Subscriber, Vec<ServerError>> {
+    ) -> Result<Execution, Vec<ServerError>> {
         let shared = &*self.0;
         let request = Arc::new(request);
         let root = &request.roots()[0];
@@ -230,9 +289,31 @@ impl Executor {
         }
 
         let selection = shared.selections.get(&request, root);
-        Subscriber::open(Arc::clone(&shared.feed), subscription, selection)
-            .await
-            .map_err(|error| vec![Problem::from(error).into()])
+        let until = Instant::now() + SUBSCRIBE_TIMEOUT;
+        loop {
+            let opened = self.open(&subscription, &selection, caller).await;
+            match opened {
+                Ok(subscriber) => return Ok(Execution::Subscription(Box::new(subscriber))),
+                Err(problem) if !problem.retryable => return Err(vec![problem.into()]),
+                Err(problem) if Instant::now() >= until => return Ok(Execution::TryLater(problem)),
+                // Waited for here: the outage of a moment costs nobody a connection.
+                Err(_) => sleep(SUBSCRIBE_PAUSE).await,
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        subscription: &live::Subscription,
+        selection: &Arc<Selection>,
+        caller: &Caller,
+    ) -> Result<Subscriber, Problem> {
+        confirmed(caller)?;
+
+        let selection = Arc::clone(selection);
+        let opened =
+            Subscriber::open(&self.0.roots.services.feed, subscription.clone(), selection).await;
+        Ok(opened?)
     }
 
     fn subscription(
@@ -252,6 +333,20 @@ impl Executor {
             _ => roots::deal_changed(context, roots::read(&arguments)?),
         }
     }
+}
+
+/// Checks that a caller's key is confirmed now: a socket may have been opened long before.
+fn confirmed(caller: &Caller) -> Result<(), Problem> {
+    match &caller.principal {
+        Some(principal) if !principal.is_trusted() => Err(auth::unconfirmed()),
+        _ => Ok(()),
+    }
+}
+
+fn took_too_long() -> Problem {
+    let message = "The query took too long; try again later, or ask for less";
+
+    Problem::new(Code::Unavailable, message)
 }
 
 /// Returns the request errors for a rejected document. Callers without a key are not told which of their input values

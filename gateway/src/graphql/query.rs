@@ -7,12 +7,13 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::access::AccessConnection;
 use super::account::Viewer;
+use super::change::DealChangePage;
 use super::connection::DealConnection;
 use super::context::RootContext;
 use super::deal::Deal;
 use super::deal_filter::{DealFilter, DealOrder};
 use super::node::Node;
-use super::roots::{self, AccessArgs, DealArgs, DealsArgs, DeliveriesArgs, IdArgs};
+use super::roots::{self, AccessArgs, ChangesArgs, DealArgs, DealsArgs, DeliveriesArgs, IdArgs};
 use super::scalars::Position;
 use super::webhook::{DeliveryState, Webhook, WebhookDeliveryConnection};
 
@@ -139,6 +140,30 @@ impl Query {
                 first,
                 after,
                 min_position,
+            },
+        )
+        .await?)
+    }
+
+    /// Returns what the subscription `dealChanged` would push after a position: the feed by pull, for jobs and for
+    /// backends that cannot keep a connection open. Ask again after the position of the page. first is 1 to 500 and 100
+    /// by default. Without a change the field waits for one, for up to wait seconds, 0 to 30 and 0 by default. A position
+    /// that is older than what the server keeps fails with POSITION_EXPIRED.
+    async fn changes(
+        &self,
+        context: &Context<'_>,
+        filter: Option<DealFilter>,
+        after: Position,
+        first: Option<i32>,
+        wait: Option<i32>,
+    ) -> Result<Option<DealChangePage>> {
+        Ok(roots::changes(
+            RootContext::of(context),
+            ChangesArgs {
+                filter,
+                after,
+                first,
+                wait,
             },
         )
         .await?)

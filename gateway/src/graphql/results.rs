@@ -33,12 +33,18 @@ impl Run<'_> {
         let results = match self.request.kind() {
             OperationKind::Mutation => self.one_after_the_other().await,
             OperationKind::Query | OperationKind::Subscription => {
-                let roots = self.request.roots().iter();
-                join_all(roots.map(|root| self.root(root))).await
+                // Nearly always there is one, which needs no bookkeeping.
+                match self.request.roots() {
+                    [root] => vec![self.root(root).await],
+                    roots => join_all(roots.iter().map(|root| self.root(root))).await,
+                }
             }
         };
 
-        self.render(results, Out::new(limit, Some(kept)))
+        let mut out = self.request.begin_result(limit, Some(kept));
+        self.render(results, &mut out);
+        let bytes = self.request.finish_result(out)?;
+        Ok(text(bytes))
     }
 
     /// Executes the root fields of a mutation. After a failure that makes all data null nothing more is written.
@@ -81,11 +87,7 @@ impl Run<'_> {
         resolved.map_err(|problem| field_error(root, problem))
     }
 
-    fn render(
-        &self,
-        results: Vec<Result<Output, ServerError>>,
-        mut out: Out<'_>,
-    ) -> Result<String, TooLarge> {
+    fn render(&self, results: Vec<Result<Output, ServerError>>, out: &mut Out<'_>) {
         let roots = self.request.roots();
         let is_fatal = |(root, result): (&Root, &Result<Output, ServerError>)| {
             result.is_err() && !root.nullable()
@@ -102,7 +104,7 @@ impl Run<'_> {
                 }
                 out.json(root.json_key().as_bytes());
                 match result {
-                    Ok(value) => value.render(root.selection(), &mut out),
+                    Ok(value) => value.render(root.selection(), out),
                     Err(_) => out.json(b"null"),
                 }
             }
@@ -115,18 +117,12 @@ impl Run<'_> {
             out.serialize(&errors);
         }
         out.json(b"}");
-
-        text(out)
     }
 }
 
-/// Returns a finished response as text.
-///
-/// # Errors
-/// [`TooLarge`] if the response was cut off.
-pub(super) fn text(out: Out<'_>) -> Result<String, TooLarge> {
-    let bytes = out.finish()?;
-    Ok(String::from_utf8(bytes).expect("renderers write texts, and nothing but whole ones"))
+/// Returns rendered bytes as text.
+pub(super) fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("renderers write texts, and nothing but whole ones")
 }
 
 /// Result of `__schema` or `__type`.

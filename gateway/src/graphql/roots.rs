@@ -64,6 +64,7 @@ impl MarketRoots {
             "dealsForSeller" => output(deals_for_seller(context, read(arguments)?).await?),
             "accessForBuyer" => output(access_for_buyer(context, read(arguments)?).await?),
             "accessForSeller" => output(access_for_seller(context, read(arguments)?).await?),
+            "changes" => output(changes(context, read(arguments)?).await?),
             "webhooks" => output(webhooks(context).await?),
             "webhookDeliveries" => output(webhook_deliveries(context, read(arguments)?).await?),
             "createDeal" => output(create_deal(context, read(arguments)?).await?),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_graphql::SDLExportOptions;
-use documents::{ListSize, OutputType, PageRule, Schema as DocumentSchema};
+use documents::{ListSize, OutputType, PageRule, PageSize, Schema as DocumentSchema};
 
 use super::access::{Access, AccessConnection, AccessEdge, AccessPayload};
 use super::account::{Account, IssuedApiKey, RevokedApiKey, Viewer};
+use super::change::{AccessChange, DealChange, DealChangePage};
 use super::connection::{DEFAULT_PAGE, DealConnection, DealEdge, MAX_PAGE, PageInfo};
 use super::deal::{Deal, DealItem, DealPayload, Discount};
 use super::node::Node;
-use super::subscription::{AccessChange, DealChange};
 use super::webhook::{
     DeleteWebhookPayload, DeliveryCounts, ReplayPayload, Webhook, WebhookAttempt, WebhookDelivery,
     WebhookDeliveryConnection, WebhookDeliveryEdge, WebhookDeliveryPayload, WebhookPayload,
@@ -30,14 +30,22 @@ const PAGE: PageRule = PageRule {
     arguments: &["first", "last"],
     default: DEFAULT_PAGE as u64,
     most: MAX_PAGE as u64,
+    exceptions: &[(
+        "changes",
+        PageSize {
+            default: 100,
+            most: 500,
+        },
+    )],
 };
 
 /// Largest number of entries of every list. Where no rule of the market sets one, it is a multiple of what occurs.
-const LISTS: [(&str, &str, ListSize); 12] = [
+const LISTS: [(&str, &str, ListSize); 13] = [
     ("AccessConnection", "edges", ListSize::Page),
     ("AccessConnection", "nodes", ListSize::Page),
     ("Deal", "items", ListSize::AtMost(100)),
     ("DealChange", "changedFields", ListSize::AtMost(5)),
+    ("DealChangePage", "changes", ListSize::Page),
     ("DealConnection", "edges", ListSize::Page),
     ("DealConnection", "nodes", ListSize::Page),
     ("Query", "webhooks", ListSize::AtMost(20)),
@@ -93,6 +101,7 @@ fn outputs() -> Vec<OutputType> {
         OutputType::of::<Account>(),
         OutputType::of::<Deal>(),
         OutputType::of::<DealChange>(),
+        OutputType::of::<DealChangePage>(),
         OutputType::of::<DealConnection>(),
         OutputType::of::<DealEdge>(),
         OutputType::of::<DealItem>(),

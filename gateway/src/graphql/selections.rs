@@ -1,22 +1,22 @@
 //! Selections of subscriptions. Subscribers whose results have the same bytes share one selection, however their
 //! documents are written, and with it one rendering of each change.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use backbone::telemetry::Metrics;
-use documents::{Kept, Out, Render, Request, Root};
+use backbone::weak_map::WeakMap;
+use documents::{Kept, Render, Request, Root};
 use live::{PushedChange, RenderMetrics, Selection, SelectionKey};
 use parking_lot::Mutex;
 
+use super::change::{AccessChange, DealChange};
 use super::results::text;
-use super::subscription::{AccessChange, DealChange};
 
 /// Selections in use.
 pub(super) struct Selections {
     kept: Arc<Kept>,
-    // Weak: the subscribers own their selections, and one goes with its last subscriber.
-    selections: Mutex<HashMap<SelectionKey, Weak<Selection>>>,
+    // The subscribers own their selections, and one goes with its last subscriber.
+    selections: Mutex<WeakMap<SelectionKey, Selection>>,
     metrics: RenderMetrics,
 }
 
@@ -34,30 +34,23 @@ impl Selections {
     pub(super) fn get(&self, request: &Arc<Request>, root: &Root) -> Arc<Selection> {
         let key = SelectionKey(root.result_key().0);
 
-        // Held until the new selection is in the map: of two subscribers with a new selection, both must get the one
-        // that later ones will share.
-        let mut selections = self.selections.lock();
-        if let Some(selection) = selections.get(&key).and_then(Weak::upgrade) {
-            return selection;
-        }
+        // One lock over look-up and insert: of two subscribers with a new selection, both must get the one that later
+        // ones will share.
+        self.selections.lock().get_or_insert_with(key, || {
+            let kept = Arc::clone(&self.kept);
+            let request = Arc::clone(request);
+            let render = move |pushed| render(&request, &kept, &pushed);
 
-        let kept = Arc::clone(&self.kept);
-        let request = Arc::clone(request);
-        let render = move |pushed| render(&request, &kept, &pushed);
-        let selection = Arc::new(Selection::new(key, self.metrics.clone(), render));
-
-        // Swept where the map would otherwise grow.
-        selections.retain(|_, selection| selection.strong_count() > 0);
-        selections.insert(key, Arc::downgrade(&selection));
-        selection
+            Selection::new(key, self.metrics.clone(), render)
+        })
     }
 }
 
 /// Renders the result that a subscription pushes for a change.
-pub(super) fn render(request: &Request, kept: &Kept, pushed: &PushedChange) -> Arc<str> {
+pub(super) fn render(request: &Request, kept: &Kept, pushed: &PushedChange) -> String {
     // A subscription has one root field, whatever its variables are.
     let root = &request.roots()[0];
-    let mut out = Out::new(usize::MAX, Some(kept));
+    let mut out = request.begin_result(usize::MAX, Some(kept));
 
     out.json(b"{\"data\":{");
     out.json(root.json_key().as_bytes());
@@ -67,5 +60,8 @@ pub(super) fn render(request: &Request, kept: &Kept, pushed: &PushedChange) -> A
     }
     out.json(b"}}");
 
-    text(out).expect("a push has no limit of size").into()
+    let bytes = request
+        .finish_result(out)
+        .expect("a push has no limit of size");
+    text(bytes)
 }

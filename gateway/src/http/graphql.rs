@@ -9,16 +9,14 @@ use std::sync::Arc;
 use async_graphql::ServerError;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
-use axum::extract::{RawQuery, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::{Public, events, principal, trace};
+use super::{Public, events, principal, trace, websocket};
 use crate::error::{Code, Problem};
 use crate::graphql::{Caller, Execution, GraphqlRequest, RequestRules, code};
-use crate::ws;
 
 /// Media type of GraphQL over HTTP, with which the status carries meaning.
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
@@ -38,27 +36,18 @@ pub(super) async fn post(
 }
 
 /// `GET /graphql`: a query in the parameters, or the upgrade to a websocket.
-pub(super) async fn get(
-    State(public): State<Arc<Public>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
+pub(super) async fn get(State(public): State<Arc<Public>>, request: Request) -> Response {
     // Before the parameters are read: an upgrade has no query, and a rejected one must say why
     // instead of reporting that the query is missing.
-    if headers
-        .get(header::UPGRADE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-    {
-        return match upgrade {
-            Ok(upgrade) => ws::upgrade(public.sockets.clone(), upgrade, &headers),
-            Err(rejection) => rejection.into_response(),
-        };
+    if websocket::is_requested(request.headers()) {
+        return websocket::upgrade(public.sockets.clone(), public.compression, request);
     }
 
-    match read_query(query.as_deref().unwrap_or_default()) {
-        Ok(request) => execute(public, &headers, request, true).await,
-        Err(problem) => reject(&headers, problem),
+    let query = read_query(request.uri().query().unwrap_or_default());
+    let headers = request.headers();
+    match query {
+        Ok(query) => execute(public, headers, query, true).await,
+        Err(problem) => reject(headers, problem),
     }
 }
 
@@ -88,8 +77,9 @@ async fn execute(
         ..RequestRules::default()
     };
     match public.executor.execute(request, caller, rules).await {
-        Execution::Response(response) => respond(headers, response),
+        Execution::Response(response, _permit) => respond(headers, response),
         Execution::Rejected(errors) => reject_request(headers, errors),
+        Execution::TryLater(problem) => reject(headers, problem),
         Execution::Subscription(_) => unreachable!("the rules admit no subscription"),
     }
 }
@@ -152,16 +142,8 @@ fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
             "operationName" if !value.is_empty() => {
                 request.operation_name = Some(value.into_owned())
             }
-            "variables" if !value.is_empty() => {
-                let variables = serde_json::from_str(&value);
-                let not_json = |error| {
-                    Problem::new(
-                        Code::BadRequest,
-                        format!("The parameter variables is not JSON: {error}"),
-                    )
-                };
-                request.variables = Some(variables.map_err(not_json)?);
-            }
+            "variables" if !value.is_empty() => request.variables = Some(object(&name, &value)?),
+            "extensions" if !value.is_empty() => request.extensions = Some(object(&name, &value)?),
             // Other parameters are ignored, as are other members of a JSON body.
             _ => {}
         }
@@ -175,6 +157,14 @@ fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
             "The parameter query is missing",
         ))
     }
+}
+
+/// Reads a parameter that is a JSON object.
+fn object(name: &str, value: &str) -> Result<Map<String, Value>, Problem> {
+    serde_json::from_str(value).map_err(|error| {
+        let message = format!("The parameter {name} is not JSON: {error}");
+        Problem::new(Code::BadRequest, message)
+    })
 }
 
 /// Responds to a request that is not one of GraphQL: the status tells the error in either media type.

@@ -2,7 +2,9 @@
 //! enum values in lower case and errors as problem details.
 
 mod body;
+mod changes;
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,7 +16,9 @@ use axum::response::{IntoResponse, Response};
 use backbone::accounts::Role;
 use backbone::deal_table::{Cursor, DealFilter, DealOrder, Window};
 use backbone::ids::DealId;
-use seller_core::{DealWritten, MutationContext};
+use seller_core::{DealWritten, MutationContext, Refusal};
+
+pub(super) use changes::changes;
 
 use super::graphql::json_body;
 use super::{Public, principal, trace};
@@ -36,15 +40,16 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let seller = caller(&public.services, &headers).await?.seller()?;
+    let caller = caller(&public.services, &headers).await?;
+    let seller = caller.seller()?;
     let input = body::new_deal(&json_body(&headers, body)?, seller)?;
+    let context = mutation_context(&headers)?;
 
-    let written = public
-        .services
-        .sellers
-        .create_deal(seller, input, mutation_context(&headers)?)
-        .await;
-    let written = written.map_err(|refusal| Problem::refused(refusal, ""))?;
+    let sellers = public.services.sellers.clone();
+    let written = write(&public.services, &caller, async move {
+        sellers.create_deal(seller, input, context).await
+    })
+    .await?;
 
     // Below the path of the request, so that a client of /v1/deal stays with /v1.
     let location = format!("{}/{}", uri.path(), written.deal.id);
@@ -64,18 +69,18 @@ pub(super) async fn replace(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let seller = caller(&public.services, &headers).await?.seller()?;
+    let caller = caller(&public.services, &headers).await?;
+    let seller = caller.seller()?;
     let input = body::replacement(&json_body(&headers, body)?, seller)?;
+    let context = mutation_context(&headers)?;
 
-    let written = public
-        .services
-        .sellers
-        .update_deal(seller, input, mutation_context(&headers)?)
-        .await;
+    let sellers = public.services.sellers.clone();
+    let written = write(&public.services, &caller, async move {
+        sellers.update_deal(seller, input, context).await
+    })
+    .await?;
 
-    Ok(respond(
-        &written.map_err(|refusal| Problem::refused(refusal, ""))?,
-    ))
+    Ok(respond(&written))
 }
 
 /// `GET /deal`: 200 with an array of the deals that a buyer may see, or of a seller's own. Takes
@@ -90,6 +95,7 @@ pub(super) async fn list(
     let window = window(query.as_deref().unwrap_or_default())?;
 
     let services = &public.services;
+    let _permit = services.admission.enter(Some(&caller))?;
     let filter = DealFilter::default();
     let order = DealOrder::LastChangedFirst;
 
@@ -145,6 +151,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let services = &public.services;
     let caller = caller(services, &headers).await?;
+    let _permit = services.admission.enter(Some(&caller))?;
 
     let missing = || {
         Problem::new(
@@ -170,6 +177,25 @@ pub(super) async fn show(
 
     let stored = deal.ok_or_else(missing)?;
     Ok(Json(body::DealBody::from(&*stored.deal)).into_response())
+}
+
+/// Runs a write in a task of its own, so that a client that leaves does not cut it off half-way.
+async fn write(
+    services: &Services,
+    caller: &Principal,
+    write: impl Future<Output = Result<DealWritten, Refusal>> + Send + 'static,
+) -> Result<DealWritten, Problem> {
+    let permit = services.admission.enter(Some(caller))?;
+    let task = tokio::spawn(async move {
+        let written = write.await;
+        drop(permit);
+        written
+    });
+
+    match task.await {
+        Ok(written) => written.map_err(|refusal| Problem::refused(refusal, "")),
+        Err(error) => resume_unwind(error.into_panic()),
+    }
 }
 
 async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use listener::Settings as ListenerSettings;
 use live::ViewSettings;
 use webhooks::dispatcher::Limits;
 use webhooks::egress::Egress;
 use webhooks::seal::SealKey;
 
 use super::secret::Secret;
+use crate::admission::OperationLimits;
+use crate::backends::PoolSizes;
 use crate::graphql::ExecutionLimits;
 
 /// Settings that make sense together.
@@ -33,6 +36,14 @@ pub struct Config {
     pub ping: Duration,
     /// Time for which changes are kept for subscribers that are away.
     pub feed: Duration,
+    /// Rules for the connections that the public address accepts.
+    pub connections: ListenerSettings,
+    /// True if results on websockets are compressed for clients that offer it.
+    pub compression: bool,
+    /// Most connections to the databases.
+    pub pools: PoolSizes,
+    /// Numbers of operations that may be under way.
+    pub operations: OperationLimits,
     /// Limits of what one request may ask for.
     pub execution: ExecutionLimits,
     /// Bounds of the pages that a gateway keeps exact in memory.

@@ -1,8 +1,10 @@
 //! Settings of what one request may ask for.
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use clap::value_parser;
 
+use crate::admission::OperationLimits;
 use crate::graphql::ExecutionLimits;
 
 /// Flags of what one request may ask for, as given.
@@ -34,6 +36,30 @@ pub(super) struct ExecutionSettings {
         global = true
     )]
     max_result_bytes: u32,
+
+    /// Most queries and mutations of one account that are under way at a time
+    ///
+    /// One more is answered with RATE_LIMITED. Callers without a key count as one account.
+    #[arg(
+        long,
+        env = "DEALWIRE_OPERATIONS_PER_ACCOUNT",
+        default_value_t = OperationLimits::default().per_account,
+        value_name = "COUNT",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=100_000),
+        global = true
+    )]
+    operations_per_account: usize,
+
+    /// Most queries and mutations that are under way at a time
+    #[arg(
+        long,
+        env = "DEALWIRE_OPERATIONS",
+        default_value_t = OperationLimits::default().in_all,
+        value_name = "COUNT",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000),
+        global = true
+    )]
+    operations: usize,
 }
 
 impl ExecutionSettings {
@@ -42,6 +68,14 @@ impl ExecutionSettings {
         ExecutionLimits {
             cost: self.max_query_cost,
             result_bytes: self.max_result_bytes as usize,
+        }
+    }
+
+    /// Returns how many operations may be under way.
+    pub(super) fn operations(&self) -> OperationLimits {
+        OperationLimits {
+            per_account: self.operations_per_account,
+            in_all: self.operations,
         }
     }
 }

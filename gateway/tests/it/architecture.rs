@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A crate and those of ours that it may use.
-const MAY_IMPORT: [(&str, &[&str]); 8] = [
+const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("backbone", &[]),
     ("seller-core", &["backbone"]),
     ("buyer-core", &["backbone"]),
     ("webhooks", &["backbone", "buyer-core"]),
     ("live", &["backbone", "buyer-core"]),
+    ("sockets", &["backbone", "live"]),
+    ("listener", &["backbone"]),
     ("documents", &[]),
     (
         "gateway",
@@ -19,18 +21,22 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
             "buyer-core",
             "webhooks",
             "live",
+            "sockets",
+            "listener",
             "documents",
         ],
     ),
     ("loadgen", &[]),
 ];
 /// The crates that a market runs on. `loadgen` speaks to servers by itself: it measures from outside.
-const MARKET: [&str; 7] = [
+const MARKET: [&str; 9] = [
     "backbone",
     "seller-core",
     "buyer-core",
     "webhooks",
     "live",
+    "sockets",
+    "listener",
     "documents",
     "gateway",
 ];

@@ -1,6 +1,8 @@
 //! The declaration of the schema, executed by its own library, against the gateway's engine: simple documents have the
 //! same answers, so the declared resolvers cannot rot unseen.
 
+use std::sync::Arc;
+
 use async_graphql::{Request, Variables};
 use async_graphql_axum::GraphQLResponse;
 use axum::body::to_bytes;
@@ -8,6 +10,7 @@ use axum::response::IntoResponse;
 use backbone::ids::SellerId;
 use backbone::telemetry::{Metrics, TraceContext};
 use gateway::accounts::MarketAccounts;
+use gateway::admission::{Admission, OperationLimits};
 use gateway::auth::KeyRing;
 use gateway::graphql::{Caller, execute_declared};
 use gateway::services::Services;
@@ -105,8 +108,19 @@ impl Peer {
         let metrics = Metrics::new();
         let feed = Feed::new(buyers.clone(), backends.log.clone(), &metrics);
         let seal = SealKey::generate();
+        let limits = OperationLimits {
+            per_account: 64,
+            in_all: 64,
+        };
         let services = Services {
-            reads: Reads::new(feed, ViewSettings::default(), &metrics),
+            reads: Reads::new(
+                buyers.clone(),
+                Arc::clone(&feed),
+                ViewSettings::default(),
+                &metrics,
+            ),
+            feed,
+            admission: Admission::new(limits, &metrics),
             webhooks: Webhooks::new(&buyers, backends.bus.clone(), Egress::default(), seal),
             accounts: MarketAccounts::new(&sellers, &buyers),
             log: backends.log.clone(),

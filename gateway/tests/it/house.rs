@@ -28,7 +28,7 @@ const INLINE_COMMENTS: f64 = 3.0;
 const SUBTLE: [(&str, &[&str]); 4] = [
     ("live engine", &["live/src/", "gateway/src/live"]),
     ("webhooks", &["webhooks/src/", "buyer-core/src/webhooks"]),
-    ("WebSockets", &["gateway/src/ws"]),
+    ("WebSockets", &["sockets/src/shard"]),
     ("write path", &["backbone/src/write_path"]),
 ];
 

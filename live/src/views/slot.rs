@@ -3,6 +3,7 @@
 use backbone::Error;
 use backbone::deal_table::{Page, Window};
 use backbone::position::Sequence;
+use buyer_core::BuyerSide;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
@@ -83,7 +84,12 @@ impl Slot {
     ///
     /// # Errors
     /// Those of the buyer database.
-    pub(crate) async fn fetch(&self, feed: &Feed, limit: u32) -> Result<View, Error> {
+    pub(crate) async fn fetch(
+        &self,
+        buyers: &BuyerSide,
+        feed: &Feed,
+        limit: u32,
+    ) -> Result<View, Error> {
         let ViewKey {
             buyer,
             filter,
@@ -95,7 +101,6 @@ impl Slot {
         let held = self.view.lock().as_ref().map_or(0, View::capacity);
         let capacity = wanted.max(held);
 
-        let buyers = feed.buyers();
         let top = buyers.top_deals(*buyer, filter.clone(), *order, capacity as u32);
         let mut top = top.await?;
 

@@ -90,7 +90,7 @@ impl Market {
         let log = log.unwrap();
         let opened = async || log.epoch().await.is_ok();
         wait_until(Duration::from_secs(10), "the log to be open", opened).await;
-        let db = Db::postgres("seller database", &market.seller_database_url).unwrap();
+        let db = Db::postgres("seller database", &market.seller_database_url, 12).unwrap();
         Self::open(log, db, clock, Resources::Production(Box::new(services))).await
     }
 

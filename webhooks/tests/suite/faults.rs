@@ -34,7 +34,7 @@ async fn outcome_waits_for_an_unavailable_database() {
 
     let direct = market.database_url.as_ref().unwrap();
     let proxy = Proxy::in_front_of(direct).await;
-    let db = Db::postgres("buyer database", &proxy.url(direct)).unwrap();
+    let db = Db::postgres("buyer database", &proxy.url(direct), 12).unwrap();
     let retention = Retention::in_partitions(Duration::from_secs(60));
     let side = BuyerSide::new(db, market.clock.clone(), retention);
     let key = SealKey::parse(SEAL).unwrap();

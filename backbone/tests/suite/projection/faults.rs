@@ -21,7 +21,7 @@ async fn projection_waits_for_a_database_that_is_down() {
     let proxy = Proxy::in_front_of(url).await;
     let worker = start(
         &log.log,
-        &Db::postgres("seller database", &proxy.url(url)).expect("the URL is one"),
+        &Db::postgres("seller database", &proxy.url(url), 12).expect("the URL is one"),
     );
 
     caught_up(&log.log, &db).await;

@@ -15,6 +15,7 @@ use super::world::World;
 use crate::error::Problem;
 use crate::graphql::access::AccessPayload;
 use crate::graphql::account::RevokedApiKey;
+use crate::graphql::change::DealChangePage;
 use crate::graphql::deal::DealPayload;
 use crate::graphql::roots::{self, Output, RootCall, Roots, read};
 use crate::graphql::scalars::DateTime;
@@ -128,6 +129,10 @@ impl FixtureRoots {
             "accessForSeller" => {
                 let arguments: roots::AccessArgs = read(arguments)?;
                 output(world.accesses(arguments.first, false))
+            }
+            "changes" => {
+                let arguments: roots::ChangesArgs = read(arguments)?;
+                output(DealChangePage::from(world.pulled(arguments.first)))
             }
             "webhooks" => output(world.webhooks()),
             "webhookDeliveries" => {

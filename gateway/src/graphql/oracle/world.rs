@@ -11,7 +11,7 @@ use backbone::money;
 use backbone::position::{Position, Sequence};
 use backbone::time::Timestamp;
 use buyer_core::feed::{Change, ChangeBody};
-use live::{ChangeKind, PushedChange};
+use live::{ChangeKind, Pulled, PushedChange, Shown};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -320,6 +320,18 @@ impl World {
         self.positions[0].into()
     }
 
+    /// Returns the page of changes that a pull is answered with: the world has one change of a deal.
+    pub(super) fn pulled(&self, first: Option<i32>) -> Pulled {
+        let has_room = first.is_none_or(|first| first > 0);
+        let changes = has_room.then(|| self.pushed("dealChanged"));
+
+        Pulled {
+            changes: changes.into_iter().collect(),
+            position: self.positions[0],
+            more: false,
+        }
+    }
+
     /// Returns the change that a subscription to this root field is answered with.
     pub(super) fn pushed(&self, field: &str) -> PushedChange {
         let pushed = self
@@ -369,8 +381,11 @@ impl World {
         };
         Some(PushedChange {
             epoch: position.epoch,
-            kind,
-            change: Arc::new(change),
+            shown: Shown {
+                kind,
+                change: Arc::new(change),
+                conflated: None,
+            },
         })
     }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use backbone::testkit::{Market, Services, wait_until};
+use gateway::admission::OperationLimits;
 use gateway::app::App;
+use gateway::backends::PoolSizes;
 use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::graphql::ExecutionLimits;
@@ -212,6 +214,14 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         drain: std::time::Duration::from_secs(1),
         ping: std::time::Duration::from_secs(12),
         feed: std::time::Duration::from_hours(24),
+        connections: listener::Settings {
+            // Every client of a test has the same address.
+            trusted_proxies: vec!["127.0.0.0/8".parse().expect("the text is a network")],
+            ..listener::Settings::default()
+        },
+        compression: false,
+        pools: PoolSizes::default(),
+        operations: OperationLimits::default(),
         execution: ExecutionLimits {
             cost: 100_000,
             result_bytes: 4 << 20,

@@ -57,6 +57,8 @@ impl Process {
         let child = Command::new(env!("CARGO_BIN_EXE_dealwire"))
             .arg("serve")
             .env("DEALWIRE_LOG", "warn")
+            // Every client of a test has the same address.
+            .env("DEALWIRE_TRUSTED_PROXIES", "127.0.0.0/8")
             .env("DEALWIRE_DRAIN_SECONDS", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("DEALWIRE_LISTEN", self.port.addr().to_string())

@@ -6,6 +6,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
 use super::DEADLINE;
@@ -199,6 +200,20 @@ impl Socket {
                 Some(Ok(_)) => {}
             }
         }
+    }
+
+    /// Sends a close frame with this code, and returns how the socket ended.
+    pub(crate) async fn close(&mut self, code: u16) -> End {
+        let frame = CloseFrame {
+            code: code.into(),
+            reason: "".into(),
+        };
+        self.stream
+            .send(Message::Close(Some(frame)))
+            .await
+            .expect("the socket is open");
+
+        self.try_message().await.expect_err("nothing else is sent")
     }
 
     /// Begins an operation.

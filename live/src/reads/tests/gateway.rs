@@ -29,7 +29,7 @@ impl Gateway {
         };
 
         let gateway = Self {
-            reads: Reads::with_waits(feed, settings, &metrics, waits),
+            reads: Reads::with_waits(market.side.clone(), feed, settings, &metrics, waits),
             answered: 0,
         };
         gateway.feed().liveness.set_bus(true);

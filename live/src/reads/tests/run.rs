@@ -318,7 +318,7 @@ impl Run {
         let key = ViewKey::new(list.buyer, list.filter(), list.order);
         let Ok(slot) = reads.slot(&key) else { return };
 
-        let view = slot.fetch(&reads.feed, PAGE).await;
+        let view = slot.fetch(&reads.buyers, &reads.feed, PAGE).await;
         self.pending.push(Pending {
             gateway,
             list,

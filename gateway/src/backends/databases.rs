@@ -1,0 +1,74 @@
+//! Handles of the two databases, one for each purpose, so that no purpose takes another's connections.
+
+use backbone::db::Db;
+use backbone::telemetry::Metrics;
+
+/// Most connections to each PostgreSQL database, by purpose. Each is at least 1.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSizes {
+    /// Connections of requests, projections and webhooks.
+    pub requests: u32,
+    /// Connections of the look-up and the check of API keys.
+    pub keys: u32,
+    /// Connections of the feed and of access.
+    pub feed: u32,
+}
+
+impl Default for PoolSizes {
+    fn default() -> Self {
+        Self {
+            requests: 12,
+            keys: 3,
+            feed: 6,
+        }
+    }
+}
+
+/// Handles of both databases.
+pub(super) struct Databases {
+    pub(super) sellers: Db,
+    pub(super) buyers: Db,
+    pub(super) seller_keys: Db,
+    pub(super) buyer_keys: Db,
+    pub(super) feed: Db,
+}
+
+impl Databases {
+    /// Builds the handles of all purposes, and the gauge of the connections that each has in use.
+    pub(super) fn new(sellers: Db, buyers: Db, sizes: PoolSizes, metrics: &Metrics) -> Self {
+        let databases = Self {
+            seller_keys: sellers.with_own_connections(sizes.keys),
+            buyer_keys: buyers.with_own_connections(sizes.keys),
+            feed: buyers.with_own_connections(sizes.feed),
+            sellers,
+            buyers,
+        };
+
+        databases.measure(metrics);
+        databases
+    }
+
+    fn measure(&self, metrics: &Metrics) {
+        let in_use = metrics.gauge_family::<[(&str, &str); 2]>(
+            "database_connections_in_use",
+            "Database connections in use, by database and purpose",
+        );
+        let pools = [
+            ("seller", "requests", &self.sellers),
+            ("buyer", "requests", &self.buyers),
+            ("seller", "keys", &self.seller_keys),
+            ("buyer", "keys", &self.buyer_keys),
+            ("buyer", "feed", &self.feed),
+        ]
+        .map(|(database, purpose, db)| {
+            let labels = [("database", database), ("purpose", purpose)];
+            (in_use.get_or_create_owned(&labels), db.clone())
+        });
+
+        metrics.before_reading(move || {
+            for (gauge, db) in &pools {
+                gauge.set(db.connections_in_use().into());
+            }
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! Renderings of the changes that a shard is writing, found without a lock: thousands of its subscriptions want the same.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use live::{Change, ChangeKind, Feed, FeedOffset, Rendered, Shown, Subscriber};
+
+/// Most renderings that are held. They belong to one batch of changes, and are given back with it.
+const MAX: usize = 4_096;
+
+/// A change as a subscription sees it.
+#[derive(Clone)]
+pub(super) struct Rendering {
+    /// The result.
+    pub(super) result: Arc<Rendered>,
+    /// Position of the change, encoded.
+    pub(super) position: Arc<str>,
+}
+
+/// Address of a selection, which is compared and never followed, with a change and how it is seen.
+type Key = (usize, FeedOffset, ChangeKind);
+
+/// Renderings by selection and change.
+#[derive(Default)]
+pub(super) struct Renderings {
+    all: HashMap<Key, Rendering>,
+    /// The one that was wanted last, which is nearly always wanted next.
+    last: Option<(Key, Rendering)>,
+}
+
+impl Renderings {
+    /// Returns the rendering of a change, from the feed's cache if it is not held here.
+    pub(super) fn get(
+        &mut self,
+        feed: &Feed,
+        subscriber: &Subscriber,
+        kind: ChangeKind,
+        change: &Arc<Change>,
+    ) -> &Rendering {
+        // By address: two selections of the same content are rendered once, too, by the feed's cache behind this one.
+        let selection = Arc::as_ptr(subscriber.selection()).addr();
+        let key = (selection, change.order(), kind);
+
+        if self.last.as_ref().is_none_or(|(last, _)| *last != key) {
+            let rendering = self
+                .all
+                .entry(key)
+                .or_insert_with(|| {
+                    let shown = Shown {
+                        kind,
+                        change: Arc::clone(change),
+                        conflated: None,
+                    };
+                    Self::render(feed, subscriber, &shown)
+                })
+                .clone();
+            self.last = Some((key, rendering));
+        }
+
+        &self.last.as_ref().expect("it was just set").1
+    }
+
+    /// Gives back what is held. Must be called before a selection can have gone, as its address may be another's then.
+    pub(super) fn clear(&mut self) {
+        self.last = None;
+        self.all.clear();
+        self.all.shrink_to(MAX);
+    }
+
+    /// Returns the rendering of a change that is not held here, such as one of a window.
+    pub(super) fn render(feed: &Feed, subscriber: &Subscriber, shown: &Shown) -> Rendering {
+        Rendering {
+            result: subscriber.render(feed, shown),
+            position: shown.change.position(subscriber.epoch()).encode().into(),
+        }
+    }
+}
