@@ -72,6 +72,11 @@ impl Selection {
         }
     }
 
+    /// Returns the key, equal for selections that render alike.
+    pub fn key(&self) -> SelectionKey {
+        self.key
+    }
+
     /// Returns the rendered change, from the cache if another subscriber with the same selection has seen it.
     pub(crate) fn render(&self, cache: &RenderCache, epoch: Epoch, shown: &Shown) -> Arc<Rendered> {
         cache.get_or_render(self.key, shown, || {

@@ -26,6 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backbone::Error;
+use backbone::position::Position;
 use live::{Feed, FeedOffset, Interest, TipReader};
 use slotmap::{SlotMap, new_key_type};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -125,7 +126,7 @@ impl<S: Service> Shard<S> {
             sockets: SlotMap::with_key(),
             subscriptions: SlotMap::with_key(),
             interest: Interest::default(),
-            place: (0, 0),
+            place: (0, Position::END),
             batch: Batch::default(),
             touched: Vec::new(),
             turns: VecDeque::new(),
@@ -156,6 +157,8 @@ impl<S: Service> Shard<S> {
                 Event::Stopping => return Ok(()),
             }
 
+            // Also for the sake of what may be rendered anew: tables that were rebuilt give a change other contents.
+            self.renderings.clear();
             if self.is_draining && self.sockets.is_empty() {
                 return Ok(());
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backbone::testkit::wait_until;
+use backbone::testkit::{Proxy, Services, wait_until};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::kit::{
     BUYER_KEY, CREATE, Client, DEADLINE, End, Process, SELLER_KEY, Socket, Subscription, TestApp,
-    on_both,
+    on_both, seed,
 };
 
 on_both!(
@@ -280,4 +280,52 @@ async fn process_ends_whatever_its_clients_do() {
     let mut rest = Vec::new();
     // A status or a reset: the connection is over either way.
     let _ended = half.read_to_end(&mut rest).await;
+}
+
+// Goal: an outage of a moment when a subscription begins costs the client nothing, and a longer one a reconnection.
+// Method: the buyer database goes away behind an open socket; a subscription begins; the database comes back, or does not.
+// Proves: the first subscription gets its changes; the socket of the second is closed with 1013, not its operation.
+#[tokio::test(flavor = "multi_thread")]
+async fn subscription_that_begins_in_an_outage_waits_or_comes_back() {
+    let services = Services::shared_or_private().await;
+    let market = services.market().await;
+    seed(&market).await;
+    let proxy = Proxy::in_front_of(&market.buyer_database_url).await;
+    let url = proxy.url(&market.buyer_database_url);
+    let others = Process::with_role(&market, "seller,buyer,webhooks", &[]);
+    let gateway = Process::with_role(&market, "gateway", &[("DEALWIRE_BUYER_DATABASE_URL", &url)]);
+    others.ready().await;
+    gateway.ready().await;
+
+    let subscription = "subscription { dealChanged { deal { name } } }";
+    let mut socket = Socket::open(&gateway.url(), BUYER_KEY).await;
+    proxy.cut().await;
+    socket.subscribe("1", subscription, json!({})).await;
+    // Answered after the subscription was begun, which waits by now.
+    socket
+        .send(json!({ "type": "ping", "payload": { "n": 1 } }))
+        .await;
+    assert_eq!(socket.message().await["type"], "pong");
+    proxy.restore().await;
+    gateway.ready().await;
+    let seller = Client::new(&gateway.url(), Some(SELLER_KEY));
+    let mut number = 0;
+    wait_until(DEADLINE, "the subscription has begun", async || {
+        number += 1;
+        seller.create(&format!("deal {number}")).await;
+        socket.has_message().await
+    })
+    .await;
+    assert_eq!(socket.message().await["type"], "next");
+
+    // With it goes what the gateway knows of the buyer's access.
+    drop(socket);
+    wait_until(DEADLINE, "the socket is gone", async || {
+        seller.metric("dealwire_sockets_open").await == Some(0)
+    })
+    .await;
+    let mut socket = Socket::open(&gateway.url(), BUYER_KEY).await;
+    proxy.cut().await;
+    socket.subscribe("1", subscription, json!({})).await;
+    assert_eq!(socket.close_code().await, 1013);
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backbone::position::Position;
 use live::{Read, Topic};
 use tokio::task::yield_now;
 
@@ -20,6 +21,15 @@ use crate::service::Service;
 impl<S: Service> Shard<S> {
     /// Reads what follows the shard's place and writes it.
     pub(super) async fn advance(&mut self) {
+        self.read_batch().await;
+
+        // A batch may end within an event, whose rest has no tip of its own.
+        while self.place.1 != Position::END {
+            self.read_batch().await;
+        }
+    }
+
+    async fn read_batch(&mut self) {
         match self.shared.feed.read(self.place) {
             Read::Changes(changes, reached) => {
                 self.batch = Batch::new(self.place, changes);
@@ -28,7 +38,6 @@ impl<S: Service> Shard<S> {
 
                 self.write_touched().await;
                 self.batch = Batch::default();
-                self.renderings.clear();
             }
             // The shard was held up for longer than the ring reaches. Each subscription reads on by itself.
             Read::Behind(_) => self.skip_to_tip(),

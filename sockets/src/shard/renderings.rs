@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use live::{Change, ChangeKind, Feed, FeedOffset, Rendered, Shown, Subscriber};
+use live::{Change, ChangeKind, Feed, FeedOffset, Rendered, SelectionKey, Shown, Subscriber};
 
-/// Most renderings that are held. They belong to one batch of changes, and are given back with it.
-const MAX: usize = 4_096;
+/// Number of renderings for which memory stays allocated.
+const KEPT: usize = 256;
 
 /// A change as a subscription sees it.
 #[derive(Clone)]
@@ -17,8 +17,8 @@ pub(super) struct Rendering {
     pub(super) position: Arc<str>,
 }
 
-/// Address of a selection, which is compared and never followed, with a change and how it is seen.
-type Key = (usize, FeedOffset, ChangeKind);
+/// Selection, with a change and how it is seen.
+type Key = (SelectionKey, FeedOffset, ChangeKind);
 
 /// Renderings by selection and change.
 #[derive(Default)]
@@ -37,10 +37,9 @@ impl Renderings {
         kind: ChangeKind,
         change: &Arc<Change>,
     ) -> &Rendering {
-        // By address: two selections of the same content are rendered once, too, by the feed's cache behind this one.
-        let selection = Arc::as_ptr(subscriber.selection()).addr();
-        let key = (selection, change.order(), kind);
+        let key = (subscriber.selection().key(), change.order(), kind);
 
+        // A map is asked only when another is wanted than the last time.
         if self.last.as_ref().is_none_or(|(last, _)| *last != key) {
             let rendering = self
                 .all
@@ -60,11 +59,12 @@ impl Renderings {
         &self.last.as_ref().expect("it was just set").1
     }
 
-    /// Gives back what is held. Must be called before a selection can have gone, as its address may be another's then.
+    /// Gives back what is held, which is of no use for the next event of the shard.
     pub(super) fn clear(&mut self) {
-        self.last = None;
-        self.all.clear();
-        self.all.shrink_to(MAX);
+        if self.last.take().is_some() {
+            self.all.clear();
+            self.all.shrink_to(KEPT);
+        }
     }
 
     /// Returns the rendering of a change that is not held here, such as one of a window.
