@@ -26,6 +26,7 @@ mod resume;
 mod schema;
 mod sockets;
 mod spine;
+mod undisturbed;
 mod views;
 mod webhook_faults;
 mod webhooks;
