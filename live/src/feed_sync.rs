@@ -9,7 +9,7 @@ use std::time::Duration;
 use backbone::Error;
 use backbone::health::Part;
 use backbone::live_bus::{BusEvent, BusReceiver};
-use backbone::position::Position;
+use backbone::position::{Position, Sequence};
 use backbone::projection::Checkpoint;
 use buyer_core::feed::{Change, FeedRange};
 use buyer_core::notification::Notification;
@@ -36,6 +36,9 @@ const PAGE: u32 = 500;
 /// on the way.
 const REORDER_WINDOW: Duration = Duration::from_millis(30);
 
+/// Time that a batch which a regular check has found in the table is given to arrive by itself.
+const ARRIVAL_WINDOW: Duration = Duration::from_millis(100);
+
 /// Keeps the ring complete until told to stop.
 ///
 /// # Errors
@@ -52,6 +55,7 @@ pub async fn run(
         feed,
         bus_is_up: false,
         next_check: Instant::now(),
+        why: Why::Suspicion,
     };
 
     loop {
@@ -65,10 +69,18 @@ pub async fn run(
         }
 
         // Bounded: while a database hangs, notifications that follow the tip must still be appended.
-        let succeeded = match timeout(CHECK_TIMEOUT, feed_sync.check()).await {
+        let checked = timeout(CHECK_TIMEOUT, feed_sync.check()).await;
+        feed_sync.why = Why::Habit;
+
+        let succeeded = match checked {
             Ok(Ok(Checked::Complete)) => {
                 health.up();
                 true
+            }
+            Ok(Ok(Checked::OnItsWay(sequence))) => {
+                feed_sync.why = Why::Arrival(sequence);
+                feed_sync.next_check = Instant::now() + ARRIVAL_WINDOW;
+                continue;
             }
             Ok(Ok(Checked::TooLate)) => {
                 return Err(Error::broken(
@@ -100,6 +112,8 @@ pub async fn run(
 enum Checked {
     /// The ring is complete up to the tables' checkpoint.
     Complete,
+    /// The tables are ahead of the ring, up to this sequence, by what the live bus is probably bringing.
+    OnItsWay(Sequence),
     /// Changes after the tip are no longer kept.
     TooLate,
 }
@@ -109,6 +123,18 @@ struct FeedSync {
     bus_is_up: bool,
     /// Time of the next check: now, if something may be missing.
     next_check: Instant,
+    why: Why,
+}
+
+/// Reason of the next check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// One is due.
+    Habit,
+    /// The tables were ahead of the ring, up to this sequence.
+    Arrival(Sequence),
+    /// Something says that the ring may lack changes.
+    Suspicion,
 }
 
 impl FeedSync {
@@ -182,6 +208,7 @@ impl FeedSync {
     /// Brings the next check forward; never postpones one.
     fn check_within(&mut self, delay: Duration) {
         self.next_check = self.next_check.min(Instant::now() + delay);
+        self.why = Why::Suspicion;
     }
 
     /// Compares the ring with the tables' checkpoint and completes it from the table.
@@ -221,6 +248,16 @@ impl FeedSync {
 
         if checkpoint.position <= synced.tip {
             return Ok(Checked::Complete);
+        }
+        // The tables are committed before their notification is sent, so a look between the two finds them ahead. What was
+        // awaited before has arrived if the tip is there; what follows it may be on its way by now.
+        let may_be_on_its_way = match self.why {
+            Why::Habit => true,
+            Why::Arrival(awaited) => synced.tip >= awaited,
+            Why::Suspicion => false,
+        };
+        if may_be_on_its_way && self.bus_is_up {
+            return Ok(Checked::OnItsWay(checkpoint.position));
         }
 
         self.feed.metrics().heals.inc();

@@ -42,6 +42,10 @@ impl Separate {
         Load::start(Plan::small(&self.gateway.url())).await
     }
 
+    async fn varied_load(&self) -> Load {
+        Load::start(Plan::varied(&self.gateway.url())).await
+    }
+
     /// Ends a load and compares.
     async fn finish(&self, mut load: Load) {
         load.stop_writing().await;
@@ -80,7 +84,7 @@ async fn embedded_market_survives_kill_9() {
 #[tokio::test(flavor = "multi_thread")]
 async fn production_market_survives_kill_9_of_each_process() {
     let mut market = Separate::start().await;
-    let load = market.load().await;
+    let load = market.varied_load().await;
     for role in 0..3 {
         load.run_for(30).await;
         let process = match role {

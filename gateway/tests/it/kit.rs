@@ -7,13 +7,15 @@ mod events;
 mod party;
 mod process;
 mod socket;
+mod told;
 
 pub(crate) use app::{Backing, TestApp};
 pub(crate) use client::{Answer, CREATE, Client, UPDATE};
 pub(crate) use events::Events;
 pub(crate) use party::{BUYER_KEY, Party, SELLER_KEY};
 pub(crate) use process::{Process, seed};
-pub(crate) use socket::{Buffer, DEALS, End, Socket, Subscription};
+pub(crate) use socket::{Buffer, End, Socket, Subscription};
+pub(crate) use told::{Told, ToldPage};
 
 use std::time::Duration;
 

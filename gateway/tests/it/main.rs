@@ -27,6 +27,7 @@ mod schema;
 mod sockets;
 mod spine;
 mod tls;
+mod undisturbed;
 mod views;
 mod webhook_faults;
 mod webhooks;

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
-use super::DEADLINE;
+use super::{DEADLINE, Told};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 /// Websocket to a gateway.
 pub(crate) struct Socket {
+    /// Text of the newest message that is not a ping.
+    newest: String,
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Position in the newest ping that had one, until a subscription takes it.
     pinged_position: Option<String>,
@@ -82,6 +84,7 @@ impl Socket {
         let (stream, _) = client_async(request, connection).await.ok()?;
 
         Some(Self {
+            newest: String::new(),
             stream,
             pinged_position: None,
             held: None,
@@ -154,6 +157,7 @@ impl Socket {
                 Some(Ok(Message::Text(text))) => {
                     let message: Value = serde_json::from_str(&text).expect("the message is JSON");
                     if message["type"] != "ping" {
+                        self.newest = text.as_str().to_owned();
                         return Ok(message);
                     }
 
@@ -249,7 +253,7 @@ impl Socket {
 }
 
 /// Subscription to changes of deals with every field that tests compare.
-pub(crate) const DEALS: &str = "subscription($after: Position) {
+const DEALS: &str = "subscription($after: Position) {
     dealChanged(after: $after) { type position changedFields deal { id sellerId name version status } } }";
 
 /// Subscription on a socket of its own.
@@ -270,19 +274,17 @@ impl Subscription {
     pub(crate) async fn try_open(
         (url, key, buffer): (&str, &str, Buffer),
         query: &str,
-        after: Option<&str>,
+        variables: Value,
     ) -> Result<Self, End> {
         let mut socket = Socket::try_open(url, key, buffer).await?;
+        let position = variables["after"].as_str().map(str::to_owned);
 
-        let payload = json!({ "query": query, "variables": { "after": after } });
+        let payload = json!({ "query": query, "variables": variables });
         socket
             .try_send(json!({ "type": "subscribe", "id": "1", "payload": payload }))
             .await?;
 
-        Ok(Self {
-            socket,
-            position: after.map(str::to_owned),
-        })
+        Ok(Self { socket, position })
     }
 
     /// Starts a subscription. Without a variable `after`, returns once it has begun.
@@ -313,18 +315,18 @@ impl Subscription {
 
     /// Returns the next change, which is the value of the root field.
     pub(crate) async fn next(&mut self) -> Value {
-        self.try_next().await.expect("the socket is open")
+        self.try_next().await.expect("the socket is open").change
     }
 
     /// Returns the next change, or how the subscription ended.
-    pub(crate) async fn try_next(&mut self) -> Result<Value, End> {
+    pub(crate) async fn try_next(&mut self) -> Result<Told, End> {
         loop {
             let message = self.socket.try_message().await;
             // Before an error is returned: a ping with a position comes after all the changes up to
             // it, so a subscription that broke since may resume from there.
             self.position = self.socket.pinged_position.take().or(self.position.take());
 
-            let mut message = message?;
+            let message = message?;
             if message["id"] == "begun" {
                 continue;
             }
@@ -334,15 +336,12 @@ impl Subscription {
                 return Err(End::Later);
             }
             assert_eq!(message["type"], "next", "{message}");
+            assert!(message["payload"]["data"].is_object(), "{message}");
 
-            let data = message["payload"]["data"].take();
-            let Value::Object(data) = data else {
-                panic!("no data in {message}")
-            };
-            let change = data.into_iter().next().expect("there is one root field").1;
-            self.position = change["position"].as_str().map(str::to_owned);
+            let told = Told::of_message(&self.socket.newest);
+            self.position = told.change["position"].as_str().map(str::to_owned);
 
-            return Ok(change);
+            return Ok(told);
         }
     }
 }

@@ -18,8 +18,11 @@ use backbone::testkit::{Market, wait_for};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::reader::{Reader, ReaderPlan, Shown, Subject};
-use super::writer::Ledger;
+use super::compare::Audience;
+use super::due::{due, pair_of};
+use super::plan::ReaderPlan;
+use super::reader::Reader;
+use super::writer::{Ledger, Written};
 use crate::kit::{Client, DEADLINE, End, Party};
 
 /// The log.
@@ -132,18 +135,18 @@ impl Truth {
             let Some(Fact::Deal(fact)) = stands else {
                 panic!("{mutation:?} was lost: {stands:?}")
             };
-            let found = (
-                fact.deal.id.0,
-                u64::from(fact.deal.version),
-                &fact.deal.name,
-            );
-            assert_eq!(
-                found,
-                (mutation.deal, mutation.version, &mutation.name),
-                "{mutation:?}"
-            );
+            let found = Written {
+                position: mutation.position,
+                deal: fact.deal.id.0,
+                version: u64::from(fact.deal.version),
+                name: fact.deal.name.clone(),
+                status: fact.deal.status.as_str().to_owned(),
+                total_price: fact.deal.total_price.get(),
+            };
+            assert_eq!(&found, mutation);
             assert!(places.insert(index), "{mutation:?} shares its place");
         }
+        self.check_creations(&written);
         // Whatever of these deals has no acknowledgement would be a mutation made twice.
         let deals: HashSet<Uuid> = written.iter().map(|mutation| mutation.deal).collect();
         let stored = self
@@ -168,6 +171,20 @@ impl Truth {
         );
     }
 
+    /// Checks that every deal was created once. Whoever repeated a creation that had happened made a second deal, whose id no answer
+    /// may ever have told: only its name gives it away.
+    fn check_creations(&self, written: &[Written]) {
+        let mut created: HashMap<&str, usize> = HashMap::new();
+        for (_, deal) in self.deals().filter(|(_, deal)| deal.version == 1) {
+            *created.entry(&deal.name).or_default() += 1;
+        }
+
+        for mutation in written.iter().filter(|mutation| mutation.version == 1) {
+            let count = created.get(mutation.name.as_str());
+            assert_eq!(count, Some(&1), "creations of {mutation:?}");
+        }
+    }
+
     fn deals(&self) -> impl Iterator<Item = (u64, &backbone::contract::Deal)> {
         self.numbered()
             .filter_map(|(sequence, event)| match &event.fact {
@@ -176,72 +193,29 @@ impl Truth {
             })
     }
 
-    /// What a reader is to be shown after a place: what lies within the access that its party has there.
-    fn due(&self, plan: &ReaderPlan, begin: u64) -> Vec<(u64, Shown)> {
-        let (party, mut open, mut due) = (
-            plan.party.id(),
-            HashSet::from([plan.party.id()]),
-            Vec::new(),
-        );
-        for (sequence, event) in self.numbered() {
-            let shown = match (&event.fact, pair_of(event)) {
-                (Fact::Deal(fact), _) => {
-                    let (id, version) = (fact.deal.id.0, u64::from(fact.deal.version));
-                    let permitted = open.contains(&fact.deal.seller_id.0);
-                    (permitted && plan.subject == Subject::Deals)
-                        .then_some(Shown::Deal { id, version })
-                }
-                (Fact::Access(fact), Some((seller, buyer))) => {
-                    match (buyer == party, fact.granted) {
-                        (true, true) => open.insert(seller),
-                        (true, false) => open.remove(&seller),
-                        _ => false,
-                    };
-                    let named = plan.subject == Subject::Access && [seller, buyer].contains(&party);
-                    named.then_some(Shown::Access {
-                        seller,
-                        buyer,
-                        granted: fact.granted,
-                    })
-                }
-                _ => None,
-            };
-            due.extend(
-                shown
-                    .filter(|_| sequence > begin)
-                    .map(|shown| (sequence, shown)),
-            );
-        }
-        due
-    }
-
     /// The place of the last change that a reader is to be shown.
     pub(super) fn last_for(&self, plan: &ReaderPlan, begin: Position) -> u64 {
-        self.due(plan, begin.sequence)
+        due(&self.events, plan, begin.sequence)
             .last()
-            .map_or(begin.sequence, |(sequence, _)| *sequence)
+            .map_or(begin.sequence, |due| due.sequence)
     }
 
-    /// Each reader was shown what was due to it: all of it, once, in the log's order, and nothing else.
+    /// Checks that each reader was shown what was due to it, as it reads.
     pub(super) fn check_readers(&self, begin: Position, readers: &[Arc<Reader>]) -> Report {
-        let (mut pushes, mut ends) = (0, HashMap::new());
+        let mut audiences = HashMap::new();
+        let mut pushes = 0;
+        let mut ends = HashMap::new();
         for reader in readers {
-            let (due, shown) = (self.due(reader.plan(), begin.sequence), reader.shown());
-            assert!(!due.is_empty(), "{}: nothing was due", reader.plan());
-            if let Some(index) =
-                (0..due.len().max(shown.len())).find(|index| due.get(*index) != shown.get(*index))
-            {
-                let (due, shown) = (due.get(index), shown.get(index));
-                panic!(
-                    "{}: {index} changes were as due, then came {shown:?} instead of {due:?}",
-                    reader.plan()
-                );
-            }
-            pushes += shown.len();
+            let plan = reader.plan();
+            let audience = audiences
+                .entry((plan.party, plan.subject))
+                .or_insert_with(|| Audience::of(plan, &self.events, begin));
+            pushes += audience.check(reader);
             for (_, end) in reader.ends() {
                 *ends.entry(name(end)).or_default() += 1;
             }
         }
+
         let changes = self.events.len() - usize::try_from(begin.sequence).expect("a small number");
         Report {
             readers: readers.len(),
@@ -317,14 +291,6 @@ struct Row {
     version: u64,
     name: String,
     status: String,
-}
-
-/// Who grants whom, by an event on access.
-fn pair_of(event: &Event) -> Option<(Uuid, Uuid)> {
-    match event.subject {
-        backbone::contract::Subject::Access { seller, buyer } => Some((seller.0, buyer.0)),
-        _ => None,
-    }
 }
 
 /// All of a party's deals, page by page; `None` when the tables have not come to a position.

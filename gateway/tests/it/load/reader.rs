@@ -1,95 +1,57 @@
-//! Who reads: a party over a websocket or Server-Sent Events, that stores its position and resumes at the next
+//! Readers: a party over a websocket, Server-Sent Events or pages, that stores its position and resumes at the next
 //! gateway whenever its connection ends, however that comes.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use backbone::position::Position;
 use parking_lot::{Mutex, MutexGuard};
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::AGAIN;
-use crate::kit::{Buffer, Client, DEALS, End, Events, Party, Subscription};
+use super::link::Link;
+use super::plan::{Habit, ReaderPlan, Subject};
+use crate::kit::{End, Told};
 
-const ACCESS: &str = "subscription($after: Position) {
-    accessChanged(after: $after) { sellerId buyerId granted position } }";
 /// Codes that say to come again: the gateway ends, it cannot tell yet who asks, or a peer was too slow, be it to begin
 /// or to read. Any other is a fault.
 const COME_AGAIN: [u16; 4] = [1012, 1013, 4290, 4408];
 
-/// One reader.
-#[derive(Clone)]
-pub(crate) struct ReaderPlan {
-    pub(crate) party: Party,
-    pub(crate) subject: Subject,
-    pub(crate) habit: Habit,
-    /// It begins at the first and goes to the next, round and round.
-    pub(crate) gateways: Vec<String>,
+/// Change as a reader was shown it.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) sequence: u64,
+    /// Deal that changed; none for a change of access.
+    pub(super) deal: Option<Uuid>,
+    /// Changes of the deal that it stands for, beside itself.
+    pub(super) skipped: usize,
+    /// Text of everything that came.
+    pub(super) text: Arc<str>,
 }
 
-/// What it reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
-    Deals,
-    Access,
-}
+/// Texts of changes. Hundreds of readers are shown the same one, which is kept once.
+#[derive(Default)]
+pub(super) struct Texts(Mutex<HashSet<Arc<str>>>);
 
-/// How it reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Habit {
-    /// A websocket, as fast as it can.
-    Socket,
-    /// A websocket with a small buffer, which stops reading when it is told to stall.
-    Slow,
-    /// A websocket that is dropped after so many changes, with more on their way.
-    Vanishing(usize),
-    /// Server-Sent Events, resumed by `Last-Event-ID`.
-    Events,
-}
-
-impl ReaderPlan {
-    /// Of deals.
-    pub(crate) fn new(party: Party, habit: Habit, gateways: &[String]) -> Self {
-        Self {
-            party,
-            subject: Subject::Deals,
-            habit,
-            gateways: gateways.to_vec(),
+impl Texts {
+    fn keep(&self, text: &str) -> Arc<str> {
+        let mut texts = self.0.lock();
+        if let Some(kept) = texts.get(text) {
+            return Arc::clone(kept);
         }
-    }
-}
 
-impl fmt::Display for ReaderPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} of {:?} by {:?}",
-            self.subject, self.party, self.habit
-        )
+        let kept: Arc<str> = text.into();
+        texts.insert(Arc::clone(&kept));
+        kept
     }
-}
-
-/// What a change says, as far as it is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Shown {
-    Deal {
-        id: Uuid,
-        version: u64,
-    },
-    Access {
-        seller: Uuid,
-        buyer: Uuid,
-        granted: bool,
-    },
 }
 
 pub(super) struct Reader {
     plan: ReaderPlan,
+    texts: Arc<Texts>,
     record: Mutex<Record>,
 }
 
@@ -97,13 +59,13 @@ pub(super) struct Reader {
 struct Record {
     position: String,
     place: (u64, u16),
-    shown: Vec<(u64, Shown)>,
+    shown: Vec<Shown>,
     versions: HashMap<Uuid, u64>,
     ends: Vec<(Instant, End)>,
 }
 
 impl Reader {
-    pub(super) fn new(plan: ReaderPlan, begin: Position) -> Self {
+    pub(super) fn new(plan: ReaderPlan, begin: Position, texts: Arc<Texts>) -> Self {
         let record = Record {
             position: begin.encode(),
             place: begin.order(),
@@ -113,6 +75,7 @@ impl Reader {
         };
         Self {
             plan,
+            texts,
             record: Mutex::new(record),
         }
     }
@@ -134,8 +97,8 @@ impl Reader {
         self.record().ends.clone()
     }
 
-    /// Everything shown, in the order in which it came, with its place.
-    pub(super) fn shown(&self) -> Vec<(u64, Shown)> {
+    /// Everything shown, in the order in which it came.
+    pub(super) fn shown(&self) -> Vec<Shown> {
         self.record().shown.clone()
     }
 
@@ -185,7 +148,7 @@ impl Reader {
             let came = link.next().await;
             let mut record = self.record();
             match came {
-                Ok(change) => record.take(&self.plan, &change),
+                Ok(told) => record.take(&self.plan, &told, &self.texts),
                 Err(end) => {
                     record.position = link.position().to_owned();
                     return Some(end);
@@ -198,120 +161,44 @@ impl Reader {
 }
 
 impl Record {
-    fn take(&mut self, plan: &ReaderPlan, change: &Value) {
-        let uuid = |value: &Value| {
-            value
-                .as_str()
-                .and_then(|id| id.parse().ok())
-                .expect("a UUID")
-        };
-        self.position = change["position"].as_str().expect("a position").to_owned();
-        let place = Position::decode(&self.position)
-            .expect("a position")
-            .order();
+    /// Takes a change. Fails at once on what is wrong beyond doubt; the rest is compared with the log at the end.
+    fn take(&mut self, plan: &ReaderPlan, told: &Told, texts: &Texts) {
+        let Told { change, text } = told;
+        let position = change["position"].as_str().expect("a position");
+        let place = Position::decode(position).expect("a position").order();
         assert!(
             place > self.place,
-            "{plan}: twice or out of order: {change} after {:?}",
+            "{plan}: twice or out of order: {text} after {:?}",
             self.place
         );
-        let shown = match plan.subject {
-            Subject::Deals => {
-                let (id, version) = (uuid(&change["deal"]["id"]), &change["deal"]["version"]);
-                let version = version.as_u64().expect("a version");
-                let before = self.versions.insert(id, version).unwrap_or(0);
-                assert!(
-                    version > before,
-                    "{plan}: version {version} after {before}: {change}"
-                );
-                Shown::Deal { id, version }
-            }
-            Subject::Access => Shown::Access {
-                seller: uuid(&change["sellerId"]),
-                buyer: uuid(&change["buyerId"]),
-                granted: change["granted"].as_bool().expect("a boolean"),
-            },
+
+        let (deal, skipped) = match plan.subject {
+            Subject::Deals(_) => self.take_deal(plan, change),
+            Subject::Access => (None, 0),
         };
+        self.position = position.to_owned();
         self.place = place;
-        self.shown.push((place.0, shown));
-    }
-}
-
-/// A connection, in one envelope or the other.
-enum Link {
-    Socket(Box<Subscription>),
-    Events(Events, String),
-}
-
-impl Link {
-    async fn open(plan: &ReaderPlan, gateway: &str, after: &str) -> Result<Self, End> {
-        let (key, query) = (plan.party.key(), plan.query());
-        let buffer = match plan.habit {
-            Habit::Socket | Habit::Vanishing(_) => Buffer::Default,
-            Habit::Slow => Buffer::Small,
-            Habit::Events => {
-                let request = Client::new(gateway, Some(key)).request(Method::POST, "/graphql");
-                let request = request
-                    .header("last-event-id", after)
-                    .json(&json!({ "query": query }));
-                return Ok(Self::Events(
-                    Events::try_open(request).await?,
-                    after.to_owned(),
-                ));
-            }
-        };
-        let socket = Subscription::try_open((gateway, key, buffer), query, Some(after)).await?;
-        Ok(Self::Socket(Box::new(socket)))
+        self.shown.push(Shown {
+            sequence: place.0,
+            deal,
+            skipped,
+            text: texts.keep(text),
+        });
     }
 
-    /// The next change, or how the connection ended.
-    async fn next(&mut self) -> Result<Value, End> {
-        let (events, last) = match self {
-            Self::Socket(subscription) => return subscription.try_next().await,
-            Self::Events(events, last) => (events, last),
-        };
-        loop {
-            let mut event = events.next().await.ok_or(End::Broken)?;
-            if let Some(id) = event.remove("id") {
-                *last = id;
-            }
-            let Some(data) = event.get("data").filter(|data| !data.is_empty()) else {
-                continue;
-            };
-            let mut result: Value = serde_json::from_str(data).expect("JSON");
-            if result["errors"][0]["extensions"]["retryable"] == true {
-                return Err(End::Later);
-            }
-            assert_eq!(result.get("errors"), None, "{result}");
-            let Value::Object(data) = result["data"].take() else {
-                panic!("no data in {result}")
-            };
-            let change = data.into_iter().next().expect("one root field").1;
-            assert_eq!(
-                change["position"],
-                json!(last),
-                "an event's id is its change's position"
-            );
-            return Ok(change);
-        }
-    }
+    /// Takes note of the version, and returns the deal and how many of its changes were skipped.
+    fn take_deal(&mut self, plan: &ReaderPlan, change: &Value) -> (Option<Uuid>, usize) {
+        let id = change["deal"]["id"].as_str().expect("an id");
+        let id: Uuid = id.parse().expect("a UUID");
 
-    /// Where to resume.
-    fn position(&self) -> &str {
-        match self {
-            Self::Socket(subscription) => subscription
-                .position
-                .as_deref()
-                .expect("it began after one"),
-            Self::Events(_, last) => last,
-        }
-    }
-}
+        let version = change["deal"]["version"].as_u64().expect("a version");
+        let before = self.versions.insert(id, version).unwrap_or(0);
+        assert!(
+            version > before,
+            "{plan}: version {version} after {before}: {change}"
+        );
 
-impl ReaderPlan {
-    fn query(&self) -> &'static str {
-        match self.subject {
-            Subject::Deals => DEALS,
-            Subject::Access => ACCESS,
-        }
+        let skipped = change["skipped"].as_u64().expect("a number");
+        (Some(id), usize::try_from(skipped).expect("a small number"))
     }
 }

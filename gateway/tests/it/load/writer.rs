@@ -23,6 +23,8 @@ const MAY_PASS: [&str; 3] = ["UNAVAILABLE", "UNKNOWN_OUTCOME", "CONFLICT"];
 const ANSWER: Duration = Duration::from_secs(3);
 /// Versions of a deal before its writer begins another.
 const VERSIONS: u64 = 40;
+/// Currencies of deals, in turn.
+const CURRENCIES: [&str; 2] = ["GBP", "EUR"];
 
 /// A seller at work.
 #[derive(Clone, Copy)]
@@ -33,12 +35,14 @@ pub(crate) struct WriterPlan {
 }
 
 /// An acknowledged mutation of a deal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) position: Position,
     pub(super) deal: Uuid,
     pub(super) version: u64,
     pub(super) name: String,
+    pub(super) status: String,
+    pub(super) total_price: i64,
 }
 
 /// Everything that was acknowledged.
@@ -69,7 +73,7 @@ impl Writers {
         let (ledger, stop) = (Arc::new(Ledger::default()), CancellationToken::new());
         let begin = sellers
             .of(Party::Seller, 0)
-            .create("begin", &ledger)
+            .create("begin", CURRENCIES[0], &ledger)
             .await
             .position;
         let mut working = JoinSet::new();
@@ -115,7 +119,12 @@ impl Writers {
             .collect();
         let mut seller = self.sellers.of(Party::OtherSeller, 0);
         seller
-            .create_with(&format!("heavy {number}"), items, &self.ledger)
+            .create_with(
+                &format!("heavy {number}"),
+                CURRENCIES[0],
+                items,
+                &self.ledger,
+            )
             .await;
     }
 
@@ -149,7 +158,8 @@ async fn write(
     let mut pace = pace.map(paced);
     for round in 0_u64.. {
         let deal = format!("deal {round} of writer {number}");
-        let id = writer.create(&deal, &ledger).await.deal;
+        let currency = CURRENCIES[(round as usize + number) % CURRENCIES.len()];
+        let id = writer.create(&deal, currency, &ledger).await.deal;
         for version in 2..=VERSIONS {
             if stop.is_cancelled() {
                 return;
@@ -158,7 +168,7 @@ async fn write(
                 pace.tick().await;
             }
             let name = format!("version {version} of {deal}");
-            let change = json!({ "input": { "id": id, "name": name }, "key": name });
+            let change = json!({ "input": next(id, version, &name), "key": name });
             let made = writer.insist(UPDATE, change).await["updateDeal"].take();
             assert_eq!(
                 made["deal"]["version"], version,
@@ -167,6 +177,40 @@ async fn write(
             ledger.take(&made);
         }
     }
+}
+
+/// Returns the input that makes a version of a deal: a new name, so that something changes in any case, and now and then
+/// each of the other fields, in turns that do not keep step with each other.
+fn next(id: Uuid, version: u64, name: &str) -> Value {
+    let mut input = json!({ "id": id, "name": name });
+
+    // A status that may follow the one before, and at last the one that none may follow.
+    let status = match version {
+        VERSIONS => Some("SOLD"),
+        _ => match version % 4 {
+            1 => Some("WITHDRAWN"),
+            2 => Some("AVAILABLE"),
+            3 => Some("RESERVED"),
+            _ => None,
+        },
+    };
+    if let Some(status) = status {
+        input["status"] = json!(status);
+    }
+    if version.is_multiple_of(3) {
+        input["totalPrice"] = json!(500 * (1 + version / 3 % 3));
+    }
+    match version % 7 {
+        2 => input["discount"] = json!({ "percentage": 12.5 }),
+        4 => input["discount"] = json!({ "amount": 99 }),
+        6 => input["discount"] = Value::Null,
+        _ => {}
+    }
+    if version.is_multiple_of(5) {
+        let item = |number: u64| json!({ "name": format!("item {number}"), "price": number });
+        input["items"] = (version..version + 3).map(item).collect();
+    }
+    input
 }
 
 /// Ticks that are not made up for when they were missed.
@@ -204,6 +248,8 @@ impl Ledger {
             deal: text(&made["deal"]["id"]).parse().expect("a UUID"),
             version: made["deal"]["version"].as_u64().expect("a version"),
             name: text(&made["deal"]["name"]),
+            status: text(&made["deal"]["status"]),
+            total_price: made["deal"]["totalPrice"].as_i64().expect("a price"),
         };
         self.deals.lock().push(written.clone());
         self.count.send_modify(|count| *count += 1);
@@ -233,14 +279,21 @@ pub(crate) struct Careful {
 }
 
 impl Careful {
-    async fn create(&mut self, name: &str, ledger: &Ledger) -> Written {
-        self.create_with(name, vec![json!({ "name": "item", "price": 1 })], ledger)
-            .await
+    async fn create(&mut self, name: &str, currency: &str, ledger: &Ledger) -> Written {
+        let items = vec![json!({ "name": "item", "price": 1 })];
+        self.create_with(name, currency, items, ledger).await
     }
 
     /// The name is also the key.
-    async fn create_with(&mut self, name: &str, items: Vec<Value>, ledger: &Ledger) -> Written {
-        let input = json!({ "name": name, "totalPrice": 1000, "currency": "GBP", "items": items });
+    async fn create_with(
+        &mut self,
+        name: &str,
+        currency: &str,
+        items: Vec<Value>,
+        ledger: &Ledger,
+    ) -> Written {
+        let input =
+            json!({ "name": name, "totalPrice": 1000, "currency": currency, "items": items });
         let made = self
             .insist(CREATE, json!({ "input": input, "key": name }))
             .await["createDeal"]
