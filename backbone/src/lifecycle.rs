@@ -17,9 +17,10 @@ use futures_util::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::metrics::counter::Counter;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::telemetry::Metrics;
 
@@ -51,6 +52,24 @@ pub struct Failure {
     pub task: String,
     /// Error of the task, or the message of its panic.
     pub why: String,
+}
+
+/// Task that belongs to whoever started it: it is given up when this is dropped.
+pub struct OwnedTask {
+    _task: AbortOnDropHandle<()>,
+}
+
+impl OwnedTask {
+    /// Starts a task.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "its owner ends it, so the app need not"
+    )]
+    pub fn start(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            _task: AbortOnDropHandle::new(tokio::spawn(future)),
+        }
+    }
 }
 
 impl Lifecycle {
@@ -115,6 +134,27 @@ impl Lifecycle {
                 );
             }
         });
+    }
+
+    /// Runs a future to its end in a task of its own, also if the caller stops waiting for it. It is awaited in stage one.
+    ///
+    /// # Errors
+    /// [`Failure`] if the future panicked.
+    pub async fn complete<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        self.spawn_detached(name, async move {
+            // Nobody may be left to hear of it.
+            let _unheard = sender.send(future.await);
+        });
+
+        receiver.await.map_err(|_| Failure {
+            task: name.to_owned(),
+            why: "panicked".to_owned(),
+        })
     }
 
     /// Returns the token of stage one: take no new work and finish what is there.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backbone::accounts::Role;
 use backbone::event_log::EventLog;
+use backbone::lifecycle::Lifecycle;
 use backbone::position::Position;
 use buyer_core::BuyerSide;
 use live::{Feed, ReadError, Reads};
@@ -47,6 +48,8 @@ pub struct Services {
     pub feed: Arc<Feed>,
     /// Operations under way.
     pub admission: Admission,
+    /// Tasks of the process, for writes that must come to their end.
+    pub lifecycle: Lifecycle,
     /// Event log, read for its head and its epoch.
     pub log: EventLog,
     /// API keys in use.

@@ -72,15 +72,14 @@ pub async fn run(
         let checked = timeout(CHECK_TIMEOUT, feed_sync.check()).await;
         feed_sync.why = Why::Habit;
 
-        let succeeded = match checked {
+        let pause = match checked {
             Ok(Ok(Checked::Complete)) => {
                 health.up();
-                true
+                feed_sync.pause()
             }
             Ok(Ok(Checked::OnItsWay(sequence))) => {
                 feed_sync.why = Why::Arrival(sequence);
-                feed_sync.next_check = Instant::now() + ARRIVAL_WINDOW;
-                continue;
+                ARRIVAL_WINDOW
             }
             Ok(Ok(Checked::TooLate)) => {
                 return Err(Error::broken(
@@ -90,20 +89,15 @@ pub async fn run(
             }
             Ok(Err(error)) => {
                 health.down(&error);
-                false
+                POLL_INTERVAL
             }
             Err(_) => {
                 health.down("the buyer database does not answer");
-                false
+                POLL_INTERVAL
             }
         };
 
         // Counted from the end of the check, so that a slow database is not asked again at once.
-        let pause = if feed_sync.bus_is_up && succeeded {
-            CHECK_INTERVAL
-        } else {
-            POLL_INTERVAL
-        };
         feed_sync.next_check = Instant::now() + pause;
     }
 }
@@ -155,6 +149,15 @@ impl FeedSync {
                 self.set_bus(false);
                 self.check_at_once();
             }
+        }
+    }
+
+    /// Returns the time until the check that follows a good one.
+    fn pause(&self) -> Duration {
+        if self.bus_is_up {
+            CHECK_INTERVAL
+        } else {
+            POLL_INTERVAL
         }
     }
 

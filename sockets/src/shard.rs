@@ -26,6 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backbone::Error;
+use backbone::clock::Clock;
 use backbone::position::Position;
 use live::{Feed, FeedOffset, Interest, TipReader};
 use slotmap::{SlotMap, new_key_type};
@@ -67,6 +68,7 @@ new_key_type! {
 pub(crate) struct Shared<S> {
     pub(crate) service: Arc<S>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) metrics: SocketMetrics,
     pub(crate) staggers: Staggers,

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use backbone::clock::Clock;
 use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::Metrics;
 use bytes::Bytes;
@@ -63,6 +64,7 @@ impl<S: Service> Sockets<S> {
         let shared = Arc::new(Shared {
             service: Arc::new(service),
             feed,
+            clock: Clock::system(),
             settings,
             metrics: SocketMetrics::new(metrics),
             staggers: Staggers::default(),

@@ -193,6 +193,7 @@ impl RoleStarter<'_> {
             webhooks,
             feed,
             admission: Admission::new(self.config.operations, self.metrics),
+            lifecycle: self.lifecycle.clone(),
             log,
             keys,
             accounts,

@@ -1,7 +1,6 @@
 //! Execution of requests: documents are compiled once, variables bound, and the result written as bytes, or for a
 //! subscription a subscriber of the live engine opened. Transports differ only in the envelope around the results.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,14 +179,13 @@ impl Executor {
                 let executor = self.clone();
                 let caller = caller.clone();
                 // A task of its own: a client that leaves while it waits does not cut its mutation off half-way.
-                let task = tokio::spawn(async move {
+                let mutation = async move {
                     let executed = executor.run(&request, &caller).await;
-                    (executed, permit)
-                });
-                match task.await {
-                    Ok((executed, permit)) => executed.map(|response| (response, permit)),
-                    Err(error) => resume_unwind(error.into_panic()),
-                }
+                    executed.map(|response| (response, permit))
+                };
+                let lifecycle = &self.0.roots.services.lifecycle;
+                let executed = lifecycle.complete("mutation", mutation).await;
+                executed.unwrap_or_else(|failure| Err(refused(Problem::internal(failure))))
             }
             OperationKind::Query | OperationKind::Subscription => {
                 let execution = self.run(&request, caller);

@@ -40,7 +40,7 @@ pub(super) async fn get(State(public): State<Arc<Public>>, request: Request) -> 
     // Before the parameters are read: an upgrade has no query, and a rejected one must say why
     // instead of reporting that the query is missing.
     if websocket::is_requested(request.headers()) {
-        return websocket::upgrade(public.sockets.clone(), public.compression, request);
+        return websocket::upgrade(&public, request);
     }
 
     let query = read_query(request.uri().query().unwrap_or_default());

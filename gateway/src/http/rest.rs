@@ -4,7 +4,6 @@
 mod body;
 mod changes;
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use axum::Json;
@@ -186,16 +185,16 @@ async fn write(
     write: impl Future<Output = Result<DealWritten, Refusal>> + Send + 'static,
 ) -> Result<DealWritten, Problem> {
     let permit = services.admission.enter(Some(caller))?;
-    let task = tokio::spawn(async move {
+    let write = async move {
         let written = write.await;
         drop(permit);
         written
-    });
+    };
 
-    match task.await {
-        Ok(written) => written.map_err(|refusal| Problem::refused(refusal, "")),
-        Err(error) => resume_unwind(error.into_panic()),
-    }
+    let written = services.lifecycle.complete("write", write).await;
+    written
+        .map_err(Problem::internal)?
+        .map_err(|refusal| Problem::refused(refusal, ""))
 }
 
 async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {

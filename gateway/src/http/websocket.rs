@@ -13,6 +13,7 @@ use sockets::protocol::SUBPROTOCOL;
 use sockets::{Link, Opening};
 use tungstenite::handshake::derive_accept_key;
 
+use super::Public;
 use crate::auth::key_in;
 use crate::error::{Code, Problem};
 use crate::sockets::{HeaderKey, Sockets};
@@ -33,11 +34,11 @@ pub(super) fn is_requested(headers: &HeaderMap) -> bool {
 /// A key in the headers is used if the client's `connection_init` carries none. A client that does not offer the
 /// subprotocol is still upgraded, since only a close frame can tell a browser why it was rejected.
 ///
-/// Messages are compressed if the client offers it and `compression` is on.
-pub(super) fn upgrade(sockets: Sockets, compression: bool, mut request: Request) -> Response {
+/// Messages are compressed if the client offers it and the setting is on.
+pub(super) fn upgrade(public: &Public, mut request: Request) -> Response {
     let accept = match check(request.headers()) {
         Ok(key) => derive_accept_key(key.as_bytes()),
-        Err(rejection) => return rejection,
+        Err(refused) => return refused.into_response(),
     };
 
     let credentials = key_in(request.headers());
@@ -50,7 +51,7 @@ pub(super) fn upgrade(sockets: Sockets, compression: bool, mut request: Request)
     let offers = request.headers().get(header::SEC_WEBSOCKET_EXTENSIONS);
     let offers = offers.and_then(|offers| offers.to_str().ok());
     let extensions = offers
-        .filter(|_| compression)
+        .filter(|_| public.compression)
         .and_then(sockets::accept_compression);
 
     let upgraded = hyper::upgrade::on(&mut request);
@@ -59,7 +60,8 @@ pub(super) fn upgrade(sockets: Sockets, compression: bool, mut request: Request)
         is_accepted,
         compresses: extensions.is_some(),
     };
-    tokio::spawn(open(sockets, upgraded, terms));
+    let opening = open(public.sockets.clone(), upgraded, terms);
+    public.services.lifecycle.spawn_detached("upgrade", opening);
 
     let mut response = (
         StatusCode::SWITCHING_PROTOCOLS,
@@ -129,28 +131,47 @@ fn foreign(upgraded: Upgraded) -> Link {
     Link::stream(TokioIo::new(upgraded))
 }
 
+/// Reason why a handshake is refused.
+enum Refused {
+    /// A header is missing or wrong.
+    Header(&'static str),
+    /// The version of the protocol is another one.
+    Version,
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Header(message) => Problem::new(Code::BadRequest, message).into_response(),
+            Self::Version => {
+                let problem = Problem::new(Code::BadRequest, "The websocket version must be 13");
+                let mut response = problem.with_status(StatusCode::UPGRADE_REQUIRED);
+                // The client learns which version would do (section 4.4).
+                response
+                    .headers_mut()
+                    .insert(header::SEC_WEBSOCKET_VERSION, VERSION);
+                response
+            }
+        }
+    }
+}
+
 /// Checks the headers of a handshake and returns its key.
-fn check(headers: &HeaderMap) -> Result<&HeaderValue, Response> {
+fn check(headers: &HeaderMap) -> Result<&HeaderValue, Refused> {
     if !has_token(headers, header::CONNECTION, "upgrade") {
-        return Err(bad_request("The header Connection must contain upgrade"));
+        return Err(Refused::Header(
+            "The header Connection must contain upgrade",
+        ));
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
-        let problem = Problem::new(Code::BadRequest, "The websocket version must be 13");
-        let mut response = problem.with_status(StatusCode::UPGRADE_REQUIRED);
-        // The client learns which version would do (section 4.4).
-        response
-            .headers_mut()
-            .insert(header::SEC_WEBSOCKET_VERSION, VERSION);
-        return Err(response);
+        return Err(Refused::Version);
     }
 
     let key = headers.get(header::SEC_WEBSOCKET_KEY);
     key.filter(|key| key.len() == KEY_LENGTH)
-        .ok_or_else(|| bad_request("The header Sec-WebSocket-Key must be 16 bytes in base64"))
-}
-
-fn bad_request(message: &str) -> Response {
-    Problem::new(Code::BadRequest, message).into_response()
+        .ok_or(Refused::Header(
+            "The header Sec-WebSocket-Key must be 16 bytes in base64",
+        ))
 }
 
 /// Returns whether a header's comma-separated list has a token. Case does not matter.

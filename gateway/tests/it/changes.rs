@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::kit::{BUYER_KEY, Client, SELLER_KEY, Socket, TestApp, UPDATE, on_both};
 
@@ -86,12 +87,13 @@ async fn pull_waits_for_a_change(app: TestApp) {
     // Only a deal that leaves the filter concerns it, and only once.
     let filter = json!({ "statuses": ["AVAILABLE"] });
     let variables = json!({ "after": all["position"], "wait": 30, "filter": filter });
-    let waiting = tokio::spawn(async move { pull(&buyer, variables).await });
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { pull(&buyer, variables).await });
     seller
         .data(UPDATE, json!({ "input": { "id": id, "status": "SOLD" } }))
         .await;
 
-    let page = waiting.await.expect("the pull ends");
+    let page = waiting.join_all().await.remove(0);
     assert_eq!(page["changes"][0]["type"], "LEFT", "{page}");
     assert_eq!(page["changes"][0]["changedFields"], json!(["STATUS"]));
     assert_eq!(page["more"], false);

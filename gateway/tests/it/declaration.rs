@@ -121,6 +121,7 @@ impl Peer {
             ),
             feed,
             admission: Admission::new(limits, &metrics),
+            lifecycle: app.app.lifecycle().clone(),
             webhooks: Webhooks::new(&buyers, backends.bus.clone(), Egress::default(), seal),
             accounts: MarketAccounts::new(&sellers, &buyers),
             log: backends.log.clone(),

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::kit::{
@@ -138,7 +139,7 @@ async fn sockets_that_open_and_close_leave_nothing_behind(app: TestApp) {
         let opened = (0..50).map(async |number: usize| {
             let mut socket = Socket::connect(&url, Some("graphql-transport-ws")).await;
             // Some leave before they are known, some with a subscription.
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 socket
                     .send(
                         json!({ "type": "connection_init", "payload": { "x-api-key": BUYER_KEY } }),
@@ -219,7 +220,7 @@ async fn operations_of_an_account_are_bounded(app: TestApp) {
             client.execute(query, json!({ "after": after })).await
         }
     };
-    let answers: Vec<_> = (0..3).map(waiting).map(tokio::spawn).collect();
+    let answers: JoinSet<_> = (0..3).map(waiting).collect();
     wait_until(DEADLINE, "three operations are under way", async || {
         app.metric("dealwire_operations").await == 3
     })
@@ -229,8 +230,8 @@ async fn operations_of_an_account_are_bounded(app: TestApp) {
     assert_eq!(refused.code(), "RATE_LIMITED");
     // Another account is not concerned.
     app.client(SELLER_KEY).create("ends the wait").await;
-    for answer in answers {
-        let answer = answer.await.expect("the query ends").data();
+    for answer in answers.join_all().await {
+        let answer = answer.data();
         assert_eq!(answer["changes"], json!({ "more": false }));
     }
 

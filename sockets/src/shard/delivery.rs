@@ -57,7 +57,7 @@ impl<S: Service> Shard<S> {
             for topic in Topic::of(&change) {
                 for key in self.interest.readers(topic) {
                     let subscription = &mut self.subscriptions[key];
-                    match subscription.note(index, &change) {
+                    match subscription.note(index, &change, &self.shared.clock) {
                         Noted::Nothing => {}
                         Noted::Due => {
                             let socket = &mut self.sockets[subscription.socket];
@@ -287,6 +287,7 @@ impl<S: Service> Shard<S> {
 
             let mut filling = Filling {
                 feed: &self.shared.feed,
+                clock: &self.shared.clock,
                 batch: &self.batch,
                 place: self.place,
                 renderings: &mut self.renderings,

@@ -1,11 +1,13 @@
 //! Messages of clients and timers: each becomes an input of the protocol's state machine, whose action follows.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use backbone::lifecycle::OwnedTask;
 use backbone::position::Position;
+use futures_util::FutureExt;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::inbox::{Command, Received};
 use super::limits::{MAX_PINGS_MISSED, MAX_UNREAD, WRITE_TIMEOUT};
@@ -136,11 +138,16 @@ impl<S: Service> Shard<S> {
 
         let service = Arc::clone(&self.shared.service);
         let inbox = self.inbox.clone();
-        let task = tokio::spawn(async move {
-            let caller = service.authenticate(payload, credentials).await;
+        let authentication = OwnedTask::start(async move {
+            let caller = AssertUnwindSafe(service.authenticate(payload, credentials));
+            // A panic is no rejection: the client may come back.
+            let caller = caller
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(Refusal::TryLater("Authentication failed".to_owned())));
             inbox.send(Command::Authenticated(key, caller));
         });
-        socket.authentication = Some(AbortOnDropHandle::new(task));
+        socket.authentication = Some(authentication);
     }
 
     /// Answers `connection_init`: binds the caller, or closes the socket.

@@ -1,7 +1,10 @@
 //! Operations of a shard's sockets: each executes in a task of its own, and a subscription then lives on the shard.
 
+use std::panic::AssertUnwindSafe;
+
+use backbone::lifecycle::OwnedTask;
+use futures_util::FutureExt;
 use serde_json::value::RawValue;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::inbox::Command;
 use super::scratch::Wire;
@@ -32,8 +35,10 @@ impl<S: Service> Shard<S> {
         let positions = wants_positions(&request.extensions);
         let execution = self.shared.service.execute(caller, request);
         let inbox = self.inbox.clone();
-        let task = tokio::spawn(async move {
-            let outcome = execution.await;
+        let task = OwnedTask::start(async move {
+            let outcome = AssertUnwindSafe(execution).catch_unwind().await;
+            // An operation that panicked would otherwise never end at its client.
+            let outcome = outcome.unwrap_or(Outcome::TryLater);
             inbox.send(Command::Executed {
                 socket: key,
                 operation: number,
@@ -45,9 +50,7 @@ impl<S: Service> Shard<S> {
             id,
             number,
             positions,
-            state: OperationState::Executing {
-                _task: AbortOnDropHandle::new(task),
-            },
+            state: OperationState::Executing { _task: task },
         });
     }
 
@@ -174,13 +177,11 @@ impl<S: Service> Shard<S> {
             .read_behind(feed, subscription.read_from(), floor);
 
         let inbox = self.inbox.clone();
-        let task = tokio::spawn(async move {
+        let task = OwnedTask::start(async move {
             let result = read.await;
             inbox.send(Command::TableRead(key, result));
         });
-        subscription.reading = Reading::Table {
-            _task: AbortOnDropHandle::new(task),
-        };
+        subscription.reading = Reading::Table { _task: task };
     }
 
     pub(super) fn on_table_read(

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use backbone::lifecycle::OwnedTask;
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::SocketKey;
 use super::inbox::{Command, Inbox, Received};
@@ -24,7 +24,7 @@ pub(super) struct Decoding {
 /// The reader of a socket. Dropping it ends the reading.
 pub(super) struct Reader {
     handled: Arc<Notify>,
-    _task: AbortOnDropHandle<()>,
+    _task: OwnedTask,
 }
 
 impl Reader {
@@ -41,7 +41,7 @@ impl Reader {
 
         Self {
             handled,
-            _task: AbortOnDropHandle::new(tokio::spawn(task)),
+            _task: OwnedTask::start(task),
         }
     }
 
@@ -58,7 +58,7 @@ impl Reader {
 
         Self {
             handled: Arc::default(),
-            _task: AbortOnDropHandle::new(tokio::spawn(task)),
+            _task: OwnedTask::start(task),
         }
     }
 

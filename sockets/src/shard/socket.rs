@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use tokio_util::task::AbortOnDropHandle;
+use backbone::lifecycle::OwnedTask;
 
 use super::SubscriptionKey;
 use super::outgoing::Outgoing;
@@ -23,7 +23,7 @@ pub(super) struct Socket<S: Service> {
     /// Credentials of the request, until the client is authenticated.
     pub(super) credentials: Option<S::Credentials>,
     /// Task that authenticates the client.
-    pub(super) authentication: Option<AbortOnDropHandle<()>>,
+    pub(super) authentication: Option<OwnedTask>,
     pub(super) caller: Option<S::Caller>,
     /// True if results are compressed.
     pub(super) compresses: bool,
@@ -117,7 +117,7 @@ pub(super) struct Operation {
 pub(super) enum OperationState {
     /// A query or mutation executes, or a subscription begins. Dropping the task gives it up.
     Executing {
-        _task: AbortOnDropHandle<()>,
+        _task: OwnedTask,
     },
     Subscribed(SubscriptionKey),
 }

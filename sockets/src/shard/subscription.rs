@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backbone::clock::Clock;
+use backbone::lifecycle::OwnedTask;
 use live::{Change, Changes, Feed, FeedOffset, Read, Subscriber};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::Batch;
 use super::renderings::{Rendering, Renderings};
@@ -51,7 +52,7 @@ pub(super) enum Reading {
     /// The ring, from its own offset.
     Ring,
     /// Nothing until a read of the feed's table is done.
-    Table { _task: AbortOnDropHandle<()> },
+    Table { _task: OwnedTask },
     /// Changes that were read from the table, and the offset to which they lead.
     Slice(Changes, FeedOffset),
 }
@@ -72,6 +73,7 @@ pub(super) enum Need {
 /// Everything that a subscription is filled from and into.
 pub(super) struct Filling<'a> {
     pub(super) feed: &'a Feed,
+    pub(super) clock: &'a Clock,
     pub(super) batch: &'a Batch,
     /// Offset up to which the shard has read.
     pub(super) place: FeedOffset,
@@ -112,7 +114,7 @@ impl Subscription {
     }
 
     /// Notes a change of the shard's batch.
-    pub(super) fn note(&mut self, index: usize, change: &Change) -> Noted {
+    pub(super) fn note(&mut self, index: usize, change: &Change, clock: &Clock) -> Noted {
         // A subscription behind the shard reads it by itself, and one that read ahead has seen it.
         if !matches!(self.reading, Reading::Tip) || change.order() <= self.offset {
             return Noted::Nothing;
@@ -123,7 +125,9 @@ impl Subscription {
                 self.due |= 1 << index;
                 Noted::Due
             }
-            Some(window) => window.open().map_or(Noted::Nothing, Noted::Window),
+            Some(window) => window
+                .open(clock.now())
+                .map_or(Noted::Nothing, Noted::Window),
         }
     }
 
@@ -361,7 +365,7 @@ impl Subscription {
         self.push_step(key, filling, before, window.up_to);
         // What the shard has read since the window's end is in the next one.
         let next = if filling.place > window.up_to {
-            window.open()
+            window.open(filling.clock.now())
         } else {
             None
         };

@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use backbone::time::Timestamp;
 use live::{Change, ChangeKind, Conflation, FeedOffset, Shown};
 use tokio::time::Instant;
 
@@ -36,12 +37,12 @@ impl Window {
     }
 
     /// Opens a window unless one is open. Returns the time until its end if it was opened.
-    pub(super) fn open(&mut self) -> Option<Duration> {
+    pub(super) fn open(&mut self, now: Timestamp) -> Option<Duration> {
         if self.ends.is_some() {
             return None;
         }
 
-        let rest = until_end(SystemTime::now(), self.length);
+        let rest = until_end(now, self.length);
         self.ends = Some(Instant::now() + rest);
         Some(rest)
     }
@@ -84,14 +85,11 @@ impl Window {
 
 /// Returns the time until the next multiple of `length` by the clock: windows of one length end at one time for
 /// everybody, who then share their renderings.
-fn until_end(now: SystemTime, length: Duration) -> Duration {
-    let since_epoch = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let length = length.as_millis().max(1) as u64;
-    let into = since_epoch.as_millis() as u64 % length;
+fn until_end(now: Timestamp, length: Duration) -> Duration {
+    let length = length.as_micros().max(1) as i64;
+    let into = now.as_micros().rem_euclid(length);
 
-    Duration::from_millis(length - into)
+    Duration::from_micros((length - into) as u64)
 }
 
 #[cfg(test)]
@@ -100,7 +98,7 @@ mod tests {
 
     #[test]
     fn windows_end_at_multiples_of_their_length() {
-        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        let at = |millis: i64| Timestamp::from_micros(millis * 1_000);
         let rest = |now, seconds| until_end(at(now), Duration::from_secs(seconds)).as_millis();
 
         assert_eq!(rest(60_000, 5), 5_000);

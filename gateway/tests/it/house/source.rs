@@ -130,9 +130,11 @@ pub(super) fn files(root: &Path, folder: &str) -> Vec<(String, String)> {
 
 /// Cuts off the module of unit tests, which closes a file.
 fn without_tests(text: &str) -> &str {
-    let tests = text
-        .match_indices("#[cfg(test)]\n")
-        .find(|(at, mark)| text[at + mark.len()..].trim_start().starts_with("mod "));
+    let tests = text.match_indices("#[cfg(test)]\n").find(|(at, mark)| {
+        // Tests in a file of their own are declared anywhere, and do not end this one.
+        let next = text[at + mark.len()..].trim_start().lines().next();
+        next.is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
+    });
     tests.map_or(text, |(at, _)| &text[..at])
 }
 
