@@ -16,6 +16,7 @@
 mod event_stream;
 mod link;
 mod metrics;
+mod opening;
 pub mod protocol;
 mod service;
 mod settings;
@@ -26,9 +27,10 @@ mod websocket;
 
 pub use event_stream::EventStream;
 pub use link::Link;
+pub use opening::Opening;
 pub use service::{Caller, Outcome, Refusal, Service};
 pub use settings::Settings;
-pub use sockets::{Opening, Sockets};
+pub use sockets::Sockets;
 
 /// Returns the `Sec-WebSocket-Extensions` header that agrees to a client's offer of compression (RFC 7692); `None` if
 /// nothing that it offers is possible.

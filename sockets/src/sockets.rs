@@ -1,41 +1,23 @@
 //! The sockets of a gateway: hands each new connection to the next shard.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use backbone::clock::Clock;
 use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::Metrics;
-use bytes::Bytes;
 use live::{Feed, Subscriber};
 use tokio::io::duplex;
 use tokio::sync::oneshot;
 
 use crate::event_stream::{self, EventStream};
-use crate::link::{Link, WriteHalf};
+use crate::link::WriteHalf;
 use crate::metrics::SocketMetrics;
+use crate::opening::Opening;
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::shard::{Inbox, Newcomer, Shard, Shared, Wire};
 use crate::stagger::Staggers;
-
-/// A websocket to be opened.
-pub struct Opening<C> {
-    /// Connection after the upgrade.
-    pub link: Link,
-    /// Bytes that were read from it already.
-    pub read: Bytes,
-    /// True if the client offered our subprotocol. One that did not is told so by a close frame, which is all that a
-    /// browser shows.
-    pub is_accepted: bool,
-    /// True if compression of messages was agreed with the client by [`accept_compression`](crate::accept_compression).
-    pub compresses: bool,
-    /// Credentials of the request.
-    pub credentials: C,
-    /// Value that is dropped when the socket ends, such as its place among the connections.
-    pub held: Box<dyn Any + Send>,
-}
 
 /// The sockets of a gateway. Clones are the same.
 pub struct Sockets<S: Service> {
@@ -86,23 +68,7 @@ impl<S: Service> Sockets<S> {
 
     /// Opens a websocket.
     pub fn open(&self, opening: Opening<S::Credentials>) {
-        let Opening {
-            link,
-            read,
-            is_accepted,
-            compresses,
-            credentials,
-            held,
-        } = opening;
-
-        self.inbox().add(Newcomer::WebSocket {
-            link,
-            read,
-            is_accepted,
-            compresses,
-            credentials,
-            held,
-        });
+        self.inbox().add(Newcomer::WebSocket(opening));
     }
 
     /// Opens an event stream for a subscription that has begun. With `positions`, each result tells the position of the

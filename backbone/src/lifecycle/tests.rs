@@ -91,7 +91,7 @@ async fn a_panic_of_a_task_shuts_down_and_is_the_result() {
 async fn a_panic_of_a_detached_task_is_counted_and_ends_nothing() {
     let (lifecycle, metrics) = (Lifecycle::new(), Metrics::new());
     lifecycle.measure(&metrics);
-    let (sender, ended) = tokio::sync::oneshot::channel::<()>();
+    let (sender, ended) = oneshot::channel::<()>();
     lifecycle.spawn_detached("connection", async move {
         let _dropped_by_the_panic = sender;
         panic!("odd frame");

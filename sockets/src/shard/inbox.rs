@@ -1,14 +1,12 @@
 //! Commands to a shard, from new connections and from the tasks that work for its sockets.
 
-use std::any::Any;
-
-use bytes::Bytes;
 use live::{Found, SubscribeError, Subscriber};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::{Shard, SocketKey, SubscriptionKey, Wire};
-use crate::link::{Link, WriteHalf};
+use crate::link::WriteHalf;
+use crate::opening::Opening;
 use crate::protocol::{Malformed, Message};
 use crate::service::{Outcome, Refusal, Service};
 use crate::websocket::decoder::Violation;
@@ -67,14 +65,7 @@ pub(crate) enum Received {
 /// Connection that a shard gets.
 pub(crate) enum Newcomer<S: Service> {
     /// A websocket that was just upgraded.
-    WebSocket {
-        link: Link,
-        read: Bytes,
-        is_accepted: bool,
-        compresses: bool,
-        credentials: S::Credentials,
-        held: Box<dyn Any + Send>,
-    },
+    WebSocket(Opening<S::Credentials>),
     /// An event stream, with its subscription.
     EventStream {
         writes: WriteHalf,

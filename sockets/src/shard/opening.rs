@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::inbox::Newcomer;
 use super::limits::INIT_TIMEOUT;
 use super::reader::{Decoding, Reader};
@@ -11,7 +9,7 @@ use super::socket::{Kind, Operation, OperationState, Socket};
 use super::subscription::Subscription;
 use super::timers::Timer;
 use super::{Shard, SocketKey};
-use crate::link::Link;
+use crate::opening::Opening;
 use crate::protocol::{CloseCode, OperationId, Protocol};
 use crate::service::{Caller, Service};
 
@@ -19,24 +17,7 @@ impl<S: Service> Shard<S> {
     /// Adds a socket.
     pub(super) fn add(&mut self, newcomer: Newcomer<S>) {
         let key = match newcomer {
-            Newcomer::WebSocket {
-                link,
-                read,
-                is_accepted,
-                compresses,
-                credentials,
-                held,
-            } => {
-                let key = self.add_web_socket(link, read, compresses);
-                let socket = &mut self.sockets[key];
-                socket.credentials = Some(credentials);
-                socket.held = held;
-
-                if !is_accepted {
-                    self.close(key, CloseCode::SubprotocolNotAcceptable);
-                }
-                key
-            }
+            Newcomer::WebSocket(opening) => self.add_web_socket(opening),
             Newcomer::EventStream {
                 writes,
                 is_closed,
@@ -73,7 +54,15 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    fn add_web_socket(&mut self, link: Link, read: Bytes, compresses: bool) -> SocketKey {
+    fn add_web_socket(&mut self, opening: Opening<S::Credentials>) -> SocketKey {
+        let Opening {
+            link,
+            read,
+            is_accepted,
+            compresses,
+            credentials,
+            held,
+        } = opening;
         let limits = self.shared.settings.limits;
         let decoding = Decoding {
             limits,
@@ -87,10 +76,16 @@ impl<S: Service> Shard<S> {
             let kind = Kind::WebSocket(Protocol::new(limits));
             Socket::new(kind, link.writes, reader, stagger)
         });
+        let socket = &mut self.sockets[key];
+        socket.credentials = Some(credentials);
+        socket.compresses = compresses;
+        socket.held = held;
 
-        self.sockets[key].compresses = compresses;
         self.shared.metrics.open.inc();
         self.set_timer(key, Timer::Init, INIT_TIMEOUT);
+        if !is_accepted {
+            self.close(key, CloseCode::SubprotocolNotAcceptable);
+        }
         key
     }
 
