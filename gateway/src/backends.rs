@@ -23,7 +23,6 @@ use databases::Databases;
 
 pub(crate) use data_dir::write_private;
 pub use data_dir::{DataDir, DataDirError};
-pub use databases::PoolSizes;
 
 /// Notifications that the in-process live bus keeps for a slow listener. One that falls further behind reads the feed's
 /// table instead.

@@ -24,6 +24,7 @@ pub use config::{Config, Demo, Mode, Roles, WebhookConfig};
 use connections::ConnectionSettings;
 use execution::ExecutionSettings;
 use pools::PoolSettings;
+pub use pools::PoolSizes;
 pub use secret::Secret;
 use webhook::WebhookSettings;
 

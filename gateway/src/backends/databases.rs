@@ -3,26 +3,7 @@
 use backbone::db::Db;
 use backbone::telemetry::Metrics;
 
-/// Most connections to each PostgreSQL database, by purpose. Each is at least 1.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolSizes {
-    /// Connections of requests, projections and webhooks.
-    pub requests: u32,
-    /// Connections of the look-up and the check of API keys.
-    pub keys: u32,
-    /// Connections of the feed and of access.
-    pub feed: u32,
-}
-
-impl Default for PoolSizes {
-    fn default() -> Self {
-        Self {
-            requests: 12,
-            keys: 3,
-            feed: 6,
-        }
-    }
-}
+use crate::settings::PoolSizes;
 
 /// Handles of both databases.
 pub(super) struct Databases {

@@ -10,9 +10,9 @@ use webhooks::dispatcher::Limits;
 use webhooks::egress::Egress;
 use webhooks::seal::SealKey;
 
+use super::pools::PoolSizes;
 use super::secret::Secret;
 use crate::admission::OperationLimits;
-use crate::backends::PoolSizes;
 use crate::graphql::ExecutionLimits;
 
 /// Settings that make sense together.

@@ -330,3 +330,52 @@ async fn subscription_that_begins_in_an_outage_waits_or_comes_back() {
     socket.subscribe("1", subscription, json!({})).await;
     assert_eq!(socket.close_code().await, 1013);
 }
+
+// Goal: a database that hangs stops the pushes of its own keys, and nobody else.
+// Method: the buyer database hangs amid a buyer's queries until its keys are not trusted any more, and comes back.
+// Proves: sellers are served all the while; afterwards nothing is held, and the buyer's open socket gets its changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn client_that_loses_trust_amid_queries_holds_nothing() {
+    let services = Services::shared_or_private().await;
+    let market = services.market().await;
+    seed(&market).await;
+    let proxy = Proxy::in_front_of(&market.buyer_database_url).await;
+    let url = proxy.url(&market.buyer_database_url);
+    let others = Process::with_role(&market, "seller,buyer,webhooks", &[]);
+    let gateway = Process::with_role(&market, "gateway", &[("DEALWIRE_BUYER_DATABASE_URL", &url)]);
+    others.ready().await;
+    gateway.ready().await;
+    let seller = Client::new(&gateway.url(), Some(SELLER_KEY));
+    let mut subscription = Subscription::deals(&gateway.url(), BUYER_KEY, None).await;
+    let mut socket = Socket::open(&gateway.url(), BUYER_KEY).await;
+
+    proxy.half_open();
+    send_queries(&mut socket).await;
+    let buyer = Client::new(&gateway.url(), Some(BUYER_KEY));
+    wait_until(DEADLINE, "keys of buyers are not trusted", async || {
+        let answer = buyer.execute("{ viewer { id } }", json!({})).await;
+        answer.status == 503 || answer.body["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    })
+    .await;
+    for _ in 0..10 {
+        seller
+            .data("{ dealsForSeller(first: 5) { nodes { id } } }", json!({}))
+            .await;
+    }
+    let written = seller.create("while buyers wait").await;
+
+    proxy.restore().await;
+    gateway.ready().await;
+    assert_eq!(
+        subscription.next().await["deal"]["name"],
+        "while buyers wait"
+    );
+    assert_eq!(
+        subscription.position.as_deref(),
+        written["position"].as_str()
+    );
+    wait_until(DEADLINE, "no operation is under way", async || {
+        seller.metric("dealwire_operations").await == Some(0)
+    })
+    .await;
+}
