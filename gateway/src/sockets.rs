@@ -99,8 +99,10 @@ impl Service for SocketService {
             variables: Some(request.variables),
             extensions: Some(request.extensions),
         };
+        // Now, while the message is handled, and not when the task below runs.
         let rules = RequestRules {
             streams: true,
+            arrived: executor.tip(),
             ..RequestRules::default()
         };
 

@@ -109,6 +109,9 @@ pub struct RequestRules<'a> {
     pub streams: bool,
     /// Id of the last event that the client has received, after which a subscription begins.
     pub last_event: Option<&'a str>,
+    /// Position after which a subscription begins that names none: the tip when its request arrived. What happens while
+    /// it begins is then not missed.
+    pub arrived: Option<Position>,
 }
 
 impl Executor {
@@ -124,6 +127,11 @@ impl Executor {
             kept,
             metrics: ExecutionMetrics::new(metrics),
         }))
+    }
+
+    /// Returns the newest position of the live feed; `None` before it is loaded.
+    pub fn tip(&self) -> Option<Position> {
+        self.0.roots.services.feed.tip()
     }
 
     /// Executes a request or opens a subscription.
@@ -156,7 +164,7 @@ impl Executor {
         self.check_cost(&request)?;
 
         if request.kind() == OperationKind::Subscription {
-            return self.subscribe(request, caller, rules.last_event).await;
+            return self.subscribe(request, caller, rules).await;
         }
         self.answer(request, caller).await
     }
@@ -268,7 +276,7 @@ impl Executor {
         &self,
         request: Request,
         caller: &Caller,
-        last_event: Option<&str>,
+        rules: RequestRules<'_>,
     ) -> Result<Execution, Vec<ServerError>> {
         let shared = &*self.0;
         let request = Arc::new(request);
@@ -280,11 +288,13 @@ impl Executor {
 
         // The last event wins over the argument `after`: an `EventSource` reconnects with its original URL, whose
         // position is that of the first connection.
-        if let Some(id) = last_event {
+        if let Some(id) = rules.last_event {
             let position = Position::decode(id);
             let malformed = || vec![Problem::input("Last-Event-ID", "must be a position").into()];
             subscription.after = Some(position.ok_or_else(malformed)?);
         }
+
+        subscription.after = subscription.after.or(rules.arrived);
 
         let selection = shared.selections.get(&request, root);
         let until = Instant::now() + SUBSCRIBE_TIMEOUT;

@@ -50,6 +50,7 @@ pub(super) async fn execute(
         readonly,
         streams: true,
         last_event: last,
+        arrived: public.executor.tip(),
     };
     let body = match public.executor.execute(request, caller, rules).await {
         Execution::Response(response, _permit) => once(&response).into(),

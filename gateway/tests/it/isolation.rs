@@ -255,7 +255,7 @@ async fn process_ends_whatever_its_clients_do() {
     let data_dir = folder.path().to_str().expect("a path of text");
     let environment = [
         ("DEALWIRE_DATA_DIR", data_dir),
-        ("DEALWIRE_DRAIN_SECONDS", "3"),
+        ("DEALWIRE_DRAIN_SECONDS", "8"),
     ];
     let mut process = Process::spawn(&environment);
     process.ready().await;
