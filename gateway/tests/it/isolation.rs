@@ -362,17 +362,13 @@ async fn client_that_loses_trust_amid_queries_holds_nothing() {
             .data("{ dealsForSeller(first: 5) { nodes { id } } }", json!({}))
             .await;
     }
-    let written = seller.create("while buyers wait").await;
+    seller.create("while buyers wait").await;
 
     proxy.restore().await;
     gateway.ready().await;
     assert_eq!(
         subscription.next().await["deal"]["name"],
         "while buyers wait"
-    );
-    assert_eq!(
-        subscription.position.as_deref(),
-        written["position"].as_str()
     );
     wait_until(DEADLINE, "no operation is under way", async || {
         seller.metric("dealwire_operations").await == Some(0)
