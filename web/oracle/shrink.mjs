@@ -1,8 +1,9 @@
 // The smallest request that still has the same kind of difference: definitions, selections, arguments, directives and values
-// are deleted one after the other, and pieces of the text where it has no syntax tree.
+// are deleted one after the other, variables that cannot be missing are replaced by their values, and pieces of the text are
+// deleted where it has no syntax tree.
 
-import { parse, print, visit } from 'graphql17';
-import { RawNumber } from './json.mjs';
+import { Kind, parse, print, visit } from 'graphql17';
+import { RawNumber, stringify } from './json.mjs';
 
 /** Most requests that are tried for one difference. */
 const ATTEMPTS = 1_500;
@@ -41,10 +42,11 @@ function stepsOf(request) {
   const { variables = {}, behaviour = {}, operationName } = request;
   const document = parsed(request.query);
   const isPrinted = !document || print(document) === request.query;
-  const size = sizeOf(request.query);
-  const withQuery = (make) => () => {
+  const size = sizeOf(request);
+  const withQuery = (make, left = variables) => () => {
     const query = make();
-    return query !== undefined && sizeOf(query) < size ? { ...request, query } : undefined;
+    const candidate = { ...request, query, variables: left };
+    return query !== undefined && sizeOf(candidate) < size ? candidate : undefined;
   };
 
   return [
@@ -53,15 +55,17 @@ function stepsOf(request) {
     ...(operationName == null ? [] : [() => ({ ...request, operationName: null })]),
     // First as it is, but printed: without comments and superfluous commas.
     ...(isPrinted ? [] : [() => ({ ...request, query: print(document) })]),
-    ...(document ? documentSteps(document) : []).map(withQuery),
+    ...(document ? documentSteps(document) : []).map((make) => withQuery(make)),
+    ...(document ? Object.keys(variables) : [])
+      .map((name) => withQuery(() => printed(tidy(inlined(document, name, variables[name]))), without(variables, name))),
     // Where printing it removes the difference, the difference is in the text.
-    ...(document && isPrinted ? [] : textSteps(request.query)).map(withQuery),
+    ...(document && isPrinted ? [] : textSteps(request.query)).map((make) => withQuery(make)),
   ];
 }
 
-/** Returns the length of a text, in which the white space of a printed document does not count. */
-function sizeOf(text) {
-  return text.replaceAll(/\n *| +/g, ' ').length;
+/** Returns the length of a request's query and variables, in which the white space of a printed document does not count. */
+function sizeOf({ query, variables = {} }) {
+  return query.replaceAll(/\n *| +/g, ' ').length + stringify(variables).length;
 }
 
 /** Yields values with one part less: a field, an item, or a part of one of them. */
@@ -127,6 +131,30 @@ function unwrapped(document, target) {
       }),
     },
   });
+}
+
+/** Returns the document with this value in place of a variable. */
+function inlined(document, name, value) {
+  return visit(document, {
+    VariableDefinition: () => false,
+    Variable: (variable) => (variable.name.value === name ? literal(value) : undefined),
+  });
+}
+
+/** Returns the literal of a value of JSON. Where an enum's value is wanted, a string is none, and the request is another. */
+function literal(value) {
+  if (value === null) return { kind: Kind.NULL };
+  if (Array.isArray(value)) return { kind: Kind.LIST, values: value.map(literal) };
+  if (typeof value === 'string') return { kind: Kind.STRING, value };
+  if (typeof value === 'boolean') return { kind: Kind.BOOLEAN, value };
+  if (typeof value === 'number' || value instanceof RawNumber) return { kind: Kind.FLOAT, value: stringify(value) };
+
+  const fields = Object.entries(value).map(([name, field]) => ({
+    kind: Kind.OBJECT_FIELD,
+    name: { kind: Kind.NAME, value: name },
+    value: literal(field),
+  }));
+  return { kind: Kind.OBJECT, fields };
 }
 
 /** Returns the document without variables and fragments that nothing uses any more. */
