@@ -74,8 +74,8 @@ impl Listener {
 
     /// Accepts connections and gives their requests to `router`, each with a [`Peer`](crate::Peer) as an extension.
     ///
-    /// From `stopping` on it accepts no more, lets requests finish for [`Settings::grace`], and drops the connections
-    /// that are left. It ends soon after that whatever clients do, and never before `stopping`. Upgraded connections
+    /// The loop ends with `stopping`: no more connections are accepted, requests may finish for [`Settings::grace`], and
+    /// the connections that are left are dropped, whatever clients do. It never ends before. Upgraded connections
     /// belong to their owners and are left alone.
     ///
     /// # Errors

@@ -129,28 +129,11 @@ impl Folded {
 
 #[cfg(test)]
 mod tests {
-    use backbone::contract::{Deal, DealStatus};
-    use backbone::ids::SellerId;
-    use backbone::money::MinorUnits;
-    use backbone::time::Timestamp;
-    use uuid::Uuid;
-
     use super::*;
+    use crate::fixtures;
 
     fn change(sequence: u64, deal: u128, changed: &[DealField]) -> Arc<Change> {
-        let deal = Deal {
-            id: DealId(Uuid::from_u128(deal)),
-            seller_id: SellerId(Uuid::nil()),
-            name: "deal".to_owned(),
-            total_price: MinorUnits::MAX,
-            currency: "GBP".parse().expect("a currency"),
-            status: DealStatus::Available,
-            discount: None,
-            items: Vec::new(),
-            version: 1,
-            created_at: Timestamp::from_micros(0),
-            updated_at: Timestamp::from_micros(0),
-        };
+        let deal = fixtures::deal(deal);
 
         Arc::new(Change {
             sequence,
@@ -183,7 +166,8 @@ mod tests {
     #[test]
     fn window_shows_the_last_change_of_each_deal_in_order() {
         use ChangeKind::{Created, Left, Updated};
-        let (name, status) = ([DealField::Name], [DealField::Status]);
+        let name = [DealField::Name];
+        let status = [DealField::Status];
 
         let window = [
             (Created, change(1, 1, &name)),

@@ -1,5 +1,6 @@
 //! The live feed of one gateway: its newest part in memory, and the way to the rest.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use backbone::deal_table::StoredDeal;
@@ -10,7 +11,6 @@ use backbone::{Error, event_log::EventLog};
 use buyer_core::BuyerSide;
 use buyer_core::feed::Change;
 use parking_lot::RwLock;
-use tokio::sync::watch;
 
 use crate::access_cache::AccessCache;
 use crate::backlog::{Backlog, BacklogError, Found, ReadRequest};
@@ -36,8 +36,6 @@ pub struct Feed {
     pub(crate) access: AccessCache,
     pub(crate) render_cache: RenderCache,
     pub(crate) liveness: Liveness,
-    /// Tip of the ring, for reads that wait for it.
-    tips: watch::Sender<Sequence>,
     metrics: FeedMetrics,
 }
 
@@ -111,7 +109,6 @@ impl Feed {
             access: AccessCache::default(),
             render_cache: RenderCache::default(),
             liveness: Liveness::default(),
-            tips: watch::Sender::new(0),
             metrics,
         })
     }
@@ -216,7 +213,6 @@ impl Feed {
     fn announce(&self, tip: Sequence) {
         // Without the ring's lock: whoever is woken takes it at once.
         self.tip.advance(tip);
-        self.tips.send_replace(tip);
         self.metrics.tip.set(tip as i64);
     }
 
@@ -275,10 +271,12 @@ impl Feed {
 
     /// Completes when the tip has reached a sequence.
     pub(crate) async fn reaches(&self, sequence: Sequence) {
-        let mut tips = self.tips.subscribe();
-        let reached = tips.wait_for(|tip| *tip >= sequence).await;
+        let Some(before) = sequence.checked_sub(1) else {
+            return;
+        };
 
-        reached.expect("the sender lives as long as the feed");
+        let reader = self.tip_reader();
+        poll_fn(|context| reader.poll_beyond(before, context)).await;
     }
 
     /// Reads from the table what the ring, which begins after event `floor`, no longer holds.

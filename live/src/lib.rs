@@ -7,7 +7,8 @@
 //!
 //! # Why no wake-up is lost
 //!
-//! One task writes the ring ([`Feed::append`](Feed)); readers ([`TipReader`]) are few: one for each shard.
+//! One task writes the ring ([`Feed::append`](Feed)). Readers ([`TipReader`]) are the shards, and reads that wait for a
+//! position.
 //!
 //! | writer | reader |
 //! |---|---|
@@ -38,6 +39,8 @@ mod conflation;
 mod error;
 mod feed;
 mod feed_sync;
+#[cfg(test)]
+mod fixtures;
 mod interest;
 mod liveness;
 mod pull;

@@ -11,7 +11,7 @@ use super::sync::{Arc, AtomicU64, Mutex, Ordering};
 #[derive(Default)]
 pub(crate) struct Tip {
     sequence: AtomicU64,
-    // Readers are added when a process starts and looked at once for each batch.
+    // One for each shard and for each read that waits; looked at once for each batch.
     sleepers: Mutex<Vec<Arc<Sleeper>>>,
 }
 

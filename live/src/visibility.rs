@@ -195,25 +195,14 @@ fn wants_seller(filter: &DealFilter, seller: SellerId) -> bool {
 #[cfg(test)]
 mod tests {
     use backbone::contract::DealStatus::{Available, Sold};
-    use backbone::ids::DealId;
-    use backbone::time::Timestamp;
-    use uuid::Uuid;
 
     use super::*;
+    use crate::fixtures;
 
     fn deal(status: DealStatus) -> Deal {
         Deal {
-            id: DealId(Uuid::nil()),
-            seller_id: SellerId(Uuid::nil()),
-            name: "deal".to_owned(),
-            total_price: MinorUnits::MAX,
-            currency: "GBP".parse().expect("a currency"),
             status,
-            discount: None,
-            items: Vec::new(),
-            version: 1,
-            created_at: Timestamp::from_micros(0),
-            updated_at: Timestamp::from_micros(0),
+            ..fixtures::deal(0)
         }
     }
 

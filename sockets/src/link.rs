@@ -93,6 +93,19 @@ impl WriteHalf {
             Self::Stream(stream) => write_stream(stream, bytes, &waker()),
         }
     }
+
+    /// Goes on sending what the connection has taken, and what it holds back itself, as TLS does with the end of a record.
+    /// `waker` is woken when more of it can be sent.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub(crate) fn flush(&mut self, waker: impl Fn() -> Waker) -> io::Result<()> {
+        match self {
+            // Whatever it has taken is in the kernel.
+            Self::Plain(_) => Ok(()),
+            Self::Stream(stream) => flush_stream(stream, &waker()),
+        }
+    }
 }
 
 fn write_plain(stream: &TcpStream, bytes: &[u8], waker: impl Fn() -> Waker) -> io::Result<usize> {
@@ -132,9 +145,14 @@ fn write_stream(
         }
     }
 
-    // What the stream has taken and not sent is sent when it wakes the waker, whose shard calls this again.
-    match Pin::new(stream).poll_flush(&mut context) {
-        Poll::Ready(Err(error)) => Err(error),
-        Poll::Ready(Ok(())) | Poll::Pending => Ok(written),
+    // What the stream has taken and not sent is sent by the flush that follows when it wakes the waker.
+    flush_stream(stream, waker)?;
+    Ok(written)
+}
+
+fn flush_stream(stream: &mut (dyn AsyncWrite + Send + Unpin), waker: &Waker) -> io::Result<()> {
+    match Pin::new(stream).poll_flush(&mut Context::from_waker(waker)) {
+        Poll::Ready(flushed) => flushed,
+        Poll::Pending => Ok(()),
     }
 }

@@ -139,11 +139,6 @@ impl Principal {
         *self.0.trusted.borrow()
     }
 
-    /// Returns a receiver that holds `true` while the key's database confirms its keys.
-    pub fn trusted(&self) -> watch::Receiver<bool> {
-        self.0.trusted.clone()
-    }
-
     /// Ends what the key may see.
     pub(super) fn revoke(&self) {
         self.0.revoked.store(true, Ordering::Release);

@@ -48,7 +48,7 @@ pub(super) struct ConnectionSettings {
 
     /// Expect a header of the PROXY protocol, version 1 or 2, on each connection from a trusted proxy
     ///
-    /// It names the client's address. From other addresses it is never accepted.
+    /// The header names the client's address. From other addresses none is accepted.
     #[arg(
         long,
         env = "DEALWIRE_PROXY_PROTOCOL",
@@ -59,8 +59,7 @@ pub(super) struct ConnectionSettings {
 
     /// Compress results on websockets for clients that offer permessage-deflate, as browsers do
     ///
-    /// It takes about a tenth of the bytes for large results, and costs memory and time for each result, once for all who
-    /// select the same.
+    /// Fewer bytes are sent, and each result costs memory and time, once for all who select the same.
     #[arg(
         long = "websocket-compression",
         env = "DEALWIRE_WEBSOCKET_COMPRESSION",

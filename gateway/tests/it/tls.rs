@@ -76,7 +76,11 @@ async fn websocket_over_tls_gets_every_change() {
     let app = TestApp::start(Backing::Embedded).await;
     let before = make_changes(&app).await;
     let app = app
-        .restarted_with(|config| config.connections.tls = Some(files))
+        .restarted_with(|config| {
+            config.connections.tls = Some(files);
+            // Later than the test waits: nothing else may carry along what a write has left behind.
+            config.ping = DEADLINE * 2;
+        })
         .await;
 
     let stream = connect(&app, cert.der()).await;

@@ -8,16 +8,16 @@ use backbone::contract::{Deal, DealStatus};
 use backbone::deal_table::{
     Cursor, DealFilter, DealKey, DealOrder, Page, StoredDeal, TopDeals, Window,
 };
-use backbone::ids::{BuyerId, DealId, SellerId};
+use backbone::ids::{BuyerId, SellerId};
 use backbone::money::MinorUnits;
 use backbone::position::{Epoch, Position};
 use backbone::telemetry::Metrics;
-use backbone::time::Timestamp;
 use buyer_core::feed::{Change, ChangeBody};
 use uuid::Uuid;
 
 use super::view::{Beyond, Lost, View};
 use super::{ViewKey, ViewSettings, Views};
+use crate::fixtures;
 
 const SELLER: SellerId = SellerId(Uuid::from_u128(1));
 const OTHER: SellerId = SellerId(Uuid::from_u128(2));
@@ -26,17 +26,9 @@ const BUYER: BuyerId = BuyerId(Uuid::from_u128(9));
 
 fn deal(seller_id: SellerId, id: u128, price: i64) -> Arc<Deal> {
     Arc::new(Deal {
-        id: DealId(Uuid::from_u128(id)),
         seller_id,
-        name: "deal".to_owned(),
         total_price: MinorUnits::new(price).expect("a price"),
-        currency: "GBP".parse().expect("a currency"),
-        status: DealStatus::Available,
-        discount: None,
-        items: Vec::new(),
-        version: 1,
-        created_at: Timestamp::from_micros(0),
-        updated_at: Timestamp::from_micros(0),
+        ..fixtures::deal(id)
     })
 }
 

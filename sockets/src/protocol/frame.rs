@@ -14,12 +14,6 @@ impl Frame {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Returns the message as text without copying it.
-    #[must_use]
-    pub fn into_string(self) -> String {
-        self.0
-    }
 }
 
 /// Text before the payload in every `next` message of one operation. Built once, when the operation starts, so that a
@@ -36,14 +30,6 @@ impl NextHeader {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Builds a `next` message around `payload`, a rendered execution result that many operations may share. Costs one
-    /// allocation of the exact size and one copy.
-    #[must_use]
-    pub fn frame(&self, payload: &str) -> Frame {
-        // The only copy that each socket needs of a result that all subscribers share.
-        concat(&[&self.0, payload, Self::TAIL])
-    }
 }
 
 /// Builds the header of all `next` messages of the operation `id`.
@@ -51,7 +37,7 @@ impl NextHeader {
 pub fn next_header(id: &str) -> NextHeader {
     // The payload comes last, so that everything before it is the same in every message of the operation.
     let frame = concat(&["{\"id\":", &quoted(id), ",\"type\":\"next\",\"payload\":"]);
-    NextHeader(frame.into_string().into_boxed_str())
+    NextHeader(frame.0.into_boxed_str())
 }
 
 /// Builds `error`, which ends an operation. `errors` must be a non-empty JSON array of GraphQL errors.

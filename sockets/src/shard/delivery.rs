@@ -146,7 +146,14 @@ impl<S: Service> Shard<S> {
 
     /// Goes on with a socket that takes bytes again.
     pub(super) fn resume_writes(&mut self, key: SocketKey) {
-        self.sockets[key].is_blocked = false;
+        let socket = &mut self.sockets[key];
+        let writable = &self.writable;
+
+        // First what the connection itself holds back: nothing may follow that would carry it along.
+        if socket.writes.flush(|| writable.waker(key)).is_err() {
+            return self.remove(key);
+        }
+        socket.is_blocked = false;
         self.flush(key);
     }
 

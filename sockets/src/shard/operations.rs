@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use backbone::lifecycle::OwnedTask;
 use futures_util::FutureExt;
+use live::{Found, SubscribeError, Subscriber};
 use serde_json::value::RawValue;
 
 use super::inbox::Command;
@@ -12,11 +13,10 @@ use super::socket::{Kind, Operation, OperationState, Phase};
 use super::subscription::{Reading, Subscription};
 use super::{Shard, SocketKey, SubscriptionKey};
 use crate::event_stream;
-use crate::protocol::frame::next_header;
+use crate::protocol::frame::{NextHeader, next_header};
 use crate::protocol::{Action, CloseCode, OperationId, SubscribePayload, wants_positions};
 use crate::service::{Outcome, Service};
-use crate::websocket::frame::{Opcode, frame};
-use live::{Found, SubscribeError, Subscriber};
+use crate::websocket::frame::push_text;
 
 impl<S: Service> Shard<S> {
     /// Starts an operation.
@@ -100,11 +100,14 @@ impl<S: Service> Shard<S> {
             return;
         };
 
-        let next = next_header(id).frame(json);
-        let mut frames = frame(Opcode::Text, next.as_str().as_bytes());
+        let mut frames = Vec::new();
+        push_text(
+            &mut frames,
+            &[next_header(id).as_str(), json, NextHeader::TAIL],
+        );
         // In the same write.
         if let Some(Action::Send(complete)) = protocol.operation_finished(id) {
-            frames.extend(frame(Opcode::Text, complete.as_str().as_bytes()));
+            push_text(&mut frames, &[complete.as_str()]);
         }
 
         socket.outgoing.push(frames, Some(permit));

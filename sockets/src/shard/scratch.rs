@@ -1,7 +1,7 @@
 //! Results that are written to one socket in one call: their frames one after the other, and what each of them means for
 //! its subscription once it is written.
 
-use backbone::position::{Epoch, Position};
+use backbone::position::Position;
 use live::FeedOffset;
 
 use super::SubscriptionKey;
@@ -9,7 +9,7 @@ use super::renderings::Rendering;
 use crate::event_stream;
 use crate::protocol::frame::NextHeader;
 use crate::websocket::deflate::{END, deflate, push_stored, stored_len};
-use crate::websocket::frame::{Opcode, push_compressed_header, push_header};
+use crate::websocket::frame::{push_compressed_header, push_text};
 
 /// Most results, and most bytes, of one write. What is left has another turn.
 const MAX_RESULTS: usize = 64;
@@ -48,9 +48,7 @@ impl Wire {
             positions,
         }
     }
-}
 
-impl Wire {
     /// Returns whether each result tells the position of the one before it.
     pub(super) fn tells_positions(&self) -> bool {
         self.positions
@@ -98,25 +96,19 @@ impl Scratch {
             .map(|step| step.after)
     }
 
-    /// Adds a result. `previous` is the offset of the result before it.
+    /// Adds a result. `previous` is the position of the result before it, if the client wants to be told.
     pub(super) fn push_result(
         &mut self,
         wire: &Wire,
         rendering: &Rendering,
-        epoch: Epoch,
-        previous: FeedOffset,
+        previous: Option<Position>,
     ) {
         self.results += 1;
-        if !wire.positions {
+        let Some(previous) = previous else {
             return self.push_parts(wire, rendering, "}");
-        }
+        };
 
         // In place of the result's last brace, so that the shared bytes before it stay the same for everybody.
-        let previous = Position {
-            epoch,
-            sequence: previous.0,
-            index: previous.1,
-        };
         let suffix = format!(
             ",\"extensions\":{{\"previousPosition\":\"{}\"}}}}",
             previous.encode()
@@ -135,16 +127,7 @@ impl Scratch {
                 event_stream::push_next(bytes, &rendering.position, [begin, end]);
             }
             Form::WebSocket(header) => {
-                let parts = [header.as_str(), begin, end, NextHeader::TAIL];
-
-                push_header(
-                    bytes,
-                    Opcode::Text,
-                    parts.iter().map(|part| part.len()).sum(),
-                );
-                for part in parts {
-                    bytes.extend_from_slice(part.as_bytes());
-                }
+                push_text(bytes, &[header.as_str(), begin, end, NextHeader::TAIL]);
             }
             Form::Compressed(header) => {
                 let shared = rendering

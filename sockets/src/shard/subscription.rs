@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backbone::clock::Clock;
 use backbone::lifecycle::OwnedTask;
+use backbone::position::Position;
 use live::{Change, Changes, Feed, FeedOffset, Read, Subscriber};
 
 use super::batch::Batch;
@@ -295,12 +296,17 @@ impl Subscription {
         before: FeedOffset,
         after: FeedOffset,
     ) {
-        let previous = if self.wire.tells_positions() {
-            scratch.last_result_of(key).unwrap_or(self.last_result)
-        } else {
-            self.last_result
-        };
-        scratch.push_result(&self.wire, rendering, self.subscriber.epoch(), previous);
+        let previous = self.wire.tells_positions().then(|| {
+            let (sequence, index) = scratch.last_result_of(key).unwrap_or(self.last_result);
+            let epoch = self.subscriber.epoch();
+
+            Position {
+                epoch,
+                sequence,
+                index,
+            }
+        });
+        scratch.push_result(&self.wire, rendering, previous);
 
         scratch.steps.push(Step {
             subscription: key,

@@ -47,6 +47,17 @@ fn push_first(out: &mut Vec<u8>, first: u8, length: usize) {
     }
 }
 
+/// Appends a text message of several parts.
+pub(crate) fn push_text(out: &mut Vec<u8>, parts: &[&str]) {
+    let length = parts.iter().map(|part| part.len()).sum();
+
+    out.reserve(MAX_HEADER + length);
+    push_header(out, Opcode::Text, length);
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
 /// Builds a whole frame.
 pub(crate) fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(MAX_HEADER + payload.len());

@@ -1,7 +1,5 @@
 //! Client of graphql-transport-ws, from single messages to a subscription that resumes.
 
-use std::time::Duration;
-
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
@@ -34,9 +32,6 @@ pub(crate) enum Buffer {
     Small,
 }
 
-/// Time in which a message that is on its way arrives, nearly always.
-const MOMENT: Duration = Duration::from_millis(200);
-
 /// Websocket to a gateway.
 pub(crate) struct Socket {
     /// Text of the newest message that is not a ping.
@@ -44,8 +39,6 @@ pub(crate) struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Position in the newest ping that had one, until a subscription takes it.
     pinged_position: Option<String>,
-    /// Message that was waited for and not read yet.
-    held: Option<Value>,
 }
 
 impl Socket {
@@ -87,7 +80,6 @@ impl Socket {
             newest: String::new(),
             stream,
             pinged_position: None,
-            held: None,
         })
     }
 
@@ -144,10 +136,6 @@ impl Socket {
 
     /// Returns the next message that is not a ping, or how the socket ended. Answers pings.
     pub(crate) async fn try_message(&mut self) -> Result<Value, End> {
-        if let Some(held) = self.held.take() {
-            return Ok(held);
-        }
-
         loop {
             let message = timeout(DEADLINE, self.stream.next())
                 .await
@@ -199,17 +187,6 @@ impl Socket {
     /// Returns the next message that is not a ping.
     pub(crate) async fn message(&mut self) -> Value {
         self.try_message().await.expect("the socket is open")
-    }
-
-    /// Returns whether a message arrives within a moment. It is not lost: the next call returns it.
-    pub(crate) async fn has_message(&mut self) -> bool {
-        if self.held.is_none() {
-            let arrived = timeout(MOMENT, self.try_message()).await;
-            self.held = arrived
-                .ok()
-                .map(|message| message.expect("the socket is open"));
-        }
-        self.held.is_some()
     }
 
     /// Reads until the gateway closes the socket, and returns the close code. Does not answer

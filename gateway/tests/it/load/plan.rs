@@ -21,11 +21,11 @@ pub(crate) struct ReaderPlan {
     pub(crate) party: Party,
     pub(crate) subject: Subject,
     pub(crate) habit: Habit,
-    /// It begins at the first and goes to the next, round and round.
+    /// Gateways that are tried one after the other, round and round.
     pub(crate) gateways: Vec<String>,
 }
 
-/// What it reads.
+/// Changes that a reader follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     Deals(Filter),
@@ -43,7 +43,7 @@ pub(crate) enum Filter {
     InStatus(&'static str),
 }
 
-/// How it reads.
+/// Way in which a reader reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
     /// A websocket, as fast as it can.
