@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use proxy_header::{Error, ParseConfig, ProxyHeader};
+use proxy_header::{ParseConfig, ProxyHeader};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -37,15 +37,37 @@ pub(crate) async fn read(tcp: &mut TcpStream) -> io::Result<Option<SocketAddr>> 
 
         let before = header.len();
         header.extend_from_slice(&next[..seen]);
-        let end = end(&header)?;
-        header.truncate(end.unwrap_or(header.len()));
-        tcp.read_exact(&mut next[..header.len() - before]).await?;
+        let parsed = parse(&header)?;
 
-        match ProxyHeader::parse(&header, config()) {
-            Ok((parsed, _)) => return Ok(parsed.proxied_address().map(|proxied| proxied.source)),
-            Err(Error::BufferTooShort) if end.is_none() => {}
-            Err(error) => return Err(malformed(&error.to_string())),
+        let end = parsed.as_ref().map_or(header.len(), |header| header.length);
+        tcp.read_exact(&mut next[..end - before]).await?;
+        if let Some(Header { source, .. }) = parsed {
+            return Ok(source);
         }
+    }
+}
+
+/// A whole header.
+#[derive(Debug, PartialEq, Eq)]
+struct Header {
+    /// The client's address, if there is one.
+    source: Option<SocketAddr>,
+    /// Length in bytes.
+    length: usize,
+}
+
+/// Parses a header at the beginning of these bytes, or none if more of it is still to come.
+fn parse(bytes: &[u8]) -> io::Result<Option<Header>> {
+    let Some(length) = end(bytes)?.filter(|end| *end <= bytes.len()) else {
+        return Ok(None);
+    };
+
+    match ProxyHeader::parse(&bytes[..length], config()) {
+        Ok((parsed, _)) => Ok(Some(Header {
+            source: parsed.proxied_address().map(|proxied| proxied.source),
+            length,
+        })),
+        Err(error) => Err(malformed(&error.to_string())),
     }
 }
 
@@ -85,4 +107,31 @@ fn malformed(why: &str) -> io::Error {
         io::ErrorKind::InvalidData,
         format!("not a PROXY protocol header: {why}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_is_awaited_byte_by_byte() {
+        let text = b"PROXY TCP4 192.0.2.7 192.0.2.99 4660 80\r\n".to_vec();
+        let mut binary = [BINARY, &[0x21, 0x11, 0, 12]].concat();
+        binary.extend([192, 0, 2, 7, 192, 0, 2, 99, 0x12, 0x34, 0, 80]);
+
+        for header in [text, binary] {
+            for length in 0..header.len() {
+                let parsed = parse(&header[..length]).expect("it may still be a header");
+                assert_eq!(parsed, None, "{length} bytes");
+            }
+
+            let followed = [&header[..], b"GET"].concat();
+            let parsed = parse(&followed).expect("it is a header");
+            let expected = Header {
+                source: Some(([192, 0, 2, 7], 4660).into()),
+                length: header.len(),
+            };
+            assert_eq!(parsed, Some(expected));
+        }
+    }
 }
