@@ -5,7 +5,7 @@ import { getNamedType, isInputObjectType, isIntrospectionType, isObjectType, spe
   visitWithTypeInfo } from 'graphql17';
 import { UNBREAKABLE } from './generate/faults.mjs';
 
-/** Fewest times that everything is reached in a run of 6,000 documents. */
+/** Fewest times that everything is reached in a run of 8,000 documents. */
 export const FEWEST = 50;
 
 export class Coverage {

@@ -1,5 +1,5 @@
 // The run of the oracle: generated and named requests, answered by both sides.
-// node oracle/main.mjs [--documents 6000 | --full] [--seed 1] [--only NUMBER] [--harness PROGRAM [ARGUMENT]...]
+// node oracle/main.mjs [--documents 8000 | --full] [--seed 1] [--only NUMBER] [--harness PROGRAM [ARGUMENT]...]
 
 import { accessSync, constants } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +19,7 @@ import { makeWorld } from './world.mjs';
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    documents: { type: 'string', default: '6000' },
+    documents: { type: 'string', default: '8000' },
     seed: { type: 'string', default: '1' },
     full: { type: 'boolean', default: false },
     only: { type: 'string' },
@@ -88,7 +88,7 @@ async function differenceOf(request) {
 async function report(namedDifferences, faults) {
   for (const [result, count] of [...coverage.strata].sort()) console.log(`${String(count).padStart(7)}  ${result}`);
   console.log(coverage.summary());
-  const missing = documents >= 6_000 ? coverage.missing() : [];
+  const missing = documents >= 8_000 ? coverage.missing() : [];
   for (const line of missing) console.log(`reached fewer than ${FEWEST} times: ${line}`);
   for (const fault of faults.slice(0, MAX_OF_A_KIND)) console.log(`introspection: ${fault}`);
 
