@@ -1,4 +1,4 @@
-//! Failures of stores and transports, in three kinds named by what the caller does next.
+//! Failures of stores and transports, in four kinds named by what the caller does next.
 //!
 //! A rejection by the business rules is not an error of this kind: it is data of the side that
 //! decides.
@@ -13,6 +13,15 @@ pub enum Error {
         /// Name of the store or transport.
         what: &'static str,
         /// Reason, as the store or its driver reported it.
+        why: String,
+    },
+    /// The store answers, but going on could make things worse: **wait for an operator**, tell the
+    /// reason in readiness, and look again. The wrong log beside these tables is of this kind.
+    #[error("{what} needs an operator: {why}")]
+    Blocked {
+        /// Name of the store or transport.
+        what: &'static str,
+        /// What was found, and what an operator can do about it.
         why: String,
     },
     /// Another writer was first: **read again** and decide again.
@@ -35,6 +44,14 @@ impl Error {
     /// Builds [`Error::Unavailable`].
     pub fn unavailable(what: &'static str, why: impl std::fmt::Display) -> Self {
         Self::Unavailable {
+            what,
+            why: why.to_string(),
+        }
+    }
+
+    /// Builds [`Error::Blocked`].
+    pub fn blocked(what: &'static str, why: impl std::fmt::Display) -> Self {
+        Self::Blocked {
             what,
             why: why.to_string(),
         }

@@ -11,6 +11,8 @@ pub mod money;
 pub mod position;
 pub mod time;
 
+pub mod checkpoint;
+pub mod dead_events;
 pub mod event_log;
 pub mod projection;
 pub mod write_path;

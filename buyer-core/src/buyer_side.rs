@@ -5,6 +5,7 @@ use backbone::Error;
 use backbone::accounts::Accounts;
 use backbone::clock::Clock;
 use backbone::db::{Db, Migrations};
+use backbone::dead_events::{self, DeadEvent};
 use backbone::deal_table::{
     self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, TopDeals, Window,
 };
@@ -32,6 +33,19 @@ pub struct BuyerSide {
     accounts: Accounts,
 }
 
+/// Migrates a buyer database to the schema of this binary.
+///
+/// # Errors
+/// [`Error::Unavailable`] while the database cannot be reached.
+pub async fn migrate(db: &Db) -> Result<(), Error> {
+    let migrations = Migrations {
+        postgres: sqlx::migrate!("../migrations/postgres/buyer"),
+        sqlite: sqlx::migrate!("../migrations/sqlite/buyer"),
+    };
+
+    db.migrate(&migrations).await
+}
+
 impl BuyerSide {
     /// Creates the handle. The database need not be reachable yet.
     pub fn new(db: Db, clock: Clock, retention: Retention) -> Self {
@@ -48,12 +62,7 @@ impl BuyerSide {
     /// # Errors
     /// [`Error::Unavailable`] while the database cannot be reached.
     pub async fn migrate(&self) -> Result<(), Error> {
-        let migrations = Migrations {
-            postgres: sqlx::migrate!("../migrations/postgres/buyer"),
-            sqlite: sqlx::migrate!("../migrations/sqlite/buyer"),
-        };
-
-        self.db.migrate(&migrations).await
+        migrate(&self.db).await
     }
 
     /// Returns the accounts of buyers, with their keys.
@@ -69,6 +78,11 @@ impl BuyerSide {
     /// Returns the clock of the buyer side.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Reads the dead events of the tables after the sequence `after`, in their order.
+    pub async fn dead_events(&self, after: Sequence, limit: u32) -> Result<Vec<DeadEvent>, Error> {
+        dead_events::list(&self.db, after, limit).await
     }
 
     /// Returns engine and version of the database, for operators.

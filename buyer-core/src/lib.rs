@@ -17,6 +17,6 @@ mod buyer_side;
 mod projection;
 mod store;
 
-pub use buyer_side::BuyerSide;
+pub use buyer_side::{BuyerSide, migrate};
 pub use projection::BuyerProjection;
 pub use store::{AccessPage, Grant, PROJECTION};

@@ -4,6 +4,7 @@
 mod demo_guard;
 mod error;
 mod listener;
+mod progress;
 mod roles;
 mod store_watch;
 

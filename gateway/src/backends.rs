@@ -79,7 +79,6 @@ impl Backends {
                 seller_database,
                 buyer_database,
             } => {
-                let log = EventLog::jetstream(nats.reveal(), market, clock.clone(), metrics)?;
                 // Several markets may share one Redis, so the channel is named after this one.
                 let channel = format!("{market}.live");
                 let bus = LiveBus::redis(redis.reveal(), channel, lifecycle, metrics)?;
@@ -90,6 +89,9 @@ impl Backends {
                 let retention = Retention::in_partitions(config.feed);
 
                 let dbs = Databases::new(seller_db, buyer_db, config.pools, metrics);
+                let tables = dbs.tables();
+                let log =
+                    EventLog::jetstream(nats.reveal(), market, tables, clock.clone(), metrics)?;
                 Ok(Self::new(log, bus, dbs, clock, retention))
             }
         }
@@ -107,14 +109,25 @@ impl Backends {
         // an empty market instead of the wrong one.
         let file = |name: &str| data_dir.join(format!("{market}-{name}.sqlite"));
 
-        let log = EventLog::sqlite(&file("log"), market, clock.clone(), lifecycle, metrics).await?;
         let bus = LiveBus::local(LOCAL_BUS_CAPACITY, metrics);
         let seller_db = Db::sqlite("seller database", &file("seller"));
         let buyer_db = Db::sqlite("buyer database", &file("buyer"));
         // SQLite has no partitions that could be dropped as a whole.
         let retention = Retention::in_rows(config.feed);
 
+        // Before the log is opened, which is created only if these tables have never had one.
+        seller_core::migrate(&seller_db).await?;
+        buyer_core::migrate(&buyer_db).await?;
         let dbs = Databases::new(seller_db, buyer_db, config.pools, metrics);
+        let log = EventLog::sqlite(
+            &file("log"),
+            market,
+            dbs.tables(),
+            clock.clone(),
+            lifecycle,
+            metrics,
+        )
+        .await?;
         Ok(Self::new(log, bus, dbs, clock, retention))
     }
 

@@ -8,6 +8,7 @@
 
 mod admin;
 mod check_config;
+mod dead_events;
 mod operator;
 mod seed;
 mod serve;
@@ -50,6 +51,11 @@ enum Command {
     CheckConfig,
     /// Create an example market and print its API keys; with --demo, the demo market and its public keys
     Seed,
+    /// List events that the projections cannot apply, and decide about them
+    ///
+    /// Of an embedded market, while its server is stopped.
+    #[command(subcommand)]
+    DeadEvents(dead_events::DeadEvents),
     /// Manage accounts, API keys and access
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -111,6 +117,7 @@ async fn execute(command: Command, config: Config) -> Result<(), CommandError> {
         Command::CheckConfig => check_config::check(config).await,
         Command::Migrate => migrate(config).await,
         Command::Seed => seed::seed(config).await,
+        Command::DeadEvents(command) => dead_events::run(config, command).await,
         Command::Admin(command) => admin::run(config, command).await,
     }
 }

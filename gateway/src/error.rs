@@ -178,6 +178,13 @@ impl From<Error> for Problem {
                     format!("The {what} is unavailable; try again later"),
                 )
             }
+            Error::Blocked { what, why } => {
+                tracing::error!(what, why, "{what} needs an operator: {why}");
+                Self::new(
+                    Code::Unavailable,
+                    format!("The {what} is unavailable until an operator has looked at it"),
+                )
+            }
             Error::Conflict { what } => Self::new(
                 Code::Conflict,
                 format!("Another request changed the {what} first; try again"),

@@ -5,12 +5,14 @@ use backbone::Error;
 use backbone::accounts::Accounts;
 use backbone::clock::Clock;
 use backbone::db::{Db, Migrations};
+use backbone::dead_events::{self, DeadEvent};
 use backbone::deal_table::{
     self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, Window,
 };
 use backbone::event_log::EventLog;
 use backbone::health::Part;
 use backbone::ids::{DealId, SellerId};
+use backbone::position::Sequence;
 use backbone::projection::{Checkpoint, Projection, Worker};
 use backbone::telemetry::Metrics;
 use backbone::write_path::WritePath;
@@ -29,6 +31,19 @@ pub struct SellerSide {
     accounts: Accounts,
     pub(crate) clock: Clock,
     pub(crate) write_path: WritePath,
+}
+
+/// Migrates a seller database to the schema of this binary.
+///
+/// # Errors
+/// [`Error::Unavailable`] while the database cannot be reached.
+pub async fn migrate(db: &Db) -> Result<(), Error> {
+    let migrations = Migrations {
+        postgres: sqlx::migrate!("../migrations/postgres/seller"),
+        sqlite: sqlx::migrate!("../migrations/sqlite/seller"),
+    };
+
+    db.migrate(&migrations).await
 }
 
 impl SellerSide {
@@ -55,12 +70,12 @@ impl SellerSide {
     /// # Errors
     /// [`Error::Unavailable`] while the database cannot be reached.
     pub async fn migrate(&self) -> Result<(), Error> {
-        let migrations = Migrations {
-            postgres: sqlx::migrate!("../migrations/postgres/seller"),
-            sqlite: sqlx::migrate!("../migrations/sqlite/seller"),
-        };
+        migrate(&self.db).await
+    }
 
-        self.db.migrate(&migrations).await
+    /// Reads the dead events of the tables after the sequence `after`, in their order.
+    pub async fn dead_events(&self, after: Sequence, limit: u32) -> Result<Vec<DeadEvent>, Error> {
+        dead_events::list(&self.db, after, limit).await
     }
 
     /// Returns engine and version of the database, for operators.

@@ -131,7 +131,8 @@ fn restrict(sql: &mut Statement, filter: &DealFilter) {
     }
 
     if let Some(currency) = filter.currency {
-        sql.text(" AND currency = ").name(currency.code());
+        sql.text(" AND currency = ")
+            .name(currency.code().to_owned());
     }
 
     if let Some(price) = filter.min_total_price {

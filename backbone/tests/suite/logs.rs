@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use backbone::checkpoint::Tables;
 use backbone::clock::Clock;
 use backbone::contract::Event;
 use backbone::contract::wire::Message;
@@ -111,6 +112,7 @@ pub(crate) async fn sqlite(folder: &TempDir) -> EventLog {
     EventLog::sqlite(
         &file,
         MARKET,
+        Tables::none(),
         Clock::system(),
         &Lifecycle::new(),
         &Metrics::new(),
@@ -121,18 +123,25 @@ pub(crate) async fn sqlite(folder: &TempDir) -> EventLog {
 
 /// The log on a server, not yet connected.
 pub(crate) fn jetstream(url: &str) -> EventLog {
-    EventLog::jetstream(url, MARKET, Clock::system(), &Metrics::new()).expect("the client starts")
+    EventLog::jetstream(
+        url,
+        MARKET,
+        Tables::none(),
+        Clock::system(),
+        &Metrics::new(),
+    )
+    .expect("the client starts")
 }
 
 /// Waits until the log is reached, and returns its epoch.
 pub(crate) async fn opened(log: &EventLog) -> Epoch {
-    wait_for(SOON, "the log is open", async || log.epoch().await.ok()).await
+    wait_for(SOON, "the log is open", async || log.prepare().await.ok()).await
 }
 
 /// Appends what must be stored.
 pub(crate) async fn store(log: &EventLog, event: &Event, expected: Sequence) -> Sequence {
     match log.append(event, expected).await {
-        AppendAnswer::Stored(sequence) => sequence,
+        AppendAnswer::Stored(end) => end.sequence,
         other => panic!("event {} was not stored: {other:?}", event.id),
     }
 }

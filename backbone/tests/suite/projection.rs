@@ -4,6 +4,7 @@
 mod dead;
 mod faults;
 mod foreign;
+mod hostile;
 mod toy;
 
 use backbone::Error;

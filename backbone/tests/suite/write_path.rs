@@ -11,14 +11,16 @@ use backbone::contract::{Fact, Fingerprint, Subject};
 use backbone::event_log::EventLog;
 use backbone::ids::EventId;
 use backbone::position::Position;
+use backbone::testkit::NatsServer;
 use backbone::time::Timestamp;
 use backbone::write_path::{Decision, Mutation, WriteError, WritePath, Written};
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::deals::{created, deal_of, renamed, subject};
-use crate::logs::{TestLog, event_of, on_both_backends, read, tail};
+use crate::logs::{TestLog, event_of, jetstream, on_both_backends, opened, read, tail};
 
 on_both_backends! {
     write_returns_the_state_and_position_of_a_creation_and_its_updates,
@@ -370,6 +372,58 @@ async fn assert_applied_once(log: &EventLog, mutations: HashSet<u128>) {
 
 fn path(log: &EventLog) -> WritePath {
     WritePath::new(log.clone(), Clock::system())
+}
+
+#[tokio::test]
+async fn write_after_many_events_of_others_reads_only_the_last_of_them() {
+    let nats = NatsServer::start().await;
+    let (ours, theirs) = (jetstream(&nats.url()), jetstream(&nats.url()));
+    opened(&ours).await;
+    opened(&theirs).await;
+    let (ours, theirs) = (path(&ours), path(&theirs));
+    write(&ours, &mutation(1)).await.expect("it is created");
+    for number in 2..=60 {
+        write(&theirs, &mutation(number))
+            .await
+            .expect("it is renamed");
+    }
+
+    let spy = async_nats::connect(nats.url()).await.expect("NATS is up");
+    let mut reads = spy
+        .subscribe("$JS.API.STREAM.MSG.GET.MARKET")
+        .await
+        .expect("NATS is up");
+    spy.flush().await.expect("NATS is up");
+    let written = write(&ours, &mutation(100)).await.expect("it is renamed");
+
+    assert_eq!(deal_of(&written.fact).revision, 61);
+    // What the spy says itself comes behind everything that it has seen.
+    spy.publish("$JS.API.STREAM.MSG.GET.MARKET", "end".into())
+        .await
+        .expect("NATS is up");
+    let mut count = 0;
+    while reads.next().await.expect("NATS is up").payload != "end" {
+        count += 1;
+    }
+    assert_eq!(count, 1, "the guess was wrong, and one read puts it right");
+}
+
+#[tokio::test]
+async fn write_never_sets_the_time_of_a_subject_back() {
+    let test = TestLog::sqlite().await;
+    let at = |micros| WritePath::new(test.log.clone(), Clock::fixed(micros));
+    let (ahead, behind) = (at(2_000_000), at(1_000_000));
+
+    write(&ahead, &mutation(1)).await.expect("it is created");
+    for number in [2, 3] {
+        write(&behind, &mutation(number))
+            .await
+            .expect("it is renamed");
+    }
+
+    for record in read(&mut tail(&test.log, 1).await, 3).await {
+        assert_eq!(event_of(&record).time, Timestamp::from_micros(2_000_000));
+    }
 }
 
 /// The mutation of this number, of deal 1, with a key: the same whenever it is asked for.

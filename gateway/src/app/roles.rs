@@ -52,7 +52,7 @@ impl RoleStarter<'_> {
     pub(super) fn start(&self, data_dir: Option<&DataDir>) -> Result<Router, StartError> {
         let roles = self.config.roles;
         let webhooks = self.open_webhooks(data_dir)?;
-        let watch = StoreWatch::new(self.backends.clone(), roles, self.health);
+        let watch = StoreWatch::new(self.backends.clone(), roles, self.health, self.metrics);
         self.lifecycle
             .spawn_support("store watch", watch.run(self.lifecycle.stopping()));
 

@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use backbone::Error;
 use backbone::health::{Health, Part};
+use backbone::telemetry::Metrics;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::progress::ProgressWatch;
 use crate::backends::Backends;
 use crate::settings::Roles;
 
 /// Pause between two rounds of checks.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Pause while the process is not ready. The stores wait for each other: the log is proven by tables that may have to be
+/// made first.
+const INTERVAL_UNTIL_READY: Duration = Duration::from_millis(200);
 
 /// Time after which a check counts as failed. Longer than the interval, so that a slow store is not reported as down.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,10 +25,12 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Checks of the stores that this process needs; `None` for those that its roles do not use.
 pub(super) struct StoreWatch {
     backends: Backends,
+    health: Health,
     log: Part,
     bus: Option<Part>,
     seller_database: Option<DatabaseWatch>,
     buyer_database: Option<DatabaseWatch>,
+    progress: Option<ProgressWatch>,
 }
 
 /// Health of one database, and whether this process has migrated it yet.
@@ -33,7 +41,12 @@ struct DatabaseWatch {
 
 impl StoreWatch {
     /// Registers a health part for each store that `roles` need.
-    pub(super) fn new(backends: Backends, roles: Roles, health: &Health) -> Self {
+    pub(super) fn new(
+        backends: Backends,
+        roles: Roles,
+        health: &Health,
+        metrics: &Metrics,
+    ) -> Self {
         let Roles {
             gateway,
             seller,
@@ -46,12 +59,14 @@ impl StoreWatch {
 
         Self {
             backends,
+            health: health.clone(),
             log: health.part("event log"),
             bus: needs_bus.then(|| health.part("live bus")),
             seller_database: needs_seller_database
                 .then(|| DatabaseWatch::new(health.part("seller database"))),
             buyer_database: needs_buyer_database
                 .then(|| DatabaseWatch::new(health.part("buyer database"))),
+            progress: gateway.then(|| ProgressWatch::new(health, metrics)),
         }
     }
 
@@ -59,10 +74,12 @@ impl StoreWatch {
     pub(super) async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         let Self {
             backends,
+            health,
             log,
             bus,
             mut seller_database,
             mut buyer_database,
+            mut progress,
         } = self;
         loop {
             // Side by side, so that a store that hangs does not delay the report about the others.
@@ -74,10 +91,19 @@ impl StoreWatch {
             if let Some(part) = &bus {
                 check_bus(&backends, part);
             }
+            if let Some(progress) = &mut progress {
+                // A store that does not answer has been reported above.
+                let _unanswered = timeout(CHECK_TIMEOUT, progress.look(&backends)).await;
+            }
 
+            let pause = if health.down().is_empty() {
+                INTERVAL
+            } else {
+                INTERVAL_UNTIL_READY
+            };
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = sleep(INTERVAL) => {}
+                () = sleep(pause) => {}
             }
         }
     }
@@ -94,7 +120,7 @@ impl DatabaseWatch {
 
 /// Reports the log as away rather than down: without it mutations fail, while queries and pushes go on.
 async fn check_log(backends: &Backends, part: &Part) {
-    match check(backends.log.epoch()).await {
+    match check(backends.log.prepare()).await {
         Ok(()) => part.up(),
         Err(why) => part.away(why),
     }

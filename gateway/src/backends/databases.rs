@@ -1,5 +1,6 @@
 //! Handles of the two databases, one for each purpose, so that no purpose takes another's connections.
 
+use backbone::checkpoint::Tables;
 use backbone::db::Db;
 use backbone::telemetry::Metrics;
 
@@ -27,6 +28,14 @@ impl Databases {
 
         databases.measure(metrics);
         databases
+    }
+
+    /// Returns the tables that the event log must fit.
+    pub(super) fn tables(&self) -> Tables {
+        Tables::new([
+            (self.sellers.clone(), seller_core::PROJECTION),
+            (self.buyers.clone(), buyer_core::PROJECTION),
+        ])
     }
 
     fn measure(&self, metrics: &Metrics) {

@@ -57,7 +57,7 @@ impl Stores {
         self.migrate().await?;
 
         retry_while_unavailable("the event log", || async {
-            self.backends.log.epoch().await.map(|_| ())
+            self.backends.log.prepare().await.map(|_| ())
         })
         .await
     }

@@ -31,3 +31,4 @@ mod undisturbed;
 mod views;
 mod webhook_faults;
 mod webhooks;
+mod wrong_log;

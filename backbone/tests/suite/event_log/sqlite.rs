@@ -41,12 +41,12 @@ fn write_until_the_runtime_is_gone(folder: &TempDir) -> Vec<(Sequence, Event)> {
             writers.spawn(async move {
                 for number in (writer..).step_by(16) {
                     let event = event(number, 1);
-                    let Stored(sequence) = log.append(&event, 0).await else {
+                    let Stored(end) = log.append(&event, 0).await else {
                         return;
                     };
 
                     acknowledge
-                        .send((sequence, event))
+                        .send((end.sequence, event))
                         .expect("the test listens");
                 }
             });
