@@ -4,11 +4,16 @@
 //! promises. The log stores and orders events. It makes no decisions (see [`crate::write_path`])
 //! and keeps no reader's position.
 
+mod export;
+mod import;
 mod jetstream;
+mod lines;
 mod opening;
 mod record;
 mod sqlite;
 
+pub use import::{ImportError, ImportFile, LogImport};
+pub use lines::ExportHeader;
 pub use record::{ATTEMPT_TIMEOUT, AppendAnswer, Record};
 
 use std::path::Path;

@@ -21,6 +21,7 @@ use crate::contract::wire::Message;
 use crate::ids::EventId;
 use crate::position::{Epoch, Sequence};
 
+pub(super) use self::stream::Import;
 pub(super) use self::tail::Tail;
 
 #[derive(Clone)]

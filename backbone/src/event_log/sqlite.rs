@@ -1,6 +1,10 @@
 //! The log as one SQLite table with one writing task. Appends that wait when the task looks are
 //! committed as a group, so that concurrent appends share one fsync.
 
+mod import;
+
+pub(super) use import::Import;
+
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};

@@ -2,6 +2,7 @@
 
 mod jetstream;
 mod sqlite;
+mod transfer;
 
 use std::collections::HashSet;
 

@@ -1,6 +1,7 @@
 //! A log on each backend, for stories that must hold on both: SQLite in a folder of its own,
 //! JetStream on a server of its own.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use backbone::clock::Clock;
@@ -90,6 +91,14 @@ impl TestLog {
         .execute(&mut file)
         .await
         .expect("the place is free");
+    }
+
+    /// Where the log is: the file of SQLite, or the URL of its NATS server as an error.
+    pub(crate) fn place(&self) -> Result<PathBuf, String> {
+        match &self.home {
+            Home::Sqlite(folder) => Ok(folder.path().join("log.db")),
+            Home::JetStream(nats) => Err(nats.url()),
+        }
     }
 
     /// The same log as another process beside this one sees it. On SQLite there is no such process.

@@ -1,6 +1,10 @@
 //! The market's stream over one NATS client: connecting, creating the stream, and checking on every
 //! connection that it still is the log that this process follows.
 
+mod import;
+
+pub(in crate::event_log) use import::Import;
+
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,6 +205,18 @@ impl MarketStream {
 
     /// Finds or creates the stream and its first event.
     async fn open(&self) -> Result<Stream<()>, Error> {
+        if self.find_or_create().await? == 0 {
+            self.append_opening().await?;
+        }
+
+        self.context
+            .get_stream_no_info(&self.name)
+            .await
+            .map_err(unavailable)
+    }
+
+    /// Finds or creates the stream. Returns the number of its messages.
+    async fn find_or_create(&self) -> Result<u64, Error> {
         let config = Config {
             name: self.name.clone(),
             subjects: vec![format!("{}.>", self.market)],
@@ -229,14 +245,7 @@ impl MarketStream {
             )));
         }
 
-        if info.state.messages == 0 {
-            self.append_opening().await?;
-        }
-
-        self.context
-            .get_stream_no_info(&self.name)
-            .await
-            .map_err(unavailable)
+        Ok(info.state.messages)
     }
 
     /// Returns why a stream would lose events that it has acknowledged, or acknowledge events that
