@@ -7,9 +7,11 @@
 //! tables is up to the [`Projection`]; [`sort`] decides which events can be applied at all.
 
 mod checkpoint;
+mod dead_events;
 mod sort;
 
 pub use checkpoint::Checkpoint;
+pub use dead_events::DEAD_EVENTS;
 pub use sort::Entry;
 
 use std::collections::HashMap;
@@ -23,7 +25,7 @@ use crate::contract::wire::Undecodable;
 use crate::db::{Db, Tx};
 use crate::event_log::{EventLog, Record, Tail};
 use crate::health::Part;
-use crate::position::Epoch;
+use crate::position::{Epoch, Sequence};
 use crate::telemetry::{Counter, Gauge, Metrics};
 use crate::{Error, random};
 
@@ -263,6 +265,22 @@ impl<P: Projection> Worker<P> {
     /// [`Error::Conflict`] when another worker advanced first.
     pub async fn run_once(&self, from: Checkpoint, tail: &mut Tail) -> Result<Checkpoint, Error> {
         let records = tail.batch(BATCH).await?;
+        self.apply(from, &records).await
+    }
+
+    /// Applies the next batch, which ends at the event `last` at the latest, and returns the new
+    /// checkpoint.
+    ///
+    /// # Errors
+    /// Those of [`Worker::run_once`].
+    pub async fn run_up_to(
+        &self,
+        from: Checkpoint,
+        tail: &mut Tail,
+        last: Sequence,
+    ) -> Result<Checkpoint, Error> {
+        let room = last.saturating_sub(from.position).min(BATCH as u64);
+        let records = tail.batch(room as usize).await?;
         self.apply(from, &records).await
     }
 

@@ -9,12 +9,15 @@ use backbone::deal_table::{
     self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, TopDeals, Window,
 };
 use backbone::event_log::EventLog;
-use backbone::health::Part;
+use backbone::health::{Health, Part};
 use backbone::ids::{BuyerId, DealId, SellerId};
 use backbone::live_bus::LiveBus;
 use backbone::position::{Position, Sequence};
 use backbone::projection::{Checkpoint, Worker};
+use backbone::replay::{Replay, Scratch};
+use backbone::table_diff::Table;
 use backbone::telemetry::Metrics;
+use backbone::verify::SideBySide;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Interval;
@@ -22,6 +25,7 @@ use crate::feed::{self, FeedPage, FeedRange, Retention};
 use crate::notification;
 use crate::projection::BuyerProjection;
 use crate::store::{self, AccessPage};
+use crate::tables::TABLES;
 
 /// The buyer side of one market: deals that buyers may see, their access, and the feed of changes.
 #[derive(Clone)]
@@ -88,6 +92,41 @@ impl BuyerSide {
         let projection = BuyerProjection::new(bus, self.clock.clone(), self.retention.block);
 
         Worker::new(projection, log, self.db.clone(), health, metrics)
+    }
+
+    /// Puts the tables beside a replay of `log` in a database of the directory `scratch`: to verify
+    /// them, or to rebuild them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while the log cannot be reached.
+    pub async fn beside_replay(
+        &self,
+        log: &EventLog,
+        scratch: &Scratch,
+    ) -> Result<SideBySide<BuyerProjection>, Error> {
+        let db = Db::sqlite("replay", &scratch.file("buyer.sqlite"));
+        let replayed = Self::new(db.clone(), self.clock.clone(), self.retention);
+        replayed.migrate().await?;
+
+        // Nobody listens: what is notified are the changes of the market's own tables.
+        let metrics = Metrics::new();
+        let bus = LiveBus::local(1, &metrics);
+        let health = Health::default().part("buyer replay");
+        let worker = replayed.worker(log.clone(), bus, health, &metrics);
+
+        let replay = Replay::begin(worker, db).await?;
+        Ok(SideBySide::new(
+            log.clone(),
+            self.db.clone(),
+            replay,
+            TABLES,
+        ))
+    }
+
+    /// Returns the tables that are compared with a replay of the log.
+    pub fn compared_tables(&self) -> impl Iterator<Item = &'static Table> + use<> {
+        let feed = TABLES.feed.map(|feed| feed.table);
+        TABLES.tables.iter().chain(feed)
     }
 
     /// Reads the checkpoint of the tables.

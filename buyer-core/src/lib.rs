@@ -16,6 +16,7 @@ pub mod testkit;
 mod buyer_side;
 mod projection;
 mod store;
+mod tables;
 
 pub use buyer_side::BuyerSide;
 pub use projection::BuyerProjection;

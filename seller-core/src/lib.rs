@@ -17,6 +17,7 @@ mod projection;
 mod refusal;
 mod seller_side;
 mod store;
+mod tables;
 
 pub use check::text;
 pub use input::{DealUpdate, MutationContext, NewDeal, NewDiscount, NewItem, Patch};

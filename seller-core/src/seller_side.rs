@@ -9,14 +9,17 @@ use backbone::deal_table::{
     self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, Window,
 };
 use backbone::event_log::EventLog;
-use backbone::health::Part;
+use backbone::health::{Health, Part};
 use backbone::ids::{DealId, SellerId};
 use backbone::projection::{Checkpoint, Projection, Worker};
+use backbone::replay::{Replay, Scratch};
 use backbone::telemetry::Metrics;
+use backbone::verify::SideBySide;
 use backbone::write_path::WritePath;
 
 use crate::projection::SellerProjection;
 use crate::store::{self, AccessPage, AccessWindow};
+use crate::tables::TABLES;
 
 /// The seller side of one market: mutations of deals and access, and the seller's view of both.
 ///
@@ -75,6 +78,30 @@ impl SellerSide {
 
         // Any number of processes may run one: the checkpoint lets a single worker advance.
         Worker::new(SellerProjection, log, db, health, metrics)
+    }
+
+    /// Puts the tables beside a replay of the log in a database of the directory `scratch`: to
+    /// verify them, or to rebuild them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while the log cannot be reached.
+    pub async fn beside_replay(
+        &self,
+        scratch: &Scratch,
+    ) -> Result<SideBySide<SellerProjection>, Error> {
+        let db = Db::sqlite("replay", &scratch.file("seller.sqlite"));
+        let replayed = Self::new(self.log.clone(), db.clone(), self.clock.clone());
+        replayed.migrate().await?;
+
+        let health = Health::default().part("seller replay");
+        let worker = replayed.worker(health, &Metrics::new());
+        let replay = Replay::begin(worker, db).await?;
+        Ok(SideBySide::new(
+            self.log.clone(),
+            self.db.clone(),
+            replay,
+            TABLES,
+        ))
     }
 
     /// Reads one of the seller's deals from the tables; `None` when there is none or it is another

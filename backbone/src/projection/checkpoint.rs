@@ -31,6 +31,11 @@ impl Checkpoint {
     pub async fn read(db: &Db, name: &str) -> Result<Self, Error> {
         on_db!(db.read(), pool => sqlx::query_as(READ).bind(name).fetch_one(pool).await)
     }
+
+    /// Reads the checkpoint of the projection `name` in the snapshot of a transaction.
+    pub async fn read_in(tx: &mut Tx, name: &str) -> Result<Self, Error> {
+        on_tx!(tx, connection => sqlx::query_as(READ).bind(name).fetch_one(connection).await)
+    }
 }
 
 /// Gives empty tables the log's epoch, and returns the checkpoint. Tables with an epoch keep

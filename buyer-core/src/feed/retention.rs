@@ -24,8 +24,8 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// for.
 const ROWS: i64 = 2_000;
 
-const HORIZON: &str = include_str!("retention/horizon.sql");
-const MOVE_HORIZON: &str = include_str!("retention/move_horizon.sql");
+pub(crate) const HORIZON: &str = include_str!("retention/horizon.sql");
+pub(crate) const MOVE_HORIZON: &str = include_str!("retention/move_horizon.sql");
 const FINISHED_BLOCKS: &str = include_str!("retention/finished_blocks.postgres.sql");
 const NEWEST_CHANGE: &str = include_str!("retention/newest_change.postgres.sql");
 const ATTACHED_PARTITION: &str = include_str!("retention/attached_partition.postgres.sql");

@@ -114,6 +114,17 @@ impl Market {
         SellerSide::new(self.log.clone(), self.db.clone(), self.clock.clone())
     }
 
+    /// Returns the seller database.
+    pub(crate) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Returns another worker of the projection.
+    pub(crate) fn another_worker(&self) -> Worker<SellerProjection> {
+        let part = Health::default().part("seller projection");
+        self.side.worker(part, &Metrics::new())
+    }
+
     /// Runs the projection up to the head of the log.
     pub(crate) async fn catch_up(&self) -> Checkpoint {
         let head = self.log.head().await.unwrap();
