@@ -3,6 +3,7 @@
 
 mod demo_guard;
 mod error;
+mod generations;
 mod listener;
 mod roles;
 mod store_watch;

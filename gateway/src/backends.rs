@@ -3,7 +3,7 @@
 mod data_dir;
 mod databases;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backbone::Error;
 use backbone::accounts::Accounts;
@@ -103,11 +103,16 @@ impl Backends {
         metrics: &Metrics,
     ) -> Result<Self, Error> {
         let market = config.market.as_str();
-        // Named after the market, so that a directory that is opened under a different name shows
-        // an empty market instead of the wrong one.
-        let file = |name: &str| data_dir.join(format!("{market}-{name}.sqlite"));
+        let file = |name: &str| market_file(data_dir, market, name);
 
-        let log = EventLog::sqlite(&file("log"), market, clock.clone(), lifecycle, metrics).await?;
+        let log = EventLog::sqlite(
+            &log_file(data_dir, market),
+            market,
+            clock.clone(),
+            lifecycle,
+            metrics,
+        )
+        .await?;
         let bus = LiveBus::local(LOCAL_BUS_CAPACITY, metrics);
         let seller_db = Db::sqlite("seller database", &file("seller"));
         let buyer_db = Db::sqlite("buyer database", &file("buyer"));
@@ -150,4 +155,15 @@ impl Backends {
         self.sellers.migrate().await?;
         self.buyers.migrate().await
     }
+}
+
+/// Returns the file of an embedded market's event log.
+pub(crate) fn log_file(data_dir: &Path, market: &str) -> PathBuf {
+    market_file(data_dir, market, "log")
+}
+
+fn market_file(data_dir: &Path, market: &str, name: &str) -> PathBuf {
+    // Named after the market, so that a directory that is opened under a different name shows an
+    // empty market instead of the wrong one.
+    data_dir.join(format!("{market}-{name}.sqlite"))
 }

@@ -8,7 +8,10 @@
 
 mod admin;
 mod check_config;
+mod log;
 mod operator;
+mod progress;
+mod rebuild;
 mod seed;
 mod serve;
 mod server_file;
@@ -53,6 +56,13 @@ enum Command {
     /// Manage accounts, API keys and access
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Read, export and import the event log
+    #[command(subcommand)]
+    Log(log::Log),
+    /// Compare the tables of both sides with a replay of the log; the exit code is 1 if rows differ
+    Verify(rebuild::Verify),
+    /// Make the tables of a side what the log says, beside the running market
+    Rebuild(rebuild::Rebuild),
 }
 
 /// Installs the TLS provider of the process. Must be called before any connection is made.
@@ -112,6 +122,9 @@ async fn execute(command: Command, config: Config) -> Result<(), CommandError> {
         Command::Migrate => migrate(config).await,
         Command::Seed => seed::seed(config).await,
         Command::Admin(command) => admin::run(config, command).await,
+        Command::Log(command) => log::run(config, command).await,
+        Command::Verify(options) => rebuild::verify(config, options).await,
+        Command::Rebuild(options) => rebuild::rebuild(config, options).await,
     }
 }
 

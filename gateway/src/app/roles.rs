@@ -22,6 +22,7 @@ use webhooks::{self, Dispatcher, Webhooks};
 
 use super::demo_guard;
 use super::error::StartError;
+use super::generations;
 use super::store_watch::StoreWatch;
 use crate::accounts::MarketAccounts;
 use crate::admission::Admission;
@@ -161,6 +162,13 @@ impl RoleStarter<'_> {
             self.lifecycle,
             self.metrics,
         );
+
+        let watch = generations::run(
+            self.backends.clone(),
+            executor.clone(),
+            self.lifecycle.draining(),
+        );
+        self.lifecycle.spawn("generation watch", watch);
 
         self.start_readiness();
         http::public(Public {

@@ -21,6 +21,7 @@ mod house;
 mod isolation;
 mod live;
 mod pages;
+mod rebuild;
 mod rest;
 mod resume;
 mod schema;
