@@ -2,8 +2,9 @@
 //!
 //! Suggested order of reading: the event [`contract`], the [`event_log`] that stores events, the
 //! [`write_path`] that appends them, the [`projection`] that follows them, and the [`live_bus`]
-//! that announces what was projected; [`verify`] and [`rebuild`] compare its tables with the log. Business rules belong to the seller, buyer and webhook
-//! crates; HTTP and GraphQL belong to the gateway.
+//! that announces what was projected; [`verify`] and [`rebuild`] compare its tables with the log.
+//! Business rules belong to the seller, buyer and webhook crates; HTTP and GraphQL belong to the
+//! gateway.
 
 pub mod contract;
 pub mod ids;

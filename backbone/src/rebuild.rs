@@ -40,7 +40,7 @@ pub struct Rebuilt {
     pub is_feed_cut: bool,
 }
 
-/// What the comparison before the swap has found.
+/// Result of the comparison before the swap.
 struct Compared {
     checkpoint: Checkpoint,
     feed_differs: bool,

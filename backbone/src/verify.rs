@@ -22,7 +22,7 @@ const BEGIN_LONG_READ: &str = include_str!("verify/begin_long_read.postgres.sql"
 /// these while the snapshot is open.
 const NEAR: u64 = 2_000;
 
-/// What a projection keeps, as far as the log determines it.
+/// Tables of a projection, as far as the log determines them.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables {
     /// The tables.

@@ -35,7 +35,7 @@ pub struct Table {
     pub key: usize,
     /// Columns that are not compared, because the log does not determine them.
     pub ignored: &'static [&'static str],
-    /// Where the sequence of the event that wrote a row last is found.
+    /// Place of the sequence of the event that wrote a row last.
     pub touched: Touched,
     /// Number of the column that names the subject of an event that was set aside; `None` for
     /// other tables. Such a table has few rows.
@@ -44,12 +44,12 @@ pub struct Table {
     pub replacement: Option<Replacement>,
 }
 
-/// Where the sequence of the event that wrote a row last is found.
+/// Place of the sequence of the event that wrote a row last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touched {
-    /// In the column of this number.
+    /// The column of this number.
     Column(usize),
-    /// In the log: it is the newest event of the access of the first two columns, seller and buyer.
+    /// The log: the newest event of the access of the first two columns, seller and buyer.
     Access,
 }
 

@@ -22,7 +22,7 @@ pub struct Finding {
     pub since: Option<Sequence>,
 }
 
-/// What differs.
+/// Kind of a difference.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FindingKind {
     /// The tables lack a row.

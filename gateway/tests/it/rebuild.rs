@@ -21,7 +21,8 @@ on_both!(
 const FOLLOW: &str =
     "subscription($after: Position) { dealChanged(after: $after) { position deal { id } } }";
 
-const DEALS: &str = "query($first: Int) { dealsForBuyer(first: $first) { nodes { id name totalPrice version items { name } } } }";
+const DEALS: &str = "query($first: Int) { dealsForBuyer(first: $first) {
+    nodes { id name totalPrice version items { name } } } }";
 
 async fn rebuild_is_exact_for_subscribers_and_mends_what_readers_see(app: TestApp) {
     // Goal: clients notice nothing of a rebuild but that wrong rows are right.
