@@ -139,29 +139,48 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
 }
 
 /// Reads the changes of a range.
-pub(crate) async fn after(db: &Db, range: FeedRange) -> Result<FeedPage, Error> {
-    let (sequence, index) = range.after;
+pub(crate) async fn after(db: &Db, mut range: FeedRange) -> Result<FeedPage, Error> {
+    loop {
+        let (sequence, index) = range.after;
+        let rows: Result<Vec<ReadRow>, _> = on_db!(db.read(), pool => sqlx::query_as(AFTER)
+            .bind(sequence as i64)
+            .bind(stored_index(index))
+            .bind(stored_sequence(range.up_to))
+            .bind(i64::from(range.limit))
+            .fetch_all(pool)
+            .await);
 
-    let rows: Result<Vec<ReadRow>, _> = on_db!(db.read(), pool => sqlx::query_as(AFTER)
-        .bind(sequence as i64)
-        .bind(stored_index(index))
-        .bind(stored_sequence(range.up_to))
-        .bind(i64::from(range.limit))
-        .fetch_all(pool)
-        .await);
-
-    page(rows?, range.limit)
+        match page(rows?, range.limit)? {
+            Read::Page(page) => return Ok(page),
+            Read::OnlyUnknown(last) => range.after = last,
+        }
+    }
 }
 
 /// Reads the changes of a range that belong to some sellers.
 pub(crate) async fn of_sellers(
     db: &Db,
-    range: FeedRange,
+    mut range: FeedRange,
     sellers: &[SellerId],
 ) -> Result<FeedPage, Error> {
+    loop {
+        let rows = rows_of_sellers(db, range, sellers).await?;
+
+        match page(rows, range.limit)? {
+            Read::Page(page) => return Ok(page),
+            Read::OnlyUnknown(last) => range.after = last,
+        }
+    }
+}
+
+async fn rows_of_sellers(
+    db: &Db,
+    range: FeedRange,
+    sellers: &[SellerId],
+) -> Result<Vec<ReadRow>, Error> {
     let (sequence, index) = range.after;
 
-    let rows: Result<Vec<ReadRow>, _> = on_db!(db.read(), postgres(pool) => {
+    on_db!(db.read(), postgres(pool) => {
         let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
 
         sqlx::query_as(OF_SELLERS_POSTGRES)
@@ -183,14 +202,23 @@ pub(crate) async fn of_sellers(
             .bind(Json(sellers))
             .fetch_all(pool)
             .await
-    });
-
-    page(rows?, range.limit)
+    })
 }
 
-fn page(rows: Vec<ReadRow>, limit: u32) -> Result<FeedPage, Error> {
+/// Result of a read of the table.
+enum Read {
+    Page(FeedPage),
+    /// As many rows as were asked for, all of kinds that this version does not know. The last of
+    /// them was here.
+    OnlyUnknown((Sequence, u16)),
+}
+
+fn page(rows: Vec<ReadRow>, limit: u32) -> Result<Read, Error> {
     let mut snapshot: Option<(Checkpoint, Sequence)> = None;
     let mut changes = Vec::with_capacity(rows.len());
+    let mut last = None;
+    // A full page may also be the exact end of the range; the next read then finds nothing.
+    let more = rows.len() == limit as usize;
 
     for row in rows {
         snapshot.get_or_insert((row.checkpoint.into(), row.horizon as Sequence));
@@ -199,26 +227,31 @@ fn page(rows: Vec<ReadRow>, limit: u32) -> Result<FeedPage, Error> {
         if let (Some(sequence), Some(index), Some(seller_id), Some(body)) =
             (row.sequence, row.change_index, row.seller_id, row.body)
         {
-            let body = serde_json::from_str(&body).map_err(|error| Error::broken("feed", error))?;
-            changes.push(Change {
-                sequence: sequence as Sequence,
-                index: index as u16,
+            let sequence = sequence as Sequence;
+            let index = index as u16;
+            last = Some((sequence, index));
+
+            let body = ChangeBody::decode(&body).map_err(|error| Error::broken("feed", error))?;
+            changes.extend(body.map(|body| Change {
+                sequence,
+                index,
                 seller_id,
                 body,
-            });
+            }));
         }
     }
 
     let (checkpoint, horizon) = snapshot.ok_or_else(missing_checkpoint)?;
-    // A full page may also be the exact end of the range; the next read then finds nothing.
-    let more = changes.len() == limit as usize;
-
-    Ok(FeedPage {
-        changes,
-        checkpoint,
-        horizon,
-        more,
-    })
+    match last {
+        // Readers go on after the last change of a page, so a full one has at least one.
+        Some(last) if more && changes.is_empty() => Ok(Read::OnlyUnknown(last)),
+        _ => Ok(Read::Page(FeedPage {
+            changes,
+            checkpoint,
+            horizon,
+            more: more && last.is_some(),
+        })),
+    }
 }
 
 /// Returns an index as the table stores it.
