@@ -15,10 +15,11 @@ pub enum Error {
         /// Reason, as the store or its driver reported it.
         why: String,
     },
-    /// Another writer was first: **read again** and decide again.
-    #[error("{what} was changed by another writer")]
+    /// Another worker of the same projection moved its checkpoint first: **stand by**. Nothing else
+    /// is reported as this, so that no other failure looks like a worker who advances.
+    #[error("another worker advances the {what}")]
     Conflict {
-        /// Name of what was changed.
+        /// Name of what the other worker moved.
         what: &'static str,
     },
     /// An invariant is violated: **stop** and alert an operator.

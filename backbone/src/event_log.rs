@@ -198,6 +198,18 @@ impl EventLog {
         }
     }
 
+    /// Checks that the log can be reached and written, as far as is known.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::epoch`], and [`Error::Unavailable`] while an embedded log finds no room on its disk.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.epoch().await?;
+        match &self.backend {
+            Backend::JetStream(_) => Ok(()),
+            Backend::Sqlite(log) => log.check_writable(),
+        }
+    }
+
     /// Returns whether the log can be reached, as far as is known.
     pub fn is_up(&self) -> bool {
         match &self.backend {

@@ -43,10 +43,10 @@ impl BuyerSide {
         }
     }
 
-    /// Migrates the buyer database to the schema of this binary.
+    /// Migrates the buyer database to the schema of this binary, for as long as that takes.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while the database cannot be reached.
+    /// Those of [`Db::migrate`].
     pub async fn migrate(&self) -> Result<(), Error> {
         let migrations = Migrations {
             postgres: sqlx::migrate!("../migrations/postgres/buyer"),
@@ -54,6 +54,11 @@ impl BuyerSide {
         };
 
         self.db.migrate(&migrations).await
+    }
+
+    /// Returns what a migration of the database is doing; `None` while none runs.
+    pub fn migration(&self) -> Option<String> {
+        self.db.migration()
     }
 
     /// Returns the accounts of buyers, with their keys.

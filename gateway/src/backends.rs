@@ -142,10 +142,10 @@ impl Backends {
         }
     }
 
-    /// Migrates both databases to the schema of this binary.
+    /// Migrates both databases to the schema of this binary, for as long as that takes.
     ///
     /// # Errors
-    /// A database that is unavailable, or whose schema is newer than this binary.
+    /// A database that is unavailable, or that has a different history than this binary.
     pub async fn migrate(&self) -> Result<(), Error> {
         self.sellers.migrate().await?;
         self.buyers.migrate().await

@@ -50,10 +50,10 @@ impl SellerSide {
         &self.accounts
     }
 
-    /// Migrates the seller database to the schema of this binary.
+    /// Migrates the seller database to the schema of this binary, for as long as that takes.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while the database cannot be reached.
+    /// Those of [`Db::migrate`].
     pub async fn migrate(&self) -> Result<(), Error> {
         let migrations = Migrations {
             postgres: sqlx::migrate!("../migrations/postgres/seller"),
@@ -61,6 +61,11 @@ impl SellerSide {
         };
 
         self.db.migrate(&migrations).await
+    }
+
+    /// Returns what a migration of the database is doing; `None` while none runs.
+    pub fn migration(&self) -> Option<String> {
+        self.db.migration()
     }
 
     /// Returns engine and version of the database, for operators.

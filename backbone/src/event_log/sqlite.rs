@@ -2,11 +2,12 @@
 //! committed as a group, so that concurrent appends share one fsync.
 
 use std::path::Path;
+use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::types::Json;
-use sqlx::{FromRow, Sqlite, SqlitePool, Transaction};
+use sqlx::{FromRow, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::opening::{epoch_of, opening};
@@ -14,6 +15,7 @@ use super::record::{AppendAnswer, Stored};
 use crate::Error;
 use crate::clock::Clock;
 use crate::contract::wire::{self, Headers, Message};
+use crate::db::{PooledTransaction, sqlite_is_full, sqlite_options, sqlite_pool};
 use crate::ids::EventId;
 use crate::lifecycle::Lifecycle;
 use crate::position::{Epoch, Sequence};
@@ -25,6 +27,7 @@ const GET: &str = include_str!("sqlite/get.sqlite.sql");
 const LAST: &str = include_str!("sqlite/last.sqlite.sql");
 const NEXT: &str = include_str!("sqlite/next.sqlite.sql");
 const RANGE: &str = include_str!("sqlite/range.sqlite.sql");
+const PROBE: &str = include_str!("sqlite/probe.sqlite.sql");
 
 /// Largest number of appends in one group. The queue in front of the writer holds as many again.
 const GROUP: usize = 256;
@@ -32,12 +35,17 @@ const GROUP: usize = 256;
 /// Largest number of connections that read the log's file at a time.
 const READERS: u32 = 4;
 
+/// Interval at which a writer that failed looks whether it can write again.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
 #[derive(Clone)]
 pub(super) struct SqliteLog {
     epoch: Epoch,
     readers: SqlitePool,
     appends: mpsc::Sender<Append>,
     head: watch::Receiver<Sequence>,
+    /// Reason why the last write failed; `None` once one has succeeded.
+    failure: watch::Receiver<Option<String>>,
 }
 
 struct Append {
@@ -63,29 +71,19 @@ impl SqliteLog {
         clock: Clock,
         lifecycle: &Lifecycle,
     ) -> Result<Self, Error> {
-        // A transaction that was acknowledged must survive a power failure, so each one is synced.
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(broken)?;
+        let options = sqlite_options(file);
+        let writer = sqlite_pool(options.clone(), 1);
         sqlx::migrate!("../migrations/sqlite/log")
             .run(&writer)
             .await
             .map_err(broken)?;
 
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_lazy_with(options.read_only(true));
+        let readers = sqlite_pool(options.read_only(true), READERS);
 
         let head = head_of(&writer).await?;
         let (head_sender, head) = watch::channel(head);
+
+        let (failure_sender, failure) = watch::channel(None);
 
         let (appends, queue) = mpsc::channel(GROUP);
         let mut log = Self {
@@ -93,13 +91,17 @@ impl SqliteLog {
             readers,
             appends,
             head,
+            failure,
         };
 
-        let stopping = lifecycle.stopping();
-        lifecycle.spawn_support(
-            "event log writer",
-            write_groups(writer, queue, head_sender, stopping),
-        );
+        let writer = Writer {
+            pool: writer,
+            queue,
+            head: head_sender,
+            failure: failure_sender,
+        };
+
+        lifecycle.spawn_support("event log writer", writer.run(lifecycle.stopping()));
 
         // An empty file is a new log. The first event goes through the writer like any other.
         if *log.head.borrow() == 0 {
@@ -118,6 +120,14 @@ impl SqliteLog {
 
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Returns why the log cannot be written, as far as is known.
+    pub(super) fn check_writable(&self) -> Result<(), Error> {
+        match &*self.failure.borrow() {
+            Some(why) => Err(unavailable(format!("it cannot be written: {why}"))),
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn append(
@@ -215,35 +225,56 @@ impl Tail {
     }
 }
 
-/// Runs the only writer of the log, until it is told to stop and its queue is empty.
-async fn write_groups(
+/// The only writer of the log.
+struct Writer {
     pool: SqlitePool,
-    mut queue: mpsc::Receiver<Append>,
+    queue: mpsc::Receiver<Append>,
     head: watch::Sender<Sequence>,
-    stopping: CancellationToken,
-) -> Result<(), Error> {
-    let mut group = Vec::with_capacity(GROUP);
-    loop {
-        // The queue goes first: closing it lets no new append in, and the ones that were queued
-        // before are still written.
-        let received = tokio::select! {
-            biased;
-            received = queue.recv_many(&mut group, GROUP) => received,
-            () = stopping.cancelled(), if !queue.is_closed() => {
-                queue.close();
-                continue;
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Writer {
+    /// Writes until it is told to stop and its queue is empty.
+    async fn run(mut self, stopping: CancellationToken) -> Result<(), Error> {
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            let failing = self.failure.borrow().is_some();
+            // The queue goes first: closing it lets no new append in, and the ones that were
+            // queued before are still written.
+            let received = tokio::select! {
+                biased;
+                received = self.queue.recv_many(&mut group, GROUP) => received,
+                () = stopping.cancelled(), if !self.queue.is_closed() => {
+                    self.queue.close();
+                    continue;
+                }
+                () = sleep(PROBE_EVERY), if failing => {
+                    self.probe().await;
+                    continue;
+                }
+            };
+
+            if received == 0 {
+                self.pool.close().await;
+                return Ok(());
             }
-        };
 
-        if received == 0 {
-            pool.close().await;
-            return Ok(());
+            self.write(&mut group).await;
         }
+    }
 
-        let answers = match write_group(&pool, &group).await {
-            Ok(answers) => answers,
+    async fn write(&self, group: &mut Vec<Append>) {
+        let answers = match write_group(&self.pool, group).await {
+            Ok(answers) => {
+                self.failure.send_replace(None);
+                answers
+            }
             Err(answer) => {
                 tracing::error!(?answer, "could not write to the event log");
+                if let AppendAnswer::Refused { why } | AppendAnswer::Unknown { why } = &answer {
+                    self.failure.send_replace(Some(why.clone()));
+                }
+
                 vec![answer; group.len()]
             }
         };
@@ -255,7 +286,7 @@ async fn write_groups(
         });
 
         if let Some(newest) = newest.max() {
-            head.send_replace(newest);
+            self.head.send_replace(newest);
         }
 
         for (append, answer) in group.drain(..).zip(answers) {
@@ -263,6 +294,15 @@ async fn write_groups(
             // answer.
             let _gone = append.answer.send(answer);
         }
+    }
+
+    /// Finds out whether the file can be written again, so that readiness does not wait for a
+    /// caller who tries. SQLite writes and syncs a page for this value, which nobody reads.
+    async fn probe(&self) {
+        match sqlx::query(PROBE).execute(&self.pool).await {
+            Ok(_) => self.failure.send_replace(None),
+            Err(error) => self.failure.send_replace(Some(error.to_string())),
+        };
     }
 }
 
@@ -276,23 +316,27 @@ async fn write_group(
     };
     // Takes the write lock at once; a read lock could not be upgraded if another process wrote
     // first.
-    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.map_err(refused)?;
+    let mut tx = PooledTransaction::begin(pool, Some("BEGIN IMMEDIATE"))
+        .await
+        .map_err(refused)?;
 
     let mut answers = Vec::with_capacity(group.len());
     for append in group {
         answers.push(write_one(&mut tx, append).await.map_err(refused)?);
     }
 
-    // After a failed commit the transaction may be on disk or not.
-    tx.commit().await.map_err(|error| AppendAnswer::Unknown {
-        why: error.to_string(),
-    })?;
-
-    Ok(answers)
+    match tx.commit().await {
+        Ok(()) => Ok(answers),
+        Err(error) if sqlite_is_full(&error) => Err(refused(error)),
+        // After any other failure the transaction may be on disk or not.
+        Err(error) => Err(AppendAnswer::Unknown {
+            why: error.to_string(),
+        }),
+    }
 }
 
 async fn write_one(
-    tx: &mut Transaction<'_, Sqlite>,
+    connection: &mut SqliteConnection,
     append: &Append,
 ) -> Result<AppendAnswer, sqlx::Error> {
     let stored: Option<i64> = sqlx::query_scalar(APPEND)
@@ -301,7 +345,7 @@ async fn write_one(
         .bind(Json(&append.message.headers))
         .bind(append.message.body.as_ref())
         .bind(append.expected as i64)
-        .fetch_optional(&mut **tx)
+        .fetch_optional(&mut *connection)
         .await?;
 
     if let Some(sequence) = stored {
@@ -312,7 +356,7 @@ async fn write_one(
     // reported as such, whatever the subject's last event is now.
     let same: Option<i64> = sqlx::query_scalar(SEQUENCE_OF_ID)
         .bind(append.id)
-        .fetch_optional(&mut **tx)
+        .fetch_optional(&mut *connection)
         .await?;
 
     Ok(same.map_or(AppendAnswer::WrongLastSequence, |at| {

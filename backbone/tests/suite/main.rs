@@ -12,6 +12,8 @@ mod deals;
 mod event_log;
 mod live_bus;
 mod logs;
+mod migrations;
 mod projection;
 mod testkit;
+mod transactions;
 mod write_path;

@@ -21,6 +21,7 @@ on_both_engines! {
     projection_applies_every_event_in_order_and_restarts_from_its_checkpoint,
     projection_worker_writes_nothing_when_another_moved_the_checkpoint,
     projection_workers_apply_each_event_once_and_the_standby_takes_over,
+    projection_ends_when_its_tables_hold_a_row_already,
 }
 
 async fn projection_applies_every_event_in_order_and_restarts_from_its_checkpoint(test: TestDb) {
@@ -112,6 +113,30 @@ async fn projection_workers_apply_each_event_once_and_the_standby_takes_over(tes
         assert_eq!(worker.complaint(), "");
         worker.stop().await;
     }
+}
+
+async fn projection_ends_when_its_tables_hold_a_row_already(test: TestDb) {
+    let (log, db) = begin(&test).await;
+    store(&log.log, &event(1, 1), 0).await;
+    toy::insert(&db, 2, 7).await;
+    let worker = start(&log.log, &db);
+    wait_until(SOON, "it says that it is down", async || {
+        worker
+            .health
+            .down()
+            .iter()
+            .any(|(_, why)| why != "starting")
+    })
+    .await;
+
+    let why = worker.complaint();
+    assert!(
+        why.contains("broken") && why.to_lowercase().contains("unique"),
+        "{why}"
+    );
+    let ended = worker.end().await;
+    assert!(matches!(ended, Err(Error::Broken { .. })), "{ended:?}");
+    assert_eq!(rows(&db).await, [(2, 7)], "no part of the batch is there");
 }
 
 /// The commits of all workers, once they have noted the one that came to `last`.

@@ -1,5 +1,6 @@
 //! Periodic checks of the event log, the live bus and the databases, reported in `/health/ready`.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use backbone::Error;
@@ -21,14 +22,8 @@ pub(super) struct StoreWatch {
     backends: Backends,
     log: Part,
     bus: Option<Part>,
-    seller_database: Option<DatabaseWatch>,
-    buyer_database: Option<DatabaseWatch>,
-}
-
-/// Health of one database, and whether this process has migrated it yet.
-struct DatabaseWatch {
-    part: Part,
-    migrated: bool,
+    seller_database: Option<Part>,
+    buyer_database: Option<Part>,
 }
 
 impl StoreWatch {
@@ -48,79 +43,106 @@ impl StoreWatch {
             backends,
             log: health.part("event log"),
             bus: needs_bus.then(|| health.part("live bus")),
-            seller_database: needs_seller_database
-                .then(|| DatabaseWatch::new(health.part("seller database"))),
-            buyer_database: needs_buyer_database
-                .then(|| DatabaseWatch::new(health.part("buyer database"))),
+            seller_database: needs_seller_database.then(|| health.part("seller database")),
+            buyer_database: needs_buyer_database.then(|| health.part("buyer database")),
         }
     }
 
     /// Migrates the databases once they answer, and keeps checking all stores until `stop`.
     pub(super) async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        let Self {
-            backends,
-            log,
-            bus,
-            mut seller_database,
-            mut buyer_database,
-        } = self;
-        loop {
-            // Side by side, so that a store that hangs does not delay the report about the others.
+        // Side by side, so that a store that hangs, or a migration that takes an hour, does not
+        // delay the reports about the others.
+        let watches = async {
             tokio::join!(
-                check_log(&backends, &log),
-                check_sellers(&backends, seller_database.as_mut()),
-                check_buyers(&backends, buyer_database.as_mut()),
-            );
-            if let Some(part) = &bus {
-                check_bus(&backends, part);
+                self.watch_log(),
+                self.watch_bus(),
+                self.watch_sellers(),
+                self.watch_buyers(),
+            )
+        };
+
+        let _stopped = stop.run_until_cancelled(watches).await;
+        Ok(())
+    }
+
+    /// Reports the log as away rather than down: without it mutations fail, while queries and pushes go on.
+    async fn watch_log(&self) {
+        loop {
+            match check(self.backends.log.check()).await {
+                Ok(()) => self.log.up(),
+                Err(why) => self.log.away(why),
             }
 
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = sleep(INTERVAL) => {}
-            }
+            sleep(INTERVAL).await;
+        }
+    }
+
+    async fn watch_bus(&self) {
+        let Some(part) = &self.bus else { return };
+        loop {
+            check_bus(&self.backends, part);
+            sleep(INTERVAL).await;
+        }
+    }
+
+    async fn watch_sellers(&self) {
+        let Some(part) = &self.seller_database else {
+            return;
+        };
+
+        let sellers = &self.backends.sellers;
+        migrate(part, || sellers.migrate(), || sellers.migration()).await;
+        loop {
+            report(part, sellers.checkpoint()).await;
+            sleep(INTERVAL).await;
+        }
+    }
+
+    async fn watch_buyers(&self) {
+        let Some(part) = &self.buyer_database else {
+            return;
+        };
+
+        let buyers = &self.backends.buyers;
+        migrate(part, || buyers.migrate(), || buyers.migration()).await;
+        loop {
+            report(part, buyers.checkpoint()).await;
+            sleep(INTERVAL).await;
         }
     }
 }
 
-impl DatabaseWatch {
-    fn new(part: Part) -> Self {
-        Self {
-            part,
-            migrated: false,
+/// Migrates a database, however long that takes, and reports meanwhile what the migration is doing. Once is enough: a
+/// schema does not go back.
+async fn migrate<F: Future<Output = Result<(), Error>>>(
+    part: &Part,
+    run: impl Fn() -> F,
+    progress: impl Fn() -> Option<String>,
+) {
+    loop {
+        let done = tokio::select! {
+            done = run() => done,
+            never = tell(part, &progress) => match never {},
+        };
+
+        match done {
+            Ok(()) => return,
+            // Down rather than away: what the process does for this database's side of the market
+            // is refused or stands still.
+            Err(why) => part.down(why),
         }
+
+        sleep(INTERVAL).await;
     }
 }
 
-/// Reports the log as away rather than down: without it mutations fail, while queries and pushes go on.
-async fn check_log(backends: &Backends, part: &Part) {
-    match check(backends.log.epoch()).await {
-        Ok(()) => part.up(),
-        Err(why) => part.away(why),
-    }
-}
-
-async fn check_sellers(backends: &Backends, watch: Option<&mut DatabaseWatch>) {
-    let Some(DatabaseWatch { part, migrated }) = watch else {
-        return;
-    };
-
-    // Once is enough: a schema does not go back, and every migration run takes the lock that other
-    // processes wait for.
-    *migrated = *migrated || report(part, backends.sellers.migrate()).await;
-    if *migrated {
-        report(part, backends.sellers.checkpoint()).await;
-    }
-}
-
-async fn check_buyers(backends: &Backends, watch: Option<&mut DatabaseWatch>) {
-    let Some(DatabaseWatch { part, migrated }) = watch else {
-        return;
-    };
-
-    *migrated = *migrated || report(part, backends.buyers.migrate()).await;
-    if *migrated {
-        report(part, backends.buyers.checkpoint()).await;
+/// Reports what a migration is doing, for as long as it does.
+async fn tell(part: &Part, progress: &impl Fn() -> Option<String>) -> Infallible {
+    loop {
+        sleep(INTERVAL).await;
+        if let Some(now) = progress() {
+            part.down(now);
+        }
     }
 }
 
@@ -133,17 +155,13 @@ fn check_bus(backends: &Backends, part: &Part) {
     }
 }
 
-/// Sets the state of `part` by the outcome of `call`. Returns whether the call succeeded.
-async fn report<T>(part: &Part, call: impl Future<Output = Result<T, Error>>) -> bool {
-    let outcome = check(call).await;
-
-    match &outcome {
+/// Sets the state of `part` by the outcome of `call`.
+async fn report<T>(part: &Part, call: impl Future<Output = Result<T, Error>>) {
+    match check(call).await {
         Ok(()) => part.up(),
-        // Down rather than away: what the process does for this database's side of the market is
-        // refused or stands still.
+        // As for a migration that fails.
         Err(why) => part.down(why),
     }
-    outcome.is_ok()
 }
 
 /// Runs `call` under the time limit of a check. Returns the reason when it fails.

@@ -11,6 +11,7 @@ mod chaos;
 mod compression;
 mod deals;
 mod declaration;
+mod disk;
 mod docs;
 mod documents;
 mod drain;
