@@ -9,6 +9,7 @@ mod opening;
 mod record;
 mod sqlite;
 
+pub use jetstream::NatsAccess;
 pub use record::{ATTEMPT_TIMEOUT, AppendAnswer, Record};
 
 use std::path::Path;
@@ -43,18 +44,32 @@ enum Backend {
 }
 
 impl EventLog {
-    /// Opens the log on a NATS server. The client connects in the background and keeps trying;
-    /// until it succeeds, calls fail with [`Error::Unavailable`].
+    /// Opens the log on the NATS servers at `urls`, separated by commas. The client connects in the
+    /// background and keeps trying; until it succeeds, calls fail with [`Error::Unavailable`].
     ///
     /// # Errors
-    /// [`Error::Broken`] if `url` cannot be parsed.
+    /// [`Error::Broken`] if a URL cannot be parsed.
     pub fn jetstream(
-        url: &str,
+        urls: &str,
         market: &str,
         clock: Clock,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        let log = jetstream::JetStreamLog::connect(url, market, clock)?;
+        Self::jetstream_with(urls, &NatsAccess::default(), market, clock, metrics)
+    }
+
+    /// Opens the log as [`EventLog::jetstream`] does, with credentials and certificates of files.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] if a URL cannot be parsed, credentials contradict each other, or a file cannot be used.
+    pub fn jetstream_with(
+        urls: &str,
+        access: &NatsAccess,
+        market: &str,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
+        let log = jetstream::JetStreamLog::connect(urls, access, market, clock)?;
         Ok(Self::new(
             Backend::JetStream(Arc::new(log)),
             market,

@@ -19,6 +19,7 @@ pub mod accounts;
 pub mod db;
 pub mod deal_table;
 
+pub mod client_tls;
 pub mod clock;
 pub mod health;
 pub mod lifecycle;

@@ -79,10 +79,23 @@ impl Backends {
                 seller_database,
                 buyer_database,
             } => {
-                let log = EventLog::jetstream(nats.reveal(), market, clock.clone(), metrics)?;
+                let servers = &config.servers;
+                let log = EventLog::jetstream_with(
+                    nats.reveal(),
+                    &servers.nats,
+                    market,
+                    clock.clone(),
+                    metrics,
+                )?;
                 // Several markets may share one Redis, so the channel is named after this one.
                 let channel = format!("{market}.live");
-                let bus = LiveBus::redis(redis.reveal(), channel, lifecycle, metrics)?;
+                let bus = LiveBus::redis_with(
+                    redis.reveal(),
+                    &servers.redis,
+                    channel,
+                    lifecycle,
+                    metrics,
+                )?;
                 let requests = config.pools.requests;
                 let seller_db =
                     Db::postgres("seller database", seller_database.reveal(), requests)?;

@@ -7,6 +7,7 @@ mod connections;
 mod execution;
 mod pools;
 mod secret;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -26,6 +27,8 @@ use execution::ExecutionSettings;
 use pools::PoolSettings;
 pub use pools::PoolSizes;
 pub use secret::Secret;
+pub use servers::ServerAccess;
+use servers::ServerSettings;
 use webhook::WebhookSettings;
 
 /// Longest name of a market. It is part of NATS subjects and Redis channels.
@@ -115,9 +118,11 @@ pub struct Settings {
     )]
     demo: bool,
 
-    /// URL of the NATS server (2.9 or later, with JetStream): nats://host:4222
+    /// URLs of the NATS servers (2.9 or later, with JetStream), separated by commas: nats://host:4222
     ///
-    /// It holds the event log. Production mode requires all four URLs; without any, the market is embedded.
+    /// They hold the event log. Name several servers of a cluster, so that any of them may be down. A user and password,
+    /// or a token, may stand in the URLs: nats://user:password@host. tls:// demands TLS. Production mode requires all
+    /// four URLs; without any, the market is embedded.
     #[arg(
         long,
         env = "DEALWIRE_NATS_URL",
@@ -127,7 +132,7 @@ pub struct Settings {
     )]
     nats_url: Option<Secret>,
 
-    /// URL of the Redis server (7 or later): redis://host:6379
+    /// URL of the Redis server (7 or later): redis://user:password@host:6379, or rediss:// for TLS
     ///
     /// It carries pushes to the gateways. Production mode requires all four URLs.
     #[arg(
@@ -237,6 +242,9 @@ pub struct Settings {
     pools: PoolSettings,
 
     #[command(flatten)]
+    servers: ServerSettings,
+
+    #[command(flatten)]
     webhooks: WebhookSettings,
 
     /// Log level or tracing filters, such as info or dealwire=debug,warn
@@ -274,6 +282,7 @@ impl Settings {
         let demo = self.check_demo(&mut faults);
         let connections = self.connections.check(&mut faults);
         let webhooks = self.webhooks.check(&mut faults);
+        let servers = self.servers.check(&mut faults);
 
         self.check_roles_of_mode(roles, &mode, &mut faults);
         if to_serve {
@@ -296,6 +305,7 @@ impl Settings {
             connections,
             compression: self.connections.compression,
             pools: self.pools.sizes(),
+            servers,
             execution: self.execution.limits(),
             operations: self.execution.operations(),
             views: ViewSettings {

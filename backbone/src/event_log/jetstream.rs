@@ -5,6 +5,7 @@
 //! without, is seen as it was given.
 
 mod answer;
+mod connect;
 mod message;
 mod stream;
 mod tail;
@@ -21,14 +22,20 @@ use crate::contract::wire::Message;
 use crate::ids::EventId;
 use crate::position::{Epoch, Sequence};
 
+pub use self::connect::NatsAccess;
 pub(super) use self::tail::Tail;
 
 #[derive(Clone)]
 pub(super) struct JetStreamLog(MarketStream);
 
 impl JetStreamLog {
-    pub(super) fn connect(url: &str, market: &str, clock: Clock) -> Result<Self, Error> {
-        MarketStream::connect(url, market, clock).map(Self)
+    pub(super) fn connect(
+        urls: &str,
+        access: &NatsAccess,
+        market: &str,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        MarketStream::connect(urls, access, market, clock).map(Self)
     }
 
     pub(super) fn is_up(&self) -> bool {

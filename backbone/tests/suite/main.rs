@@ -4,6 +4,7 @@
     reason = "clippy spares tests, and their helpers are tests as well"
 )]
 
+mod access;
 mod accounts;
 mod contract;
 mod databases;

@@ -151,7 +151,7 @@ fn check_bus(backends: &Backends, part: &Part) {
     if backends.bus.is_up() {
         part.up();
     } else {
-        part.away("not connected");
+        part.away(backends.bus.trouble().as_deref().unwrap_or("not connected"));
     }
 }
 

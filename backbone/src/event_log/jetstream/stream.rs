@@ -11,12 +11,13 @@ use async_nats::jetstream::stream::{
     StorageType, Stream,
 };
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions, Event, HeaderMap, Request, RequestErrorKind};
+use async_nats::{Client, Event, HeaderMap, Request, RequestErrorKind};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, watch};
 
 use super::answer::read_answer;
+use super::connect::{NatsAccess, connect_options};
 use super::message::{header_map, headers};
 use crate::Error;
 use crate::clock::Clock;
@@ -47,6 +48,8 @@ pub(super) struct MarketStream {
     context: Context,
     clock: Clock,
     connection: watch::Receiver<Connection>,
+    /// Reason why the last attempt to connect failed.
+    trouble: watch::Receiver<Option<String>>,
     // An async lock, because it is held across the check's round trips: callers that find the
     // stream unchecked wait for one check together instead of each making one.
     checked: Arc<Mutex<Option<Checked>>>,
@@ -70,9 +73,16 @@ pub(super) struct Checked {
 
 impl MarketStream {
     /// Builds the client, which connects in the background and keeps trying.
-    pub(super) fn connect(url: &str, market: &str, clock: Clock) -> Result<Self, Error> {
+    pub(super) fn connect(
+        urls: &str,
+        access: &NatsAccess,
+        market: &str,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         let (state, connection) = watch::channel(Connection::default());
-        let options = ConnectOptions::new()
+        let (trouble_sender, trouble) = watch::channel(None);
+        let (servers, options) = connect_options(urls, access)?;
+        let options = options
             .name(format!("dealwire {market}"))
             .retry_on_initial_connect()
             .connection_timeout(Duration::from_secs(2))
@@ -82,13 +92,13 @@ impl MarketStream {
                 Duration::from_millis((50 << attempts.min(5)) as u64).min(Duration::from_secs(1))
             })
             .event_callback(move |event| {
-                note_event(&state, event);
+                note_event(&state, &trouble_sender, event);
                 std::future::ready(())
             });
 
         // With `retry_on_initial_connect` the future only builds the client and is ready at once.
         let client = options
-            .connect(url.to_owned())
+            .connect(servers)
             .now_or_never()
             .ok_or_else(|| broken("the NATS client waited for its first connection"))?
             .map_err(broken)?;
@@ -102,6 +112,7 @@ impl MarketStream {
             context,
             clock,
             connection,
+            trouble,
             checked: Arc::new(Mutex::new(None)),
         })
     }
@@ -126,7 +137,7 @@ impl MarketStream {
         let connected = async { connection.wait_for(|now| now.up).await.is_ok() };
         match tokio::time::timeout(limit, connected).await {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(not_connected()),
+            Ok(false) | Err(_) => Err(self.not_connected()),
         }
     }
 
@@ -166,7 +177,7 @@ impl MarketStream {
 
     async fn check(&self) -> Result<Checked, Error> {
         if !self.is_up() {
-            return Err(not_connected());
+            return Err(self.not_connected());
         }
 
         // Read before the lock and the round trips: if the connection changes meanwhile, the result
@@ -358,6 +369,13 @@ impl MarketStream {
         }))
     }
 
+    fn not_connected(&self) -> Error {
+        match &*self.trouble.borrow() {
+            Some(why) => unavailable(format!("not connected to NATS: {why}")),
+            None => unavailable("not connected to NATS"),
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -378,24 +396,35 @@ impl MarketStream {
     }
 }
 
-fn note_event(state: &watch::Sender<Connection>, event: Event) {
+fn note_event(
+    state: &watch::Sender<Connection>,
+    trouble: &watch::Sender<Option<String>>,
+    event: Event,
+) {
     match event {
-        Event::Connected => state.send_modify(|now| {
-            *now = Connection {
-                number: now.number + 1,
-                up: true,
-            }
-        }),
+        Event::Connected => {
+            trouble.send_replace(None);
+            state.send_modify(|now| {
+                *now = Connection {
+                    number: now.number + 1,
+                    up: true,
+                }
+            });
+        }
         Event::Disconnected => {
             state.send_modify(|now| now.up = false);
             tracing::warn!("lost the connection to NATS");
         }
+        // Sent for every attempt to connect that fails, with its reason.
+        Event::ClientError(error) => {
+            let why = error.to_string();
+            if trouble.borrow().as_ref() != Some(&why) {
+                tracing::warn!(why, "NATS client: {why}");
+                trouble.send_replace(Some(why));
+            }
+        }
         other => tracing::info!(event = %other, "NATS client event"),
     }
-}
-
-fn not_connected() -> Error {
-    unavailable("not connected to NATS")
 }
 
 pub(super) fn unavailable(error: impl Display) -> Error {

@@ -8,7 +8,7 @@ use gateway::app::App;
 use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::graphql::ExecutionLimits;
-use gateway::settings::{Config, Demo, Mode, PoolSizes, Roles, WebhookConfig};
+use gateway::settings::{Config, Demo, Mode, PoolSizes, Roles, ServerAccess, WebhookConfig};
 use live::ViewSettings;
 use tempfile::TempDir;
 use webhooks::dispatcher::Limits;
@@ -220,6 +220,7 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         },
         compression: false,
         pools: PoolSizes::default(),
+        servers: ServerAccess::default(),
         operations: OperationLimits::default(),
         execution: ExecutionLimits {
             cost: 100_000,
