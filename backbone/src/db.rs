@@ -6,16 +6,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use tokio::time::sleep;
 
 use crate::Error;
 
 const BEGIN_BY_INDEX: &str = include_str!("db/begin_by_index.postgres.sql");
 const BEGIN_ASYNCHRONOUS_COMMIT: &str = include_str!("db/begin_asynchronous_commit.postgres.sql");
 const BEGIN_SNAPSHOT: &str = include_str!("db/begin_snapshot.postgres.sql");
+const MIGRATION_TURN: &str = include_str!("db/migration_turn.postgres.sql");
 const POSTGRES_VERSION: &str = include_str!("db/version.postgres.sql");
 const SQLITE_VERSION: &str = include_str!("db/version.sqlite.sql");
 
@@ -26,6 +28,8 @@ const STATEMENT_TIMEOUT: &str = "30s";
 /// Time after which the server ends a session that is idle in a transaction. A process that is
 /// stopped there would keep its rows locked, and a standby waits for them.
 const IDLE_TIMEOUT: &str = "3s";
+/// Pause before a process asks again whether it is its turn to migrate.
+const MIGRATION_LOOK: Duration = Duration::from_millis(100);
 /// Largest number of connections that read an SQLite database.
 const READERS: u32 = 4;
 
@@ -262,13 +266,13 @@ impl Db {
     /// Applies this binary's migrations. Processes that start together take turns.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<(), Error> {
         let done = match &self.backend {
-            Backend::Postgres(pool) => migrations.postgres.run(pool).await,
+            Backend::Postgres(pool) => migrate_in_turn(pool, &migrations.postgres).await,
             Backend::Sqlite { writer, .. } => migrations.sqlite.run(writer).await,
         };
 
         done.map_err(|error| match error {
             // The database failed, not the migration: that may pass.
-            sqlx::migrate::MigrateError::Execute(error) => map_error(self.what, error),
+            MigrateError::Execute(error) => map_error(self.what, error),
             error => Error::broken(self.what, error),
         })
     }
@@ -369,6 +373,24 @@ impl Db {
     }
 }
 
+/// Migrates a PostgreSQL database when no other process does.
+async fn migrate_in_turn(pool: &PgPool, migrator: &Migrator) -> Result<(), MigrateError> {
+    // Whoever waits for a lock in a statement holds a snapshot meanwhile, for which CREATE INDEX
+    // CONCURRENTLY waits in turn: a deadlock. Asking again and again holds none.
+    let mut turn = pool.acquire().await?.detach();
+    while !sqlx::query_scalar::<_, bool>(MIGRATION_TURN)
+        .fetch_one(&mut turn)
+        .await?
+    {
+        sleep(MIGRATION_LOOK).await;
+    }
+
+    let done = migrator.run(pool).await;
+    // The end of the session ends the turn, whatever became of the migrations.
+    turn.close().await?;
+    done
+}
+
 /// Returns what an error of the driver means to the caller.
 fn map_error(what: &'static str, error: sqlx::Error) -> Error {
     use sqlx::Error as Sql;
@@ -401,7 +423,10 @@ fn may_pass(code: &str) -> bool {
         .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13));
 
     // Read-only, because a failover is under way; a transaction that the server ended because it
-    // was idle; an undefined table, because the migrations have not run yet.
-    let single = matches!(code, "25006" | "25P02" | "25P03" | "25P04" | "42P01");
+    // was idle; an undefined table or column, because the migrations have not run yet.
+    let single = matches!(
+        code,
+        "25006" | "25P02" | "25P03" | "25P04" | "42P01" | "42703"
+    );
     postgres || single || (code.len() < 5 && sqlite)
 }

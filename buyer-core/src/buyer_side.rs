@@ -18,10 +18,10 @@ use backbone::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Interval;
-use crate::feed::{self, FeedPage, FeedRange, Retention};
+use crate::feed::{self, FeedPage, FeedRange, FeedRecords, Retention};
 use crate::notification;
 use crate::projection::BuyerProjection;
-use crate::store::{self, AccessPage};
+use crate::store::{self, AccessPage, PairInterval};
 
 /// The buyer side of one market: deals that buyers may see, their access, and the feed of changes.
 #[derive(Clone)]
@@ -165,6 +165,22 @@ impl BuyerSide {
         store::intervals(&self.db, buyer).await
     }
 
+    /// Reads the intervals of access between some sellers and some buyers that meet a range of the
+    /// log, given by its first and last sequence.
+    pub async fn access_among(
+        &self,
+        sellers: &[SellerId],
+        buyers: &[BuyerId],
+        range: (Sequence, Sequence),
+    ) -> Result<Vec<PairInterval>, Error> {
+        store::access_among(&self.db, sellers, buyers, range).await
+    }
+
+    /// Reads the changes of a range, oldest first, with the time and the trace of their events.
+    pub async fn feed_records(&self, range: FeedRange) -> Result<FeedRecords, Error> {
+        feed::table::records_after(&self.db, range).await
+    }
+
     /// Reads the changes of a range, oldest first.
     pub async fn feed(&self, range: FeedRange) -> Result<FeedPage, Error> {
         feed::table::after(&self.db, range).await
@@ -182,15 +198,28 @@ impl BuyerSide {
         notification::heartbeat(&self.db, &bus, stop).await;
     }
 
-    /// Drops old changes of the feed periodically until it is stopped.
-    pub async fn run_retention(&self, metrics: Metrics, stop: CancellationToken) {
-        feed::retention::run(&self.db, &self.clock, self.retention, &metrics, stop).await;
+    /// Drops old changes of the feed periodically until it is stopped. `reader` returns the
+    /// sequence up to which the reader that the feed waits for has read it.
+    pub async fn run_retention<R>(
+        &self,
+        reader: impl Fn() -> R + Send,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) where
+        R: Future<Output = Result<Sequence, Error>> + Send,
+    {
+        let retention = || async {
+            let read = reader().await?;
+            self.drop_old_changes(read).await
+        };
+
+        feed::retention::run(retention, &metrics, stop).await;
     }
 
-    /// Drops the changes that the feed no longer keeps. Returns the horizon: the sequence up to
-    /// which they are gone.
-    pub async fn drop_old_changes(&self) -> Result<Sequence, Error> {
-        feed::retention::drop_old(&self.db, &self.clock, self.retention).await
+    /// Drops the changes that the feed no longer keeps, when the reader that it waits for has read
+    /// it up to `read`. Returns the horizon: the sequence up to which changes are gone.
+    pub async fn drop_old_changes(&self, read: Sequence) -> Result<Sequence, Error> {
+        feed::retention::drop_old(&self.db, &self.clock, self.retention, read).await
     }
 }
 

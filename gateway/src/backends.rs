@@ -39,6 +39,8 @@ pub struct Backends {
     pub sellers: SellerSide,
     /// Buyer side.
     pub buyers: BuyerSide,
+    /// Database of webhooks: the buyer side's on PostgreSQL, a file of its own on SQLite.
+    pub webhooks: Db,
     /// Connections that the gateway's parts do not share.
     pub pools: GatewayPools,
 }
@@ -87,9 +89,11 @@ impl Backends {
                 let seller_db =
                     Db::postgres("seller database", seller_database.reveal(), requests)?;
                 let buyer_db = Db::postgres("buyer database", buyer_database.reveal(), requests)?;
-                let retention = Retention::in_partitions(config.feed);
+                let retention = Retention::in_partitions(config.feed).waiting(config.feed_unread);
 
-                let dbs = Databases::new(seller_db, buyer_db, config.pools, metrics);
+                let webhook_db = buyer_db.clone();
+
+                let dbs = Databases::new(seller_db, buyer_db, webhook_db, config.pools, metrics);
                 Ok(Self::new(log, bus, dbs, clock, retention))
             }
         }
@@ -111,10 +115,11 @@ impl Backends {
         let bus = LiveBus::local(LOCAL_BUS_CAPACITY, metrics);
         let seller_db = Db::sqlite("seller database", &file("seller"));
         let buyer_db = Db::sqlite("buyer database", &file("buyer"));
+        let webhook_db = Db::sqlite("webhook database", &file("webhooks"));
         // SQLite has no partitions that could be dropped as a whole.
-        let retention = Retention::in_rows(config.feed);
+        let retention = Retention::in_rows(config.feed).waiting(config.feed_unread);
 
-        let dbs = Databases::new(seller_db, buyer_db, config.pools, metrics);
+        let dbs = Databases::new(seller_db, buyer_db, webhook_db, config.pools, metrics);
         Ok(Self::new(log, bus, dbs, clock, retention))
     }
 
@@ -138,16 +143,26 @@ impl Backends {
             bus,
             sellers,
             buyers,
+            webhooks: dbs.webhooks,
             pools,
         }
     }
 
-    /// Migrates both databases to the schema of this binary.
+    /// Migrates all databases to the schema of this binary.
     ///
     /// # Errors
     /// A database that is unavailable, or whose schema is newer than this binary.
     pub async fn migrate(&self) -> Result<(), Error> {
         self.sellers.migrate().await?;
-        self.buyers.migrate().await
+        self.migrate_buyers().await
+    }
+
+    /// Migrates the buyer database, and that of webhooks.
+    ///
+    /// # Errors
+    /// As [`Backends::migrate`].
+    pub async fn migrate_buyers(&self) -> Result<(), Error> {
+        self.buyers.migrate().await?;
+        webhooks::migrate(&self.webhooks, &self.buyers).await
     }
 }

@@ -31,6 +31,9 @@ use webhook::WebhookSettings;
 /// Longest name of a market. It is part of NATS subjects and Redis channels.
 const MAX_MARKET_NAME: usize = 64;
 
+/// Days for which the feed keeps changes that webhooks have not been given: as long as their deliveries are kept.
+const FEED_MAX_DAYS: u16 = 30;
+
 /// Settings as given. [`Settings::check`] turns them into a [`Config`].
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -202,6 +205,20 @@ pub struct Settings {
     )]
     feed_days: u16,
 
+    /// Days for which changes are kept at most while webhooks have not been given them, 1 to 3650 (default: 30, or
+    /// --feed-days if that is more)
+    ///
+    /// Counts when no process with the role webhooks has run for longer than --feed-days. Changes that are dropped
+    /// unread are reported as an error and in the metric webhook_fanout_missed. At least --feed-days.
+    #[arg(
+        long,
+        env = "DEALWIRE_FEED_MAX_DAYS",
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(u16).range(1..=3650),
+        global = true
+    )]
+    feed_max_days: Option<u16>,
+
     /// Read every page from the database instead of keeping the pages that buyers poll in memory
     ///
     /// Useful for comparison, and for a market whose gateways have no memory to spare. Answers are the same either way.
@@ -274,6 +291,7 @@ impl Settings {
         let demo = self.check_demo(&mut faults);
         let connections = self.connections.check(&mut faults);
         let webhooks = self.webhooks.check(&mut faults);
+        let feed_max_days = self.check_feed_max_days(&mut faults);
 
         self.check_roles_of_mode(roles, &mode, &mut faults);
         if to_serve {
@@ -293,6 +311,7 @@ impl Settings {
             drain: Duration::from_secs(self.drain_seconds.into()),
             ping: Duration::from_secs(self.ping_seconds.into()),
             feed: Duration::from_hours(24 * u64::from(self.feed_days)),
+            feed_unread: Duration::from_hours(24 * u64::from(feed_max_days)),
             connections,
             compression: self.connections.compression,
             pools: self.pools.sizes(),
@@ -307,6 +326,18 @@ impl Settings {
             log: self.log.clone(),
             log_json: self.log_json,
         })
+    }
+
+    fn check_feed_max_days(&self, faults: &mut Vec<String>) -> u16 {
+        let least = self.feed_days;
+        let days = self.feed_max_days.unwrap_or(FEED_MAX_DAYS.max(least));
+
+        if days < least {
+            faults.push(format!(
+                "--feed-max-days must be at least --feed-days, which is {least}, not {days}"
+            ));
+        }
+        days
     }
 
     fn check_admin_listen(&self, faults: &mut Vec<String>) -> Option<SocketAddr> {

@@ -5,6 +5,7 @@ use backbone::db::{Db, Tx};
 use backbone::ids::SellerId;
 use backbone::position::Sequence;
 use backbone::projection::Checkpoint;
+use backbone::telemetry::TraceContext;
 use backbone::time::Timestamp;
 use backbone::{Error, on_db, on_tx};
 use serde_json::value::RawValue;
@@ -48,6 +49,32 @@ pub struct FeedPage {
     pub more: bool,
 }
 
+/// A change with what its row of the feed keeps beside it.
+#[derive(Clone, Debug)]
+pub struct FeedRecord {
+    /// The change.
+    pub change: Change,
+    /// Time of the event.
+    pub at: Timestamp,
+    /// W3C trace context of the mutation behind the event; `None` if the row was written by a
+    /// version that did not keep it.
+    pub trace: Option<String>,
+}
+
+/// Records of a range, with the checkpoint and the horizon of the same snapshot, as in
+/// [`FeedPage`].
+#[derive(Clone, Debug)]
+pub struct FeedRecords {
+    /// Records, oldest first.
+    pub records: Vec<FeedRecord>,
+    /// Checkpoint of the tables.
+    pub checkpoint: Checkpoint,
+    /// Sequence up to which, inclusively, the feed no longer keeps changes.
+    pub horizon: Sequence,
+    /// True when the limit was reached, so that more changes may follow within the range.
+    pub more: bool,
+}
+
 /// A change to be written.
 #[derive(Debug)]
 pub(crate) struct FeedRow {
@@ -56,6 +83,7 @@ pub(crate) struct FeedRow {
     seller_id: SellerId,
     body: Box<RawValue>,
     at: Timestamp,
+    trace: Option<String>,
 }
 
 impl FeedRow {
@@ -64,6 +92,7 @@ impl FeedRow {
         sequence: Sequence,
         seller_id: SellerId,
         at: Timestamp,
+        trace: Option<TraceContext>,
         body: &ChangeBody,
     ) -> Self {
         let body = serde_json::value::to_raw_value(body).expect("a change has string keys");
@@ -74,6 +103,7 @@ impl FeedRow {
             seller_id,
             body,
             at,
+            trace: trace.map(|trace| trace.to_string()),
         }
     }
 
@@ -97,6 +127,10 @@ struct ReadRow {
     change_index: Option<i16>,
     seller_id: Option<SellerId>,
     body: Option<String>,
+    #[sqlx(default)]
+    occurred_at: Option<Timestamp>,
+    #[sqlx(default)]
+    trace: Option<String>,
 }
 
 /// Writes the changes of a batch. The blocks that hold their sequences must exist.
@@ -113,6 +147,7 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
         // into.
         let bodies: Vec<&str> = rows.iter().map(|row| row.body.get()).collect();
         let times: Vec<Timestamp> = rows.iter().map(|row| row.at).collect();
+        let traces: Vec<Option<&str>> = rows.iter().map(|row| row.trace.as_deref()).collect();
 
         sqlx::query(WRITE_POSTGRES)
             .bind(sequences)
@@ -120,6 +155,7 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
             .bind(sellers)
             .bind(bodies)
             .bind(times)
+            .bind(traces)
             .execute(&mut *tx)
             .await
             .map(|_| ())
@@ -129,7 +165,7 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
             .map(|row| {
                 json!({
                     "sequence": row.sequence, "index": row.index, "seller": row.seller_id.0.simple(),
-                    "body": row.body.get(), "at": row.at.as_micros(),
+                    "body": row.body.get(), "at": row.at.as_micros(), "trace": row.trace,
                 })
             })
             .collect();
@@ -140,17 +176,26 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
 
 /// Reads the changes of a range.
 pub(crate) async fn after(db: &Db, range: FeedRange) -> Result<FeedPage, Error> {
+    let rows = rows_after(db, range).await?;
+    page(rows, range.limit)
+}
+
+/// Reads the records of a range.
+pub(crate) async fn records_after(db: &Db, range: FeedRange) -> Result<FeedRecords, Error> {
+    let rows = rows_after(db, range).await?;
+    records(rows, range.limit)
+}
+
+async fn rows_after(db: &Db, range: FeedRange) -> Result<Vec<ReadRow>, Error> {
     let (sequence, index) = range.after;
 
-    let rows: Result<Vec<ReadRow>, _> = on_db!(db.read(), pool => sqlx::query_as(AFTER)
+    on_db!(db.read(), pool => sqlx::query_as(AFTER)
         .bind(sequence as i64)
         .bind(stored_index(index))
         .bind(stored_sequence(range.up_to))
         .bind(i64::from(range.limit))
         .fetch_all(pool)
-        .await);
-
-    page(rows?, range.limit)
+        .await)
 }
 
 /// Reads the changes of a range that belong to some sellers.
@@ -189,8 +234,24 @@ pub(crate) async fn of_sellers(
 }
 
 fn page(rows: Vec<ReadRow>, limit: u32) -> Result<FeedPage, Error> {
+    let FeedRecords {
+        records,
+        checkpoint,
+        horizon,
+        more,
+    } = records(rows, limit)?;
+
+    Ok(FeedPage {
+        changes: records.into_iter().map(|record| record.change).collect(),
+        checkpoint,
+        horizon,
+        more,
+    })
+}
+
+fn records(rows: Vec<ReadRow>, limit: u32) -> Result<FeedRecords, Error> {
     let mut snapshot: Option<(Checkpoint, Sequence)> = None;
-    let mut changes = Vec::with_capacity(rows.len());
+    let mut records = Vec::with_capacity(rows.len());
 
     for row in rows {
         snapshot.get_or_insert((row.checkpoint.into(), row.horizon as Sequence));
@@ -200,21 +261,28 @@ fn page(rows: Vec<ReadRow>, limit: u32) -> Result<FeedPage, Error> {
             (row.sequence, row.change_index, row.seller_id, row.body)
         {
             let body = serde_json::from_str(&body).map_err(|error| Error::broken("feed", error))?;
-            changes.push(Change {
+            let change = Change {
                 sequence: sequence as Sequence,
                 index: index as u16,
                 seller_id,
                 body,
+            };
+
+            records.push(FeedRecord {
+                change,
+                // Absent only where the statement does not select it.
+                at: row.occurred_at.unwrap_or(Timestamp::from_micros(0)),
+                trace: row.trace,
             });
         }
     }
 
     let (checkpoint, horizon) = snapshot.ok_or_else(missing_checkpoint)?;
     // A full page may also be the exact end of the range; the next read then finds nothing.
-    let more = changes.len() == limit as usize;
+    let more = records.len() == limit as usize;
 
-    Ok(FeedPage {
-        changes,
+    Ok(FeedRecords {
+        records,
         checkpoint,
         horizon,
         more,

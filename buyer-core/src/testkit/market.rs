@@ -115,6 +115,7 @@ impl Market {
             clock.clone(),
             Retention {
                 keep: HOUR,
+                keep_unread: 4 * HOUR,
                 block: BLOCK,
             },
         );

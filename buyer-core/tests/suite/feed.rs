@@ -19,7 +19,7 @@ on_both_backends!(Market; changes_that_are_too_old_are_dropped_in_blocks,
 async fn changes_that_are_too_old_are_dropped_in_blocks(market: Market) {
     let first = changes(&market, ANN, 35).await;
     assert_eq!(
-        market.side.drop_old_changes().await.unwrap(),
+        market.side.drop_old_changes(Sequence::MAX).await.unwrap(),
         0,
         "all changes are young"
     );
@@ -29,7 +29,7 @@ async fn changes_that_are_too_old_are_dropped_in_blocks(market: Market) {
     let all: Vec<Sequence> = (2..=second).collect();
     assert_eq!(sequences(&after(&market, 0).await), all);
 
-    let horizon = market.side.drop_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes(Sequence::MAX).await.unwrap();
     assert!(
         (first - BLOCK..=first).contains(&horizon),
         "as many whole blocks as are old enough: {horizon}"
@@ -42,14 +42,14 @@ async fn changes_that_are_too_old_are_dropped_in_blocks(market: Market) {
     let kept: Vec<Sequence> = (horizon + 1..=second).collect();
     assert_eq!(sequences(&page), kept, "younger changes are kept");
     assert_eq!(
-        market.side.drop_old_changes().await.unwrap(),
+        market.side.drop_old_changes(Sequence::MAX).await.unwrap(),
         horizon,
         "no other change is too old"
     );
 
     market.clock.advance(HOUR * 2);
     let third = changes(&market, ANN, 30).await;
-    let horizon = market.side.drop_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes(Sequence::MAX).await.unwrap();
     assert!((second - BLOCK..=second).contains(&horizon), "{horizon}");
     assert_eq!(
         sequences(&after(&market, horizon).await),
@@ -109,7 +109,7 @@ async fn reader_keeps_the_snapshot_that_it_began_with() {
 
     let mut dropping = JoinSet::new();
     let side = market.side.clone();
-    dropping.spawn(async move { side.drop_old_changes().await });
+    dropping.spawn(async move { side.drop_old_changes(Sequence::MAX).await });
     let committed = async || after(&market, 0).await.horizon > 0;
     wait_until(
         Duration::from_secs(10),
@@ -165,7 +165,7 @@ async fn dropping_that_was_cut_off_is_finished_later() {
     assert!(cut.unwrap_err().to_string().contains("statement timeout"));
     reader.execute("COMMIT").await.unwrap();
 
-    let horizon = market.side.drop_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes(Sequence::MAX).await.unwrap();
     assert_eq!(horizon, 30);
     assert_eq!(
         sequences(&after(&market, horizon).await),

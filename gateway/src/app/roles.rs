@@ -18,7 +18,7 @@ use sockets::protocol::Limits;
 use webhooks::resolver::Resolver;
 use webhooks::seal::SealKey;
 use webhooks::sender::Sender;
-use webhooks::{self, Dispatcher, Webhooks};
+use webhooks::{self, Dispatcher, Fanout, Renderer, Webhooks};
 
 use super::demo_guard;
 use super::error::StartError;
@@ -60,9 +60,10 @@ impl RoleStarter<'_> {
             self.start_seller_projection();
         }
         if roles.buyer {
-            self.start_buyer_projection();
+            self.start_buyer_projection(webhooks.clone());
         }
         if roles.webhooks {
+            self.start_fanout(webhooks.clone());
             self.start_dispatcher(webhooks.clone())?;
         }
         if roles.gateway {
@@ -80,7 +81,7 @@ impl RoleStarter<'_> {
         self.lifecycle.spawn("seller projection", worker.run(stop));
     }
 
-    fn start_buyer_projection(&self) {
+    fn start_buyer_projection(&self, webhooks: Webhooks) {
         let Backends {
             log, bus, buyers, ..
         } = self.backends.clone();
@@ -98,7 +99,12 @@ impl RoleStarter<'_> {
 
         let metrics = self.metrics.clone();
         let stop = self.lifecycle.draining();
-        let retention = async move { buyers.run_retention(metrics, stop).await };
+        // The fan-out reads the feed too, and must not find gaps in it.
+        let retention = async move {
+            buyers
+                .run_retention(|| webhooks.fanned_out(), metrics, stop)
+                .await;
+        };
         self.lifecycle
             .spawn("feed retention", infallible(retention));
     }
@@ -120,10 +126,21 @@ impl RoleStarter<'_> {
 
         Ok(Webhooks::new(
             &self.backends.buyers,
+            self.backends.webhooks.clone(),
             self.backends.bus.clone(),
             egress.clone(),
             key,
         ))
+    }
+
+    fn start_fanout(&self, webhooks: Webhooks) {
+        let fanout = Fanout::new(webhooks, Renderer::standard(), self.metrics);
+        let listener = self.backends.bus.subscribe();
+        let part = self.health.part("webhook fan-out");
+
+        let stop = self.lifecycle.draining();
+        self.lifecycle
+            .spawn("webhook fan-out", fanout.run(listener, part, stop));
     }
 
     fn start_dispatcher(&self, webhooks: Webhooks) -> Result<(), StartError> {

@@ -118,7 +118,7 @@ async fn check_buyers(backends: &Backends, watch: Option<&mut DatabaseWatch>) {
         return;
     };
 
-    *migrated = *migrated || report(part, backends.buyers.migrate()).await;
+    *migrated = *migrated || report(part, backends.migrate_buyers()).await;
     if *migrated {
         report(part, backends.buyers.checkpoint()).await;
     }

@@ -40,7 +40,14 @@ const SECTIONS: [(&str, &[&str]); 6] = [
     ),
     (
         "Market and storage",
-        &["market", "data-dir", "feed-days", "demo", "no-demo"],
+        &[
+            "market",
+            "data-dir",
+            "feed-days",
+            "feed-max-days",
+            "demo",
+            "no-demo",
+        ],
     ),
     (
         "Production backends",

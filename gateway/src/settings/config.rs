@@ -36,6 +36,8 @@ pub struct Config {
     pub ping: Duration,
     /// Time for which changes are kept for subscribers that are away.
     pub feed: Duration,
+    /// Time for which the feed keeps changes that the fan-out of webhooks has not read.
+    pub feed_unread: Duration,
     /// Rules for the connections that the public address accepts.
     pub connections: ListenerSettings,
     /// True if results on websockets are compressed for clients that offer it.

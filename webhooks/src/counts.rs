@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::kinds::DeliveryState;
+use crate::kinds::DeliveryState;
 
 const LOCK: &str = include_str!("counts/lock.postgres.sql");
 const WRITE_POSTGRES: &str = include_str!("counts/write.postgres.sql");
@@ -19,16 +19,16 @@ const WRITE_SQLITE: &str = include_str!("counts/write.sqlite.sql");
 
 /// Changes that a transaction makes to the counts, by endpoint and state.
 #[derive(Debug, Default)]
-pub struct CountDeltas(BTreeMap<WebhookId, [i64; DeliveryState::ALL.len()]>);
+pub(crate) struct CountDeltas(BTreeMap<WebhookId, [i64; DeliveryState::ALL.len()]>);
 
 impl CountDeltas {
     /// Adds `count` deliveries in a state; a negative number removes them.
-    pub fn add(&mut self, webhook: WebhookId, state: DeliveryState, count: i64) {
+    pub(crate) fn add(&mut self, webhook: WebhookId, state: DeliveryState, count: i64) {
         self.0.entry(webhook).or_default()[state as usize] += count;
     }
 
     /// Moves `count` deliveries from one state to another.
-    pub fn transfer(
+    pub(crate) fn transfer(
         &mut self,
         webhook: WebhookId,
         from: DeliveryState,
@@ -39,14 +39,9 @@ impl CountDeltas {
         self.add(webhook, to, count);
     }
 
-    /// Returns the endpoints whose counts change, in the order of their ids.
-    pub fn webhooks(&self) -> Vec<WebhookId> {
-        self.0.keys().copied().collect()
-    }
-
     /// Writes the changes. Counts that the transaction has not locked yet are locked, in the order
     /// of their ids.
-    pub async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
+    pub(crate) async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
         if self.0.is_empty() {
             return Ok(());
         }
@@ -89,7 +84,7 @@ impl CountDeltas {
 }
 
 /// Locks the counts of endpoints, and with them their deliveries, until the transaction ends.
-pub async fn lock(tx: &mut Tx, webhooks: &[WebhookId]) -> Result<(), Error> {
+pub(crate) async fn lock(tx: &mut Tx, webhooks: &[WebhookId]) -> Result<(), Error> {
     let ids: Vec<Uuid> = webhooks.iter().map(|webhook| webhook.0).collect();
 
     // In the order of their ids, which all transactions follow, so that no two wait for each other.

@@ -1,7 +1,10 @@
-//! Bodies of webhook calls: one JSON text for each change, encoded once and sent unchanged in every
-//! attempt. A deal has the same fields as in the GraphQL schema.
+//! Bodies of webhook calls: one text for each change, rendered once and sent unchanged in every
+//! attempt. The standard renderer writes JSON, in which a deal has the same fields as in the GraphQL
+//! schema.
 
-use backbone::contract::{Deal, DealStatus, Item};
+use std::sync::Arc;
+
+use backbone::contract::{Deal, DealField, DealStatus, Item, Previous};
 use backbone::ids::{DealId, SellerId};
 use backbone::money::{Currency, Discount, MinorUnits};
 use backbone::position::Position;
@@ -9,14 +12,59 @@ use backbone::time::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::kinds::WebhookEvent;
+
 /// Exclusive limit on the size of a body, in bytes: what receivers can be expected to accept.
 pub const LIMIT: usize = 20_000;
+
+/// A change of a deal, as renderers see it.
+#[derive(Clone, Copy, Debug)]
+pub struct DealChange<'a> {
+    /// Kind of the event.
+    pub event: WebhookEvent,
+    /// Time of the event.
+    pub at: Timestamp,
+    /// Position of the change.
+    pub position: Position,
+    /// The deal after the change.
+    pub deal: &'a Deal,
+    /// Fields that differ from the version before; all fields for a creation.
+    pub changed: &'a [DealField],
+    /// The filterable fields before the change.
+    pub previous: Option<&'a Previous>,
+}
+
+/// Function that writes the body of a change. Clones are the same function.
+///
+/// The fan-out renders a change once for all endpoints of a step, and never while it holds a
+/// transaction. Keep bodies below [`LIMIT`].
+#[derive(Clone)]
+pub struct Renderer(Arc<Render>);
+
+type Render = dyn Fn(&DealChange<'_>) -> Vec<u8> + Send + Sync;
+
+impl Renderer {
+    /// Wraps a function, which must return UTF-8.
+    pub fn new(render: impl Fn(&DealChange<'_>) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(render))
+    }
+
+    /// Returns the renderer of the bodies that `docs/webhooks.md` describes.
+    pub fn standard() -> Self {
+        Self::new(|change| deal(change.event.kind(), change.at, change.position, change.deal))
+    }
+
+    /// Renders a change.
+    pub(crate) fn render(&self, change: &DealChange<'_>) -> Vec<u8> {
+        (self.0)(change)
+    }
+}
 
 /// Encodes a change of a deal.
 ///
 /// `kind` is `deal.created` or `deal.updated`, `at` the time of the event, `position` that of the
 /// change. A deal that would exceed [`LIMIT`] is represented by its ids and version alone.
-pub fn deal(kind: &str, at: Timestamp, position: Position, deal: &Deal) -> Vec<u8> {
+fn deal(kind: &str, at: Timestamp, position: Position, deal: &Deal) -> Vec<u8> {
     let complete = json(&Body {
         kind,
         timestamp: at,
@@ -49,7 +97,7 @@ pub fn deal(kind: &str, at: Timestamp, position: Position, deal: &Deal) -> Vec<u
 
 /// Encodes a test call, with which a customer checks that calls arrive. `position` is the end of
 /// the tables' last event.
-pub fn test(at: Timestamp, position: Position, webhook: Uuid) -> Vec<u8> {
+pub(crate) fn test(at: Timestamp, position: Position, webhook: Uuid) -> Vec<u8> {
     json(&Body {
         kind: "test",
         timestamp: at,

@@ -1,4 +1,4 @@
-//! Outbox: exactly one delivery for every change and every endpoint that is entitled to it.
+//! Fan-out: exactly one delivery for every change and every endpoint that is entitled to it.
 
 use backbone::Error;
 use backbone::ids::{BuyerId, DealId, SellerId, WebhookId};
@@ -224,7 +224,7 @@ async fn message_is_shared_by_twenty_endpoints(market: Market) {
         );
     }
 
-    let messages: Vec<(String, i32)> = on_db!(market.db.read(), pool =>
+    let messages: Vec<(String, i32)> = on_db!(market.webhook_db.read(), pool =>
         sqlx::query_as("SELECT event, deliveries FROM webhook_message ORDER BY id").fetch_all(pool).await)
     .unwrap();
     let expected = [
@@ -337,7 +337,8 @@ async fn dispatchers_are_notified_of_endpoints_with_something_due(market: Market
 
     market.create(ANN).await;
     market.project().await;
-    assert_eq!(notified().await, Some(vec![id]));
+    assert_eq!(notified().await, None, "the projection knows no endpoints");
+    assert_eq!(notified().await, Some(vec![id]), "the fan-out names them");
 
     market.create(BOB).await;
     market.project().await;
