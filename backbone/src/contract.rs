@@ -5,17 +5,19 @@
 //! belong to the seller and buyer sides.
 
 mod deal;
+mod decision;
 mod recent;
 pub mod wire;
 
 pub use deal::{Deal, DealField, DealStatus, Item};
+pub use decision::{DecisionKind, EventDecision, OperatorNote};
 pub use recent::{Applied, Fingerprint, RECENT_EVENTS, Recent};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BuyerId, DealId, EventId, SellerId};
 use crate::money::MinorUnits;
-use crate::position::Epoch;
+use crate::position::{Epoch, Sequence};
 use crate::telemetry::TraceContext;
 use crate::time::Timestamp;
 
@@ -37,8 +39,13 @@ pub struct Event {
 /// Subject of an event, and the unit of optimistic concurrency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// The market itself: subject of a log's first event.
+    /// The market itself: subject of a log's first event, and of its reopenings.
     Opened,
+    /// Decisions of operators about one event of the log that readers cannot apply.
+    Decision {
+        /// Sequence of that event.
+        sequence: Sequence,
+    },
     /// One deal.
     Deal {
         /// Seller of the deal. The same deal id of a different seller is a different subject.
@@ -60,6 +67,7 @@ impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Opened => f.write_str("opened"),
+            Self::Decision { sequence } => write!(f, "decision.{sequence}"),
             Self::Deal { seller, deal } => write!(f, "deal.{seller}.{deal}"),
             Self::Access { seller, buyer } => write!(f, "access.{seller}.{buyer}"),
         }
@@ -76,6 +84,11 @@ impl Subject {
 
         // UUIDs contain no dots, so the parts are unambiguous.
         let (kind, ids) = text.split_once('.')?;
+        if kind == "decision" {
+            let sequence = ids.parse().ok()?;
+            return Some(Self::Decision { sequence });
+        }
+
         let (first, second) = ids.split_once('.')?;
         let seller = first.parse().ok()?;
 
@@ -101,6 +114,13 @@ pub enum Fact {
         /// Identity of the log.
         epoch: Epoch,
     },
+    /// The log was opened again after it had lost its end.
+    MarketReopened {
+        /// Identity of the log from here on.
+        epoch: Epoch,
+    },
+    /// An operator decided about an event that readers cannot apply.
+    Decision(EventDecision),
     /// A deal was created, changed, or repaired by an operator.
     Deal(DealFact),
     /// Access was granted, revoked, or repaired by an operator.
@@ -147,6 +167,12 @@ pub struct DealFact {
     pub previous: Option<Previous>,
     /// Recent mutations of the subject.
     pub recent: Recent,
+    /// Mutation behind this event. Events of version 0.1.0 have it as the last of `recent` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutation: Option<Applied>,
+    /// Operator who repaired the subject by this event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatorNote>,
 }
 
 fn created() -> DealCause {
@@ -179,6 +205,12 @@ pub struct AccessFact {
     pub since: Timestamp,
     /// Recent mutations of the subject.
     pub recent: Recent,
+    /// Mutation behind this event. Events of version 0.1.0 have it as the last of `recent` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutation: Option<Applied>,
+    /// Operator who repaired the subject by this event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatorNote>,
 }
 
 fn granted() -> AccessCause {
@@ -190,6 +222,11 @@ impl Fact {
     pub fn event_type(&self) -> &'static str {
         match self {
             Self::MarketOpened { .. } => "market.opened",
+            Self::MarketReopened { .. } => "market.reopened",
+            Self::Decision(fact) => match fact.kind {
+                DecisionKind::Skip => "event.skipped",
+                DecisionKind::Discard => "event.discarded",
+            },
             Self::Deal(fact) => match fact.cause {
                 DealCause::Created => "deal.created",
                 DealCause::Updated => "deal.updated",
@@ -206,8 +243,9 @@ impl Fact {
     /// Returns the number of the event within its subject, from 1.
     pub fn revision(&self) -> u64 {
         match self {
-            // Its subject has one event only.
-            Self::MarketOpened { .. } => 1,
+            // Readers apply no state of these, so none of them can be missing.
+            Self::MarketOpened { .. } | Self::MarketReopened { .. } => 1,
+            Self::Decision(fact) => fact.revision,
             Self::Deal(fact) => fact.revision,
             Self::Access(fact) => fact.revision,
         }
@@ -216,19 +254,31 @@ impl Fact {
     /// Returns whether readers continue from this event, whatever they had before.
     pub fn is_repair(&self) -> bool {
         match self {
-            Self::MarketOpened { .. } => false,
+            Self::MarketOpened { .. } | Self::MarketReopened { .. } | Self::Decision(_) => false,
             Self::Deal(fact) => fact.cause == DealCause::Repaired,
             Self::Access(fact) => fact.cause == AccessCause::Repaired,
         }
     }
 
-    /// Returns the recent mutations of the subject; `None` for the first event of a log.
+    /// Returns the recent mutations of the subject; `None` for the events that open a log.
     pub fn recent(&self) -> Option<&Recent> {
         match self {
-            Self::MarketOpened { .. } => None,
+            Self::MarketOpened { .. } | Self::MarketReopened { .. } => None,
+            Self::Decision(fact) => Some(&fact.recent),
             Self::Deal(fact) => Some(&fact.recent),
             Self::Access(fact) => Some(&fact.recent),
         }
+    }
+
+    /// Returns the mutation behind the event; `None` for the events that open a log.
+    pub fn mutation(&self) -> Option<&Applied> {
+        let mutation = match self {
+            Self::MarketOpened { .. } | Self::MarketReopened { .. } | Self::Decision(_) => &None,
+            Self::Deal(fact) => &fact.mutation,
+            Self::Access(fact) => &fact.mutation,
+        };
+
+        mutation.as_ref().or_else(|| self.recent()?.latest.last())
     }
 }
 

@@ -3,15 +3,26 @@
 //! [`on_db!`] and [`on_tx!`] run a statement on whichever engine is behind the handle. Where
 //! dialects or hot paths differ, each engine has its own statement. This module knows no tables.
 
-use std::path::Path;
-use std::time::Duration;
+mod failure;
+mod migrations;
+mod pools;
+mod transaction;
 
-use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+pub(crate) use failure::sqlite_is_full;
+pub use migrations::Migrations;
+pub(crate) use pools::{sqlite_options, sqlite_pool};
+pub use transaction::{PooledTransaction, Tx, TxEngine};
+
+use std::path::Path;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{PgPool, SqlitePool};
 
 use crate::Error;
+use failure::map_error;
+use migrations::{Progress, run_on_postgres, run_on_sqlite};
+use pools::{READERS, postgres_pool};
 
 const BEGIN_BY_INDEX: &str = include_str!("db/begin_by_index.postgres.sql");
 const BEGIN_ASYNCHRONOUS_COMMIT: &str = include_str!("db/begin_asynchronous_commit.postgres.sql");
@@ -19,21 +30,18 @@ const BEGIN_SNAPSHOT: &str = include_str!("db/begin_snapshot.postgres.sql");
 const POSTGRES_VERSION: &str = include_str!("db/version.postgres.sql");
 const SQLITE_VERSION: &str = include_str!("db/version.sqlite.sql");
 
-/// Time that a caller waits for a connection before the database counts as unavailable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time after which the server ends a statement: one that takes longer is stuck.
 const STATEMENT_TIMEOUT: &str = "30s";
 /// Time after which the server ends a session that is idle in a transaction. A process that is
 /// stopped there would keep its rows locked, and a standby waits for them.
 const IDLE_TIMEOUT: &str = "3s";
-/// Largest number of connections that read an SQLite database.
-const READERS: u32 = 4;
 
 /// Handle of one database. Clones share its connections.
 #[derive(Clone)]
 pub struct Db {
     what: &'static str,
     backend: Backend,
+    migration: Progress,
 }
 
 #[derive(Clone)]
@@ -60,21 +68,6 @@ pub enum PoolEngine<'a> {
     Postgres(&'a PgPool),
     /// SQLite.
     Sqlite(&'a SqlitePool),
-}
-
-/// A transaction, used with [`on_tx!`](crate::on_tx). Dropping it without [`Tx::commit`] rolls it
-/// back.
-pub struct Tx {
-    what: &'static str,
-    engine: TxEngine,
-}
-
-/// The engine behind a [`Tx`].
-pub enum TxEngine {
-    /// PostgreSQL.
-    Postgres(Transaction<'static, Postgres>),
-    /// SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
 }
 
 /// Runs a statement on a [`Pool`](crate::db::Pool) and maps the driver's error.
@@ -134,60 +127,10 @@ impl<'a> Pool<'a> {
     }
 }
 
-impl Tx {
-    /// Returns the engine, for statements that only one of them has.
-    pub fn engine(&mut self) -> &mut TxEngine {
-        &mut self.engine
-    }
-
-    /// Returns whether the transaction runs on PostgreSQL.
-    pub fn is_postgres(&self) -> bool {
-        matches!(self.engine, TxEngine::Postgres(_))
-    }
-
-    /// Commits. An error leaves open whether the transaction was committed.
-    pub async fn commit(self) -> Result<(), Error> {
-        match self.engine {
-            // A lost connection here leaves the outcome open; callers find it out by their
-            // checkpoint or id.
-            TxEngine::Postgres(tx) => tx.commit().await,
-            TxEngine::Sqlite(tx) => tx.commit().await,
-        }
-        .map_err(|error| map_error(self.what, error))
-    }
-
-    /// Returns what an error of the driver means to the caller.
-    pub fn error(&self, error: sqlx::Error) -> Error {
-        map_error(self.what, error)
-    }
-}
-
-/// The migrations of one database, for both engines.
-pub struct Migrations {
-    /// Migrations for PostgreSQL.
-    pub postgres: Migrator,
-    /// Migrations for SQLite.
-    pub sqlite: Migrator,
-}
-
-fn postgres_pool(options: PgConnectOptions, connections: u32) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options)
-}
-
 fn sqlite_pools(options: SqliteConnectOptions) -> Backend {
-    let pool = |connections, options| {
-        SqlitePoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options)
-    };
-
     Backend::Sqlite {
-        readers: pool(READERS, options.clone().read_only(true)),
-        writer: pool(1, options),
+        readers: sqlite_pool(options.clone().read_only(true), READERS),
+        writer: sqlite_pool(options, 1),
     }
 }
 
@@ -207,6 +150,7 @@ impl Db {
 
         Ok(Self {
             what,
+            migration: Progress::new(what),
             backend: Backend::Postgres(postgres_pool(options, connections)),
         })
     }
@@ -214,16 +158,10 @@ impl Db {
     /// Builds a handle of an SQLite database file, which is created if it does not exist. The
     /// caller holds the lock of its directory.
     pub fn sqlite(what: &'static str, file: &Path) -> Self {
-        // A commit that was acknowledged must survive a power failure, so each one is synced.
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-
         Self {
             what,
-            backend: sqlite_pools(options),
+            migration: Progress::new(what),
+            backend: sqlite_pools(sqlite_options(file)),
         }
     }
 
@@ -242,6 +180,7 @@ impl Db {
 
         Self {
             what: self.what,
+            migration: self.migration.clone(),
             backend,
         }
     }
@@ -259,18 +198,28 @@ impl Db {
         }
     }
 
-    /// Applies this binary's migrations. Processes that start together take turns.
+    /// Brings the database to the schema of this binary, for as long as that takes; does nothing if
+    /// a newer binary has migrated it. Processes that start together take turns.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the database cannot be reached. [`Error::Broken`] if it has a
+    /// different history than this binary, or a migration cannot be applied.
     pub async fn migrate(&self, migrations: &Migrations) -> Result<(), Error> {
-        let done = match &self.backend {
-            Backend::Postgres(pool) => migrations.postgres.run(pool).await,
-            Backend::Sqlite { writer, .. } => migrations.sqlite.run(writer).await,
-        };
+        match &self.backend {
+            Backend::Postgres(pool) => {
+                let options = pool.connect_options();
+                run_on_postgres(self.what, &options, &migrations.postgres, &self.migration).await
+            }
+            Backend::Sqlite { writer, .. } => {
+                let options = writer.connect_options();
+                run_on_sqlite(self.what, &options, &migrations.sqlite).await
+            }
+        }
+    }
 
-        done.map_err(|error| match error {
-            // The database failed, not the migration: that may pass.
-            sqlx::migrate::MigrateError::Execute(error) => map_error(self.what, error),
-            error => Error::broken(self.what, error),
-        })
+    /// Returns what a migration of this handle or its clones is doing; `None` while none runs.
+    pub fn migration(&self) -> Option<String> {
+        self.migration.state()
     }
 
     /// Returns the engine and its version, for operators.
@@ -307,12 +256,49 @@ impl Db {
 
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<Tx, Error> {
+        self.begin_with(None).await
+    }
+
+    /// Begins a transaction that writes and reaches rows by their indexes, however small a table
+    /// is: for tables that grow a thousandfold within a minute. PostgreSQL keeps the plans of a
+    /// connection's statements, and a plan made for a table of ten rows reads the whole table.
+    pub async fn begin_by_index(&self) -> Result<Tx, Error> {
+        self.begin_with(Some(BEGIN_BY_INDEX)).await
+    }
+
+    /// Begins a transaction as [`Db::begin_by_index`] does, whose commit does not wait for the
+    /// disk: for data that no longer matters after a crash of the server, such as a lease. Such a
+    /// crash may lose what was committed within the last second.
+    pub async fn begin_asynchronous_commit(&self) -> Result<Tx, Error> {
+        self.begin_with(Some(BEGIN_ASYNCHRONOUS_COMMIT)).await
+    }
+
+    async fn begin_with(&self, postgres: Option<&'static str>) -> Result<Tx, Error> {
         let begun = match &self.backend {
-            Backend::Postgres(pool) => pool.begin().await.map(TxEngine::Postgres),
+            Backend::Postgres(pool) => PooledTransaction::begin(pool, postgres)
+                .await
+                .map(TxEngine::Postgres),
             // Takes the write lock now: a transaction that upgrades a read lock later can fail at
-            // once.
-            Backend::Sqlite { writer, .. } => writer
-                .begin_with("BEGIN IMMEDIATE")
+            // once. No other settings are needed: without statistics, SQLite assumes large tables
+            // and prefers their indexes.
+            Backend::Sqlite { writer, .. } => {
+                PooledTransaction::begin(writer, Some("BEGIN IMMEDIATE"))
+                    .await
+                    .map(TxEngine::Sqlite)
+            }
+        };
+
+        self.begun(begun)
+    }
+
+    /// Begins a transaction in which all reads see one snapshot.
+    pub async fn begin_snapshot(&self) -> Result<Tx, Error> {
+        let begun = match &self.backend {
+            Backend::Postgres(pool) => PooledTransaction::begin(pool, Some(BEGIN_SNAPSHOT))
+                .await
+                .map(TxEngine::Postgres),
+            // In WAL mode, a transaction that reads keeps the snapshot of its first read by itself.
+            Backend::Sqlite { readers, .. } => PooledTransaction::begin(readers, None)
                 .await
                 .map(TxEngine::Sqlite),
         };
@@ -320,88 +306,8 @@ impl Db {
         self.begun(begun)
     }
 
-    /// Begins a transaction that writes and reaches rows by their indexes, however small a table
-    /// is: for tables that grow a thousandfold within a minute. PostgreSQL keeps the plans of a
-    /// connection's statements, and a plan made for a table of ten rows reads the whole table.
-    pub async fn begin_by_index(&self) -> Result<Tx, Error> {
-        self.begin_with(BEGIN_BY_INDEX).await
-    }
-
-    /// Begins a transaction as [`Db::begin_by_index`] does, whose commit does not wait for the
-    /// disk: for data that no longer matters after a crash of the server, such as a lease. Such a
-    /// crash may lose what was committed within the last second.
-    pub async fn begin_asynchronous_commit(&self) -> Result<Tx, Error> {
-        self.begin_with(BEGIN_ASYNCHRONOUS_COMMIT).await
-    }
-
-    async fn begin_with(&self, postgres: &'static str) -> Result<Tx, Error> {
-        match &self.backend {
-            Backend::Postgres(pool) => {
-                let begun = pool.begin_with(postgres).await;
-                self.begun(begun.map(TxEngine::Postgres))
-            }
-            // No settings are needed: without statistics, SQLite assumes large tables and prefers
-            // their indexes.
-            Backend::Sqlite { .. } => self.begin().await,
-        }
-    }
-
-    /// Begins a transaction in which all reads see one snapshot.
-    pub async fn begin_snapshot(&self) -> Result<Tx, Error> {
-        let begun = match &self.backend {
-            Backend::Postgres(pool) => pool
-                .begin_with(BEGIN_SNAPSHOT)
-                .await
-                .map(TxEngine::Postgres),
-            // In WAL mode, a transaction that reads keeps the snapshot of its first read by itself.
-            Backend::Sqlite { readers, .. } => readers.begin().await.map(TxEngine::Sqlite),
-        };
-
-        self.begun(begun)
-    }
-
     fn begun(&self, begun: Result<TxEngine, sqlx::Error>) -> Result<Tx, Error> {
         let engine = begun.map_err(|error| map_error(self.what, error))?;
-        Ok(Tx {
-            what: self.what,
-            engine,
-        })
+        Ok(Tx::new(self.what, engine))
     }
-}
-
-/// Returns what an error of the driver means to the caller.
-fn map_error(what: &'static str, error: sqlx::Error) -> Error {
-    use sqlx::Error as Sql;
-    match &error {
-        Sql::Database(error) if error.is_unique_violation() => Error::Conflict { what },
-        Sql::Database(cause) if cause.code().is_some_and(|code| may_pass(&code)) => {
-            Error::unavailable(what, error)
-        }
-        // The connection failed, or none could be had: the same statement may succeed on another.
-        Sql::Io(_)
-        | Sql::Tls(_)
-        | Sql::Protocol(_)
-        | Sql::PoolTimedOut
-        | Sql::PoolClosed
-        | Sql::WorkerCrashed => Error::unavailable(what, error),
-        _ => Error::broken(what, error),
-    }
-}
-
-/// Returns whether an SQLSTATE or SQLite result code describes a passing condition.
-fn may_pass(code: &str) -> bool {
-    // Classes: connection, transaction rollback, resources, operator intervention, system error.
-    let postgres = ["08", "40", "53", "57", "58"]
-        .iter()
-        .any(|class| code.len() == 5 && code.starts_with(class));
-
-    // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR, in the low byte of an extended code.
-    let sqlite = code
-        .parse::<u32>()
-        .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13));
-
-    // Read-only, because a failover is under way; a transaction that the server ended because it
-    // was idle; an undefined table, because the migrations have not run yet.
-    let single = matches!(code, "25006" | "25P02" | "25P03" | "25P04" | "42P01");
-    postgres || single || (code.len() < 5 && sqlite)
 }

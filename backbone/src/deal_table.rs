@@ -1,6 +1,7 @@
 //! The `deal` table that both read models keep: one row for each deal, written by projections, read
 //! by id or by page. The caller decides which sellers' deals a reader may see ([`Scope`]).
 
+mod columns;
 mod cursor;
 mod find;
 mod order;
@@ -12,6 +13,7 @@ mod statement;
 mod stored_deal;
 mod top;
 
+pub use columns::TABLE;
 pub use cursor::Cursor;
 pub use find::{find, find_at};
 pub use order::{DealKey, DealOrder};

@@ -1,4 +1,4 @@
-//! Failures of stores and transports, in three kinds named by what the caller does next.
+//! Failures of stores and transports, in four kinds named by what the caller does next.
 //!
 //! A rejection by the business rules is not an error of this kind: it is data of the side that
 //! decides.
@@ -15,10 +15,20 @@ pub enum Error {
         /// Reason, as the store or its driver reported it.
         why: String,
     },
-    /// Another writer was first: **read again** and decide again.
-    #[error("{what} was changed by another writer")]
+    /// The store answers, but going on could make things worse: **wait for an operator**, tell the
+    /// reason in readiness, and look again. The wrong log beside these tables is of this kind.
+    #[error("{what} needs an operator: {why}")]
+    Blocked {
+        /// Name of the store or transport.
+        what: &'static str,
+        /// Finding, and what an operator can do about it.
+        why: String,
+    },
+    /// Another worker of the same projection moved its checkpoint first: **stand by**. Nothing else
+    /// is reported as this, so that no other failure looks like a worker who advances.
+    #[error("another worker advances the {what}")]
     Conflict {
-        /// Name of what was changed.
+        /// Name of what the other worker moved.
         what: &'static str,
     },
     /// An invariant is violated: **stop** and alert an operator.
@@ -35,6 +45,14 @@ impl Error {
     /// Builds [`Error::Unavailable`].
     pub fn unavailable(what: &'static str, why: impl std::fmt::Display) -> Self {
         Self::Unavailable {
+            what,
+            why: why.to_string(),
+        }
+    }
+
+    /// Builds [`Error::Blocked`].
+    pub fn blocked(what: &'static str, why: impl std::fmt::Display) -> Self {
+        Self::Blocked {
             what,
             why: why.to_string(),
         }

@@ -4,23 +4,35 @@
 //! promises. The log stores and orders events. It makes no decisions (see [`crate::write_path`])
 //! and keeps no reader's position.
 
+mod export;
+mod import;
 mod jetstream;
+mod lines;
 mod opening;
+mod proof;
 mod record;
 mod sqlite;
 
+pub use import::{ImportError, ImportFile, LogImport};
+pub use jetstream::NatsAccess;
+pub use lines::ExportHeader;
 pub use record::{ATTEMPT_TIMEOUT, AppendAnswer, Record};
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::time::timeout;
+
 use crate::Error;
+use crate::checkpoint::Tables;
 use crate::clock::Clock;
 use crate::contract::{Event, Subject, wire};
+use crate::ids::EventId;
 use crate::lifecycle::Lifecycle;
 use crate::position::{Epoch, Sequence};
 use crate::telemetry::{Counter, Histogram, Metrics, Unit};
+use proof::Proof;
 
 /// Upper bounds of the histogram of append times, in seconds: up to [`ATTEMPT_TIMEOUT`].
 const APPEND_SECONDS: [f64; 11] = [
@@ -32,6 +44,7 @@ const APPEND_SECONDS: [f64; 11] = [
 pub struct EventLog {
     backend: Backend,
     market: Arc<str>,
+    proof: Arc<Proof>,
     append_seconds: Histogram,
     tailed: Counter,
 }
@@ -43,42 +56,70 @@ enum Backend {
 }
 
 impl EventLog {
-    /// Opens the log on a NATS server. The client connects in the background and keeps trying;
-    /// until it succeeds, calls fail with [`Error::Unavailable`].
+    /// Opens the log of `tables` on the NATS servers at `urls`, separated by commas. The client
+    /// connects in the background and keeps trying; until it succeeds, calls fail with
+    /// [`Error::Unavailable`].
     ///
     /// # Errors
-    /// [`Error::Broken`] if `url` cannot be parsed.
+    /// [`Error::Broken`] if a URL cannot be parsed.
     pub fn jetstream(
-        url: &str,
+        urls: &str,
         market: &str,
+        tables: Tables,
         clock: Clock,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        let log = jetstream::JetStreamLog::connect(url, market, clock)?;
-        Ok(Self::new(
-            Backend::JetStream(Arc::new(log)),
-            market,
-            metrics,
-        ))
+        Self::jetstream_with(urls, &NatsAccess::default(), market, tables, clock, metrics)
     }
 
-    /// Opens the log in an SQLite file, which is created if it does not exist. The caller holds the
-    /// lock of its directory.
+    /// Opens the log as [`EventLog::jetstream`] does, with credentials and certificates of files.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] if a URL cannot be parsed, credentials contradict each other, or a file
+    /// cannot be used.
+    pub fn jetstream_with(
+        urls: &str,
+        access: &NatsAccess,
+        market: &str,
+        tables: Tables,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
+        let log = jetstream::JetStreamLog::connect(urls, access, market, clock)?;
+        let backend = Backend::JetStream(Arc::new(log));
+        Ok(Self::new(backend, market, tables, metrics))
+    }
+
+    /// Opens the log of `tables` in an SQLite file, which is created if the tables are new. The
+    /// caller holds the lock of its directory, and has migrated the tables.
+    ///
+    /// # Errors
+    /// [`Error::Blocked`] if the file is missing beside tables that were built from a log, or holds
+    /// another log.
     pub async fn sqlite(
         file: &Path,
         market: &str,
+        tables: Tables,
         clock: Clock,
         lifecycle: &Lifecycle,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
+        // Before the file is opened, which would create it.
+        if !sqlite::is_begun(file).await? {
+            proof::may_begin(&tables.checkpoints().await?)?;
+        }
+
         let log = sqlite::SqliteLog::open(file, market, clock, lifecycle).await?;
-        Ok(Self::new(Backend::Sqlite(log), market, metrics))
+        let log = Self::new(Backend::Sqlite(log), market, tables, metrics);
+        log.prepare().await?;
+        Ok(log)
     }
 
-    fn new(backend: Backend, market: &str, metrics: &Metrics) -> Self {
+    fn new(backend: Backend, market: &str, tables: Tables, metrics: &Metrics) -> Self {
         Self {
             backend,
             market: market.into(),
+            proof: Arc::new(Proof::new(tables)),
             append_seconds: metrics.histogram(
                 "log_append",
                 "Time of one attempt to append to the event log",
@@ -89,11 +130,12 @@ impl EventLog {
         }
     }
 
-    /// Returns the log's identity, and creates the log if it does not exist yet.
+    /// Returns the log's identity. The log must exist: see [`EventLog::prepare`].
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while the log cannot be reached. [`Error::Broken`] if the stream or
-    /// file is not a log of this project, or not the one that this process followed before.
+    /// [`Error::Unavailable`] while the log cannot be reached. [`Error::Blocked`] if the stream is
+    /// missing, is not a log of this project, has lost events or could lose some, or is not the one
+    /// that this process followed before.
     pub async fn epoch(&self) -> Result<Epoch, Error> {
         match &self.backend {
             Backend::JetStream(log) => log.epoch().await,
@@ -101,55 +143,118 @@ impl EventLog {
         }
     }
 
+    async fn is_begun(&self) -> Result<bool, Error> {
+        match &self.backend {
+            Backend::JetStream(log) => log.is_begun().await,
+            // An open file has its first event.
+            Backend::Sqlite(_) => Ok(true),
+        }
+    }
+
+    /// Creates the log with this number of replicas unless it is there.
+    async fn begin(&self, replicas: usize) -> Result<(), Error> {
+        match &self.backend {
+            Backend::JetStream(log) => log.begin(replicas).await,
+            Backend::Sqlite(_) => Ok(()),
+        }
+    }
+
+    async fn narrow(&self) -> Result<(), Error> {
+        match &self.backend {
+            Backend::JetStream(log) => log.narrow().await,
+            Backend::Sqlite(_) => Ok(()),
+        }
+    }
+
+    fn saw(&self, sequence: Sequence, id: EventId) {
+        match &self.backend {
+            Backend::JetStream(log) => log.saw(sequence, id),
+            // A file is not replaced while it is open.
+            Backend::Sqlite(_) => {}
+        }
+    }
+
     /// Makes one attempt to append `event`, stored only if the last event of its subject is at
-    /// `expected` (0 for an empty subject).
+    /// `expected` (0 for an empty subject). Takes at most [`ATTEMPT_TIMEOUT`] beyond the check of
+    /// the log.
     pub async fn append(&self, event: &Event, expected: Sequence) -> AppendAnswer {
+        // Read before the check: an answer on a later connection may be that of another log.
+        let connection = self.connection();
+        let epoch = match self.prepare().await {
+            Ok(epoch) => epoch,
+            Err(error) => {
+                return AppendAnswer::NotConnected {
+                    why: error.to_string(),
+                };
+            }
+        };
+
         // Encoded outside the measured time, which is that of the backend alone.
-        let message = wire::encode(&self.market, event);
+        let message = wire::encode(&self.market, epoch, event);
         let subject = event.subject.to_string();
 
         let started = Instant::now();
-
-        let answer = match &self.backend {
-            Backend::JetStream(log) => log.append(event.id, &subject, message, expected).await,
-            Backend::Sqlite(log) => log.append(event.id, subject, message, expected).await,
+        let attempt = async {
+            match &self.backend {
+                Backend::JetStream(log) => {
+                    log.append(epoch, event.id, &subject, message, expected)
+                        .await
+                }
+                Backend::Sqlite(log) => {
+                    log.append(epoch, event.id, subject, message, expected)
+                        .await
+                }
+            }
         };
+
+        let answer =
+            timeout(ATTEMPT_TIMEOUT, attempt)
+                .await
+                .unwrap_or_else(|_| AppendAnswer::Unknown {
+                    why: format!("no answer within {ATTEMPT_TIMEOUT:?}"),
+                });
 
         // Failures count as well: a timeout is what an operator looks for.
         self.append_seconds.observe(started.elapsed().as_secs_f64());
-        answer
+        if connection == self.connection() {
+            answer
+        } else {
+            answer.on_unchecked_connection()
+        }
     }
 
     /// Reads the newest event of a subject, as the stream's leader knows it.
     pub async fn last(&self, subject: &Subject) -> Result<Option<Record>, Error> {
         let subject = subject.to_string();
-        let stored = match &self.backend {
-            Backend::JetStream(log) => log.last(&subject).await?,
-            Backend::Sqlite(log) => log.last(&subject).await?,
-        };
-
-        Ok(stored.map(Record::from))
+        match &self.backend {
+            Backend::JetStream(log) => log.last(&subject).await,
+            Backend::Sqlite(log) => log.last(&subject).await,
+        }
     }
 
     /// Reads the event at a sequence, `None` beyond the head.
     pub async fn get(&self, sequence: Sequence) -> Result<Option<Record>, Error> {
-        let stored = match &self.backend {
-            Backend::JetStream(log) => log.get(sequence).await?,
-            Backend::Sqlite(log) => log.get(sequence).await?,
-        };
-
-        Ok(stored.map(Record::from))
+        match &self.backend {
+            Backend::JetStream(log) => log.get(sequence).await,
+            Backend::Sqlite(log) => log.get(sequence).await,
+        }
     }
 
     /// Reads the first event of a subject after the sequence `after`.
     pub async fn next(&self, subject: &Subject, after: Sequence) -> Result<Option<Record>, Error> {
         let subject = subject.to_string();
-        let stored = match &self.backend {
-            Backend::JetStream(log) => log.next(&subject, after).await?,
-            Backend::Sqlite(log) => log.next(&subject, after).await?,
-        };
+        match &self.backend {
+            Backend::JetStream(log) => log.next(&subject, after).await,
+            Backend::Sqlite(log) => log.next(&subject, after).await,
+        }
+    }
 
-        Ok(stored.map(Record::from))
+    /// Reads the first decision of an operator after the sequence `after`.
+    pub async fn next_decision(&self, after: Sequence) -> Result<Option<Record>, Error> {
+        match &self.backend {
+            Backend::JetStream(log) => log.next_decision(after).await,
+            Backend::Sqlite(log) => log.next_decision(after).await,
+        }
     }
 
     /// Returns the sequence of the newest event, 0 for an empty log.
@@ -171,16 +276,28 @@ impl EventLog {
         };
 
         Ok(Tail {
+            log: self.clone(),
             source,
             last: after,
-            tailed: self.tailed.clone(),
+            gap: None,
         })
     }
 
-    /// Describes the backend and its durability for operators.
+    /// Describes the backend and its durability for operators. Creates nothing.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::epoch`], and [`Error::Blocked`] if the log is missing beside tables that
+    /// were built from one.
     pub async fn describe(&self) -> Result<String, Error> {
         match &self.backend {
-            Backend::JetStream(log) => log.describe().await,
+            Backend::JetStream(log) => {
+                log.connected().await?;
+                if log.is_begun().await? {
+                    log.describe().await
+                } else {
+                    self.describe_absence().await
+                }
+            }
             Backend::Sqlite(_) => {
                 Ok("SQLite: an acknowledged event survives kill -9 and power loss".to_owned())
             }
@@ -198,6 +315,19 @@ impl EventLog {
         }
     }
 
+    /// Checks that the log is the one of this market and can be written, as far as is known.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::prepare`], and [`Error::Unavailable`] while an embedded log finds no room
+    /// on its disk.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.prepare().await?;
+        match &self.backend {
+            Backend::JetStream(_) => Ok(()),
+            Backend::Sqlite(log) => log.check_writable(),
+        }
+    }
+
     /// Returns whether the log can be reached, as far as is known.
     pub fn is_up(&self) -> bool {
         match &self.backend {
@@ -209,9 +339,11 @@ impl EventLog {
 
 /// An ordered reader of the log without acknowledgements: every event once, without gaps.
 pub struct Tail {
+    log: EventLog,
     source: Source,
     last: Sequence,
-    tailed: Counter,
+    /// Sequence that came in place of the next one.
+    gap: Option<Sequence>,
 }
 
 enum Source {
@@ -220,30 +352,58 @@ enum Source {
 }
 
 impl Tail {
-    /// Waits for the next events and returns those that have arrived, at least one and at most
-    /// `max`. Dropping the future loses no event.
+    /// Waits for the next events and returns those that have arrived, at least one, at most `max`,
+    /// and about 8 MiB. Dropping the future loses no event.
     ///
     /// # Errors
     /// The tail has ended: open a new one after the last sequence that was processed.
+    /// [`Error::Blocked`] if the log has lost the next event.
     pub async fn batch(&mut self, max: usize) -> Result<Vec<Record>, Error> {
-        let stored = match &mut self.source {
+        if let Some(found) = self.gap {
+            return Err(explain_gap(&self.log.clone(), self.last, found).await);
+        }
+
+        let mut records = match &mut self.source {
             Source::JetStream(tail) => tail.batch(max).await?,
             Source::Sqlite(tail) => tail.batch(max).await?,
         };
 
-        for record in &stored {
-            // Nothing is ever deleted from the log, so a gap is a fault on the way to this reader.
-            if record.sequence != self.last + 1 {
-                return Err(Error::unavailable(
-                    "event log",
-                    format!("the tail skipped from {} to {}", self.last, record.sequence),
-                ));
-            }
+        let in_order = records
+            .iter()
+            .zip(self.last + 1..)
+            .take_while(|(record, sequence)| record.sequence == *sequence)
+            .count();
 
-            self.last = record.sequence;
+        if let Some(beyond) = records.get(in_order) {
+            self.gap = Some(beyond.sequence);
+            records.truncate(in_order);
+        }
+        if let (Some(found), true) = (self.gap, records.is_empty()) {
+            return Err(explain_gap(&self.log.clone(), self.last, found).await);
         }
 
-        self.tailed.inc_by(stored.len() as u64);
-        Ok(stored.into_iter().map(Record::from).collect())
+        self.last += records.len() as u64;
+        self.log.tailed.inc_by(records.len() as u64);
+        Ok(records)
+    }
+}
+
+/// Tells an event that was lost on the way to a reader from one that the log has lost. `found` came
+/// in place of the event after `last`.
+async fn explain_gap(log: &EventLog, last: Sequence, found: Sequence) -> Error {
+    let missing = last + 1;
+    match log.get(missing).await {
+        Ok(None) => Error::blocked(
+            "event log",
+            format!(
+                "event {missing} is missing, although the log goes on to {found}; restore the log \
+                 from a backup"
+            ),
+        ),
+        Ok(Some(_)) => Error::unavailable(
+            "event log",
+            format!("the tail skipped from {last} to {found}"),
+        ),
+        Err(error) => error,
     }
 }

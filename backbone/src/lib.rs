@@ -2,8 +2,9 @@
 //!
 //! Suggested order of reading: the event [`contract`], the [`event_log`] that stores events, the
 //! [`write_path`] that appends them, the [`projection`] that follows them, and the [`live_bus`]
-//! that announces what was projected. Business rules belong to the seller, buyer and webhook
-//! crates; HTTP and GraphQL belong to the gateway.
+//! that announces what was projected; [`verify`] and [`rebuild`] compare its tables with the log.
+//! Business rules belong to the seller, buyer and webhook crates; HTTP and GraphQL belong to the
+//! gateway.
 
 pub mod contract;
 pub mod ids;
@@ -11,14 +12,22 @@ pub mod money;
 pub mod position;
 pub mod time;
 
+pub mod checkpoint;
+pub mod dead_events;
 pub mod event_log;
 pub mod projection;
 pub mod write_path;
+
+pub mod rebuild;
+pub mod replay;
+pub mod table_diff;
+pub mod verify;
 
 pub mod accounts;
 pub mod db;
 pub mod deal_table;
 
+pub mod client_tls;
 pub mod clock;
 pub mod health;
 pub mod lifecycle;

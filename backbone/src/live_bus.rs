@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use self::hub::Hub;
 use crate::Error;
+use crate::client_tls::ClientTls;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::{Counter, Histogram, Metrics, Unit};
 
@@ -78,15 +79,25 @@ impl LiveBus {
         lifecycle: &Lifecycle,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        let hub = Hub::new(Self::CAPACITY, metrics);
+        Self::redis_with(url, &ClientTls::default(), channel, lifecycle, metrics)
+    }
 
-        let backend =
-            redis::RedisBus::link(url, channel, hub.clone(), lifecycle).map_err(|why| {
-                Error::Broken {
-                    what: "the address of the live bus",
-                    why,
-                }
-            })?;
+    /// Opens the channel as [`LiveBus::redis`] does, with certificates for a `rediss://` URL.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] if `url` is not a Redis URL, or a file cannot be used.
+    ///
+    /// # Panics
+    /// As [`LiveBus::redis`] does.
+    pub fn redis_with(
+        url: &str,
+        tls: &ClientTls,
+        channel: String,
+        lifecycle: &Lifecycle,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
+        let hub = Hub::new(Self::CAPACITY, metrics);
+        let backend = redis::RedisBus::link(url, tls, channel, hub.clone(), lifecycle)?;
 
         Ok(Self::over(Backend::Redis(backend), hub, metrics))
     }
@@ -136,6 +147,14 @@ impl LiveBus {
     /// within 2 s.
     pub fn is_up(&self) -> bool {
         self.hub.is_up()
+    }
+
+    /// Returns why the link is down, as far as is known.
+    pub fn trouble(&self) -> Option<String> {
+        match &self.backend {
+            Backend::Redis(bus) => bus.trouble(),
+            Backend::Local(_) => None,
+        }
     }
 
     /// Returns the faults that a test can inject into a channel within this process; `None` for

@@ -9,9 +9,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
 )]
-#[serde(transparent)]
+#[serde(try_from = "i64", into = "i64")]
 #[sqlx(transparent)]
 pub struct MinorUnits(i64);
+
+/// Error of an amount outside 0 to 2^53 − 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the amount {0} is outside 0 to 9007199254740991")]
+pub struct AmountOutOfRange(i64);
+
+impl TryFrom<i64> for MinorUnits {
+    type Error = AmountOutOfRange;
+    fn try_from(amount: i64) -> Result<Self, AmountOutOfRange> {
+        Self::new(amount).ok_or(AmountOutOfRange(amount))
+    }
+}
+
+impl From<MinorUnits> for i64 {
+    fn from(units: MinorUnits) -> Self {
+        units.0
+    }
+}
 
 impl MinorUnits {
     /// Largest amount, 2^53 − 1.
@@ -28,30 +46,39 @@ impl MinorUnits {
     }
 }
 
-/// An ISO 4217 currency.
+/// A currency by its alphabetic code: three upper-case letters.
+///
+/// Parsing a text accepts the currencies of ISO 4217, which is what a deal may be created in. What
+/// has been stored is read back whatever the list says today: codes leave it, deals stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Currency(iso_currency::Currency);
+pub struct Currency([u8; 3]);
 
 impl Currency {
     /// Returns the alphabetic code, for example `GBP`.
-    pub fn code(self) -> &'static str {
-        self.0.code()
+    pub fn code(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("a code consists of ASCII letters")
+    }
+
+    /// Reads a stored code.
+    fn stored(code: &str) -> Result<Self, UnknownCurrency> {
+        let letters: [u8; 3] = code.as_bytes().try_into().map_err(|_| UnknownCurrency)?;
+        let is_code = letters.iter().all(u8::is_ascii_uppercase);
+        is_code.then_some(Self(letters)).ok_or(UnknownCurrency)
     }
 }
 
 impl FromStr for Currency {
     type Err = UnknownCurrency;
     fn from_str(code: &str) -> Result<Self, UnknownCurrency> {
-        iso_currency::Currency::from_code(code)
-            .map(Self)
-            .ok_or(UnknownCurrency)
+        iso_currency::Currency::from_code(code).ok_or(UnknownCurrency)?;
+        Self::stored(code)
     }
 }
 
 impl TryFrom<String> for Currency {
     type Error = UnknownCurrency;
-    fn try_from(code: String) -> Result<Self, UnknownCurrency> {
-        code.parse()
+    fn try_from(stored: String) -> Result<Self, UnknownCurrency> {
+        Self::stored(&stored)
     }
 }
 
@@ -68,16 +95,34 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        Self::stored(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
 /// A share in hundredths of a percent, 0 to 10,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct BasisPoints(u16);
+
+/// Error of a share of more than 10,000 hundredths of a percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the share {0} is above 10000")]
+pub struct ShareOutOfRange(u16);
+
+impl TryFrom<u16> for BasisPoints {
+    type Error = ShareOutOfRange;
+    fn try_from(points: u16) -> Result<Self, ShareOutOfRange> {
+        (points <= 10_000)
+            .then_some(Self(points))
+            .ok_or(ShareOutOfRange(points))
+    }
+}
+
+impl From<BasisPoints> for u16 {
+    fn from(points: BasisPoints) -> Self {
+        points.0
+    }
+}
 
 impl BasisPoints {
     /// Builds a share from a percentage of 0 to 100 with at most two decimals; `None` for any other
@@ -206,7 +251,8 @@ mod tests {
 
     #[test]
     fn only_iso_4217_codes_are_currencies() {
-        assert_eq!("GBP".parse::<Currency>().map(Currency::code), Ok("GBP"));
+        let pound: Currency = "GBP".parse().expect("it is on the list");
+        assert_eq!(pound.code(), "GBP");
         for wrong in ["gbp", "ZZZ", "", "GB", "GBPX"] {
             assert_eq!(wrong.parse::<Currency>(), Err(UnknownCurrency), "{wrong}");
         }

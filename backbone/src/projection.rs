@@ -6,10 +6,12 @@
 //! is the only fence: there is no lock, no leader and no acknowledgement. What an event does to
 //! tables is up to the [`Projection`]; [`sort`] decides which events can be applied at all.
 
-mod checkpoint;
+mod dead_events;
 mod sort;
+mod stuck;
 
-pub use checkpoint::Checkpoint;
+pub use crate::checkpoint::Checkpoint;
+pub use dead_events::DEAD_EVENTS;
 pub use sort::Entry;
 
 use std::collections::HashMap;
@@ -18,18 +20,21 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint;
 use crate::contract::Subject;
-use crate::contract::wire::Undecodable;
 use crate::db::{Db, Tx};
 use crate::event_log::{EventLog, Record, Tail};
 use crate::health::Part;
-use crate::position::Epoch;
+use crate::position::{Epoch, Sequence};
 use crate::telemetry::{Counter, Gauge, Metrics};
 use crate::{Error, random};
+use stuck::{Pace, Skipped};
 
 /// Largest number of events in one transaction. What arrives while one runs is the next batch, so a
 /// busy log is read in large batches and a quiet one without delay.
 const BATCH: usize = 1_000;
+/// Total of the bodies, in bytes, beyond which no more events are read ahead of a transaction.
+const READ_AHEAD_BYTES: usize = 8 << 20;
 /// Interval at which a standby checks whether the active worker makes progress.
 const STANDBY_LOOK: Duration = Duration::from_millis(250);
 /// Time after which a checkpoint that stays behind the head has no active worker any more.
@@ -80,6 +85,15 @@ pub struct Worker<P> {
     applied: Counter,
     dead: Counter,
     position: Gauge,
+    stuck: Gauge,
+}
+
+/// State that one pass over the log leaves to the next.
+struct Passes {
+    pace: Pace,
+    /// Set while the event behind the checkpoint cannot be applied: having found the log again does
+    /// not make the worker ready.
+    held_back: bool,
 }
 
 impl<P: Projection> Worker<P> {
@@ -92,10 +106,11 @@ impl<P: Projection> Worker<P> {
                 .get_or_create_owned(&label)
         };
 
-        let position = metrics.gauge_family::<[(&'static str, &'static str); 1]>(
-            "projection_position",
-            "Log sequence of the tables",
-        );
+        let gauge = |name, help| {
+            metrics
+                .gauge_family::<[(&'static str, &'static str); 1]>(name, help)
+                .get_or_create_owned(&label)
+        };
 
         Self {
             projection,
@@ -104,22 +119,29 @@ impl<P: Projection> Worker<P> {
             health,
             applied: counter("projection_events", "Events applied to tables"),
             dead: counter("projection_dead_events", "Events set aside as dead"),
-            position: position.get_or_create_owned(&label),
+            position: gauge("projection_position", "Log sequence of the tables"),
+            stuck: gauge(
+                "projection_stuck_event",
+                "Log sequence of the event that cannot be applied, 0 if there is none",
+            ),
         }
     }
 
     /// Runs until `stop` is cancelled.
     ///
     /// # Errors
-    /// [`Error::Broken`] if the log is not the one that these tables were built from, or the tables
-    /// violate their invariants.
+    /// [`Error::Broken`] if the tables cannot be read. An event that cannot be applied does not end
+    /// the worker: it waits for an operator's decision, and for a newer version.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        let mut held_back = false;
+        let mut passes = Passes {
+            pace: Pace::full(),
+            held_back: false,
+        };
         loop {
             let ended = tokio::select! {
                 // Dropping `follow` in the middle of a batch is safe: its transaction rolls back.
                 () = stop.cancelled() => return Ok(()),
-                ended = self.follow(&mut held_back) => ended,
+                ended = self.follow(&mut passes) => ended,
             };
 
             let standing_by = match ended {
@@ -127,10 +149,8 @@ impl<P: Projection> Worker<P> {
                 // Another worker moved the checkpoint. It is the active one, and this one stands
                 // by.
                 Err(Error::Conflict { .. }) => true,
-                // An event that this binary is too old to decode: the process is not ready until a
-                // newer one has taken over.
-                Err(error @ Error::Unavailable { what: this, .. }) if this == P::NAME => {
-                    held_back = true;
+                Err(error @ Error::Blocked { what, .. }) => {
+                    passes.held_back = what == P::NAME;
                     self.health.down(&error);
                     false
                 }
@@ -152,11 +172,11 @@ impl<P: Projection> Worker<P> {
         }
     }
 
-    /// Follows the log from the checkpoint on, until an error. With `held_back`, the next event is
-    /// one that this binary could not decode, so having found the log again does not make it ready.
-    async fn follow(&self, held_back: &mut bool) -> Result<std::convert::Infallible, Error> {
+    /// Follows the log from the checkpoint on, until an error.
+    async fn follow(&self, passes: &mut Passes) -> Result<std::convert::Infallible, Error> {
         let (mut checkpoint, mut tail) = self.open().await?;
-        if !*held_back {
+        let skipped = Skipped::read(&self.log).await?;
+        if !passes.held_back {
             self.health.up();
         }
 
@@ -170,35 +190,86 @@ impl<P: Projection> Worker<P> {
         loop {
             if records.is_empty() {
                 records = tail.batch(BATCH).await?;
+                skipped.mark(&mut records);
             }
 
-            (checkpoint, records) = self
-                .apply_while_reading(checkpoint, &records, &mut tail)
-                .await?;
+            let rest = records.split_off(stuck::batch_end(&records, &passes.pace));
+            let (applied, ahead) = self
+                .apply_while_reading(checkpoint, &records, &rest, &mut tail)
+                .await;
+            checkpoint = applied.map_err(|error| self.failed(passes, checkpoint, error))?;
 
-            if std::mem::take(held_back) {
+            passes.pace.succeeded();
+            self.stuck.set(0);
+            if std::mem::take(&mut passes.held_back) {
                 self.health.up();
+            }
+
+            let mut ahead = ahead?;
+            skipped.mark(&mut ahead);
+            records = rest;
+            records.extend(ahead);
+        }
+    }
+
+    /// Notes that a batch behind `checkpoint` could not be applied, and returns what that means.
+    fn failed(&self, passes: &mut Passes, checkpoint: Checkpoint, error: Error) -> Error {
+        let single = passes.pace.is_single();
+        let next = checkpoint.position + 1;
+
+        match error {
+            Error::Conflict { .. } => error,
+            Error::Blocked { .. } => {
+                self.stuck.set(next as i64);
+                error
+            }
+            Error::Broken { why, .. } if single => {
+                self.stuck.set(next as i64);
+                Error::blocked(
+                    P::NAME,
+                    format!(
+                        "event {next} cannot be applied: {why}; see `dealwire dead-events show \
+                         {next}`, or skip it"
+                    ),
+                )
+            }
+            // The bad event is somewhere in the batch, or the batch is too large.
+            Error::Unavailable { what, why } | Error::Broken { what, why } => {
+                passes.pace.failed();
+                Error::Unavailable { what, why }
             }
         }
     }
 
-    /// Applies a batch while the next one is read and decoded. Returns the new checkpoint and what
-    /// has been read by then.
+    /// Applies a batch while the next one is read and decoded; `rest` waits already. Returns the new
+    /// checkpoint, and what has been read by then.
     async fn apply_while_reading(
         &self,
         from: Checkpoint,
         records: &[Record],
+        rest: &[Record],
         tail: &mut Tail,
-    ) -> Result<(Checkpoint, Vec<Record>), Error> {
+    ) -> (Result<Checkpoint, Error>, Result<Vec<Record>, Error>) {
         let mut applying = std::pin::pin!(self.apply(from, records));
-        let mut next = Vec::new();
+        let mut ahead = Vec::new();
+        let mut room = BATCH - rest.len();
+        let mut bytes: usize = rest.iter().map(Record::size).sum();
 
         loop {
             tokio::select! {
                 // A finished batch comes first, so that the next one starts as soon as it can.
                 biased;
-                applied = &mut applying => return Ok((applied?, next)),
-                more = tail.batch(BATCH - next.len()), if next.len() < BATCH => next.extend(more?),
+                applied = &mut applying => return (applied, Ok(ahead)),
+                more = tail.batch(room), if room > 0 && bytes < READ_AHEAD_BYTES => match more {
+                    Ok(more) => {
+                        room -= more.len();
+                        bytes += more.iter().map(Record::size).sum::<usize>();
+                        ahead.extend(more);
+                    }
+                    // The transaction may be in the middle of its commit, whose outcome decides
+                    // where the next tail begins.
+                    Err(error) => return (applying.await, Err(error)),
+                },
             }
         }
     }
@@ -206,55 +277,16 @@ impl<P: Projection> Worker<P> {
     /// Returns the checkpoint and a tail from there, after checking that the tables were built from
     /// this log.
     pub async fn open(&self) -> Result<(Checkpoint, Tail), Error> {
-        let epoch = self.log.epoch().await?;
-        let checkpoint = Checkpoint::read(&self.db, P::NAME).await?;
-        // Empty tables may be built from any log, and belong to this one from now on.
-        let checkpoint = if checkpoint.position == 0 {
-            checkpoint::adopt(&self.db, P::NAME, epoch).await?
-        } else {
-            checkpoint
-        };
+        let mut checkpoint = Checkpoint::read(&self.db, P::NAME).await?;
+        if checkpoint.is_new() {
+            // Whether new tables may be built from this log depends on the other tables too.
+            let epoch = self.log.prepare().await?;
+            checkpoint = Checkpoint::adopt(&self.db, P::NAME, epoch).await?;
+        }
 
-        self.check_log(epoch, checkpoint).await?;
+        self.log.check_tables(P::NAME, checkpoint).await?;
         self.position.set(checkpoint.position as i64);
         Ok((checkpoint, self.log.tail(checkpoint.position).await?))
-    }
-
-    async fn check_log(&self, epoch: Epoch, checkpoint: Checkpoint) -> Result<(), Error> {
-        let not_ours = |why: String| {
-            Err(Error::broken(
-                "event log",
-                format!("{} tables: {why}", P::NAME),
-            ))
-        };
-
-        if checkpoint.epoch != epoch {
-            return not_ours(format!(
-                "they were built from epoch {}, but the log's epoch is {}",
-                checkpoint.epoch.0, epoch.0
-            ));
-        }
-
-        // Nothing has been applied yet that could be compared.
-        if checkpoint.position == 0 {
-            return Ok(());
-        }
-
-        let Some(record) = self.log.get(checkpoint.position).await? else {
-            return not_ours(format!(
-                "they are at sequence {}, which the log does not have",
-                checkpoint.position
-            ));
-        };
-
-        // An event that could not be decoded has no id to compare.
-        match (record.event.map(|event| event.id), checkpoint.event_id) {
-            (Ok(found), Some(kept)) if found != kept => not_ours(format!(
-                "the log has a different event at sequence {} than the one applied",
-                checkpoint.position
-            )),
-            _ => Ok(()),
-        }
     }
 
     /// Applies the next batch and returns the new checkpoint.
@@ -266,16 +298,33 @@ impl<P: Projection> Worker<P> {
         self.apply(from, &records).await
     }
 
-    async fn apply(&self, from: Checkpoint, records: &[Record]) -> Result<Checkpoint, Error> {
-        // Checked before the transaction, so that no part of the batch is applied: the events up to
-        // the unknown one can wait with it.
-        let newer = records.iter().find_map(|record| match &record.event {
-            Err(why @ Undecodable::Newer { .. }) => Some(why),
-            _ => None,
-        });
+    /// Applies the next batch, which ends at the event `last` at the latest, and returns the new
+    /// checkpoint.
+    ///
+    /// # Errors
+    /// Those of [`Worker::run_once`].
+    pub async fn run_up_to(
+        &self,
+        from: Checkpoint,
+        tail: &mut Tail,
+        last: Sequence,
+    ) -> Result<Checkpoint, Error> {
+        let room = last.saturating_sub(from.position).min(BATCH as u64);
+        let records = tail.batch(room as usize).await?;
+        self.apply(from, &records).await
+    }
 
-        if let Some(why) = newer {
-            return Err(Error::unavailable(P::NAME, why));
+    async fn apply(&self, from: Checkpoint, records: &[Record]) -> Result<Checkpoint, Error> {
+        // Before the transaction: it would be rolled back anyway.
+        if let Some((index, why)) = stuck::first_newer(records) {
+            return Err(Error::blocked(
+                P::NAME,
+                format!(
+                    "event {} waits for a newer version of dealwire, or for a decision to skip it: \
+                     {why}",
+                    records[index].sequence
+                ),
+            ));
         }
 
         let last = records.last().expect("a batch is never empty");

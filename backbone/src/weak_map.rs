@@ -29,6 +29,13 @@ impl<K: Eq + Hash, V> WeakMap<K, V> {
         self.entries.get(key).and_then(Weak::upgrade)
     }
 
+    /// Returns the keys and values that somebody holds.
+    pub fn held(&self) -> impl Iterator<Item = (&K, Arc<V>)> {
+        self.entries
+            .iter()
+            .filter_map(|(key, value)| Some((key, value.upgrade()?)))
+    }
+
     /// Returns the value of a key, made by `make` unless somebody holds it.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
         if let Some(value) = self.get(&key) {

@@ -1,10 +1,11 @@
-//! The optimistic append: load the subject's last event, decide, append under the expectation that
-//! nothing was added in between, and find out what happened when the log's answer does not tell.
+//! The optimistic append: decide on the subject's last event, append under the expectation that
+//! nothing was added since, and find out what happened when the log's answer does not tell.
 //!
 //! The business rules belong to the caller: a pure function from the subject's last event to a
 //! [`Decision`]. Whatever the log answers on the way, the mutation's event is stored at most once.
-//! The event that this process last wrote to a subject serves as a speculative starting point,
-//! which saves loading it: a wrong one is found by the append.
+//!
+//! A write first decides on the event that this process last wrote to the subject, which saves
+//! loading it: a wrong one is found by the append. After that, only what the log says counts.
 
 mod lanes;
 mod lookup;
@@ -16,15 +17,16 @@ pub use mutation::{Decision, Mutation, WriteError, Written};
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock::Clock;
-use crate::contract::{Event, Fact, Subject};
+use crate::contract::{Event, Fact};
 use crate::event_log::{AppendAnswer, EventLog};
-use crate::position::Sequence;
+use crate::position::{Position, Sequence};
 use crate::random;
 use crate::time::Timestamp;
 use lanes::{Lanes, NotEntered};
+use lookup::Lookup;
 use memory::{Last, Memory};
 use step::{Step, step};
 
@@ -42,32 +44,29 @@ pub struct WritePath {
     clock: Clock,
 }
 
-/// State of the subject that a decision rests on.
-struct Basis {
-    /// The subject's last event; `None` for an empty subject.
-    last: Option<Last>,
-    /// Set when `last` is this process's memory or an assumption, not an answer of the log.
-    speculative: bool,
-}
-
-impl Basis {
-    /// Returns sequence and revision of the last event, zeros for an empty subject.
-    fn stands_at(&self) -> (Sequence, u64) {
-        self.last
-            .as_ref()
-            .map_or((0, 0), |last| (last.sequence, last.fact.revision()))
-    }
+/// Place in a subject's order, zeros before its first event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    sequence: Sequence,
+    revision: u64,
 }
 
 /// Knowledge about the attempts of one mutation so far.
 struct Attempts {
     deadline: Instant,
-    /// Set while an earlier attempt may still turn out to be stored.
-    unknown: bool,
-    /// Sequence that the last attempt expected.
-    expected: Sequence,
-    /// Sequence and revision after which the subject may hold an event of these attempts.
-    since: (Sequence, u64),
+    /// Place that attempts of unknown outcome expected as the subject's last. While it is set, the
+    /// event may be stored right behind it.
+    unknown: Option<Place>,
+}
+
+/// Outcome of the attempts on one basis.
+enum Appended {
+    /// The event is stored; this is its end.
+    Stored(Position),
+    /// The log reports the event's id at this sequence.
+    Reported(Sequence),
+    /// The subject has another last event.
+    Superseded,
 }
 
 impl WritePath {
@@ -84,8 +83,11 @@ impl WritePath {
     /// Writes one mutation.
     ///
     /// `decide` receives the subject's last fact, `None` for an empty subject, and the time of the
-    /// decision. It runs again when another writer was first and when the state that it saw may
-    /// have been outdated, so it must have no side effects.
+    /// decision, which is never before that of the last event. It runs again when another writer was
+    /// first and when the state that it saw may have been outdated, so it must have no side effects.
+    ///
+    /// A repeat is recognised while the mutation is among the subject's recent ones. A mutation that
+    /// changed nothing left no trace: its repeat is decided anew.
     ///
     /// # Errors
     /// See [`WriteError`]: each variant says whether something may have been written.
@@ -101,160 +103,137 @@ impl WritePath {
             .await
             .map_err(lane_error)?;
 
+        let lookup = Lookup {
+            log: &self.log,
+            mutation,
+            deadline,
+        };
         // Read before the first use of the log: if the connection changes during this write, the
         // memory is stored under the old number and is never recalled.
         let connection = self.log.connection();
-        let mut basis = self.first_basis(mutation, connection, deadline).await?;
-        let since = basis.stands_at();
+        lookup.prepare().await?;
+
         let mut attempts = Attempts {
             deadline,
-            unknown: false,
-            expected: since.0,
-            since,
+            unknown: None,
         };
+        if let Some(last) = self.assumed(mutation, connection)
+            && let Some(event) = self.decide_on_assumption(mutation, last.as_ref(), &mut decide)
+        {
+            let place = Place::of(last.as_ref());
+            // A wrong assumption says nothing about contention, so there is no pause behind it. The
+            // report of a duplicate is left to the loop as well: the decided state may differ from
+            // the one that is in the log for long.
+            if let Appended::Stored(end) = self.append(&event, place, &mut attempts).await? {
+                return Ok(self.done(event, connection, end));
+            }
+        }
 
+        self.write_by_the_log(&lookup, connection, attempts, &mut decide)
+            .await
+    }
+
+    /// Goes on without assumptions: decides on what the log says and appends, until the outcome is
+    /// certain.
+    async fn write_by_the_log<R>(
+        &self,
+        lookup: &Lookup<'_>,
+        connection: u64,
+        mut attempts: Attempts,
+        decide: &mut impl FnMut(Option<&Fact>, Timestamp) -> Result<Decision, R>,
+    ) -> Result<Written, WriteError<R>> {
         loop {
-            let result = self
-                .try_once(mutation, basis, &mut attempts, &mut decide)
-                .await?;
-
-            if let Some(written) = result {
-                // The position is the end of the event, so its sequence is the event's own.
-                let last = Last {
-                    sequence: written.position.sequence,
-                    fact: written.fact.clone(),
-                };
-
-                self.memory.remember(mutation.subject, connection, last);
+            let last = lookup.last(attempts.unknown.is_some()).await?;
+            if let Some(written) = lookup.find_applied(last.as_ref(), attempts.unknown).await? {
                 return Ok(written);
             }
 
-            // From here on only the log's answer counts, never memory: this is what ends the loop
-            // after a wrong speculative basis.
-            basis = self
-                .load(mutation.subject, deadline, attempts.unknown)
-                .await?;
+            // If the subject has moved past the place that our attempts expected, and none of them
+            // is behind it, then none can be stored any more: the server would refuse each.
+            let place = Place::of(last.as_ref());
+            attempts.unknown = attempts.unknown.filter(|expected| *expected == place);
+
+            let now = self.time_after(last.as_ref());
+            let fact = match decide(last.as_ref().map(|last| &last.fact), now) {
+                Ok(Decision::Append(fact)) => fact,
+                Ok(Decision::Unchanged) => return lookup.unchanged(last).await,
+                Err(rejection) => return Err(WriteError::Rejected(rejection)),
+            };
+
+            let event = lookup.mutation.event(now, fact);
+            match self.append(&event, place, &mut attempts).await? {
+                Appended::Stored(end) => return Ok(self.done(event, connection, end)),
+                Appended::Reported(sequence) => return lookup.verify(&event, sequence).await,
+                Appended::Superseded if Instant::now() >= attempts.deadline => {
+                    return Err(out_of_time(attempts.unknown.is_some()));
+                }
+                // Writers in other processes back off at random, so that one of them gets through.
+                Appended::Superseded => sleep(random::jitter(PAUSE, 0.5)).await,
+            }
         }
     }
 
-    /// Returns a speculative basis where there is one, else what the log holds.
-    async fn first_basis<R>(
-        &self,
-        mutation: &Mutation,
-        connection: u64,
-        deadline: Instant,
-    ) -> Result<Basis, WriteError<R>> {
+    /// Returns what the subject's last event is assumed to be; `None` where nothing is assumed.
+    fn assumed(&self, mutation: &Mutation, connection: u64) -> Option<Option<Last>> {
         match self.memory.recall(&mutation.subject, connection) {
             // A creation expects an empty subject; the append proves it without a load.
-            None if mutation.begins => Ok(Basis {
-                last: None,
-                speculative: true,
-            }),
-            None => self.load(mutation.subject, deadline, false).await,
-            last => Ok(Basis {
-                last,
-                speculative: true,
-            }),
+            None => mutation.begins.then_some(None),
+            last => Some(last),
         }
     }
 
-    /// Decides on a basis and does what was decided. Returns `None` when the subject must be loaded
-    /// from the log before deciding again.
-    async fn try_once<R>(
+    /// Decides on an assumption. Returns nothing where the outcome would not be proven by an append:
+    /// that the mutation has been applied, is rejected, or changes nothing.
+    fn decide_on_assumption<R>(
         &self,
         mutation: &Mutation,
-        basis: Basis,
-        attempts: &mut Attempts,
+        last: Option<&Last>,
         decide: &mut impl FnMut(Option<&Fact>, Timestamp) -> Result<Decision, R>,
-    ) -> Result<Option<Written>, WriteError<R>> {
-        let found =
-            lookup::find_applied(&self.log, mutation, basis.last.as_ref(), attempts.since).await;
-        match found {
-            Ok(None) => {}
-            // The memory may be older than the log, so neither a repeat nor an error is final yet.
-            _ if basis.speculative => return Ok(None),
-            Ok(Some(written)) => return Ok(Some(written)),
-            Err(error) => return Err(error),
+    ) -> Option<Event> {
+        let recent = last.and_then(|last| last.fact.recent());
+        if recent.is_some_and(|recent| recent.find(mutation.event_id).is_some()) {
+            return None;
         }
 
-        // If the subject has moved past the sequence that our attempts expected, and none of them
-        // is on it, then none of them can be stored any more: the server would refuse each.
-        let stands_at = basis.stands_at();
-        attempts.unknown &= stands_at.0 == attempts.expected;
-        if !attempts.unknown {
-            attempts.since = stands_at;
+        let now = self.time_after(last);
+        match decide(last.map(|last| &last.fact), now) {
+            Ok(Decision::Append(fact)) => Some(mutation.event(now, fact)),
+            Ok(Decision::Unchanged) | Err(_) => None,
         }
+    }
 
+    /// Returns the time of a decision: now, unless the host's clock is behind that of the subject's
+    /// last writer.
+    fn time_after(&self, last: Option<&Last>) -> Timestamp {
         let now = self.clock.now();
-        let fact = match decide(basis.last.as_ref().map(|last| &last.fact), now) {
-            Ok(Decision::Append(fact)) => fact,
-            // A rejection, or that nothing is to be done, must rest on the log itself: no append
-            // follows that would expose an outdated basis.
-            _ if basis.speculative => return Ok(None),
-            Err(rejection) => return Err(WriteError::Rejected(rejection)),
-            Ok(Decision::Unchanged) => return self.unchanged(basis).await.map(Some),
-        };
-
-        attempts.expected = stands_at.0;
-        let event = Event {
-            id: mutation.event_id,
-            subject: mutation.subject,
-            time: now,
-            trace: mutation.trace,
-            fact,
-        };
-
-        match self.append(event, basis.speculative, attempts).await? {
-            Some(written) => Ok(Some(written)),
-            None if Instant::now() >= attempts.deadline => Err(out_of_time(attempts.unknown)),
-            None => Ok(None),
-        }
+        last.map_or(now, |last| now.max(last.time))
     }
 
-    /// Returns the subject's present state as the result.
-    async fn unchanged<R>(&self, basis: Basis) -> Result<Written, WriteError<R>> {
-        let Some(last) = basis.last else {
-            return Err(WriteError::Broken(
-                "a mutation of an empty subject was decided to change nothing".to_owned(),
-            ));
-        };
-        lookup::written(&self.log, last.fact, last.sequence).await
-    }
-
-    /// Appends until the outcome is known. Returns `None` when the log must be read first: another
-    /// writer was faster, or a decision on a speculative basis repeats an old event.
+    /// Appends behind a place until the outcome is known.
     async fn append<R>(
         &self,
-        event: Event,
-        speculative: bool,
+        event: &Event,
+        place: Place,
         attempts: &mut Attempts,
-    ) -> Result<Option<Written>, WriteError<R>> {
+    ) -> Result<Appended, WriteError<R>> {
         loop {
-            let answer = self.log.append(&event, attempts.expected).await;
+            let attempt = self.log.append(event, place.sequence);
+            let answer = timeout_at(attempts.deadline, attempt)
+                .await
+                .unwrap_or_else(|_| AppendAnswer::Unknown {
+                    why: format!("the log did not answer within {BUDGET:?}"),
+                });
+
             // Once unknown, always unknown within this loop: the expectation stays the same, so an
             // earlier attempt may still be the one that lands.
-            attempts.unknown |= matches!(answer, AppendAnswer::Unknown { .. });
+            if matches!(answer, AppendAnswer::Unknown { .. }) {
+                attempts.unknown = Some(place);
+            }
 
-            match step(answer, attempts.unknown) {
-                Step::Done(sequence) => {
-                    return lookup::written(&self.log, event.fact, sequence)
-                        .await
-                        .map(Some);
-                }
-                Step::Reload => {
-                    // Writers in other processes back off at random, so that one of them gets
-                    // through. A wrong speculative basis says nothing about contention.
-                    if !speculative {
-                        sleep(random::jitter(PAUSE, 0.5)).await;
-                    }
-
-                    return Ok(None);
-                }
-                // The decided state may differ from the one that is in the log for long.
-                Step::Verify(_) if speculative => return Ok(None),
-                Step::Verify(sequence) => {
-                    return lookup::verify(&self.log, &event, sequence).await.map(Some);
-                }
+            match step(answer, attempts.unknown.is_some()) {
+                Step::Done(end) => return Ok(Appended::Stored(end)),
+                Step::Reload => return Ok(Appended::Superseded),
+                Step::Verify(sequence) => return Ok(Appended::Reported(sequence)),
                 Step::Repeat(why) if Instant::now() >= attempts.deadline => {
                     return Err(WriteError::UnknownOutcome(why));
                 }
@@ -266,16 +245,27 @@ impl WritePath {
         }
     }
 
-    async fn load<R>(
-        &self,
-        subject: Subject,
-        deadline: Instant,
-        unknown: bool,
-    ) -> Result<Basis, WriteError<R>> {
-        let last = lookup::load_last(&self.log, subject, deadline, unknown).await?;
-        Ok(Basis {
-            last,
-            speculative: false,
+    /// Remembers a stored event as its subject's last, and returns it as the result.
+    fn done(&self, event: Event, connection: u64, end: Position) -> Written {
+        let last = Last {
+            sequence: end.sequence,
+            time: event.time,
+            fact: event.fact.clone(),
+        };
+
+        self.memory.remember(event.subject, connection, last);
+        Written {
+            fact: event.fact,
+            position: end,
+        }
+    }
+}
+
+impl Place {
+    fn of(last: Option<&Last>) -> Self {
+        last.map_or_else(Self::default, |last| Self {
+            sequence: last.sequence,
+            revision: last.fact.revision(),
         })
     }
 }

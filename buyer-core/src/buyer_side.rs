@@ -5,23 +5,28 @@ use backbone::Error;
 use backbone::accounts::Accounts;
 use backbone::clock::Clock;
 use backbone::db::{Db, Migrations};
+use backbone::dead_events::{self, DeadEvent};
 use backbone::deal_table::{
     self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, TopDeals, Window,
 };
 use backbone::event_log::EventLog;
-use backbone::health::Part;
+use backbone::health::{Health, Part};
 use backbone::ids::{BuyerId, DealId, SellerId};
 use backbone::live_bus::LiveBus;
 use backbone::position::{Position, Sequence};
 use backbone::projection::{Checkpoint, Worker};
+use backbone::replay::{Replay, Scratch};
+use backbone::table_diff::Table;
 use backbone::telemetry::Metrics;
+use backbone::verify::SideBySide;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Interval;
-use crate::feed::{self, FeedPage, FeedRange, Retention};
+use crate::feed::{self, FeedPage, FeedRange, FeedRecords, Retention};
 use crate::notification;
 use crate::projection::BuyerProjection;
-use crate::store::{self, AccessPage};
+use crate::store::{self, AccessPage, PairInterval};
+use crate::tables::TABLES;
 
 /// The buyer side of one market: deals that buyers may see, their access, and the feed of changes.
 #[derive(Clone)]
@@ -30,6 +35,19 @@ pub struct BuyerSide {
     clock: Clock,
     retention: Retention,
     accounts: Accounts,
+}
+
+/// Migrates a buyer database to the schema of this binary.
+///
+/// # Errors
+/// [`Error::Unavailable`] while the database cannot be reached.
+pub async fn migrate(db: &Db) -> Result<(), Error> {
+    let migrations = Migrations {
+        postgres: sqlx::migrate!("../migrations/postgres/buyer"),
+        sqlite: sqlx::migrate!("../migrations/sqlite/buyer"),
+    };
+
+    db.migrate(&migrations).await
 }
 
 impl BuyerSide {
@@ -43,17 +61,17 @@ impl BuyerSide {
         }
     }
 
-    /// Migrates the buyer database to the schema of this binary.
+    /// Migrates the buyer database to the schema of this binary, for as long as that takes.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while the database cannot be reached.
+    /// Those of [`Db::migrate`].
     pub async fn migrate(&self) -> Result<(), Error> {
-        let migrations = Migrations {
-            postgres: sqlx::migrate!("../migrations/postgres/buyer"),
-            sqlite: sqlx::migrate!("../migrations/sqlite/buyer"),
-        };
+        migrate(&self.db).await
+    }
 
-        self.db.migrate(&migrations).await
+    /// Returns what a migration of the database is doing; `None` while none runs.
+    pub fn migration(&self) -> Option<String> {
+        self.db.migration()
     }
 
     /// Returns the accounts of buyers, with their keys.
@@ -69,6 +87,11 @@ impl BuyerSide {
     /// Returns the clock of the buyer side.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Reads the dead events of the tables after the sequence `after`, in their order.
+    pub async fn dead_events(&self, after: Sequence, limit: u32) -> Result<Vec<DeadEvent>, Error> {
+        dead_events::list(&self.db, after, limit).await
     }
 
     /// Returns engine and version of the database, for operators.
@@ -88,6 +111,41 @@ impl BuyerSide {
         let projection = BuyerProjection::new(bus, self.clock.clone(), self.retention.block);
 
         Worker::new(projection, log, self.db.clone(), health, metrics)
+    }
+
+    /// Puts the tables beside a replay of `log` in a database of the directory `scratch`: to verify
+    /// them, or to rebuild them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while the log cannot be reached.
+    pub async fn beside_replay(
+        &self,
+        log: &EventLog,
+        scratch: &Scratch,
+    ) -> Result<SideBySide<BuyerProjection>, Error> {
+        let db = Db::sqlite("replay", &scratch.file("buyer.sqlite"));
+        let replayed = Self::new(db.clone(), self.clock.clone(), self.retention);
+        replayed.migrate().await?;
+
+        // Nobody listens: what is notified are the changes of the market's own tables.
+        let metrics = Metrics::new();
+        let bus = LiveBus::local(1, &metrics);
+        let health = Health::default().part("buyer replay");
+        let worker = replayed.worker(log.clone(), bus, health, &metrics);
+
+        let replay = Replay::begin(worker, db).await?;
+        Ok(SideBySide::new(
+            log.clone(),
+            self.db.clone(),
+            replay,
+            TABLES,
+        ))
+    }
+
+    /// Returns the tables that are compared with a replay of the log.
+    pub fn compared_tables(&self) -> impl Iterator<Item = &'static Table> + use<> {
+        let feed = TABLES.feed.map(|feed| feed.table);
+        TABLES.tables.iter().chain(feed)
     }
 
     /// Reads the checkpoint of the tables.
@@ -165,6 +223,22 @@ impl BuyerSide {
         store::intervals(&self.db, buyer).await
     }
 
+    /// Reads the intervals of access between some sellers and some buyers that meet a range of the
+    /// log, given by its first and last sequence.
+    pub async fn access_among(
+        &self,
+        sellers: &[SellerId],
+        buyers: &[BuyerId],
+        range: (Sequence, Sequence),
+    ) -> Result<Vec<PairInterval>, Error> {
+        store::access_among(&self.db, sellers, buyers, range).await
+    }
+
+    /// Reads the changes of a range, oldest first, with the time and the trace of their events.
+    pub async fn feed_records(&self, range: FeedRange) -> Result<FeedRecords, Error> {
+        feed::table::records_after(&self.db, range).await
+    }
+
     /// Reads the changes of a range, oldest first.
     pub async fn feed(&self, range: FeedRange) -> Result<FeedPage, Error> {
         feed::table::after(&self.db, range).await
@@ -182,15 +256,28 @@ impl BuyerSide {
         notification::heartbeat(&self.db, &bus, stop).await;
     }
 
-    /// Drops old changes of the feed periodically until it is stopped.
-    pub async fn run_retention(&self, metrics: Metrics, stop: CancellationToken) {
-        feed::retention::run(&self.db, &self.clock, self.retention, &metrics, stop).await;
+    /// Drops old changes of the feed periodically until it is stopped. `reader` returns the
+    /// sequence up to which the reader that the feed waits for has read it.
+    pub async fn run_retention<R>(
+        &self,
+        reader: impl Fn() -> R + Send,
+        metrics: Metrics,
+        stop: CancellationToken,
+    ) where
+        R: Future<Output = Result<Sequence, Error>> + Send,
+    {
+        let retention = || async {
+            let read = reader().await?;
+            self.drop_old_changes(read).await
+        };
+
+        feed::retention::run(retention, &metrics, stop).await;
     }
 
-    /// Drops the changes that the feed no longer keeps. Returns the horizon: the sequence up to
-    /// which they are gone.
-    pub async fn drop_old_changes(&self) -> Result<Sequence, Error> {
-        feed::retention::drop_old(&self.db, &self.clock, self.retention).await
+    /// Drops the changes that the feed no longer keeps, when the reader that it waits for has read
+    /// it up to `read`. Returns the horizon: the sequence up to which changes are gone.
+    pub async fn drop_old_changes(&self, read: Sequence) -> Result<Sequence, Error> {
+        feed::retention::drop_old(&self.db, &self.clock, self.retention, read).await
     }
 }
 

@@ -9,4 +9,4 @@ pub(crate) use change::EncodedChange;
 pub use change::{Change, ChangeBody};
 pub use retention::Retention;
 pub(crate) use table::FeedRow;
-pub use table::{FeedPage, FeedRange};
+pub use table::{FeedPage, FeedRange, FeedRecord, FeedRecords};

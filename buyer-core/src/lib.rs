@@ -1,5 +1,5 @@
-//! The read side: buyers' access, the deals that they may see, the feed of changes that subscribers
-//! read, and the outbox of webhook deliveries.
+//! The read side: buyers' access, the deals that they may see, and the feed of changes that
+//! subscribers and webhooks read.
 //!
 //! One projection writes all of it from the log, each batch in one transaction, and notifies
 //! gateways after the commit. HTTP and GraphQL belong to the gateway, calls of webhooks to the
@@ -8,7 +8,6 @@
 pub mod access;
 pub mod feed;
 pub mod notification;
-pub mod outbox;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -16,7 +15,8 @@ pub mod testkit;
 mod buyer_side;
 mod projection;
 mod store;
+mod tables;
 
-pub use buyer_side::BuyerSide;
+pub use buyer_side::{BuyerSide, migrate};
 pub use projection::BuyerProjection;
-pub use store::{AccessPage, Grant, PROJECTION};
+pub use store::{AccessPage, Grant, PROJECTION, PairInterval};

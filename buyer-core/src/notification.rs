@@ -71,6 +71,18 @@ pub fn webhooks_of(message: &[u8]) -> Option<Vec<WebhookId>> {
         .webhooks
 }
 
+/// The part of a message that tells how far the tables are.
+#[derive(Deserialize)]
+struct Reached {
+    last: Sequence,
+}
+
+/// Returns the sequence that the tables have reached according to a message.
+pub fn reached(message: &[u8]) -> Option<Sequence> {
+    let Reached { last } = serde_json::from_slice(message).ok()?;
+    Some(last)
+}
+
 /// A message as it is written: [`Notification`] with changes that are JSON already, and the
 /// endpoints for dispatchers.
 #[derive(Serialize)]
@@ -85,8 +97,8 @@ struct OutgoingNotification<'a> {
     webhooks: Option<&'a [WebhookId]>,
 }
 
-/// Encodes the message of a batch that moved the checkpoint from `prev` to `to` and left `webhooks`
-/// with due deliveries.
+/// Encodes the message of a batch that moved the checkpoint from `prev` to `to`, or of deliveries
+/// that are due at `webhooks`.
 pub(crate) fn encode(
     prev: Sequence,
     to: Checkpoint,

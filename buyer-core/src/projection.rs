@@ -1,5 +1,5 @@
-//! The projection of the buyer side: each batch of events into deals, access, feed and outbox, in
-//! the transaction that moves the checkpoint.
+//! The projection of the buyer side: each batch of events into deals, access and feed, in the
+//! transaction that moves the checkpoint.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use backbone::clock::Clock;
 use backbone::contract::{DealCause, Event, Fact, Subject};
 use backbone::db::Tx;
 use backbone::deal_table::{self, Write};
-use backbone::ids::{BuyerId, DealId, WebhookId};
+use backbone::ids::{BuyerId, DealId};
 use backbone::live_bus::LiveBus;
 use backbone::position::{Epoch, Sequence};
 use backbone::projection::{Checkpoint, Entry, Projection};
@@ -17,7 +17,6 @@ use backbone::projection::{Checkpoint, Entry, Projection};
 use crate::access::state::{AccessRow, AccessState, Pair};
 use crate::feed::{self, ChangeBody, EncodedChange, FeedRow};
 use crate::notification;
-use crate::outbox::{self, DealChange};
 use crate::store;
 
 /// The projection that keeps the buyer tables.
@@ -60,7 +59,6 @@ impl BuyerProjection {
 pub struct Written {
     feed: Vec<FeedRow>,
     blocks_end: Sequence,
-    webhooks: Vec<WebhookId>,
 }
 
 impl Projection for BuyerProjection {
@@ -99,7 +97,7 @@ impl Projection for BuyerProjection {
     async fn apply(
         &self,
         tx: &mut Tx,
-        epoch: Epoch,
+        _epoch: Epoch,
         entries: &[Entry<'_>],
     ) -> Result<Written, Error> {
         // Access must be known before the batch is folded: whether an event is a change depends on
@@ -121,16 +119,9 @@ impl Projection for BuyerProjection {
         let blocks_end = self.extend_blocks(tx, last).await?;
         feed::table::write(tx, &batch.feed).await?;
 
-        // After access, which decides the endpoints that get a delivery; and last of all, because
-        // it locks the counts of those endpoints, and until the commit their dispatchers can record
-        // no outcome.
-        let changes: Vec<DealChange<'_>> = entries.iter().filter_map(deal_change).collect();
-        let webhooks = outbox::write(tx, epoch, self.clock.now(), &changes).await?;
-
         Ok(Written {
             feed: batch.feed,
             blocks_end,
-            webhooks,
         })
     }
 
@@ -139,7 +130,7 @@ impl Projection for BuyerProjection {
         self.blocks_end.store(written.blocks_end, Ordering::Relaxed);
 
         let changes: Vec<EncodedChange<'_>> = written.feed.iter().map(FeedRow::encoded).collect();
-        let message = notification::encode(from.position, to, &changes, &written.webhooks);
+        let message = notification::encode(from.position, to, &changes, &[]);
 
         // Nothing is retried: a gateway notices a lost message by the `prev` of the next one, by
         // the heartbeat, or by its own reading of the tables.
@@ -177,7 +168,7 @@ impl<'a> Batch<'a> {
                     // time of its reading.
                     if batch.access.close((seller, buyer), sequence) {
                         let body = access_change(buyer, false);
-                        let row = FeedRow::new(sequence, seller, clock.now(), &body);
+                        let row = FeedRow::new(sequence, seller, clock.now(), None, &body);
                         batch.feed.push(row);
                     }
                 }
@@ -207,7 +198,13 @@ impl<'a> Batch<'a> {
                     changed: fact.changed.clone(),
                     previous: fact.previous,
                 };
-                let row = FeedRow::new(sequence, fact.deal.seller_id, event.time, &body);
+                let row = FeedRow::new(
+                    sequence,
+                    fact.deal.seller_id,
+                    event.time,
+                    event.trace,
+                    &body,
+                );
                 self.feed.push(row);
             }
             (Fact::Access(fact), Subject::Access { seller, buyer }) => {
@@ -216,33 +213,13 @@ impl<'a> Batch<'a> {
                 // A repair that confirms the access as it is shows subscribers nothing new.
                 if changed {
                     let body = access_change(buyer, fact.granted);
-                    let row = FeedRow::new(sequence, seller, event.time, &body);
+                    let row = FeedRow::new(sequence, seller, event.time, event.trace, &body);
                     self.feed.push(row);
                 }
             }
             _ => {}
         }
     }
-}
-
-/// Returns the change that endpoints are called for: the one that the feed has of a deal's event,
-/// with the same index.
-fn deal_change<'a>(entry: &Entry<'a>) -> Option<DealChange<'a>> {
-    let Entry::Event { sequence, event } = *entry else {
-        return None;
-    };
-    let Fact::Deal(fact) = &event.fact else {
-        return None;
-    };
-
-    Some(DealChange {
-        sequence,
-        index: 0,
-        created: fact.cause == DealCause::Created,
-        at: event.time,
-        trace: event.trace,
-        deal: &fact.deal,
-    })
 }
 
 fn access_change(buyer: BuyerId, granted: bool) -> ChangeBody {

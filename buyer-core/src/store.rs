@@ -25,6 +25,8 @@ const NEWEST_GRANTS_SQLITE: &str = include_str!("store/newest_grants.sqlite.sql"
 const WRITE_ACCESS_POSTGRES: &str = include_str!("store/write_access.postgres.sql");
 const WRITE_ACCESS_SQLITE: &str = include_str!("store/write_access.sqlite.sql");
 const INTERVALS: &str = include_str!("store/intervals.sql");
+const ACCESS_AMONG_POSTGRES: &str = include_str!("store/access_among.postgres.sql");
+const ACCESS_AMONG_SQLITE: &str = include_str!("store/access_among.sqlite.sql");
 const GRANTS: &str = include_str!("store/grants.sql");
 
 /// A seller's grant of access to a buyer that holds.
@@ -45,6 +47,28 @@ pub struct AccessPage {
     pub grants: Vec<Grant>,
     /// True when more grants follow the last one of the page.
     pub has_next: bool,
+}
+
+/// One interval of a buyer's access to a seller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct PairInterval {
+    /// Seller who granted the access.
+    pub seller_id: SellerId,
+    /// Buyer who has or had the access.
+    pub buyer_id: BuyerId,
+    /// Sequence of the grant.
+    #[sqlx(try_from = "i64")]
+    pub granted_at: Sequence,
+    revoked_at: Option<i64>,
+}
+
+impl PairInterval {
+    /// Returns whether the access held at a sequence. It is the rule for live subscribers too: see
+    /// [`Interval`].
+    pub fn holds_at(&self, sequence: Sequence) -> bool {
+        let revoked = self.revoked_at.is_some_and(|at| at as Sequence <= sequence);
+        self.granted_at <= sequence && !revoked
+    }
 }
 
 #[derive(FromRow)]
@@ -195,6 +219,42 @@ pub(crate) async fn intervals(
     }
 
     Ok((intervals, checkpoint.ok_or_else(missing_checkpoint)?))
+}
+
+/// Reads the intervals of access between some sellers and some buyers that meet a range of the log,
+/// given by its first and last sequence.
+pub(crate) async fn access_among(
+    db: &Db,
+    sellers: &[SellerId],
+    buyers: &[BuyerId],
+    (first, last): (Sequence, Sequence),
+) -> Result<Vec<PairInterval>, Error> {
+    on_db!(db.read(), postgres(pool) => {
+        let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
+        let buyers: Vec<Uuid> = buyers.iter().map(|buyer| buyer.0).collect();
+
+        // Planned anew by the table's present size and these arguments each time. A kept plan may
+        // have been made while the table was empty, and would read all buyers of the sellers.
+        sqlx::query_as(ACCESS_AMONG_POSTGRES)
+            .persistent(false)
+            .bind(sellers)
+            .bind(buyers)
+            .bind(first as i64)
+            .bind(last as i64)
+            .fetch_all(pool)
+            .await
+    }, sqlite(pool) => {
+        let sellers: Vec<_> = sellers.iter().map(|seller| seller.0.simple()).collect();
+        let buyers: Vec<_> = buyers.iter().map(|buyer| buyer.0.simple()).collect();
+
+        sqlx::query_as(ACCESS_AMONG_SQLITE)
+            .bind(Json(sellers))
+            .bind(Json(buyers))
+            .bind(first as i64)
+            .bind(last as i64)
+            .fetch_all(pool)
+            .await
+    })
 }
 
 /// Reads a page of the grants to a buyer that hold.

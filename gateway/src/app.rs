@@ -3,7 +3,9 @@
 
 mod demo_guard;
 mod error;
+mod generations;
 mod listener;
+mod progress;
 mod roles;
 mod store_watch;
 

@@ -3,7 +3,7 @@
 mod data_dir;
 mod databases;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use backbone::Error;
 use backbone::accounts::Accounts;
@@ -39,6 +39,8 @@ pub struct Backends {
     pub sellers: SellerSide,
     /// Buyer side.
     pub buyers: BuyerSide,
+    /// Database of webhooks: the buyer side's on PostgreSQL, a file of its own on SQLite.
+    pub webhooks: Db,
     /// Connections that the gateway's parts do not share.
     pub pools: GatewayPools,
 }
@@ -79,17 +81,34 @@ impl Backends {
                 seller_database,
                 buyer_database,
             } => {
-                let log = EventLog::jetstream(nats.reveal(), market, clock.clone(), metrics)?;
+                let servers = &config.servers;
                 // Several markets may share one Redis, so the channel is named after this one.
                 let channel = format!("{market}.live");
-                let bus = LiveBus::redis(redis.reveal(), channel, lifecycle, metrics)?;
+                let bus = LiveBus::redis_with(
+                    redis.reveal(),
+                    &servers.redis,
+                    channel,
+                    lifecycle,
+                    metrics,
+                )?;
                 let requests = config.pools.requests;
                 let seller_db =
                     Db::postgres("seller database", seller_database.reveal(), requests)?;
                 let buyer_db = Db::postgres("buyer database", buyer_database.reveal(), requests)?;
-                let retention = Retention::in_partitions(config.feed);
+                let retention = Retention::in_partitions(config.feed).waiting(config.feed_unread);
 
-                let dbs = Databases::new(seller_db, buyer_db, config.pools, metrics);
+                let webhook_db = buyer_db.clone();
+
+                let dbs = Databases::new(seller_db, buyer_db, webhook_db, config.pools, metrics);
+                let tables = dbs.tables();
+                let log = EventLog::jetstream_with(
+                    nats.reveal(),
+                    &servers.nats,
+                    market,
+                    tables,
+                    clock.clone(),
+                    metrics,
+                )?;
                 Ok(Self::new(log, bus, dbs, clock, retention))
             }
         }
@@ -103,18 +122,28 @@ impl Backends {
         metrics: &Metrics,
     ) -> Result<Self, Error> {
         let market = config.market.as_str();
-        // Named after the market, so that a directory that is opened under a different name shows
-        // an empty market instead of the wrong one.
-        let file = |name: &str| data_dir.join(format!("{market}-{name}.sqlite"));
+        let file = |name: &str| market_file(data_dir, market, name);
 
-        let log = EventLog::sqlite(&file("log"), market, clock.clone(), lifecycle, metrics).await?;
         let bus = LiveBus::local(LOCAL_BUS_CAPACITY, metrics);
         let seller_db = Db::sqlite("seller database", &file("seller"));
         let buyer_db = Db::sqlite("buyer database", &file("buyer"));
+        let webhook_db = Db::sqlite("webhook database", &file("webhooks"));
         // SQLite has no partitions that could be dropped as a whole.
-        let retention = Retention::in_rows(config.feed);
+        let retention = Retention::in_rows(config.feed).waiting(config.feed_unread);
 
-        let dbs = Databases::new(seller_db, buyer_db, config.pools, metrics);
+        // Before the log is opened, which is created only if these tables have never had one.
+        seller_core::migrate(&seller_db).await?;
+        buyer_core::migrate(&buyer_db).await?;
+        let dbs = Databases::new(seller_db, buyer_db, webhook_db, config.pools, metrics);
+        let log = EventLog::sqlite(
+            &file("log"),
+            market,
+            dbs.tables(),
+            clock.clone(),
+            lifecycle,
+            metrics,
+        )
+        .await?;
         Ok(Self::new(log, bus, dbs, clock, retention))
     }
 
@@ -138,16 +167,37 @@ impl Backends {
             bus,
             sellers,
             buyers,
+            webhooks: dbs.webhooks,
             pools,
         }
     }
 
-    /// Migrates both databases to the schema of this binary.
+    /// Migrates all databases to the schema of this binary, for as long as that takes.
     ///
     /// # Errors
-    /// A database that is unavailable, or whose schema is newer than this binary.
+    /// A database that is unavailable, or that has a different history than this binary.
     pub async fn migrate(&self) -> Result<(), Error> {
         self.sellers.migrate().await?;
-        self.buyers.migrate().await
+        self.migrate_buyers().await
     }
+
+    /// Migrates the buyer database, and that of webhooks.
+    ///
+    /// # Errors
+    /// As [`Backends::migrate`].
+    pub async fn migrate_buyers(&self) -> Result<(), Error> {
+        self.buyers.migrate().await?;
+        webhooks::migrate(&self.webhooks, &self.buyers).await
+    }
+}
+
+/// Returns the file of an embedded market's event log.
+pub(crate) fn log_file(data_dir: &Path, market: &str) -> PathBuf {
+    market_file(data_dir, market, "log")
+}
+
+fn market_file(data_dir: &Path, market: &str, name: &str) -> PathBuf {
+    // Named after the market, so that a directory that is opened under a different name shows an
+    // empty market instead of the wrong one.
+    data_dir.join(format!("{market}-{name}.sqlite"))
 }

@@ -8,7 +8,11 @@
 
 mod admin;
 mod check_config;
+mod dead_events;
+mod log;
 mod operator;
+mod progress;
+mod rebuild;
 mod seed;
 mod serve;
 mod server_file;
@@ -50,9 +54,21 @@ enum Command {
     CheckConfig,
     /// Create an example market and print its API keys; with --demo, the demo market and its public keys
     Seed,
+    /// List events that the projections cannot apply, and decide about them
+    ///
+    /// Of an embedded market, while its server is stopped.
+    #[command(subcommand)]
+    DeadEvents(dead_events::DeadEvents),
     /// Manage accounts, API keys and access
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Read, export and import the event log
+    #[command(subcommand)]
+    Log(log::Log),
+    /// Compare the tables of both sides with a replay of the log; the exit code is 1 if rows differ
+    Verify(rebuild::Verify),
+    /// Make the tables of a side what the log says, beside the running market
+    Rebuild(rebuild::Rebuild),
 }
 
 /// Installs the TLS provider of the process. Must be called before any connection is made.
@@ -111,7 +127,11 @@ async fn execute(command: Command, config: Config) -> Result<(), CommandError> {
         Command::CheckConfig => check_config::check(config).await,
         Command::Migrate => migrate(config).await,
         Command::Seed => seed::seed(config).await,
+        Command::DeadEvents(command) => dead_events::run(config, command).await,
         Command::Admin(command) => admin::run(config, command).await,
+        Command::Log(command) => log::run(config, command).await,
+        Command::Verify(options) => rebuild::verify(config, options).await,
+        Command::Rebuild(options) => rebuild::rebuild(config, options).await,
     }
 }
 

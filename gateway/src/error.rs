@@ -178,11 +178,15 @@ impl From<Error> for Problem {
                     format!("The {what} is unavailable; try again later"),
                 )
             }
-            Error::Conflict { what } => Self::new(
-                Code::Conflict,
-                format!("Another request changed the {what} first; try again"),
-            ),
-            broken @ Error::Broken { .. } => Self::internal(broken),
+            Error::Blocked { what, why } => {
+                tracing::error!(what, why, "{what} needs an operator: {why}");
+                Self::new(
+                    Code::Unavailable,
+                    format!("The {what} is unavailable until an operator has looked at it"),
+                )
+            }
+            // Requests move no checkpoint, so a conflict here is a fault of the program as well.
+            broken @ (Error::Conflict { .. } | Error::Broken { .. }) => Self::internal(broken),
         }
     }
 }

@@ -7,6 +7,7 @@ mod connections;
 mod execution;
 mod pools;
 mod secret;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -26,10 +27,15 @@ use execution::ExecutionSettings;
 use pools::PoolSettings;
 pub use pools::PoolSizes;
 pub use secret::Secret;
+pub use servers::ServerAccess;
+use servers::ServerSettings;
 use webhook::WebhookSettings;
 
 /// Longest name of a market. It is part of NATS subjects and Redis channels.
 const MAX_MARKET_NAME: usize = 64;
+
+/// Days for which the feed keeps changes that webhooks have not been given: as long as their deliveries are kept.
+const FEED_MAX_DAYS: u16 = 30;
 
 /// Settings as given. [`Settings::check`] turns them into a [`Config`].
 #[derive(Args, Clone, Debug)]
@@ -115,9 +121,11 @@ pub struct Settings {
     )]
     demo: bool,
 
-    /// URL of the NATS server (2.9 or later, with JetStream): nats://host:4222
+    /// URLs of the NATS servers (2.9 or later, with JetStream), separated by commas: nats://host:4222
     ///
-    /// It holds the event log. Production mode requires all four URLs; without any, the market is embedded.
+    /// They hold the event log. Name several servers of a cluster, so that any of them may be down. A user and password,
+    /// or a token, may stand in the URLs: nats://user:password@host. tls:// demands TLS. Production mode requires all
+    /// four URLs; without any, the market is embedded.
     #[arg(
         long,
         env = "DEALWIRE_NATS_URL",
@@ -127,7 +135,7 @@ pub struct Settings {
     )]
     nats_url: Option<Secret>,
 
-    /// URL of the Redis server (7 or later): redis://host:6379
+    /// URL of the Redis server (7 or later): redis://user:password@host:6379, or rediss:// for TLS
     ///
     /// It carries pushes to the gateways. Production mode requires all four URLs.
     #[arg(
@@ -202,6 +210,20 @@ pub struct Settings {
     )]
     feed_days: u16,
 
+    /// Days for which changes are kept at most while webhooks have not been given them, 1 to 3650 (default: 30, or
+    /// --feed-days if that is more)
+    ///
+    /// Counts when no process with the role webhooks has run for longer than --feed-days. Changes that are dropped
+    /// unread are reported as an error and in the metric webhook_fanout_missed. At least --feed-days.
+    #[arg(
+        long,
+        env = "DEALWIRE_FEED_MAX_DAYS",
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(u16).range(1..=3650),
+        global = true
+    )]
+    feed_max_days: Option<u16>,
+
     /// Read every page from the database instead of keeping the pages that buyers poll in memory
     ///
     /// Useful for comparison, and for a market whose gateways have no memory to spare. Answers are the same either way.
@@ -235,6 +257,9 @@ pub struct Settings {
 
     #[command(flatten)]
     pools: PoolSettings,
+
+    #[command(flatten)]
+    servers: ServerSettings,
 
     #[command(flatten)]
     webhooks: WebhookSettings,
@@ -274,6 +299,8 @@ impl Settings {
         let demo = self.check_demo(&mut faults);
         let connections = self.connections.check(&mut faults);
         let webhooks = self.webhooks.check(&mut faults);
+        let feed_max_days = self.check_feed_max_days(&mut faults);
+        let servers = self.servers.check(&mut faults);
 
         self.check_roles_of_mode(roles, &mode, &mut faults);
         if to_serve {
@@ -293,9 +320,11 @@ impl Settings {
             drain: Duration::from_secs(self.drain_seconds.into()),
             ping: Duration::from_secs(self.ping_seconds.into()),
             feed: Duration::from_hours(24 * u64::from(self.feed_days)),
+            feed_unread: Duration::from_hours(24 * u64::from(feed_max_days)),
             connections,
             compression: self.connections.compression,
             pools: self.pools.sizes(),
+            servers,
             execution: self.execution.limits(),
             operations: self.execution.operations(),
             views: ViewSettings {
@@ -307,6 +336,18 @@ impl Settings {
             log: self.log.clone(),
             log_json: self.log_json,
         })
+    }
+
+    fn check_feed_max_days(&self, faults: &mut Vec<String>) -> u16 {
+        let least = self.feed_days;
+        let days = self.feed_max_days.unwrap_or(FEED_MAX_DAYS.max(least));
+
+        if days < least {
+            faults.push(format!(
+                "--feed-max-days must be at least --feed-days, which is {least}, not {days}"
+            ));
+        }
+        days
     }
 
     fn check_admin_listen(&self, faults: &mut Vec<String>) -> Option<SocketAddr> {

@@ -4,12 +4,13 @@
 //! pushing and replaying a change decide by the same intervals.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use backbone::Error;
 use backbone::ids::BuyerId;
 use backbone::weak_map::WeakMap;
 use buyer_core::BuyerSide;
-use buyer_core::access::Intervals;
+use buyer_core::access::{Interval, Intervals};
 use buyer_core::feed::{Change, ChangeBody};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::OnceCell;
@@ -19,6 +20,8 @@ use tokio::sync::OnceCell;
 pub(crate) struct AccessCache {
     // The subscribers own the entries, and an entry goes with the last subscriber of its buyer.
     buyers: Mutex<WeakMap<BuyerId, BuyerAccess>>,
+    /// Generation of the tables that the entries must be of, or of a later one.
+    generation: AtomicI32,
 }
 
 /// Access intervals of one buyer.
@@ -47,22 +50,68 @@ impl AccessCache {
         access
             .loaded
             .get_or_try_init(|| async {
-                let (intervals, _) = buyers.intervals(buyer).await?;
-                let mut loaded = Intervals::new(&intervals);
-
-                // Held until the intervals are in place: a change that `apply` brings meanwhile waits for this lock, and
-                // then finds them loaded. Otherwise it would go to intervals that are about to be overwritten.
-                let mut pending = access.pending.lock();
-                for change in pending.take().into_iter().flatten() {
-                    apply_change(&mut loaded, &change);
+                loop {
+                    let (intervals, checkpoint) = buyers.intervals(buyer).await?;
+                    if self.put(&access, &intervals, checkpoint.generation) {
+                        return Ok::<_, Error>(());
+                    }
                 }
-
-                *access.write() = loaded;
-                Ok::<_, Error>(())
             })
             .await?;
 
         Ok(access)
+    }
+
+    /// Puts intervals that were read from tables of a generation into an entry that is being loaded. Returns false if
+    /// the tables were built anew meanwhile.
+    fn put(&self, access: &BuyerAccess, intervals: &[Interval], generation: i32) -> bool {
+        let mut loaded = Intervals::new(intervals);
+
+        // Held until the intervals are in place: a change that `apply` brings meanwhile waits for this lock, and then
+        // finds them loaded. Otherwise it would go to intervals that are about to be overwritten.
+        let mut pending = access.pending.lock();
+
+        // Under the lock, and with the order of the lock: `reload` sets the generation first and then looks at the
+        // entry, so that one of the two sees what the other has done.
+        if generation < self.generation.load(Ordering::SeqCst) {
+            return false;
+        }
+
+        for change in pending.take().into_iter().flatten() {
+            apply_change(&mut loaded, &change);
+        }
+
+        *access.write() = loaded;
+        true
+    }
+
+    /// Reads the intervals of all entries again, from tables of a new generation. Must not run beside
+    /// [`apply`](Self::apply).
+    ///
+    /// # Errors
+    /// Those of the buyer database. Entries that were not read yet are as they were.
+    pub(crate) async fn reload(&self, buyers: &BuyerSide, generation: i32) -> Result<(), Error> {
+        self.generation.store(generation, Ordering::SeqCst);
+
+        let held: Vec<(BuyerId, Arc<BuyerAccess>)> = {
+            let buyers = self.buyers.lock();
+            buyers
+                .held()
+                .map(|(buyer, access)| (*buyer, access))
+                .collect()
+        };
+
+        for (buyer, access) in held {
+            // An entry that is being loaded finds the new generation by itself.
+            if access.pending.lock().is_some() {
+                continue;
+            }
+
+            let (intervals, _) = buyers.intervals(buyer).await?;
+            *access.write() = Intervals::new(&intervals);
+        }
+
+        Ok(())
     }
 
     fn entry(&self, buyer: BuyerId) -> Arc<BuyerAccess> {

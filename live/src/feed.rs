@@ -121,6 +121,13 @@ impl Feed {
             .map(|state| Position::end_of(state.epoch, state.ring.tip()))
     }
 
+    /// Returns the number of the build of the tables that the ring's changes come from; `None` before it is loaded.
+    ///
+    /// Access is read again before a new generation shows here, and a change of the new tables is read only after that.
+    pub fn generation(&self) -> Option<i32> {
+        self.state.read().as_ref().map(|state| state.generation)
+    }
+
     /// Returns where a subscriber begins: after the position it names, or at the tip if it names none.
     ///
     /// # Errors

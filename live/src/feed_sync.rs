@@ -240,13 +240,7 @@ impl FeedSync {
         }
 
         if synced.generation != checkpoint.generation {
-            // The ring's changes are those of tables that no longer exist. It starts over, empty, at the same tip:
-            // parked subscribers have nothing new to see, and those behind read the new tables.
-            let rebuilt = SyncState {
-                generation: checkpoint.generation,
-                ..synced
-            };
-            self.feed.reset(rebuilt, synced.tip, Vec::new());
+            return self.start_over(synced).await;
         }
 
         if checkpoint.position <= synced.tip {
@@ -265,6 +259,34 @@ impl FeedSync {
 
         self.feed.metrics().heals.inc();
         self.read_on(synced.tip).await
+    }
+
+    /// Empties the ring, whose changes are those of tables that no longer exist, and reads on in the tables that have
+    /// taken their place.
+    async fn start_over(&self, synced: SyncState) -> Result<Checked, Error> {
+        let range = FeedRange {
+            after: (synced.tip, Position::END),
+            up_to: synced.tip,
+            limit: 1,
+        };
+        let page = self.feed.buyers().feed(range).await?;
+
+        // Before the ring moves: what is read from it is judged by the access of the same tables. If this fails, the
+        // ring is still of the old generation, and the next check begins here again.
+        let generation = page.checkpoint.generation;
+        let access = &self.feed.access;
+        access.reload(self.feed.buyers(), generation).await?;
+
+        // At the same tip: parked subscribers have nothing new to see, and those behind read the new tables. If the
+        // rebuild has cut the feed beyond the tip, the ring begins at the cut, and those before it are told.
+        let tip = synced.tip.max(page.horizon);
+        let rebuilt = SyncState {
+            epoch: synced.epoch,
+            generation,
+            tip,
+        };
+        self.feed.reset(rebuilt, tip, Vec::new());
+        self.read_on(tip).await
     }
 
     /// Fills the ring for the first time, from the beginning of the block that the checkpoint lies in.

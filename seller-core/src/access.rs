@@ -56,9 +56,11 @@ fn fact(
         granted: cause == AccessCause::Granted,
         since,
         recent: match last {
-            Some(last) => last.recent.then(applied),
-            None => Recent::first(applied),
+            Some(last) => last.recent.then(applied.clone()),
+            None => Recent::first(applied.clone()),
         },
+        mutation: Some(applied),
+        operator: None,
     }
 }
 

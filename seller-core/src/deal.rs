@@ -252,7 +252,9 @@ pub(crate) fn created(deal: Deal, applied: Applied) -> DealFact {
         changed: DealField::ALL.to_vec(),
         // There was no state before that a filter could have matched.
         previous: None,
-        recent: Recent::first(applied),
+        recent: Recent::first(applied.clone()),
+        mutation: Some(applied),
+        operator: None,
     }
 }
 
@@ -264,6 +266,8 @@ pub(crate) fn updated(last: &DealFact, changed: Changed, applied: Applied) -> De
         deal: changed.deal,
         changed: changed.fields,
         previous: Some(changed.previous),
-        recent: last.recent.then(applied),
+        recent: last.recent.then(applied.clone()),
+        mutation: Some(applied),
+        operator: None,
     }
 }

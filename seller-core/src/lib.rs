@@ -17,11 +17,12 @@ mod projection;
 mod refusal;
 mod seller_side;
 mod store;
+mod tables;
 
 pub use check::text;
 pub use input::{DealUpdate, MutationContext, NewDeal, NewDiscount, NewItem, Patch};
 pub use mutation::{AccessWritten, DealWritten};
-pub use projection::SellerProjection;
+pub use projection::{PROJECTION, SellerProjection};
 pub use refusal::Refusal;
-pub use seller_side::SellerSide;
+pub use seller_side::{SellerSide, migrate};
 pub use store::{AccessPage, AccessWindow, Grant};

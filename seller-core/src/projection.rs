@@ -15,13 +15,16 @@ use backbone::projection::{Checkpoint, Entry, Projection};
 
 use crate::store::{self, AccessRow, Pair};
 
+/// Name of the projection, as in table `projection`.
+pub const PROJECTION: &str = "seller";
+
 /// The projection that keeps the seller tables.
 pub struct SellerProjection;
 
 impl Projection for SellerProjection {
     type Effect = ();
 
-    const NAME: &'static str = "seller";
+    const NAME: &'static str = PROJECTION;
 
     async fn revisions(
         &self,
@@ -32,7 +35,7 @@ impl Projection for SellerProjection {
         let mut pairs = Vec::new();
         for subject in subjects {
             match *subject {
-                Subject::Opened => {}
+                Subject::Opened | Subject::Decision { .. } => {}
                 Subject::Deal { deal, .. } => {
                     deals.insert(deal, *subject);
                 }
@@ -183,6 +186,8 @@ mod tests {
                 granted: true,
                 since: NOW,
                 recent,
+                mutation: None,
+                operator: None,
             }),
         };
         let granted = Entry::Event {

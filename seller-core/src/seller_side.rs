@@ -5,18 +5,23 @@ use backbone::Error;
 use backbone::accounts::Accounts;
 use backbone::clock::Clock;
 use backbone::db::{Db, Migrations};
+use backbone::dead_events::{self, DeadEvent};
 use backbone::deal_table::{
     self, DealFilter, DealOrder, Page, PageRequest, Scope, StoredDeal, Window,
 };
 use backbone::event_log::EventLog;
-use backbone::health::Part;
+use backbone::health::{Health, Part};
 use backbone::ids::{DealId, SellerId};
+use backbone::position::Sequence;
 use backbone::projection::{Checkpoint, Projection, Worker};
+use backbone::replay::{Replay, Scratch};
 use backbone::telemetry::Metrics;
+use backbone::verify::SideBySide;
 use backbone::write_path::WritePath;
 
 use crate::projection::SellerProjection;
 use crate::store::{self, AccessPage, AccessWindow};
+use crate::tables::TABLES;
 
 /// The seller side of one market: mutations of deals and access, and the seller's view of both.
 ///
@@ -29,6 +34,19 @@ pub struct SellerSide {
     accounts: Accounts,
     pub(crate) clock: Clock,
     pub(crate) write_path: WritePath,
+}
+
+/// Migrates a seller database to the schema of this binary.
+///
+/// # Errors
+/// [`Error::Unavailable`] while the database cannot be reached.
+pub async fn migrate(db: &Db) -> Result<(), Error> {
+    let migrations = Migrations {
+        postgres: sqlx::migrate!("../migrations/postgres/seller"),
+        sqlite: sqlx::migrate!("../migrations/sqlite/seller"),
+    };
+
+    db.migrate(&migrations).await
 }
 
 impl SellerSide {
@@ -50,17 +68,22 @@ impl SellerSide {
         &self.accounts
     }
 
-    /// Migrates the seller database to the schema of this binary.
+    /// Migrates the seller database to the schema of this binary, for as long as that takes.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while the database cannot be reached.
+    /// Those of [`Db::migrate`].
     pub async fn migrate(&self) -> Result<(), Error> {
-        let migrations = Migrations {
-            postgres: sqlx::migrate!("../migrations/postgres/seller"),
-            sqlite: sqlx::migrate!("../migrations/sqlite/seller"),
-        };
+        migrate(&self.db).await
+    }
 
-        self.db.migrate(&migrations).await
+    /// Reads the dead events of the tables after the sequence `after`, in their order.
+    pub async fn dead_events(&self, after: Sequence, limit: u32) -> Result<Vec<DeadEvent>, Error> {
+        dead_events::list(&self.db, after, limit).await
+    }
+
+    /// Returns what a migration of the database is doing; `None` while none runs.
+    pub fn migration(&self) -> Option<String> {
+        self.db.migration()
     }
 
     /// Returns engine and version of the database, for operators.
@@ -75,6 +98,30 @@ impl SellerSide {
 
         // Any number of processes may run one: the checkpoint lets a single worker advance.
         Worker::new(SellerProjection, log, db, health, metrics)
+    }
+
+    /// Puts the tables beside a replay of the log in a database of the directory `scratch`: to
+    /// verify them, or to rebuild them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while the log cannot be reached.
+    pub async fn beside_replay(
+        &self,
+        scratch: &Scratch,
+    ) -> Result<SideBySide<SellerProjection>, Error> {
+        let db = Db::sqlite("replay", &scratch.file("seller.sqlite"));
+        let replayed = Self::new(self.log.clone(), db.clone(), self.clock.clone());
+        replayed.migrate().await?;
+
+        let health = Health::default().part("seller replay");
+        let worker = replayed.worker(health, &Metrics::new());
+        let replay = Replay::begin(worker, db).await?;
+        Ok(SideBySide::new(
+            self.log.clone(),
+            self.db.clone(),
+            replay,
+            TABLES,
+        ))
     }
 
     /// Reads one of the seller's deals from the tables; `None` when there is none or it is another

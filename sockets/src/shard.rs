@@ -88,6 +88,8 @@ pub(crate) struct Shard<S: Service> {
     sockets: SlotMap<SocketKey, Socket<S>>,
     subscriptions: SlotMap<SubscriptionKey, Subscription>,
     interest: Interest<SubscriptionKey>,
+    /// Generation of the tables whose access the topics of the subscriptions were read from.
+    generation: Option<i32>,
     /// Offset up to which the shard has read the feed. A subscription at the tip has seen everything up to here.
     place: FeedOffset,
     /// Changes that are being written, each to the subscriptions in whose masks it is.
@@ -128,6 +130,7 @@ impl<S: Service> Shard<S> {
             sockets: SlotMap::with_key(),
             subscriptions: SlotMap::with_key(),
             interest: Interest::default(),
+            generation: None,
             place: (0, Position::END),
             batch: Batch::default(),
             touched: Vec::new(),

@@ -8,12 +8,13 @@ use backbone::db::{Db, Tx};
 use backbone::ids::{DeliveryId, WebhookId};
 use backbone::time::Timestamp;
 use backbone::{Error, on_db, on_tx};
-use buyer_core::outbox::DeliveryState;
-use buyer_core::outbox::counts::{self, CountDeltas};
 use serde_json::json;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, SqliteConnection};
 use uuid::Uuid;
+
+use crate::counts::{self, CountDeltas};
+use crate::kinds::DeliveryState;
 
 /// Time for which finished deliveries are kept.
 pub const KEEP: Duration = Duration::from_hours(30 * 24);
@@ -33,6 +34,7 @@ const RELEASE_MESSAGES_POSTGRES: &str = include_str!("cleanup/release_messages.p
 const RELEASE_MESSAGES_SQLITE: &str = include_str!("cleanup/release_messages.sqlite.sql");
 const DROP_MESSAGES_POSTGRES: &str = include_str!("cleanup/drop_messages.postgres.sql");
 const DROP_MESSAGES_SQLITE: &str = include_str!("cleanup/drop_messages.sqlite.sql");
+const DROP_SETTINGS: &str = include_str!("cleanup/drop_settings.sql");
 const DROP_COUNTS: &str = include_str!("cleanup/drop_counts.sql");
 const DROP_WEBHOOKS: &str = include_str!("cleanup/drop_webhooks.sql");
 
@@ -96,7 +98,7 @@ pub(crate) async fn forget(db: &Db, older_than: Timestamp, now: Timestamp) -> Re
     // An endpoint goes when its last delivery has gone: until then its owner can look the
     // deliveries up.
     let mut tx = db.begin().await?;
-    for statement in [DROP_COUNTS, DROP_WEBHOOKS] {
+    for statement in [DROP_SETTINGS, DROP_COUNTS, DROP_WEBHOOKS] {
         on_tx!(&mut tx, connection => sqlx::query(statement).execute(connection).await.map(|_| ()))?;
     }
     tx.commit().await?;

@@ -6,12 +6,12 @@ use backbone::db::Db;
 use backbone::ids::{BuyerId, DeliveryId, WebhookId};
 use backbone::time::Timestamp;
 use backbone::{Error, FieldError, on_db, on_tx};
-use buyer_core::outbox::DeliveryState;
-use buyer_core::outbox::counts::{self, CountDeltas};
 use sqlx::types::Json;
 use uuid::{Builder, Uuid};
 
+use crate::counts::{self, CountDeltas};
 use crate::endpoints;
+use crate::kinds::DeliveryState;
 use crate::model::{Delivery, DeliveryPage};
 use crate::refusal::Refusal;
 use rows::{DeliveryRow, fold};

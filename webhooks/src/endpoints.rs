@@ -1,20 +1,25 @@
 //! Statements on endpoints: registering, changing, deleting, rotating secrets, listing.
 //!
-//! Every change that affects which deliveries an endpoint is owed first locks the checkpoint of the
-//! buyer side's projection, so that it comes wholly before or wholly after each batch.
+//! Settings that decide which deliveries an endpoint is owed hold after a place in the log, behind
+//! everything that the fan-out may have decided about already. Those before them are kept as long as
+//! the fan-out may need them.
 
 use std::time::Duration;
 
 use backbone::db::{Db, Tx};
 use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
+use backbone::position::Position;
 use backbone::projection::Checkpoint;
 use backbone::time::Timestamp;
-use backbone::{Error, on_db, on_tx};
-use buyer_core::outbox::{self, WebhookEvent};
+use backbone::{Error, on_db, on_tx, random};
 use sqlx::FromRow;
 use sqlx::types::Json;
 
+use crate::body;
+use crate::checkpoint::{self, Tables};
 use crate::input::{Changes, Registration};
+use crate::insert::{self, NewDelivery, NewMessage};
+use crate::kinds::WebhookEvent;
 use crate::model::{DeliveryCounts, MAX_WEBHOOKS, Webhook, WebhookState};
 use crate::refusal::Refusal;
 use crate::time::after;
@@ -24,14 +29,13 @@ const PREVIOUS_SECRET: Duration = Duration::from_hours(24);
 /// Reason that a deleted endpoint shows for being disabled.
 const DELETED: &str = "deleted";
 
-const LOCK_CHECKPOINT_POSTGRES: &str = include_str!("endpoints/lock_checkpoint.postgres.sql");
-const LOCK_CHECKPOINT_SQLITE: &str = include_str!("endpoints/lock_checkpoint.sqlite.sql");
 const LIST: &str = include_str!("endpoints/list.sql");
 const FIND: &str = include_str!("endpoints/find.sql");
 const COUNT: &str = include_str!("endpoints/count.sql");
 const EXISTS: &str = include_str!("endpoints/exists.sql");
 const REGISTER: &str = include_str!("endpoints/register.sql");
 const REGISTER_COUNT: &str = include_str!("endpoints/register_count.sql");
+const KEEP_SETTINGS: &str = include_str!("endpoints/keep_settings.sql");
 const UPDATE: &str = include_str!("endpoints/update.sql");
 const PAUSE: &str = include_str!("endpoints/pause.sql");
 const RESUME: &str = include_str!("endpoints/resume.sql");
@@ -40,19 +44,19 @@ const DELETE: &str = include_str!("endpoints/delete.sql");
 
 /// Adds an endpoint that is owed every change after the projection's checkpoint.
 pub(crate) async fn register(
-    db: &Db,
+    tables: Tables<'_>,
     buyer: BuyerId,
     id: WebhookId,
     registration: &Registration,
     sealed_secret: &[u8],
     now: Timestamp,
 ) -> Result<Webhook, Refusal> {
-    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
+    let (mut tx, boundary, _) = checkpoint::begin_settings(tables).await?;
 
-    // The boundary is exact: changes up to the locked checkpoint are not delivered, and the batch
-    // of every later change sees the endpoint.
+    // The boundary is exact: changes up to it are not delivered, and the fan-out has not decided
+    // about any later one.
     //
-    // The lock on the checkpoint also makes this count safe: two registrations take turns.
+    // The lock on the fan-out's place also makes this count safe: two registrations take turns.
     let count: Result<i64, Error> = on_tx!(
         &mut tx,
         connection => sqlx::query_scalar(COUNT).bind(buyer).fetch_one(connection).await
@@ -70,7 +74,7 @@ pub(crate) async fn register(
             .bind(Json(&registration.events))
             .bind(registration.seller_ids.as_ref().map(Json))
             .bind(&registration.description)
-            .bind(checkpoint.position as i64)
+            .bind(boundary as i64)
             .bind(sealed_secret)
             .bind(now)
             .execute(connection)
@@ -87,12 +91,28 @@ pub(crate) async fn register(
 
 /// Changes the given fields of an endpoint. Returns the endpoint and the projection's checkpoint.
 pub(crate) async fn update(
-    db: &Db,
+    tables: Tables<'_>,
     buyer: BuyerId,
     id: WebhookId,
     changes: &Changes,
 ) -> Result<(Webhook, Checkpoint), Refusal> {
-    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
+    let (mut tx, boundary, checkpoint) = checkpoint::begin_settings(tables).await?;
+
+    // A pause does not count: what a paused endpoint is owed collects.
+    let changes_owed = changes.events.is_some() || changes.seller_ids.is_some();
+    if changes_owed {
+        // Settings that would have held for no change at all are not kept.
+        on_tx!(
+            &mut tx,
+            connection => sqlx::query(KEEP_SETTINGS)
+                .bind(buyer)
+                .bind(id)
+                .bind(boundary as i64)
+                .execute(connection)
+                .await
+                .map(|_| ())
+        )?;
+    }
 
     let updated = on_tx!(
         &mut tx,
@@ -103,6 +123,7 @@ pub(crate) async fn update(
             .bind(changes.events.as_ref().map(Json))
             .bind(changes.seller_ids.is_some())
             .bind(changes.seller_ids.as_ref().and_then(Option::as_ref).map(Json))
+            .bind(changes_owed.then_some(boundary as i64))
             .bind(changes.description.is_some())
             .bind(changes.description.as_ref().and_then(Option::as_ref))
             .execute(connection)
@@ -136,7 +157,7 @@ pub(crate) async fn rotate_secret(
     sealed_secret: &[u8],
     now: Timestamp,
 ) -> Result<Webhook, Refusal> {
-    // No lock on the checkpoint: a rotation does not change which deliveries the endpoint is owed.
+    // No lock on the fan-out's place: a rotation does not change which deliveries are owed.
     let mut tx = db.begin().await?;
 
     let rotated = on_tx!(
@@ -164,9 +185,9 @@ pub(crate) async fn delete(
     id: WebhookId,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    // Under the lock, no batch can read the endpoint as present and add deliveries after its
-    // deletion: they would stay pending for ever.
-    let (mut tx, _) = lock_checkpoint(db).await?;
+    // The fan-out may be inserting deliveries under the lock of the endpoint's counts. The caller
+    // discards what is pending under that same lock, and later insertions see the deletion.
+    let mut tx = db.begin().await?;
 
     let deleted = on_tx!(
         &mut tx,
@@ -189,21 +210,41 @@ pub(crate) async fn delete(
 /// Adds a test delivery for an endpoint at the projection's checkpoint.
 pub(crate) async fn add_test_delivery(
     db: &Db,
+    checkpoint: Checkpoint,
     buyer: BuyerId,
     id: WebhookId,
     now: Timestamp,
-) -> Result<(DeliveryId, Checkpoint), Refusal> {
-    let (mut tx, checkpoint) = lock_checkpoint(db).await?;
-    // Still true when the delivery is written, because deletions wait for the lock on the
-    // checkpoint.
+) -> Result<DeliveryId, Refusal> {
+    let position = Position::end_of(checkpoint.epoch, checkpoint.position);
+    let message = NewMessage {
+        id: random::row_id(now.as_micros()),
+        event: WebhookEvent::Test,
+        trace: None,
+        body: body::test(now, position, id.0),
+    };
+    let delivery = NewDelivery {
+        id: DeliveryId(message.id),
+        webhook: id,
+        message: message.id,
+        deal: None,
+        sequence: position.sequence,
+        index: position.index,
+    };
+    let delivery_id = delivery.id;
+
+    let mut tx = db.begin_by_index().await?;
     if !exists(&mut tx, buyer, id).await? {
         return Err(Refusal::NotFound);
     }
 
-    let delivery = outbox::write_test(&mut tx, checkpoint, id, now).await?;
+    let inserted = insert::insert(&mut tx, checkpoint.epoch, now, &[message], &[delivery]).await?;
+    // The endpoint was deleted in between.
+    if inserted.is_empty() {
+        return Err(Refusal::NotFound);
+    }
     tx.commit().await?;
 
-    Ok((delivery, checkpoint))
+    Ok(delivery_id)
 }
 
 /// Returns a buyer's endpoints, oldest first.
@@ -228,22 +269,6 @@ pub(crate) async fn exists(tx: &mut Tx, buyer: BuyerId, id: WebhookId) -> Result
         tx,
         connection => sqlx::query_scalar(EXISTS).bind(buyer).bind(id).fetch_one(connection).await
     )
-}
-
-/// Begins a transaction that locks the projection's checkpoint, and returns both.
-async fn lock_checkpoint(db: &Db) -> Result<(Tx, Checkpoint), Error> {
-    let mut tx = db.begin().await?;
-
-    let statement = if tx.is_postgres() {
-        LOCK_CHECKPOINT_POSTGRES
-    } else {
-        LOCK_CHECKPOINT_SQLITE
-    };
-    let checkpoint: Result<Checkpoint, Error> =
-        on_tx!(&mut tx, connection => sqlx::query_as(statement).fetch_one(connection).await);
-    let checkpoint = checkpoint?;
-
-    Ok((tx, checkpoint))
 }
 
 /// Reads the endpoint as the transaction leaves it, and commits.

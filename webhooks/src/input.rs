@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
+use crate::kinds::WebhookEvent;
 use backbone::FieldError;
 use backbone::ids::SellerId;
-use buyer_core::outbox::WebhookEvent;
 
 use crate::egress::Egress;
 

@@ -1,11 +1,13 @@
 //! Webhooks: the changes that subscribers see, as signed calls to the buyers' own endpoints.
 //!
-//! The public API works with the handle [`Webhooks`]. The buyer side's projection writes a delivery
-//! for every change and endpoint ([`buyer_core::outbox`]), the [`dispatcher`] claims deliveries and
+//! The public API works with the handle [`Webhooks`]. The [`fanout`] follows the buyer side's feed
+//! and inserts a delivery for every change and endpoint, the [`dispatcher`] claims deliveries and
 //! makes the calls, and every call is recorded as an attempt until [`retention`] drops it.
 
+pub mod body;
 pub mod dispatcher;
 pub mod egress;
+pub mod fanout;
 pub mod outcome;
 pub mod resolver;
 pub mod retention;
@@ -14,11 +16,16 @@ pub mod seal;
 pub mod sender;
 pub mod signature;
 
+mod checkpoint;
 mod claim;
 mod cleanup;
+mod counts;
 mod deliveries;
 mod endpoints;
 mod input;
+mod insert;
+mod kinds;
+mod migrate;
 mod model;
 #[cfg(test)]
 mod plans;
@@ -27,9 +34,12 @@ mod refusal;
 mod service;
 mod time;
 
-pub use buyer_core::outbox::{DeliveryState, WebhookEvent};
+pub use body::Renderer;
 pub use dispatcher::Dispatcher;
+pub use fanout::Fanout;
 pub use input::{Changes, Registration};
+pub use kinds::{DeliveryState, WebhookEvent};
+pub use migrate::migrate;
 pub use model::{
     Attempt, Delivery, DeliveryCounts, DeliveryPage, MAX_WEBHOOKS, Webhook, WebhookState,
 };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::kinds::{DeliveryState, WebhookEvent};
 use backbone::ids::{DeliveryId, SellerId, WebhookId};
 use backbone::position::Position;
 use backbone::time::Timestamp;
-use buyer_core::outbox::{DeliveryState, WebhookEvent};
 
 /// Largest number of endpoints that a buyer may have, not counting deleted ones.
 pub const MAX_WEBHOOKS: usize = 20;

@@ -50,13 +50,7 @@ const DEAL: &str = "dddddddd-dddd-dddd-dddd-ddddddddddd3";
 const UNKNOWN: &str = "00000000-0000-0000-0000-0000000000aa";
 
 /// Statements, each with a name, the types of its arguments, and the most pages that it may touch.
-const STATEMENTS: [(&str, &str, &str, u64); 8] = [
-    (
-        "endpoint_access",
-        "uuid[], bigint, bigint",
-        include_str!("../../buyer-core/src/outbox/matching/endpoint_access.postgres.sql"),
-        600,
-    ),
+const STATEMENTS: [(&str, &str, &str, u64); 7] = [
     (
         "find_due",
         "timestamptz",
@@ -95,18 +89,37 @@ const STATEMENTS: [(&str, &str, &str, u64); 8] = [
     ),
     (
         "add_deliveries",
-        "uuid[], uuid[], uuid[], uuid[], bigint[], int[], boolean[], timestamptz",
-        include_str!("../../buyer-core/src/outbox/rows/deliveries.postgres.sql"),
+        "uuid[], uuid[], uuid[], uuid[], bigint[], int[], bigint, timestamptz",
+        include_str!("insert/deliveries.postgres.sql"),
         60,
     ),
 ];
 
-/// Returns the arguments of a statement. `deliveries` is an array of deliveries as text.
+/// Statements that the fan-out plans anew each time, with the default settings.
+const PLANNED_ANEW: [(&str, &str, &str, u64); 2] = [
+    (
+        "access_among",
+        "uuid[], uuid[], bigint, bigint",
+        include_str!("../../buyer-core/src/store/access_among.postgres.sql"),
+        600,
+    ),
+    (
+        "settings",
+        "uuid[], bigint, bigint",
+        include_str!("fanout/recipients/settings.postgres.sql"),
+        // Two for each endpoint, which has no past settings.
+        160,
+    ),
+];
+
+/// Returns the arguments of a statement. `deliveries` is an array of deliveries as text, or of
+/// buyers for the statements that are planned anew.
 fn arguments(name: &str, deliveries: &str) -> String {
     let eight = |value: &str| format!("array_fill({value}, '{{8}}')");
 
     match name {
-        "endpoint_access" => format!("'{{{SELLER}}}', 5, 9"),
+        "access_among" => format!("'{{{SELLER}}}', '{deliveries}', 5, 9"),
+        "settings" => format!("'{deliveries}', 5, 9"),
         "find_due" => "now()".to_owned(),
         "claim" => format!(
             "now(), '{{{HEALTHY}}}', '{{0}}', '{{8}}', 10, now() + interval '60 s', 8, '{UNKNOWN}', now() + interval '15 s'"
@@ -126,7 +139,7 @@ fn arguments(name: &str, deliveries: &str) -> String {
         }
         "advance_lanes" => format!("'{{{HEALTHY}}}', '{{{DEAL}}}', now()"),
         "add_deliveries" => format!(
-            "'{{{UNKNOWN}}}', '{{{HEALTHY}}}', '{{{UNKNOWN}}}', '{{{DEAL}}}', '{{9000}}', '{{0}}', '{{t}}', now()"
+            "'{{{UNKNOWN}}}', '{{{HEALTHY}}}', '{{{UNKNOWN}}}', '{{{DEAL}}}', '{{9000}}', '{{0}}', 5, now()"
         ),
         other => panic!("{other} has no arguments"),
     }
@@ -166,23 +179,34 @@ async fn plans_of_the_sending_statements_do_not_read_a_dead_endpoint_s_backlog()
             .await
             .unwrap();
 
-        for (name, types, statement, most) in STATEMENTS {
-            // The projection does not keep this statement, so every execution has a plan of its
-            // own.
-            if name == "endpoint_access" {
-                connection
-                    .execute("DEALLOCATE endpoint_access")
-                    .await
-                    .unwrap();
-                prepare(&mut connection, name, types, statement).await;
-            }
-
+        for (name, _, _, most) in STATEMENTS {
             let (pages, plan) = explain(&mut connection, name, &deliveries).await;
             assert!(
                 pages > 0 && pages <= most,
                 "{name} after {analysis}: {pages} pages\n{plan}"
             );
         }
+
+        assert_anew_plans_are_small(&url, analysis).await;
+    }
+}
+
+/// Checks the statements that no connection keeps.
+async fn assert_anew_plans_are_small(url: &str, analysis: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let buyers: String =
+        sqlx::query_scalar("SELECT array_agg(DISTINCT buyer_id)::text FROM webhook")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+
+    for (name, types, statement, most) in PLANNED_ANEW {
+        prepare(&mut connection, name, types, statement).await;
+        let (pages, plan) = explain(&mut connection, name, &buyers).await;
+        assert!(
+            pages > 0 && pages <= most,
+            "{name} after {analysis}: {pages} pages\n{plan}"
+        );
     }
 }
 

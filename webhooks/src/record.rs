@@ -12,11 +12,11 @@ mod write;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::counts;
 use backbone::Error;
 use backbone::db::Db;
 use backbone::ids::WebhookId;
 use backbone::time::Timestamp;
-use buyer_core::outbox::counts;
 
 use crate::outcome::CompletedCall;
 pub(crate) use summary::RecordSummary;

@@ -5,27 +5,31 @@ use backbone::clock::Clock;
 use backbone::db::Db;
 use backbone::ids::{BuyerId, DeliveryId, WebhookId};
 use backbone::live_bus::LiveBus;
+use backbone::position::Sequence;
 use backbone::projection::Checkpoint;
 use backbone::time::Timestamp;
 use backbone::{Error, random};
-use buyer_core::outbox::DeliveryState;
-use buyer_core::{BuyerSide, PROJECTION, notification};
+use buyer_core::{BuyerSide, notification};
 
+use crate::checkpoint::Tables;
 use crate::deliveries::PageRequest;
 use crate::egress::Egress;
 use crate::input::{Changes, Registration};
+use crate::kinds::DeliveryState;
 use crate::model::{Delivery, DeliveryPage, Webhook};
 use crate::refusal::Refusal;
 use crate::seal::SealKey;
 use crate::signature::Secret;
 use crate::time::before;
-use crate::{cleanup, deliveries, endpoints};
+use crate::{checkpoint, cleanup, deliveries, endpoints};
 
 /// Handle for everything that buyers do with their endpoints and deliveries. Clones share the
 /// database's connections.
 #[derive(Clone)]
 pub struct Webhooks {
+    /// Database of the webhooks' tables: the buyer side's on PostgreSQL, one of its own on SQLite.
     pub(crate) db: Db,
+    pub(crate) buyers: BuyerSide,
     pub(crate) clock: Clock,
     bus: LiveBus,
     egress: Egress,
@@ -33,11 +37,15 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Builds the service over the buyer side's database. `egress` decides which URLs an endpoint
-    /// may have, `seal` encrypts the endpoints' secrets at rest.
-    pub fn new(buyers: &BuyerSide, bus: LiveBus, egress: Egress, seal: SealKey) -> Self {
+    /// Builds the service over the database of the webhooks' tables, which [`migrate`] has created.
+    /// `egress` decides which URLs an endpoint may have, `seal` encrypts the endpoints' secrets at
+    /// rest.
+    ///
+    /// [`migrate`]: crate::migrate()
+    pub fn new(buyers: &BuyerSide, db: Db, bus: LiveBus, egress: Egress, seal: SealKey) -> Self {
         Self {
-            db: buyers.db().clone(),
+            db,
+            buyers: buyers.clone(),
             clock: buyers.clock().clone(),
             bus,
             egress,
@@ -67,7 +75,8 @@ impl Webhooks {
         let secret = Secret::generate();
         let sealed = self.seal.seal(id.0, &secret);
 
-        let webhook = endpoints::register(&self.db, buyer, id, &registration, &sealed, now).await?;
+        let webhook =
+            endpoints::register(self.tables(), buyer, id, &registration, &sealed, now).await?;
         Ok((webhook, secret))
     }
 
@@ -83,9 +92,9 @@ impl Webhooks {
     ) -> Result<Webhook, Refusal> {
         let changes = changes.checked(&self.egress).map_err(Refusal::Invalid)?;
 
-        let (webhook, checkpoint) = endpoints::update(&self.db, buyer, id, &changes).await?;
+        let (webhook, checkpoint) = endpoints::update(self.tables(), buyer, id, &changes).await?;
         // An endpoint that was resumed may have deliveries that have been due for long.
-        self.wake_dispatchers(checkpoint, id).await;
+        self.wake_dispatchers(checkpoint, &[id]).await;
 
         Ok(webhook)
     }
@@ -129,8 +138,9 @@ impl Webhooks {
     /// [`Refusal::NotFound`], [`Refusal::Store`].
     pub async fn test(&self, buyer: BuyerId, id: WebhookId) -> Result<Delivery, Refusal> {
         let now = self.clock.now();
-        let (delivery, checkpoint) = endpoints::add_test_delivery(&self.db, buyer, id, now).await?;
-        self.wake_dispatchers(checkpoint, id).await;
+        let checkpoint = self.checkpoint().await?;
+        let delivery = endpoints::add_test_delivery(&self.db, checkpoint, buyer, id, now).await?;
+        self.wake_dispatchers(checkpoint, &[id]).await;
 
         self.read_back(buyer, delivery).await
     }
@@ -183,7 +193,7 @@ impl Webhooks {
     /// delivery is pending; [`Refusal::Store`].
     pub async fn replay(&self, buyer: BuyerId, id: DeliveryId) -> Result<Delivery, Refusal> {
         let webhook = deliveries::replay(&self.db, buyer, id, self.clock.now()).await?;
-        self.wake_dispatchers(self.checkpoint().await?, webhook)
+        self.wake_dispatchers(self.checkpoint().await?, &[webhook])
             .await;
 
         self.read_back(buyer, id).await
@@ -204,10 +214,15 @@ impl Webhooks {
     ) -> Result<u64, Refusal> {
         let now = self.clock.now();
         let count = deliveries::replay_many(&self.db, buyer, webhook, state, since, now).await?;
-        self.wake_dispatchers(self.checkpoint().await?, webhook)
+        self.wake_dispatchers(self.checkpoint().await?, &[webhook])
             .await;
 
         Ok(count)
+    }
+
+    /// Returns the sequence up to which every change has its deliveries.
+    pub async fn fanned_out(&self) -> Result<Sequence, Error> {
+        Ok(checkpoint::read(&self.db).await?.complete_up_to())
     }
 
     /// Drops what has been finished for [`KEEP`](crate::retention::KEEP), and completes deletions
@@ -224,16 +239,23 @@ impl Webhooks {
     }
 
     async fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        Checkpoint::read(&self.db, PROJECTION).await
+        self.buyers.checkpoint().await
     }
 
-    /// Tells dispatchers that an endpoint may have a delivery due.
-    async fn wake_dispatchers(&self, checkpoint: Checkpoint, webhook: WebhookId) {
-        let wake = notification::wake(checkpoint, &[webhook]);
+    fn tables(&self) -> Tables<'_> {
+        Tables {
+            db: &self.db,
+            buyers: &self.buyers,
+        }
+    }
+
+    /// Tells dispatchers that endpoints may have a delivery due.
+    pub(crate) async fn wake_dispatchers(&self, checkpoint: Checkpoint, webhooks: &[WebhookId]) {
+        let wake = notification::wake(checkpoint, webhooks);
 
         // A hint only, so an error is not the caller's: dispatchers poll the tables every second.
         if let Err(error) = self.bus.publish(wake).await {
-            tracing::debug!(%error, %webhook, "webhook dispatchers were not notified and will find the delivery by polling");
+            tracing::debug!(%error, ?webhooks, "webhook dispatchers were not notified and will find the deliveries by polling");
         }
     }
 }

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{AccessCause, AccessFact, DealCause, DealFact, Event, Fact, Subject};
+use super::{
+    AccessCause, AccessFact, DealCause, DealFact, DecisionKind, Event, EventDecision, Fact, Subject,
+};
 use crate::ids::EventId;
 use crate::position::Epoch;
 use crate::telemetry::TraceContext;
@@ -21,7 +23,7 @@ use crate::time::Timestamp;
 const SCHEMA_VERSION: u32 = 1;
 
 // Header names of the CloudEvents attributes and of our extensions.
-const ID: &str = "ce-id";
+pub(crate) const ID: &str = "ce-id";
 const TYPE: &str = "ce-type";
 const TIME: &str = "ce-time";
 const SOURCE: &str = "ce-source";
@@ -29,6 +31,7 @@ const SUBJECT: &str = "ce-subject";
 const SPEC_VERSION: &str = "ce-specversion";
 const BODY_VERSION: &str = "ce-schemaversion";
 const CONTENT_HASH: &str = "ce-contenthash";
+const EPOCH: &str = "ce-epoch";
 const TRACE_PARENT: &str = "ce-traceparent";
 const CONTENT_TYPE: &str = "content-type";
 
@@ -60,16 +63,19 @@ pub enum Undecodable {
     Corrupt(String),
 }
 
-/// Body of `market.opened`.
+/// Body of `market.opened` and `market.reopened`.
 #[derive(Serialize, Deserialize)]
 struct Opened {
     epoch: Epoch,
 }
 
-/// Encodes an event of a market.
-pub fn encode(market: &str, event: &Event) -> Message {
+/// Encodes an event of a market whose log has this epoch.
+pub fn encode(market: &str, epoch: Epoch, event: &Event) -> Message {
     let body = match &event.fact {
-        Fact::MarketOpened { epoch } => serde_json::to_vec(&Opened { epoch: *epoch }),
+        Fact::MarketOpened { epoch } | Fact::MarketReopened { epoch } => {
+            serde_json::to_vec(&Opened { epoch: *epoch })
+        }
+        Fact::Decision(fact) => serde_json::to_vec(fact),
         Fact::Deal(fact) => serde_json::to_vec(fact),
         Fact::Access(fact) => serde_json::to_vec(fact),
     };
@@ -84,6 +90,7 @@ pub fn encode(market: &str, event: &Event) -> Message {
         (SUBJECT, event.subject.to_string()),
         (TIME, event.time.to_string()),
         (BODY_VERSION, SCHEMA_VERSION.to_string()),
+        (EPOCH, epoch.0.to_string()),
         (CONTENT_HASH, content_hash(&body)),
         (CONTENT_TYPE, "application/json".to_owned()),
     ];
@@ -102,37 +109,40 @@ pub fn encode(market: &str, event: &Event) -> Message {
     Message { headers, body }
 }
 
-/// Decodes a stored message. `subject` is the subject that it was stored under, without the market.
+/// Decodes a message that is stored under `subject`, without the market, in a log with these epochs.
 ///
 /// # Errors
-/// [`Undecodable`]. A body that does not match its hash or its subject is corrupt.
-pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
-    let header = |name: &str| {
-        message
-            .headers
-            .get(name)
-            .map(String::as_str)
-            .ok_or_else(|| corrupt(format!("the header {name} is missing")))
-    };
+/// [`Undecodable`]. A body that does not match its hash, and a message of another subject or log,
+/// are corrupt, whatever version they claim: only what this market's own newer binary has written
+/// may make readers wait for one.
+pub fn decode(subject: &str, message: &Message, epochs: &[Epoch]) -> Result<Event, Undecodable> {
+    let header = |name| header(message, name);
+    if header(CONTENT_HASH)? != content_hash(&message.body) {
+        return Err(corrupt("the body does not match its hash"));
+    }
+    if header(SUBJECT)? != subject {
+        return Err(corrupt("it was written for a different subject"));
+    }
 
+    let is_own = is_of_log(message, epochs)?;
     let event_type = header(TYPE)?;
     let version = header(BODY_VERSION)?;
-    let newer = || Undecodable::Newer {
-        event_type: event_type.to_owned(),
-        version: version.to_owned(),
+    let newer = || match is_own {
+        true => Undecodable::Newer {
+            event_type: event_type.to_owned(),
+            version: version.to_owned(),
+        },
+        false => corrupt(format!(
+            "{event_type} version {version} is not known, and it names no epoch of this log"
+        )),
     };
 
-    // The version comes first: a newer body may be hashed in a different way.
     let number: u32 = version
         .parse()
         .map_err(|_| corrupt(format!("the body's version {version} is not a number")))?;
 
     if number > SCHEMA_VERSION {
         return Err(newer());
-    }
-
-    if header(CONTENT_HASH)? != content_hash(&message.body) {
-        return Err(corrupt("the body does not match its hash"));
     }
 
     let fact = decode_fact(event_type, &message.body)?.ok_or_else(newer)?;
@@ -163,17 +173,54 @@ pub fn decode(subject: &str, message: &Message) -> Result<Event, Undecodable> {
         .ok_or_else(|| corrupt("the body belongs to a different subject"))
 }
 
+fn header<'a>(message: &'a Message, name: &str) -> Result<&'a str, Undecodable> {
+    message
+        .headers
+        .get(name)
+        .map(String::as_str)
+        .ok_or_else(|| corrupt(format!("the header {name} is missing")))
+}
+
+/// Returns whether a message names an epoch of the log. Those of version 0.1.0 name none.
+fn is_of_log(message: &Message, epochs: &[Epoch]) -> Result<bool, Undecodable> {
+    let Some(text) = message.headers.get(EPOCH) else {
+        return Ok(false);
+    };
+
+    // The event that opens a log is read before its epoch is known.
+    let is_own = text
+        .parse()
+        .is_ok_and(|epoch| epochs.is_empty() || epochs.contains(&Epoch(epoch)));
+
+    is_own
+        .then_some(true)
+        .ok_or_else(|| corrupt(format!("it was written for the log of epoch {text}")))
+}
+
 /// Decodes a body; `None` if the type is unknown.
 fn decode_fact(event_type: &str, body: &[u8]) -> Result<Option<Fact>, Undecodable> {
     // The cause is in the type alone, so the body's default is replaced here.
-    let deal = |cause| json::<DealFact>(body).map(|fact| Fact::Deal(DealFact { cause, ..fact }));
+    let deal = |cause| {
+        let fact = json::<DealFact>(body)?;
+        fit_for_tables(&fact)?;
+        Ok(Fact::Deal(DealFact { cause, ..fact }))
+    };
     let access =
         |cause| json::<AccessFact>(body).map(|fact| Fact::Access(AccessFact { cause, ..fact }));
+
+    let decision = |kind| {
+        json::<EventDecision>(body).map(|fact| Fact::Decision(EventDecision { kind, ..fact }))
+    };
 
     Ok(Some(match event_type {
         "market.opened" => Fact::MarketOpened {
             epoch: json::<Opened>(body)?.epoch,
         },
+        "market.reopened" => Fact::MarketReopened {
+            epoch: json::<Opened>(body)?.epoch,
+        },
+        "event.skipped" => decision(DecisionKind::Skip)?,
+        "event.discarded" => decision(DecisionKind::Discard)?,
         "deal.created" => deal(DealCause::Created)?,
         "deal.updated" => deal(DealCause::Updated)?,
         "deal.repaired" => deal(DealCause::Repaired)?,
@@ -184,11 +231,36 @@ fn decode_fact(event_type: &str, body: &[u8]) -> Result<Option<Fact>, Undecodabl
     }))
 }
 
+/// Refuses what the tables of some engine cannot hold. The seller's rules never let it through, but
+/// a message of another origin would stop every projection.
+fn fit_for_tables(fact: &DealFact) -> Result<(), Undecodable> {
+    let deal = &fact.deal;
+    let mut texts = deal.items.iter().map(|item| &item.name).chain([&deal.name]);
+    if texts.any(|text| text.contains('\0')) {
+        return Err(corrupt("a name contains the character NUL"));
+    }
+    if i32::try_from(deal.version).is_err() {
+        return Err(corrupt(format!(
+            "the version {} is too large",
+            deal.version
+        )));
+    }
+    if i64::try_from(fact.revision).is_err() {
+        return Err(corrupt(format!(
+            "the revision {} is too large",
+            fact.revision
+        )));
+    }
+
+    Ok(())
+}
+
 fn belongs_to_subject(event: &Event) -> bool {
     // Access bodies name no parties: their subject is the only place where they are.
     match (&event.fact, event.subject) {
-        (Fact::MarketOpened { .. }, Subject::Opened)
+        (Fact::MarketOpened { .. } | Fact::MarketReopened { .. }, Subject::Opened)
         | (Fact::Access(_), Subject::Access { .. }) => true,
+        (Fact::Decision(fact), Subject::Decision { sequence }) => fact.sequence == sequence,
         (Fact::Deal(fact), Subject::Deal { seller, deal }) => {
             fact.deal.id == deal && fact.deal.seller_id == seller
         }

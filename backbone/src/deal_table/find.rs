@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use super::page::missing_checkpoint;
 use super::request::Scope;
-use super::row::{COLUMNS, OptionalRow, Row};
+use super::row::{COLUMNS, COLUMNS_OF_D, OptionalRow, Row};
 use super::selection::within;
 use super::statement::Statement;
 use super::stored_deal::StoredDeal;
@@ -44,7 +44,9 @@ pub async fn find_at(
 ) -> Result<(Option<StoredDeal>, Position), Error> {
     // One statement reads one snapshot, so the position is the one of the deal.
     let mut sql = Statement::default();
-    sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (");
+    sql.text("SELECT p.epoch, p.position, ")
+        .text(COLUMNS_OF_D)
+        .text(" FROM projection p LEFT JOIN (");
     select(&mut sql, scope, id);
     sql.text(") d ON TRUE WHERE p.name = ").name(projection);
 

@@ -7,7 +7,7 @@ use sqlx::FromRow;
 
 use super::cursor::Cursor;
 use super::request::{Page, PageDeal, PageRequest};
-use super::row::OptionalRow;
+use super::row::{COLUMNS_OF_D, OptionalRow};
 use super::selection;
 use super::statement::Statement;
 use super::stored_deal::StoredDeal;
@@ -88,7 +88,10 @@ pub(super) fn missing_checkpoint() -> Error {
 fn statement(projection: &'static str, request: &PageRequest) -> Statement {
     let mut sql = Statement::default();
     // A LEFT JOIN keeps the projection's row when no deal matches.
-    sql.text("SELECT p.epoch, p.position, d.* FROM projection p LEFT JOIN (");
+    sql.text("SELECT p.epoch, p.position, ")
+        .text(COLUMNS_OF_D)
+        .text(" FROM projection p LEFT JOIN (");
+
     selection::deals(&mut sql, request);
 
     sql.text(") d ON TRUE WHERE p.name = ")

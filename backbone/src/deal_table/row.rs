@@ -16,6 +16,12 @@ use crate::time::Timestamp;
 pub(super) const COLUMNS: &str = "id, seller_id, name, total_price, currency, status, discount, items, \
                                   version, sequence, created_at, updated_at";
 
+/// The same columns of a table or join that is called `d`. Statements name every column: with `*`,
+/// a column that a newer version adds would change the result of statements that this process has
+/// prepared.
+pub(super) const COLUMNS_OF_D: &str = "d.id, d.seller_id, d.name, d.total_price, d.currency, d.status, d.discount, \
+                                       d.items, d.version, d.sequence, d.created_at, d.updated_at";
+
 /// A row of table `deal`, as [`COLUMNS`] read it.
 #[derive(FromRow)]
 pub(super) struct Row {

@@ -4,7 +4,7 @@
 use super::cursor::Cursor;
 use super::order::{DealKey, DealOrder};
 use super::request::{DealFilter, PageRequest, Scope};
-use super::row::COLUMNS;
+use super::row::{COLUMNS, COLUMNS_OF_D};
 use super::statement::Statement;
 use crate::contract::DealStatus;
 use crate::ids::SellerId;
@@ -23,13 +23,15 @@ pub(super) fn deals(sql: &mut Statement, request: &PageRequest) {
         // The first deals of each seller, read by the index, and of those the first ones. With one
         // condition over all sellers, the planner may choose to read every deal of theirs.
         Scope::Sellers { .. } => {
-            sql.text("SELECT d.* FROM (");
+            sql.text("SELECT ").text(COLUMNS_OF_D).text(" FROM (");
             sellers(sql, request.scope);
 
             sql.either(
-                ") s CROSS JOIN LATERAL (SELECT * FROM deal WHERE seller_id = s.seller_id",
-                ") s JOIN deal d ON d.rowid IN (SELECT rowid FROM deal WHERE seller_id = s.seller_id",
-            );
+                ") s CROSS JOIN LATERAL (SELECT ",
+                ") s JOIN deal d ON d.rowid IN (SELECT ",
+            )
+            .either(COLUMNS, "rowid")
+            .text(" FROM deal WHERE seller_id = s.seller_id");
 
             first_of(sql, request);
             sql.either(") d", ")")
@@ -131,7 +133,8 @@ fn restrict(sql: &mut Statement, filter: &DealFilter) {
     }
 
     if let Some(currency) = filter.currency {
-        sql.text(" AND currency = ").name(currency.code());
+        sql.text(" AND currency = ")
+            .name(currency.code().to_owned());
     }
 
     if let Some(price) = filter.min_total_price {

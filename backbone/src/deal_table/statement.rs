@@ -1,6 +1,8 @@
 //! A statement that is assembled at run time from constant text and bound values, for either
 //! engine.
 
+use std::borrow::Cow;
+
 use sqlx::QueryBuilder;
 use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
@@ -20,7 +22,7 @@ enum Piece {
     Count(u32),
     Id(Uuid),
     Number(i64),
-    Name(&'static str),
+    Name(Cow<'static, str>),
 }
 
 /// Expands to the same loop for either engine: `QueryBuilder` is generic, but its binds are not.
@@ -35,7 +37,7 @@ macro_rules! builder {
                 Piece::Count(count) => builder.push(count),
                 Piece::Id(id) => builder.push_bind(*id),
                 Piece::Number(number) => builder.push_bind(*number),
-                Piece::Name(name) => builder.push_bind(*name),
+                Piece::Name(name) => builder.push_bind(name.clone()),
             };
         }
         builder
@@ -69,9 +71,9 @@ impl Statement {
         self.push(Piece::Number(number))
     }
 
-    /// Binds a constant name.
-    pub(super) fn name(&mut self, name: &'static str) -> &mut Self {
-        self.push(Piece::Name(name))
+    /// Binds a name, which is a constant nearly always.
+    pub(super) fn name(&mut self, name: impl Into<Cow<'static, str>>) -> &mut Self {
+        self.push(Piece::Name(name.into()))
     }
 
     /// Adds `column IN (a, b, …)`, which is true for no row if `of` is empty.

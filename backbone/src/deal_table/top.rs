@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::page::missing_checkpoint;
 use super::request::{PageRequest, TopDeals};
-use super::row::OptionalRow;
+use super::row::{COLUMNS_OF_D, OptionalRow};
 use super::selection;
 use super::statement::Statement;
 use super::stored_deal::StoredDeal;
@@ -80,7 +80,9 @@ fn statement(projection: &'static str, request: &PageRequest) -> Statement {
         );
     selection::sellers(&mut sql, request.scope);
 
-    sql.text(") s) END AS sellers, d.* FROM projection p LEFT JOIN (");
+    sql.text(") s) END AS sellers, ")
+        .text(COLUMNS_OF_D)
+        .text(" FROM projection p LEFT JOIN (");
     selection::deals(&mut sql, request);
 
     sql.text(") d ON TRUE WHERE p.name = ")

@@ -5,7 +5,10 @@
 //! without, is seen as it was given.
 
 mod answer;
+mod connect;
+mod fitness;
 mod message;
+mod raw;
 mod stream;
 mod tail;
 
@@ -13,22 +16,30 @@ use async_nats::HeaderName;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 
 use self::message::header_map;
+use self::raw::Wanted;
 use self::stream::{EXPECTED_STREAM, MarketStream, unavailable};
-use super::record::{ATTEMPT_TIMEOUT, AppendAnswer, Stored};
+use super::record::{ATTEMPT_TIMEOUT, AppendAnswer, Record};
 use crate::Error;
 use crate::clock::Clock;
 use crate::contract::wire::Message;
 use crate::ids::EventId;
 use crate::position::{Epoch, Sequence};
 
+pub use self::connect::NatsAccess;
+pub(super) use self::stream::Import;
 pub(super) use self::tail::Tail;
 
 #[derive(Clone)]
 pub(super) struct JetStreamLog(MarketStream);
 
 impl JetStreamLog {
-    pub(super) fn connect(url: &str, market: &str, clock: Clock) -> Result<Self, Error> {
-        MarketStream::connect(url, market, clock).map(Self)
+    pub(super) fn connect(
+        urls: &str,
+        access: &NatsAccess,
+        market: &str,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        MarketStream::connect(urls, access, market, clock).map(Self)
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -43,55 +54,74 @@ impl JetStreamLog {
         self.0.epoch().await
     }
 
+    /// Returns whether the stream is there and has its first event.
+    pub(super) async fn is_begun(&self) -> Result<bool, Error> {
+        self.0.is_begun().await
+    }
+
+    /// Creates the stream with this number of replicas unless it is there, and its first event.
+    pub(super) async fn begin(&self, replicas: usize) -> Result<(), Error> {
+        self.0.begin(replicas).await
+    }
+
+    /// Binds only the subjects of a market.
+    pub(super) async fn narrow(&self) -> Result<(), Error> {
+        self.0.narrow().await
+    }
+
+    /// Remembers an event that is in the log, and must still be there after a reconnect.
+    pub(super) fn saw(&self, sequence: Sequence, id: EventId) {
+        self.0.saw(sequence, id);
+    }
+
     pub(super) async fn append(
         &self,
+        epoch: Epoch,
         id: EventId,
         subject: &str,
         message: Message,
         expected: Sequence,
     ) -> AppendAnswer {
-        // While disconnected, the client library would keep the message and send it later, when
-        // the caller has long been told that nothing was written.
-        if let Err(error) = self.epoch().await {
-            return AppendAnswer::NotConnected {
-                why: error.to_string(),
-            };
-        }
-
         let mut headers = header_map(&message);
         headers.insert(HeaderName::from_static(EXPECTED_STREAM), self.0.name());
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string());
         headers.insert(NATS_MESSAGE_ID, id.to_string());
-        self.0.publish(subject, headers, message.body).await
+
+        let answer = self.0.publish(epoch, subject, headers, message.body).await;
+        if let AppendAnswer::Stored(position) = &answer {
+            self.0.saw(position.sequence, id);
+        }
+
+        answer
     }
 
-    // The reads below go to the stream's leader. A direct get would be answered by any replica,
-    // which may not have the newest events yet.
-
-    pub(super) async fn last(&self, subject: &str) -> Result<Option<Stored>, Error> {
+    pub(super) async fn last(&self, subject: &str) -> Result<Option<Record>, Error> {
         let subject = self.0.with_market(subject);
-        let stream = self.0.checked().await?.stream;
-        self.0
-            .found(stream.get_last_raw_message_by_subject(&subject).await)
+        self.read(Wanted::last(&subject)).await
     }
 
-    pub(super) async fn get(&self, sequence: Sequence) -> Result<Option<Stored>, Error> {
-        let stream = self.0.checked().await?.stream;
-        self.0.found(stream.get_raw_message(sequence).await)
+    pub(super) async fn get(&self, sequence: Sequence) -> Result<Option<Record>, Error> {
+        self.read(Wanted::at(sequence)).await
     }
 
     pub(super) async fn next(
         &self,
         subject: &str,
         after: Sequence,
-    ) -> Result<Option<Stored>, Error> {
+    ) -> Result<Option<Record>, Error> {
         let subject = self.0.with_market(subject);
-        let stream = self.0.checked().await?.stream;
-        let next = stream
-            .get_first_raw_message_by_subject(&subject, after + 1)
-            .await;
+        self.read(Wanted::next(&subject, after)).await
+    }
 
-        self.0.found(next)
+    pub(super) async fn next_decision(&self, after: Sequence) -> Result<Option<Record>, Error> {
+        let subjects = self.0.with_market("decision.*");
+        self.read(Wanted::next(&subjects, after)).await
+    }
+
+    async fn read(&self, wanted: Wanted<'_>) -> Result<Option<Record>, Error> {
+        let epochs = self.0.checked().await?.epochs;
+        let stored = self.0.read(wanted).await?;
+        Ok(stored.map(|stored| stored.decode(&epochs)))
     }
 
     pub(super) async fn head(&self) -> Result<Sequence, Error> {
@@ -102,10 +132,12 @@ impl JetStreamLog {
         Tail::open(self.0.clone(), after).await
     }
 
-    pub(super) async fn describe(&self) -> Result<String, Error> {
-        // Commands ask right after the client has begun to connect.
-        self.0.wait_for_connection(ATTEMPT_TIMEOUT * 2).await?;
+    /// Waits for the connection: commands ask right after the client has begun to connect.
+    pub(super) async fn connected(&self) -> Result<(), Error> {
+        self.0.wait_for_connection(ATTEMPT_TIMEOUT * 2).await
+    }
 
+    pub(super) async fn describe(&self) -> Result<String, Error> {
         let stream = self.0.checked().await?.stream;
         let info = stream.get_info().await.map_err(unavailable)?;
         let client = self.0.client();

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::contract::Event;
 use crate::contract::wire::{self, Message, Undecodable};
-use crate::position::Sequence;
+use crate::ids::EventId;
+use crate::position::{Epoch, Position, Sequence};
 
 /// Time limit of one attempt to append, and of one read.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,11 +23,18 @@ pub struct Record {
     pub message: Message,
 }
 
+impl Record {
+    /// Returns the size of the stored body in bytes.
+    pub fn size(&self) -> usize {
+        self.message.body.len()
+    }
+}
+
 /// Answer of the log to one attempt to append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendAnswer {
-    /// The event is stored at this sequence.
-    Stored(Sequence),
+    /// The event is stored; this is its end.
+    Stored(Position),
     /// The subject's last event is not the expected one. This attempt stored nothing.
     WrongLastSequence,
     /// The log reports an event with this id at this sequence. Servers deduplicate over the whole
@@ -49,6 +57,19 @@ pub enum AppendAnswer {
     },
 }
 
+impl AppendAnswer {
+    /// Returns what this answer means if it may have come on a connection that has not been
+    /// checked: an event may be stored on another server than the market's.
+    pub(super) fn on_unchecked_connection(self) -> Self {
+        match self {
+            Self::Stored(_) | Self::Duplicate(_) => Self::Unknown {
+                why: "the connection was replaced while the event was sent".to_owned(),
+            },
+            other => other,
+        }
+    }
+}
+
 /// A record as a backend stores it, not yet decoded.
 pub(super) struct Stored {
     pub(super) sequence: Sequence,
@@ -56,16 +77,23 @@ pub(super) struct Stored {
     pub(super) message: Message,
 }
 
-impl From<Stored> for Record {
-    fn from(stored: Stored) -> Self {
+impl Stored {
+    /// Decodes the event in a log with these epochs.
+    pub(super) fn decode(self, epochs: &[Epoch]) -> Record {
         // An event that cannot be decoded is no failed read: what follows from it is the reader's
         // decision.
-        let event = wire::decode(&stored.subject, &stored.message);
-        Self {
-            sequence: stored.sequence,
-            subject: stored.subject,
+        let event = wire::decode(&self.subject, &self.message, epochs);
+        Record {
+            sequence: self.sequence,
+            subject: self.subject,
             event,
-            message: stored.message,
+            message: self.message,
         }
     }
+}
+
+/// Returns the id that a message claims, whether its event can be decoded or not.
+pub(super) fn id_of(message: &Message) -> Option<EventId> {
+    let id = message.headers.get(wire::ID)?;
+    id.parse().ok().map(EventId)
 }

@@ -15,17 +15,21 @@ use bytes::Bytes;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    PushKind, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    PushInfo, PushKind, RedisError, RedisResult, TlsCertificates, Value,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::hub::{Hub, Session};
+use crate::Error;
+use crate::client_tls::{ClientTls, read};
 use crate::lifecycle::Lifecycle;
 use crate::random::jitter;
 
+/// Name of the server in errors of its settings.
+const WHAT: &str = "the address of the live bus";
 /// Time limit for a connection to be made, and for any answer.
 const LIMIT: Duration = Duration::from_secs(1);
 /// Interval of pings on both connections, by which a dead server is noticed.
@@ -64,11 +68,13 @@ struct Connection {
 impl RedisBus {
     pub(super) fn link(
         url: &str,
+        tls: &ClientTls,
         channel: String,
         hub: Arc<Hub>,
         lifecycle: &Lifecycle,
-    ) -> Result<Self, String> {
-        let client = open(url).map_err(|error| error.to_string())?;
+    ) -> Result<Self, Error> {
+        let certificates = certificates(tls)?;
+        let client = open(url, certificates).map_err(|error| Error::broken(WHAT, error))?;
         let channel: Arc<str> = channel.into();
 
         let (decide, publishing) = watch::channel(Publishing::Undecided);
@@ -118,6 +124,14 @@ impl RedisBus {
         }
 
         Err(error.to_string())
+    }
+
+    /// Returns why the link is down, as far as is known.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match &*self.publishing.borrow() {
+            Publishing::Down(why) => Some(why.clone()),
+            Publishing::Undecided | Publishing::Up(_) => None,
+        }
     }
 
     async fn connection(&self) -> Result<Connection, String> {
@@ -264,7 +278,28 @@ fn push_handler(
     }
 }
 
-fn open(url: &str) -> RedisResult<Client> {
+/// Reads the files of a client's certificates.
+fn certificates(tls: &ClientTls) -> Result<Option<TlsCertificates>, Error> {
+    if !tls.is_given() {
+        return Ok(None);
+    }
+
+    let root_cert = tls.ca.as_ref().map(|ca| read(WHAT, ca)).transpose()?;
+    let client_tls = match &tls.identity {
+        Some(identity) => Some(ClientTlsConfig {
+            client_cert: read(WHAT, &identity.cert)?,
+            client_key: read(WHAT, &identity.key)?,
+        }),
+        None => None,
+    };
+
+    Ok(Some(TlsCertificates {
+        client_tls,
+        root_cert,
+    }))
+}
+
+fn open(url: &str, certificates: Option<TlsCertificates>) -> RedisResult<Client> {
     let info = url.into_connection_info()?;
     let settings = info
         .redis_settings()
@@ -274,7 +309,11 @@ fn open(url: &str) -> RedisResult<Client> {
     // The library leaves Nagle's algorithm on, and then the second of two messages waits for the
     // answer to the first.
     let tcp = TcpSettings::default().set_nodelay(true);
-    Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp))
+    let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+    match certificates {
+        Some(certificates) => Client::build_with_tls(info, certificates),
+        None => Client::open(info),
+    }
 }
 
 /// Sends a PING. An answer of any kind proves that the server is alive, even "LOADING".

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use sqlx::types::Json;
 
 use crate::contract::wire::Headers;
-use crate::contract::{Event, Subject};
+use crate::contract::{DecisionKind, Event, Fact, Subject};
 use crate::db::Tx;
 use crate::event_log::Record;
 use crate::position::Sequence;
@@ -17,6 +17,11 @@ use crate::{Error, on_tx};
 const DEAD_SUBJECTS: &str = include_str!("sort/dead_subjects.sql");
 const INSERT_DEAD: &str = include_str!("sort/insert_dead.sql");
 const REPAIR: &str = include_str!("sort/repair.sql");
+const DISCARD: &str = include_str!("sort/discard.sql");
+
+/// Length in bytes up to which subjects are stored. Those of this project have at most 80; a longer
+/// one than about 2,700 would not fit the index of PostgreSQL.
+const MAX_SUBJECT: usize = 500;
 
 /// One event of a batch, as a projection applies it.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +59,8 @@ pub(super) struct Sorted<'a> {
     pub(super) dead: Vec<(&'a Record, String)>,
     /// The repairs that settle dead events of their subject before them.
     pub(super) repairs: Vec<&'a Record>,
+    /// The decisions that give up the dead events of a subject before them: sequence and subject.
+    pub(super) discards: Vec<(Sequence, &'a str)>,
 }
 
 /// Returns the subjects of a batch, each once.
@@ -67,25 +74,42 @@ pub(super) fn subjects(records: &[Record]) -> Vec<Subject> {
     named.into_iter().collect()
 }
 
-/// Sorts a batch. `revisions` are those of the tables before the batch; `dead_subjects` wait for a
-/// repair.
-pub(super) fn sort<'a>(
-    records: &'a [Record],
+/// Subjects with dead events, as they are stored.
+#[derive(Debug, Default)]
+pub(super) struct DeadSubjects {
+    /// Subjects that wait for a repair.
+    waiting: HashSet<String>,
+    /// Subjects some events of which were given up, so that their revisions have gaps.
+    with_gaps: HashSet<String>,
+}
+
+/// Sorts a batch. `revisions` are those of the tables before the batch.
+pub(super) fn sort(
+    records: &[Record],
     mut revisions: HashMap<Subject, u64>,
-    mut dead_subjects: HashSet<String>,
-) -> Sorted<'a> {
+    mut dead: DeadSubjects,
+) -> Sorted<'_> {
     let mut sorted = Sorted {
         entries: Vec::with_capacity(records.len()),
         dead: Vec::new(),
         repairs: Vec::new(),
+        discards: Vec::new(),
     };
 
     for record in records {
-        match judge(record, &revisions, &dead_subjects) {
+        match judge(record, &revisions, &dead) {
             Ok(event) => {
                 // A repair of a healthy subject is applied like any event, and settles nothing.
-                if event.fact.is_repair() && dead_subjects.remove(&record.subject) {
+                if event.fact.is_repair() && dead.waiting.remove(stored(&record.subject)) {
                     sorted.repairs.push(record);
+                }
+                if let Fact::Decision(decision) = &event.fact
+                    && decision.kind == DecisionKind::Discard
+                {
+                    let subject = stored(&decision.subject);
+                    dead.waiting.remove(subject);
+                    dead.with_gaps.insert(subject.to_owned());
+                    sorted.discards.push((record.sequence, subject));
                 }
 
                 // The tables do not have this event yet, and the next one of its subject in the
@@ -97,7 +121,7 @@ pub(super) fn sort<'a>(
                 });
             }
             Err(reason) => {
-                dead_subjects.insert(record.subject.clone());
+                dead.waiting.insert(stored(&record.subject).to_owned());
                 let subject = Subject::parse(&record.subject);
                 sorted.entries.push(Entry::Dead {
                     sequence: record.sequence,
@@ -115,21 +139,24 @@ pub(super) fn sort<'a>(
 fn judge<'a>(
     record: &'a Record,
     revisions: &HashMap<Subject, u64>,
-    dead_subjects: &HashSet<String>,
+    dead: &DeadSubjects,
 ) -> Result<&'a Event, String> {
     let event = record.event.as_ref().map_err(ToString::to_string)?;
-    // A repair carries the whole state, so it may follow anything.
-    if event.fact.is_repair() {
+    // A repair carries the whole state, so it may follow anything. The market's own events and
+    // decisions carry no state that tables keep.
+    let is_free = matches!(event.subject, Subject::Opened | Subject::Decision { .. });
+    if event.fact.is_repair() || is_free {
         return Ok(event);
     }
 
-    if dead_subjects.contains(&record.subject) {
+    if dead.waiting.contains(stored(&record.subject)) {
         return Err("an earlier event of its subject is dead".to_owned());
     }
 
     let last = revisions.get(&event.subject).copied().unwrap_or(0);
     let revision = event.fact.revision();
-    if revision != last + 1 {
+    let may_leave_out = dead.with_gaps.contains(stored(&record.subject));
+    if revision != last + 1 && !(may_leave_out && revision > last) {
         return Err(format!(
             "its revision is {revision}, but the subject's last revision is {last}"
         ));
@@ -138,11 +165,28 @@ fn judge<'a>(
     Ok(event)
 }
 
-/// Reads the subjects that wait for a repair: few, and usually none.
-pub(super) async fn dead_subjects(tx: &mut Tx) -> Result<HashSet<String>, Error> {
-    let subjects: Result<Vec<String>, _> =
-        on_tx!(tx, connection => sqlx::query_scalar(DEAD_SUBJECTS).fetch_all(connection).await);
-    Ok(subjects?.into_iter().collect())
+/// Returns the part of a subject that is stored and compared: all of any subject of ours, and of a
+/// foreign one as much as an index takes.
+fn stored(subject: &str) -> &str {
+    &subject[..subject.floor_char_boundary(MAX_SUBJECT)]
+}
+
+/// Reads the subjects with dead events: few, and usually none.
+pub(super) async fn dead_subjects(tx: &mut Tx) -> Result<DeadSubjects, Error> {
+    let rows: Vec<(String, bool)> =
+        on_tx!(tx, connection => sqlx::query_as(DEAD_SUBJECTS).fetch_all(connection).await)?;
+
+    let mut dead = DeadSubjects::default();
+    for (subject, discarded) in rows {
+        let subjects = if discarded {
+            &mut dead.with_gaps
+        } else {
+            &mut dead.waiting
+        };
+        subjects.insert(subject);
+    }
+
+    Ok(dead)
 }
 
 /// Stores the dead events of a batch, and marks those that a repair settles: the ones before the
@@ -158,7 +202,7 @@ pub(super) async fn store_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), E
 
         on_tx!(tx, connection => sqlx::query(INSERT_DEAD)
             .bind(record.sequence as i64)
-            .bind(without_nul(&record.subject))
+            .bind(without_nul(stored(&record.subject)))
             .bind(without_nul(reason))
             .bind(Json(&headers))
             .bind(message.body.as_ref())
@@ -170,8 +214,16 @@ pub(super) async fn store_dead(tx: &mut Tx, sorted: &Sorted<'_>) -> Result<(), E
     // After the inserts, so that a repair also settles what died before it in this batch.
     for repair in &sorted.repairs {
         on_tx!(tx, connection => sqlx::query(REPAIR)
-            .bind(&repair.subject)
+            .bind(stored(&repair.subject))
             .bind(repair.sequence as i64)
+            .execute(connection)
+            .await
+            .map(|_| ()))?;
+    }
+    for (sequence, subject) in &sorted.discards {
+        on_tx!(tx, connection => sqlx::query(DISCARD)
+            .bind(*subject)
+            .bind(*sequence as i64)
             .execute(connection)
             .await
             .map(|_| ()))?;

@@ -1,11 +1,17 @@
 //! A private nats-server with JetStream: one server with one store, no cluster.
 
 use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
+use tempfile::TempDir;
 
 use super::port::Port;
 use super::server::{Probe, Server, find, folder};
+
+/// Name of the folder with the streams.
+const STORE: &str = "store";
 
 /// A running nats-server, 2.9 or newer. It is killed when this value is dropped.
 #[derive(Debug)]
@@ -37,7 +43,7 @@ impl NatsServer {
         ]
         .map(OsString::from);
 
-        let store = [folder.path().join("store").into_os_string()];
+        let store = [folder.path().join(STORE).into_os_string()];
         let server = Self(Server {
             program: find("nats-server", vec![]),
             arguments: fixed
@@ -82,8 +88,46 @@ impl NatsServer {
         self.0.resume();
     }
 
+    /// Removes what it has stored. The server must be killed.
+    pub fn clear(&self) {
+        std::fs::remove_dir_all(self.store()).expect("the store can be removed");
+    }
+
+    /// Copies what it has stored, as a backup of its disk would.
+    pub fn copy(&self) -> TempDir {
+        let copy = folder("nats-copy");
+        copy_folder(&self.store(), copy.path()).expect("the store can be copied");
+        copy
+    }
+
+    /// Replaces what it has stored with a copy. The server must be killed.
+    pub fn put_back(&self, copy: &TempDir) {
+        self.clear();
+        copy_folder(copy.path(), &self.store()).expect("the copy can be put back");
+    }
+
+    fn store(&self) -> PathBuf {
+        self.0.folder.path().join(STORE)
+    }
+
     /// Returns what it has logged so far.
     pub fn log(&self) -> String {
         self.0.log()
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+
+    Ok(())
 }

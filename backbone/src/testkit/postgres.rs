@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -27,7 +27,7 @@ impl PostgresServer {
     /// # Panics
     /// If PostgreSQL is missing or does not answer within a minute.
     pub async fn start() -> Self {
-        Self::launch(false).await
+        Self::launch(false, None).await
     }
 
     /// Starts a server that syncs what it commits, for tests that kill it.
@@ -35,10 +35,19 @@ impl PostgresServer {
     /// # Panics
     /// Under the conditions of [`Self::start`].
     pub async fn durable() -> Self {
-        Self::launch(true).await
+        Self::launch(true, None).await
     }
 
-    async fn launch(durable: bool) -> Self {
+    /// Starts a server with this certificate and private key, as texts in PEM. Users other than `postgres` reach it
+    /// with TLS and their password alone.
+    ///
+    /// # Panics
+    /// Under the conditions of [`Self::start`].
+    pub async fn with_tls(cert: &str, key: &str) -> Self {
+        Self::launch(false, Some([cert, key])).await
+    }
+
+    async fn launch(durable: bool, tls: Option<[&str; 2]>) -> Self {
         let folder = folder("postgres");
         let port = Port::reserve();
         let identity = identity(folder.path());
@@ -50,6 +59,10 @@ impl PostgresServer {
         let sync = if durable { "on" } else { "off" };
         // With shared memory in files of its own directory, a killed cluster leaves nothing in
         // /dev/shm.
+        let tls = match tls {
+            Some(files) => tls_settings(folder.path(), identity, files),
+            None => Vec::new(),
+        };
         let settings = format!(
             "-h 127.0.0.1 -p {} -c max_connections=300 -c fsync={sync} -c full_page_writes={sync} \
              -c dynamic_shared_memory_type=mmap -c timezone=UTC",
@@ -68,6 +81,7 @@ impl PostgresServer {
             arguments: folders
                 .into_iter()
                 .chain(settings.split(' ').map(OsString::from))
+                .chain(tls)
                 .collect(),
             identity,
             probe: Probe::Postgres(admin_url(&port)),
@@ -166,6 +180,37 @@ impl Drop for PostgresServer {
                 .status();
         }
     }
+}
+
+/// Writes the files of a server with TLS, and returns the arguments that name them.
+fn tls_settings(
+    folder: &Path,
+    identity: Option<(u32, u32)>,
+    [cert, key]: [&str; 2],
+) -> Vec<OsString> {
+    let hba = "host all postgres 127.0.0.1/32 trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n";
+    let files = [
+        ("ssl_cert_file", "server.pem", cert),
+        ("ssl_key_file", "server.key", key),
+        ("hba_file", "hba.conf", hba),
+    ];
+
+    let mut arguments = vec![OsString::from("-c"), OsString::from("ssl=on")];
+    for (setting, name, text) in files {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("the directory was just created");
+        // The server reads a key that only its own user can read.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+            .expect("the file was just created");
+        if let Some((user, group)) = identity {
+            chown(&path, Some(user), Some(group)).expect("root may change the owner of a file");
+        }
+
+        arguments.push("-c".into());
+        arguments.push(format!("{setting}={}", path.display()).into());
+    }
+
+    arguments
 }
 
 /// Creates an empty database on the server at `admin_url` and returns its URL.

@@ -13,6 +13,7 @@ use quick_cache::sync::Cache;
 
 use crate::contract::{Fact, Subject};
 use crate::position::Sequence;
+use crate::time::Timestamp;
 
 /// Bound of the estimated memory of all entries, in bytes.
 const CAPACITY_BYTES: u64 = 32 << 20;
@@ -27,6 +28,7 @@ const BYTES_PER_ITEM: u64 = 80;
 #[derive(Clone, Debug)]
 pub(super) struct Last {
     pub(super) sequence: Sequence,
+    pub(super) time: Timestamp,
     pub(super) fact: Fact,
 }
 

@@ -1,9 +1,10 @@
 //! Input and results of the write path.
 
-use crate::contract::{Applied, Fact, Fingerprint, Subject};
+use crate::contract::{Applied, Event, Fact, Fingerprint, Subject};
 use crate::ids::EventId;
 use crate::position::Position;
 use crate::telemetry::TraceContext;
+use crate::time::Timestamp;
 
 /// A requested change of one subject, with what identifies a repeat of it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,17 @@ pub struct Mutation {
 }
 
 impl Mutation {
+    /// Builds the mutation's event.
+    pub(super) fn event(&self, time: Timestamp, fact: Fact) -> Event {
+        Event {
+            id: self.event_id,
+            subject: self.subject,
+            time,
+            trace: self.trace,
+            fact,
+        }
+    }
+
     /// Returns the record of this mutation that its event carries.
     pub fn applied(&self, version: u32) -> Applied {
         Applied {

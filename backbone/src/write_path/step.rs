@@ -1,13 +1,13 @@
 //! The next step after the log's answer to one attempt to append, as a pure function.
 
 use crate::event_log::AppendAnswer;
-use crate::position::Sequence;
+use crate::position::{Position, Sequence};
 
 /// Next step of the write path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The event is stored at this sequence.
-    Done(Sequence),
+    /// The event is stored; this is its end.
+    Done(Position),
     /// Another writer was faster, or an earlier attempt of ours: load the subject and decide again.
     Reload,
     /// The event may be stored at this sequence: read it.
@@ -23,7 +23,7 @@ pub(super) enum Step {
 /// Returns the next step. `unknown` says that the outcome of this or an earlier attempt is unknown.
 pub(super) fn step(answer: AppendAnswer, unknown: bool) -> Step {
     match answer {
-        AppendAnswer::Stored(sequence) => Step::Done(sequence),
+        AppendAnswer::Stored(end) => Step::Done(end),
         // Not a failure of ours even if `unknown`: the loaded subject shows whether an attempt
         // landed.
         AppendAnswer::WrongLastSequence => Step::Reload,
@@ -41,12 +41,14 @@ pub(super) fn step(answer: AppendAnswer, unknown: bool) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::position::Epoch;
 
     #[test]
     fn step_follows_from_the_answer_and_from_earlier_unknown_outcomes() {
         let why = || "why".to_owned();
+        let end = Position::end_of(Epoch(1), 7);
         let table = [
-            (AppendAnswer::Stored(7), Step::Done(7), Step::Done(7)),
+            (AppendAnswer::Stored(end), Step::Done(end), Step::Done(end)),
             (AppendAnswer::WrongLastSequence, Step::Reload, Step::Reload),
             (AppendAnswer::Duplicate(7), Step::Verify(7), Step::Verify(7)),
             (

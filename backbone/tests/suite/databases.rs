@@ -40,12 +40,7 @@ impl TestDb {
 
     async fn migrated(home: Home) -> Self {
         let db = home.connect();
-        let migrations = Migrations {
-            postgres: sqlx::migrate!("../migrations/postgres/seller"),
-            sqlite: sqlx::migrate!("../migrations/sqlite/seller"),
-        };
-
-        db.migrate(&migrations)
+        db.migrate(&migrations())
             .await
             .expect("the tables can be made");
 
@@ -63,6 +58,14 @@ impl TestDb {
             Home::Sqlite(_) => None,
             Home::Postgres { url, .. } => Some(url),
         }
+    }
+}
+
+/// The migrations of the seller side.
+pub(crate) fn migrations() -> Migrations {
+    Migrations {
+        postgres: sqlx::migrate!("../migrations/postgres/seller"),
+        sqlite: sqlx::migrate!("../migrations/sqlite/seller"),
     }
 }
 

@@ -66,7 +66,9 @@ pub(crate) fn created(number: u128, applied: Applied) -> DealFact {
         deal: deal(number),
         changed: DealField::ALL.to_vec(),
         previous: None,
-        recent: Recent::first(applied),
+        recent: Recent::first(applied.clone()),
+        mutation: Some(applied),
+        operator: None,
     }
 }
 
@@ -85,7 +87,9 @@ pub(crate) fn renamed(last: &DealFact, name: &str, applied: Applied) -> DealFact
             status: last.deal.status,
             total_price: last.deal.total_price,
         }),
-        recent: last.recent.then(applied),
+        recent: last.recent.then(applied.clone()),
+        mutation: Some(applied),
+        operator: None,
     }
 }
 

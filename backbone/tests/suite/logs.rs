@@ -1,8 +1,10 @@
 //! A log on each backend, for stories that must hold on both: SQLite in a folder of its own,
 //! JetStream on a server of its own.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use backbone::checkpoint::Tables;
 use backbone::clock::Clock;
 use backbone::contract::Event;
 use backbone::contract::wire::Message;
@@ -92,6 +94,14 @@ impl TestLog {
         .expect("the place is free");
     }
 
+    /// Where the log is: the file of SQLite, or the URL of its NATS server as an error.
+    pub(crate) fn place(&self) -> Result<PathBuf, String> {
+        match &self.home {
+            Home::Sqlite(folder) => Ok(folder.path().join("log.db")),
+            Home::JetStream(nats) => Err(nats.url()),
+        }
+    }
+
     /// The same log as another process beside this one sees it. On SQLite there is no such process.
     pub(crate) async fn beside(&self) -> EventLog {
         match &self.home {
@@ -111,6 +121,7 @@ pub(crate) async fn sqlite(folder: &TempDir) -> EventLog {
     EventLog::sqlite(
         &file,
         MARKET,
+        Tables::none(),
         Clock::system(),
         &Lifecycle::new(),
         &Metrics::new(),
@@ -121,18 +132,25 @@ pub(crate) async fn sqlite(folder: &TempDir) -> EventLog {
 
 /// The log on a server, not yet connected.
 pub(crate) fn jetstream(url: &str) -> EventLog {
-    EventLog::jetstream(url, MARKET, Clock::system(), &Metrics::new()).expect("the client starts")
+    EventLog::jetstream(
+        url,
+        MARKET,
+        Tables::none(),
+        Clock::system(),
+        &Metrics::new(),
+    )
+    .expect("the client starts")
 }
 
 /// Waits until the log is reached, and returns its epoch.
 pub(crate) async fn opened(log: &EventLog) -> Epoch {
-    wait_for(SOON, "the log is open", async || log.epoch().await.ok()).await
+    wait_for(SOON, "the log is open", async || log.prepare().await.ok()).await
 }
 
 /// Appends what must be stored.
 pub(crate) async fn store(log: &EventLog, event: &Event, expected: Sequence) -> Sequence {
     match log.append(event, expected).await {
-        AppendAnswer::Stored(sequence) => sequence,
+        AppendAnswer::Stored(end) => end.sequence,
         other => panic!("event {} was not stored: {other:?}", event.id),
     }
 }

@@ -4,6 +4,7 @@
     reason = "clippy spares tests, and their helpers are tests as well"
 )]
 
+mod access;
 mod accounts;
 mod contract;
 mod databases;
@@ -12,6 +13,8 @@ mod deals;
 mod event_log;
 mod live_bus;
 mod logs;
+mod migrations;
 mod projection;
 mod testkit;
+mod transactions;
 mod write_path;

@@ -4,6 +4,7 @@
 mod dead;
 mod faults;
 mod foreign;
+mod hostile;
 mod toy;
 
 use backbone::Error;
@@ -21,6 +22,7 @@ on_both_engines! {
     projection_applies_every_event_in_order_and_restarts_from_its_checkpoint,
     projection_worker_writes_nothing_when_another_moved_the_checkpoint,
     projection_workers_apply_each_event_once_and_the_standby_takes_over,
+    projection_waits_at_an_event_that_its_tables_refuse,
 }
 
 async fn projection_applies_every_event_in_order_and_restarts_from_its_checkpoint(test: TestDb) {
@@ -112,6 +114,22 @@ async fn projection_workers_apply_each_event_once_and_the_standby_takes_over(tes
         assert_eq!(worker.complaint(), "");
         worker.stop().await;
     }
+}
+
+async fn projection_waits_at_an_event_that_its_tables_refuse(test: TestDb) {
+    let (log, db) = begin(&test).await;
+    store(&log.log, &event(1, 1), 0).await;
+    toy::insert(&db, 2, 7).await;
+    let worker = start(&log.log, &db);
+    wait_until(SOON, "it names the event", async || {
+        let why = worker.complaint();
+        why.contains("event 2 cannot be applied") && why.to_lowercase().contains("unique")
+    })
+    .await;
+
+    let rows = rows(&db).await;
+    assert_eq!(rows, [(1, 1), (2, 7)], "what came before is there");
+    worker.stop().await;
 }
 
 /// The commits of all workers, once they have noted the one that came to `last`.

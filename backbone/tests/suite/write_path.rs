@@ -372,6 +372,24 @@ fn path(log: &EventLog) -> WritePath {
     WritePath::new(log.clone(), Clock::system())
 }
 
+#[tokio::test]
+async fn write_never_sets_the_time_of_a_subject_back() {
+    let test = TestLog::sqlite().await;
+    let at = |micros| WritePath::new(test.log.clone(), Clock::fixed(micros));
+    let (ahead, behind) = (at(2_000_000), at(1_000_000));
+
+    write(&ahead, &mutation(1)).await.expect("it is created");
+    for number in [2, 3] {
+        write(&behind, &mutation(number))
+            .await
+            .expect("it is renamed");
+    }
+
+    for record in read(&mut tail(&test.log, 1).await, 3).await {
+        assert_eq!(event_of(&record).time, Timestamp::from_micros(2_000_000));
+    }
+}
+
 /// The mutation of this number, of deal 1, with a key: the same whenever it is asked for.
 fn mutation(number: u128) -> Mutation {
     Mutation {

@@ -139,6 +139,8 @@ mod tests {
             granted,
             since: Timestamp::from_micros(0),
             recent: Recent::first(applied),
+            mutation: None,
+            operator: None,
         }
     }
 

@@ -89,6 +89,31 @@ struct ChangeBodyFields {
 enum Kind {
     Deal,
     Access,
+    /// A kind that a newer version writes.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The part of a body that every version writes.
+#[derive(Deserialize)]
+struct KindOnly {
+    kind: Kind,
+}
+
+impl ChangeBody {
+    /// Decodes a body. Returns `None` for one of a kind that this version does not know: a newer
+    /// version writes it for readers of its own, and those of this one go on without it.
+    pub(crate) fn decode(text: &str) -> Result<Option<Self>, serde_json::Error> {
+        serde_json::from_str(text).map(Some).or_else(|error| {
+            // Looked at only now, so that the kinds that are known are read once.
+            match serde_json::from_str(text) {
+                Ok(KindOnly {
+                    kind: Kind::Unknown,
+                }) => Ok(None),
+                _ => Err(error),
+            }
+        })
+    }
 }
 
 impl TryFrom<ChangeBodyFields> for ChangeBody {
@@ -119,6 +144,7 @@ impl TryFrom<ChangeBodyFields> for ChangeBody {
 
                 Ok(Self::Access { buyer, granted })
             }
+            Kind::Unknown => Err("this version does not know the kind of the change"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The horizon is committed before anything is dropped, and every read checks it in its own
 //! snapshot: a reader that comes from before the horizon learns that changes are missing, and none
-//! finds a gap unannounced. Any number of processes may run the retention at once: each step either
+//! finds a gap unannounced. A reader of its own, the fan-out of webhooks, is waited for, in bounds. Any number of processes may run the retention at once: each step either
 //! has its effect once or finds it done.
 
 use std::time::Duration;
@@ -24,8 +24,8 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// for.
 const ROWS: i64 = 2_000;
 
-const HORIZON: &str = include_str!("retention/horizon.sql");
-const MOVE_HORIZON: &str = include_str!("retention/move_horizon.sql");
+pub(crate) const HORIZON: &str = include_str!("retention/horizon.sql");
+pub(crate) const MOVE_HORIZON: &str = include_str!("retention/move_horizon.sql");
 const FINISHED_BLOCKS: &str = include_str!("retention/finished_blocks.postgres.sql");
 const NEWEST_CHANGE: &str = include_str!("retention/newest_change.postgres.sql");
 const ATTACHED_PARTITION: &str = include_str!("retention/attached_partition.postgres.sql");
@@ -38,6 +38,9 @@ const DELETE_ROWS: &str = include_str!("retention/delete_rows.sqlite.sql");
 pub struct Retention {
     /// Least time for which a change is kept.
     pub keep: Duration,
+    /// Time for which a change is kept at most while a reader that the feed waits for has not read
+    /// it; at least `keep`.
+    pub keep_unread: Duration,
     /// Number of sequences in a block.
     pub block: u64,
 }
@@ -49,6 +52,7 @@ impl Retention {
         // and each is small enough to vacuum.
         Self {
             keep,
+            keep_unread: keep,
             block: 1 << 20,
         }
     }
@@ -59,26 +63,32 @@ impl Retention {
         // moves: small, so that little more is kept than asked for.
         Self {
             keep,
+            keep_unread: keep,
             block: 1 << 12,
+        }
+    }
+
+    /// Returns this retention with a longer time for changes that are not read yet.
+    pub fn waiting(self, keep_unread: Duration) -> Self {
+        Self {
+            keep_unread: keep_unread.max(self.keep),
+            ..self
         }
     }
 }
 
 /// Drops old changes periodically until it is stopped.
-pub(crate) async fn run(
-    db: &Db,
-    clock: &Clock,
-    retention: Retention,
-    metrics: &Metrics,
-    stop: CancellationToken,
-) {
+pub(crate) async fn run<D>(drop_old: impl Fn() -> D, metrics: &Metrics, stop: CancellationToken)
+where
+    D: Future<Output = Result<Sequence, Error>>,
+{
     let horizon = metrics.gauge(
         "feed_horizon",
         "Log sequence up to which changes are no longer kept",
     );
 
     loop {
-        match drop_old(db, clock, retention).await {
+        match drop_old().await {
             Ok(reached) => {
                 horizon.set(reached as i64);
             }
@@ -94,18 +104,59 @@ pub(crate) async fn run(
     }
 }
 
-/// Drops the changes that the retention no longer keeps. Returns the horizon.
+/// Bounds of what may be dropped at one time.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Changes that are not older than this stay.
+    older_than: Timestamp,
+    /// Changes that are not older than this stay until they are read.
+    unread_older_than: Timestamp,
+    /// Sequence up to which the reader that the feed waits for has read it.
+    read: Sequence,
+}
+
+impl Limits {
+    /// Returns whether changes up to a sequence may be dropped, the newest of which is of `newest`.
+    fn permit(&self, last: i64, newest: Timestamp) -> bool {
+        let is_read = last as Sequence <= self.read;
+
+        if newest >= self.older_than || !(is_read || newest < self.unread_older_than) {
+            return false;
+        }
+        // The reader learns of it by the horizon, and tells it too.
+        if !is_read {
+            tracing::warn!(
+                last,
+                read = self.read,
+                "the feed drops changes up to sequence {last}, but its slowest reader is only at {}",
+                self.read
+            );
+        }
+        true
+    }
+}
+
+/// Drops the changes that the retention no longer keeps, when the reader that it waits for is at
+/// `read`. Returns the horizon.
 pub(crate) async fn drop_old(
     db: &Db,
     clock: &Clock,
     retention: Retention,
+    read: Sequence,
 ) -> Result<Sequence, Error> {
-    let keep = i64::try_from(retention.keep.as_micros()).unwrap_or(i64::MAX);
-    let older_than = Timestamp::from_micros(clock.now_micros().saturating_sub(keep));
+    let before = |keep: Duration| {
+        let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(clock.now_micros().saturating_sub(keep))
+    };
+    let limits = Limits {
+        older_than: before(retention.keep),
+        unread_older_than: before(retention.keep_unread),
+        read,
+    };
 
     match db.read().engine() {
-        PoolEngine::Postgres(pool) => drop_blocks(db, pool, older_than).await?,
-        PoolEngine::Sqlite(_) => delete_rows(db, retention.block, older_than).await?,
+        PoolEngine::Postgres(pool) => drop_blocks(db, pool, limits).await?,
+        PoolEngine::Sqlite(_) => delete_rows(db, retention.block, limits).await?,
     }
 
     Ok(horizon(db).await? as Sequence)
@@ -115,7 +166,7 @@ async fn horizon(db: &Db) -> Result<i64, Error> {
     on_db!(db.read(), pool => sqlx::query_scalar(HORIZON).fetch_one(pool).await)
 }
 
-async fn drop_blocks(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<(), Error> {
+async fn drop_blocks(db: &Db, pool: &PgPool, limits: Limits) -> Result<(), Error> {
     let driver = |error| db.read().error(error);
 
     let blocks: Vec<(i64, i64)> = sqlx::query_as(FINISHED_BLOCKS)
@@ -135,7 +186,7 @@ async fn drop_blocks(db: &Db, pool: &PgPool, older_than: Timestamp) -> Result<()
                 .map_err(driver)?;
             // Blocks are in the order of time, so behind one that must stay all others stay. No
             // change at all means that nothing tells the block's age, and it stays too.
-            if newest.is_none_or(|newest| newest >= older_than) {
+            if newest.is_none_or(|newest| !limits.permit(last, newest)) {
                 return Ok(());
             }
 
@@ -182,13 +233,13 @@ async fn drop_partition(pool: &PgPool, first: i64) -> Result<(), sqlx::Error> {
 }
 
 /// Deletes rows in portions. Readers of SQLite keep the snapshot that they began with.
-async fn delete_rows(db: &Db, block: u64, older_than: Timestamp) -> Result<(), Error> {
+async fn delete_rows(db: &Db, block: u64, limits: Limits) -> Result<(), Error> {
     loop {
         let mut tx = db.begin().await?;
 
         let oldest: Option<(i64, Timestamp)> = on_tx!(&mut tx, connection =>
             sqlx::query_as(OLDEST_ROWS).bind(block as i64 - 1).fetch_optional(connection).await)?;
-        let last = oldest.filter(|(_, at)| *at < older_than);
+        let last = oldest.filter(|(last, at)| limits.permit(*last, *at));
         if let Some((sequence, _)) = last {
             on_tx!(&mut tx, connection =>
                 sqlx::query(MOVE_HORIZON).bind(sequence).execute(connection).await.map(|_| ()))?;

@@ -5,6 +5,7 @@ use backbone::db::{Db, Tx};
 use backbone::ids::SellerId;
 use backbone::position::Sequence;
 use backbone::projection::Checkpoint;
+use backbone::telemetry::TraceContext;
 use backbone::time::Timestamp;
 use backbone::{Error, on_db, on_tx};
 use serde_json::value::RawValue;
@@ -48,6 +49,32 @@ pub struct FeedPage {
     pub more: bool,
 }
 
+/// A change with what its row of the feed keeps beside it.
+#[derive(Clone, Debug)]
+pub struct FeedRecord {
+    /// The change.
+    pub change: Change,
+    /// Time of the event.
+    pub at: Timestamp,
+    /// W3C trace context of the mutation behind the event; `None` if the row was written by a
+    /// version that did not keep it.
+    pub trace: Option<String>,
+}
+
+/// Records of a range, with the checkpoint and the horizon of the same snapshot, as in
+/// [`FeedPage`].
+#[derive(Clone, Debug)]
+pub struct FeedRecords {
+    /// Records, oldest first.
+    pub records: Vec<FeedRecord>,
+    /// Checkpoint of the tables.
+    pub checkpoint: Checkpoint,
+    /// Sequence up to which, inclusively, the feed no longer keeps changes.
+    pub horizon: Sequence,
+    /// True when the limit was reached, so that more changes may follow within the range.
+    pub more: bool,
+}
+
 /// A change to be written.
 #[derive(Debug)]
 pub(crate) struct FeedRow {
@@ -56,6 +83,7 @@ pub(crate) struct FeedRow {
     seller_id: SellerId,
     body: Box<RawValue>,
     at: Timestamp,
+    trace: Option<String>,
 }
 
 impl FeedRow {
@@ -64,6 +92,7 @@ impl FeedRow {
         sequence: Sequence,
         seller_id: SellerId,
         at: Timestamp,
+        trace: Option<TraceContext>,
         body: &ChangeBody,
     ) -> Self {
         let body = serde_json::value::to_raw_value(body).expect("a change has string keys");
@@ -74,6 +103,7 @@ impl FeedRow {
             seller_id,
             body,
             at,
+            trace: trace.map(|trace| trace.to_string()),
         }
     }
 
@@ -97,6 +127,10 @@ struct ReadRow {
     change_index: Option<i16>,
     seller_id: Option<SellerId>,
     body: Option<String>,
+    #[sqlx(default)]
+    occurred_at: Option<Timestamp>,
+    #[sqlx(default)]
+    trace: Option<String>,
 }
 
 /// Writes the changes of a batch. The blocks that hold their sequences must exist.
@@ -113,6 +147,7 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
         // into.
         let bodies: Vec<&str> = rows.iter().map(|row| row.body.get()).collect();
         let times: Vec<Timestamp> = rows.iter().map(|row| row.at).collect();
+        let traces: Vec<Option<&str>> = rows.iter().map(|row| row.trace.as_deref()).collect();
 
         sqlx::query(WRITE_POSTGRES)
             .bind(sequences)
@@ -120,6 +155,7 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
             .bind(sellers)
             .bind(bodies)
             .bind(times)
+            .bind(traces)
             .execute(&mut *tx)
             .await
             .map(|_| ())
@@ -129,7 +165,7 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
             .map(|row| {
                 json!({
                     "sequence": row.sequence, "index": row.index, "seller": row.seller_id.0.simple(),
-                    "body": row.body.get(), "at": row.at.as_micros(),
+                    "body": row.body.get(), "at": row.at.as_micros(), "trace": row.trace,
                 })
             })
             .collect();
@@ -140,28 +176,52 @@ pub(crate) async fn write(tx: &mut Tx, rows: &[FeedRow]) -> Result<(), Error> {
 
 /// Reads the changes of a range.
 pub(crate) async fn after(db: &Db, range: FeedRange) -> Result<FeedPage, Error> {
-    let (sequence, index) = range.after;
+    records_after(db, range).await.map(FeedPage::from)
+}
 
-    let rows: Result<Vec<ReadRow>, _> = on_db!(db.read(), pool => sqlx::query_as(AFTER)
-        .bind(sequence as i64)
-        .bind(stored_index(index))
-        .bind(stored_sequence(range.up_to))
-        .bind(i64::from(range.limit))
-        .fetch_all(pool)
-        .await);
+/// Reads the records of a range.
+pub(crate) async fn records_after(db: &Db, mut range: FeedRange) -> Result<FeedRecords, Error> {
+    loop {
+        let (sequence, index) = range.after;
+        let rows: Vec<ReadRow> = on_db!(db.read(), pool => sqlx::query_as(AFTER)
+            .bind(sequence as i64)
+            .bind(stored_index(index))
+            .bind(stored_sequence(range.up_to))
+            .bind(i64::from(range.limit))
+            .fetch_all(pool)
+            .await)?;
 
-    page(rows?, range.limit)
+        match read(rows, range.limit)? {
+            Read::Records(records) => return Ok(records),
+            Read::OnlyUnknown(last) => range.after = last,
+        }
+    }
 }
 
 /// Reads the changes of a range that belong to some sellers.
 pub(crate) async fn of_sellers(
     db: &Db,
-    range: FeedRange,
+    mut range: FeedRange,
     sellers: &[SellerId],
 ) -> Result<FeedPage, Error> {
+    loop {
+        let rows = rows_of_sellers(db, range, sellers).await?;
+
+        match read(rows, range.limit)? {
+            Read::Records(records) => return Ok(records.into()),
+            Read::OnlyUnknown(last) => range.after = last,
+        }
+    }
+}
+
+async fn rows_of_sellers(
+    db: &Db,
+    range: FeedRange,
+    sellers: &[SellerId],
+) -> Result<Vec<ReadRow>, Error> {
     let (sequence, index) = range.after;
 
-    let rows: Result<Vec<ReadRow>, _> = on_db!(db.read(), postgres(pool) => {
+    on_db!(db.read(), postgres(pool) => {
         let sellers: Vec<Uuid> = sellers.iter().map(|seller| seller.0).collect();
 
         sqlx::query_as(OF_SELLERS_POSTGRES)
@@ -183,42 +243,77 @@ pub(crate) async fn of_sellers(
             .bind(Json(sellers))
             .fetch_all(pool)
             .await
-    });
-
-    page(rows?, range.limit)
+    })
 }
 
-fn page(rows: Vec<ReadRow>, limit: u32) -> Result<FeedPage, Error> {
+/// Result of a read of the table.
+enum Read {
+    Records(FeedRecords),
+    /// As many rows as were asked for, all of kinds that this version does not know. The last of
+    /// them was here.
+    OnlyUnknown((Sequence, u16)),
+}
+
+fn read(rows: Vec<ReadRow>, limit: u32) -> Result<Read, Error> {
     let mut snapshot: Option<(Checkpoint, Sequence)> = None;
-    let mut changes = Vec::with_capacity(rows.len());
+    let mut records = Vec::with_capacity(rows.len());
+    let mut last = None;
+    // A full page may also be the exact end of the range; the next read then finds nothing.
+    let more = rows.len() == limit as usize;
 
     for row in rows {
         snapshot.get_or_insert((row.checkpoint.into(), row.horizon as Sequence));
 
-        // A range without changes is one row that has only the checkpoint and the horizon.
+        // One row without a change carries the snapshot of an empty range.
         if let (Some(sequence), Some(index), Some(seller_id), Some(body)) =
             (row.sequence, row.change_index, row.seller_id, row.body)
         {
-            let body = serde_json::from_str(&body).map_err(|error| Error::broken("feed", error))?;
-            changes.push(Change {
-                sequence: sequence as Sequence,
-                index: index as u16,
-                seller_id,
-                body,
+            let sequence = sequence as Sequence;
+            let index = index as u16;
+            last = Some((sequence, index));
+
+            let body = ChangeBody::decode(&body).map_err(|error| Error::broken("feed", error))?;
+            let Some(body) = body else { continue };
+            records.push(FeedRecord {
+                change: Change {
+                    sequence,
+                    index,
+                    seller_id,
+                    body,
+                },
+                // Absent only where the statement does not select it.
+                at: row.occurred_at.unwrap_or(Timestamp::from_micros(0)),
+                trace: row.trace,
             });
         }
     }
 
     let (checkpoint, horizon) = snapshot.ok_or_else(missing_checkpoint)?;
-    // A full page may also be the exact end of the range; the next read then finds nothing.
-    let more = changes.len() == limit as usize;
+    match last {
+        // Readers go on after the last change of a page, so a full one has at least one.
+        Some(last) if more && records.is_empty() => Ok(Read::OnlyUnknown(last)),
+        _ => Ok(Read::Records(FeedRecords {
+            records,
+            checkpoint,
+            horizon,
+            more: more && last.is_some(),
+        })),
+    }
+}
 
-    Ok(FeedPage {
-        changes,
-        checkpoint,
-        horizon,
-        more,
-    })
+impl From<FeedRecords> for FeedPage {
+    fn from(records: FeedRecords) -> Self {
+        Self {
+            changes: records
+                .records
+                .into_iter()
+                .map(|record| record.change)
+                .collect(),
+            checkpoint: records.checkpoint,
+            horizon: records.horizon,
+            more: records.more,
+        }
+    }
 }
 
 /// Returns an index as the table stores it.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use backbone::checkpoint::Tables;
 use backbone::clock::Clock;
 use backbone::db::Db;
 use backbone::event_log::EventLog;
@@ -66,9 +67,16 @@ impl Market {
         let lifecycle = Lifecycle::new();
         let clock = clock();
 
-        let log = EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new())
-            .await
-            .expect("the test kit has started its servers");
+        let log = EventLog::sqlite(
+            &file,
+            "market",
+            Tables::none(),
+            clock.clone(),
+            &lifecycle,
+            &Metrics::new(),
+        )
+        .await
+        .expect("the test kit has started its servers");
         let db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
         Self::open(log, db, clock, None, Resources::Embedded(folder, lifecycle)).await
     }
@@ -82,12 +90,13 @@ impl Market {
         let log = EventLog::jetstream(
             &market.nats_url,
             &market.market,
+            Tables::none(),
             clock.clone(),
             &Metrics::new(),
         );
         let log = log.expect("the test kit has started its servers");
 
-        let opened = async || log.epoch().await.is_ok();
+        let opened = async || log.prepare().await.is_ok();
         wait_until(Duration::from_secs(10), "the log to be open", opened).await;
 
         let url = market.buyer_database_url.clone();
@@ -115,6 +124,7 @@ impl Market {
             clock.clone(),
             Retention {
                 keep: HOUR,
+                keep_unread: 4 * HOUR,
                 block: BLOCK,
             },
         );

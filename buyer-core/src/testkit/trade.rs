@@ -54,6 +54,8 @@ impl Market {
                 granted,
                 since,
                 recent,
+                mutation: None,
+                operator: None,
             })
         })
         .await
@@ -128,6 +130,8 @@ impl Market {
                     changed,
                     previous: None,
                     recent,
+                    mutation: None,
+                    operator: None,
                 })
             },
         )
@@ -199,7 +203,7 @@ impl Market {
         };
 
         match self.log.append(&event, expected).await {
-            AppendAnswer::Stored(sequence) => sequence,
+            AppendAnswer::Stored(end) => end.sequence,
             answer => panic!("the test is the only writer: {answer:?}"),
         }
     }

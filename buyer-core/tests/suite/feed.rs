@@ -5,6 +5,7 @@ use std::time::Duration;
 use backbone::ids::SellerId;
 use backbone::position::{Position, Sequence};
 use backbone::testkit::wait_until;
+use backbone::{Error, on_db};
 use buyer_core::feed::{FeedPage, FeedRange};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
@@ -13,13 +14,14 @@ use buyer_core::on_both_backends;
 use buyer_core::testkit::{ANN, BLOCK, BOB, BUYER, HOUR, Market};
 
 on_both_backends!(Market; changes_that_are_too_old_are_dropped_in_blocks,
-    changes_of_a_seller_are_found_among_many_of_others
+    changes_of_a_seller_are_found_among_many_of_others,
+    changes_of_a_kind_that_a_newer_version_writes_are_passed_over
 );
 
 async fn changes_that_are_too_old_are_dropped_in_blocks(market: Market) {
     let first = changes(&market, ANN, 35).await;
     assert_eq!(
-        market.side.drop_old_changes().await.unwrap(),
+        market.side.drop_old_changes(Sequence::MAX).await.unwrap(),
         0,
         "all changes are young"
     );
@@ -29,7 +31,7 @@ async fn changes_that_are_too_old_are_dropped_in_blocks(market: Market) {
     let all: Vec<Sequence> = (2..=second).collect();
     assert_eq!(sequences(&after(&market, 0).await), all);
 
-    let horizon = market.side.drop_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes(Sequence::MAX).await.unwrap();
     assert!(
         (first - BLOCK..=first).contains(&horizon),
         "as many whole blocks as are old enough: {horizon}"
@@ -42,14 +44,14 @@ async fn changes_that_are_too_old_are_dropped_in_blocks(market: Market) {
     let kept: Vec<Sequence> = (horizon + 1..=second).collect();
     assert_eq!(sequences(&page), kept, "younger changes are kept");
     assert_eq!(
-        market.side.drop_old_changes().await.unwrap(),
+        market.side.drop_old_changes(Sequence::MAX).await.unwrap(),
         horizon,
         "no other change is too old"
     );
 
     market.clock.advance(HOUR * 2);
     let third = changes(&market, ANN, 30).await;
-    let horizon = market.side.drop_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes(Sequence::MAX).await.unwrap();
     assert!((second - BLOCK..=second).contains(&horizon), "{horizon}");
     assert_eq!(
         sequences(&after(&market, horizon).await),
@@ -90,6 +92,61 @@ async fn changes_of_a_seller_are_found_among_many_of_others(market: Market) {
     assert!(read(0, 9, &[]).await.changes.is_empty());
 }
 
+async fn changes_of_a_kind_that_a_newer_version_writes_are_passed_over(market: Market) {
+    let last = changes(&market, ANN, 12).await;
+    let unknown = r#"{"kind":"bidPlaced","deal":7,"bid":{"amount":1}}"#;
+    // All but the first, one in the middle and the last.
+    let known = [last - 11, last - 5, last];
+    for sequence in (last - 11..=last).filter(|sequence| !known.contains(sequence)) {
+        on_db!(market.side.db().write(), pool =>
+            sqlx::query("UPDATE feed SET body = $1 WHERE sequence = $2")
+                .bind(unknown)
+                .bind(sequence as i64)
+                .execute(pool)
+                .await
+                .map(|_| ()))
+        .unwrap();
+    }
+
+    assert_eq!(sequences(&after(&market, last - 12).await), known);
+    for limit in 1..=4 {
+        let mut found = Vec::new();
+        let mut place = (last - 12, Position::END);
+        loop {
+            let range = FeedRange {
+                after: place,
+                up_to: u64::MAX,
+                limit,
+            };
+            let page = market.side.feed(range).await.unwrap();
+            let of_ann = market.side.feed_of(range, &[ANN]).await.unwrap();
+            assert_eq!(page.changes, of_ann.changes);
+            found.extend(sequences(&page));
+            if !page.more {
+                break;
+            }
+            place = page.changes.last().expect("a full page has one").order();
+        }
+        assert_eq!(found, known, "{limit} rows at a time");
+    }
+
+    on_db!(market.side.db().write(), pool =>
+        sqlx::query("UPDATE feed SET body = $1 WHERE sequence = $2")
+            .bind(r#"{"kind":"deal","deal":7}"#)
+            .bind(last as i64)
+            .execute(pool)
+            .await
+            .map(|_| ()))
+    .unwrap();
+    let range = FeedRange {
+        after: (0, 0),
+        up_to: u64::MAX,
+        limit: u32::MAX,
+    };
+    let broken = market.side.feed(range).await;
+    assert!(matches!(broken, Err(Error::Broken { .. })), "{broken:?}");
+}
+
 #[tokio::test]
 async fn reader_keeps_the_snapshot_that_it_began_with() {
     // Goal: a transaction that reads the feed is not disturbed while old changes are dropped.
@@ -109,7 +166,7 @@ async fn reader_keeps_the_snapshot_that_it_began_with() {
 
     let mut dropping = JoinSet::new();
     let side = market.side.clone();
-    dropping.spawn(async move { side.drop_old_changes().await });
+    dropping.spawn(async move { side.drop_old_changes(Sequence::MAX).await });
     let committed = async || after(&market, 0).await.horizon > 0;
     wait_until(
         Duration::from_secs(10),
@@ -165,7 +222,7 @@ async fn dropping_that_was_cut_off_is_finished_later() {
     assert!(cut.unwrap_err().to_string().contains("statement timeout"));
     reader.execute("COMMIT").await.unwrap();
 
-    let horizon = market.side.drop_old_changes().await.unwrap();
+    let horizon = market.side.drop_old_changes(Sequence::MAX).await.unwrap();
     assert_eq!(horizon, 30);
     assert_eq!(
         sequences(&after(&market, horizon).await),

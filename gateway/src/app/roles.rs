@@ -18,10 +18,11 @@ use sockets::protocol::Limits;
 use webhooks::resolver::Resolver;
 use webhooks::seal::SealKey;
 use webhooks::sender::Sender;
-use webhooks::{self, Dispatcher, Webhooks};
+use webhooks::{self, Dispatcher, Fanout, Renderer, Webhooks};
 
 use super::demo_guard;
 use super::error::StartError;
+use super::generations;
 use super::store_watch::StoreWatch;
 use crate::accounts::MarketAccounts;
 use crate::admission::Admission;
@@ -52,7 +53,7 @@ impl RoleStarter<'_> {
     pub(super) fn start(&self, data_dir: Option<&DataDir>) -> Result<Router, StartError> {
         let roles = self.config.roles;
         let webhooks = self.open_webhooks(data_dir)?;
-        let watch = StoreWatch::new(self.backends.clone(), roles, self.health);
+        let watch = StoreWatch::new(self.backends.clone(), roles, self.health, self.metrics);
         self.lifecycle
             .spawn_support("store watch", watch.run(self.lifecycle.stopping()));
 
@@ -60,9 +61,10 @@ impl RoleStarter<'_> {
             self.start_seller_projection();
         }
         if roles.buyer {
-            self.start_buyer_projection();
+            self.start_buyer_projection(webhooks.clone());
         }
         if roles.webhooks {
+            self.start_fanout(webhooks.clone());
             self.start_dispatcher(webhooks.clone())?;
         }
         if roles.gateway {
@@ -80,7 +82,7 @@ impl RoleStarter<'_> {
         self.lifecycle.spawn("seller projection", worker.run(stop));
     }
 
-    fn start_buyer_projection(&self) {
+    fn start_buyer_projection(&self, webhooks: Webhooks) {
         let Backends {
             log, bus, buyers, ..
         } = self.backends.clone();
@@ -98,7 +100,12 @@ impl RoleStarter<'_> {
 
         let metrics = self.metrics.clone();
         let stop = self.lifecycle.draining();
-        let retention = async move { buyers.run_retention(metrics, stop).await };
+        // The fan-out reads the feed too, and must not find gaps in it.
+        let retention = async move {
+            buyers
+                .run_retention(|| webhooks.fanned_out(), metrics, stop)
+                .await;
+        };
         self.lifecycle
             .spawn("feed retention", infallible(retention));
     }
@@ -120,10 +127,21 @@ impl RoleStarter<'_> {
 
         Ok(Webhooks::new(
             &self.backends.buyers,
+            self.backends.webhooks.clone(),
             self.backends.bus.clone(),
             egress.clone(),
             key,
         ))
+    }
+
+    fn start_fanout(&self, webhooks: Webhooks) {
+        let fanout = Fanout::new(webhooks, Renderer::standard(), self.metrics);
+        let listener = self.backends.bus.subscribe();
+        let part = self.health.part("webhook fan-out");
+
+        let stop = self.lifecycle.draining();
+        self.lifecycle
+            .spawn("webhook fan-out", fanout.run(listener, part, stop));
     }
 
     fn start_dispatcher(&self, webhooks: Webhooks) -> Result<(), StartError> {
@@ -161,6 +179,13 @@ impl RoleStarter<'_> {
             self.lifecycle,
             self.metrics,
         );
+
+        let watch = generations::run(
+            self.backends.clone(),
+            executor.clone(),
+            self.lifecycle.draining(),
+        );
+        self.lifecycle.spawn("generation watch", watch);
 
         self.start_readiness();
         http::public(Public {

@@ -1,14 +1,16 @@
-//! Handles of the two databases, one for each purpose, so that no purpose takes another's connections.
+//! Handles of the databases, one for each purpose, so that no purpose takes another's connections.
 
+use backbone::checkpoint::Tables;
 use backbone::db::Db;
 use backbone::telemetry::Metrics;
 
 use crate::settings::PoolSizes;
 
-/// Handles of both databases.
+/// Handles of the databases.
 pub(super) struct Databases {
     pub(super) sellers: Db,
     pub(super) buyers: Db,
+    pub(super) webhooks: Db,
     pub(super) seller_keys: Db,
     pub(super) buyer_keys: Db,
     pub(super) feed: Db,
@@ -16,17 +18,32 @@ pub(super) struct Databases {
 
 impl Databases {
     /// Builds the handles of all purposes, and the gauge of the connections that each has in use.
-    pub(super) fn new(sellers: Db, buyers: Db, sizes: PoolSizes, metrics: &Metrics) -> Self {
+    pub(super) fn new(
+        sellers: Db,
+        buyers: Db,
+        webhooks: Db,
+        sizes: PoolSizes,
+        metrics: &Metrics,
+    ) -> Self {
         let databases = Self {
             seller_keys: sellers.with_own_connections(sizes.keys),
             buyer_keys: buyers.with_own_connections(sizes.keys),
             feed: buyers.with_own_connections(sizes.feed),
             sellers,
             buyers,
+            webhooks,
         };
 
         databases.measure(metrics);
         databases
+    }
+
+    /// Returns the tables that the event log must fit.
+    pub(super) fn tables(&self) -> Tables {
+        Tables::new([
+            (self.sellers.clone(), seller_core::PROJECTION),
+            (self.buyers.clone(), buyer_core::PROJECTION),
+        ])
     }
 
     fn measure(&self, metrics: &Metrics) {

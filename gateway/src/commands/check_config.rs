@@ -68,10 +68,12 @@ async fn describe_bus(bus: &LiveBus) -> Result<String, Error> {
         Ok(BusEvent::Subscribed) => Ok(
             "subscribed; messages lost on the way are re-read from the buyer database".to_owned(),
         ),
-        _ => Err(Error::unavailable(
-            "live bus",
-            format!("no subscription within {SUBSCRIBE_TIMEOUT:?}"),
-        )),
+        _ => {
+            let late = || format!("no subscription within {SUBSCRIBE_TIMEOUT:?}");
+            // What the server or the connection said tells a wrong password from a wrong address.
+            let why = bus.trouble().unwrap_or_else(late);
+            Err(Error::unavailable("live bus", why))
+        }
     }
 }
 

@@ -55,9 +55,13 @@ impl Stores {
     /// Migrates both databases and waits for the event log, for up to 30 s each.
     pub(super) async fn prepare(&self) -> Result<(), CommandError> {
         self.migrate().await?;
+        self.await_log().await
+    }
 
+    /// Waits for the event log, for up to 30 s.
+    pub(super) async fn await_log(&self) -> Result<(), CommandError> {
         retry_while_unavailable("the event log", || async {
-            self.backends.log.epoch().await.map(|_| ())
+            self.backends.log.prepare().await.map(|_| ())
         })
         .await
     }
@@ -83,7 +87,11 @@ impl Stores {
     }
 }
 
-fn lock(path: &std::path::Path) -> Result<DataDir, CommandError> {
+/// Locks a data directory.
+///
+/// # Errors
+/// Another process holds it.
+pub(super) fn lock(path: &std::path::Path) -> Result<DataDir, CommandError> {
     DataDir::lock(path).map_err(|error| match error {
         in_use @ DataDirError::InUse(_) => format!("{in_use}; stop that process first").into(),
         other => other.into(),

@@ -134,6 +134,11 @@ impl Executor {
         self.0.roots.services.feed.tip()
     }
 
+    /// Drops the bytes of rendered objects: tables that were built anew may hold another state of the same event.
+    pub fn forget_rendered(&self) {
+        self.0.kept.clear();
+    }
+
     /// Executes a request or opens a subscription.
     ///
     /// A subscription begins after the last event that the client has received, or else where its arguments say.

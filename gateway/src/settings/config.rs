@@ -12,6 +12,7 @@ use webhooks::seal::SealKey;
 
 use super::pools::PoolSizes;
 use super::secret::Secret;
+use super::servers::ServerAccess;
 use crate::admission::OperationLimits;
 use crate::graphql::ExecutionLimits;
 
@@ -36,12 +37,16 @@ pub struct Config {
     pub ping: Duration,
     /// Time for which changes are kept for subscribers that are away.
     pub feed: Duration,
+    /// Time for which the feed keeps changes that the fan-out of webhooks has not read.
+    pub feed_unread: Duration,
     /// Rules for the connections that the public address accepts.
     pub connections: ListenerSettings,
     /// True if results on websockets are compressed for clients that offer it.
     pub compression: bool,
     /// Most connections to the databases.
     pub pools: PoolSizes,
+    /// Credentials and certificates for servers that their URLs do not hold.
+    pub servers: ServerAccess,
     /// Numbers of operations that may be under way.
     pub operations: OperationLimits,
     /// Limits of what one request may ask for.
@@ -85,7 +90,7 @@ pub enum Mode {
     },
     /// Servers: NATS JetStream, Redis and PostgreSQL.
     Production {
-        /// URL of the NATS server that holds the event log.
+        /// URLs of the NATS servers that hold the event log, separated by commas.
         nats: Secret,
         /// URL of the Redis server that carries the live bus.
         redis: Secret,

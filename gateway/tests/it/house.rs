@@ -8,6 +8,7 @@ mod modules;
 mod paths;
 mod scan;
 mod source;
+mod statements;
 
 use std::fs;
 use std::path::{Path, PathBuf};

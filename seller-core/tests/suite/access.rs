@@ -124,6 +124,8 @@ fn forced(market: &Market, like: &AccessFact, cause: AccessCause, revision: u64)
         granted: true,
         since: market.clock.now(),
         recent: like.recent.clone(),
+        mutation: None,
+        operator: None,
     })
 }
 

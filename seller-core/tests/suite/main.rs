@@ -10,4 +10,5 @@ mod market;
 mod access;
 mod creation;
 mod read_model;
+mod rebuild;
 mod update;

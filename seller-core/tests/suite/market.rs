@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backbone::checkpoint::Tables;
 use backbone::clock::Clock;
 use backbone::contract::{Deal, DealStatus, Event, Fact, Subject};
 use backbone::db::Db;
@@ -69,9 +70,16 @@ impl Market {
         let lifecycle = Lifecycle::new();
         let clock = Clock::fixed(START);
 
-        let log = EventLog::sqlite(&file, "market", clock.clone(), &lifecycle, &Metrics::new())
-            .await
-            .unwrap();
+        let log = EventLog::sqlite(
+            &file,
+            "market",
+            Tables::none(),
+            clock.clone(),
+            &lifecycle,
+            &Metrics::new(),
+        )
+        .await
+        .unwrap();
         let db = Db::sqlite("seller database", &folder.path().join("seller.db"));
         Self::open(log, db, clock, Resources::Embedded(folder, lifecycle)).await
     }
@@ -84,11 +92,12 @@ impl Market {
         let log = EventLog::jetstream(
             &market.nats_url,
             &market.market,
+            Tables::none(),
             clock.clone(),
             &Metrics::new(),
         );
         let log = log.unwrap();
-        let opened = async || log.epoch().await.is_ok();
+        let opened = async || log.prepare().await.is_ok();
         wait_until(Duration::from_secs(10), "the log to be open", opened).await;
         let db = Db::postgres("seller database", &market.seller_database_url, 12).unwrap();
         Self::open(log, db, clock, Resources::Production(Box::new(services))).await
@@ -112,6 +121,17 @@ impl Market {
     /// of its own.
     pub(crate) fn another_process(&self) -> SellerSide {
         SellerSide::new(self.log.clone(), self.db.clone(), self.clock.clone())
+    }
+
+    /// Returns the seller database.
+    pub(crate) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Returns another worker of the projection.
+    pub(crate) fn another_worker(&self) -> Worker<SellerProjection> {
+        let part = Health::default().part("seller projection");
+        self.side.worker(part, &Metrics::new())
     }
 
     /// Runs the projection up to the head of the log.
@@ -141,7 +161,7 @@ impl Market {
             .append(&event, last.map_or(0, |last| last.sequence))
             .await
         {
-            AppendAnswer::Stored(sequence) => sequence,
+            AppendAnswer::Stored(end) => end.sequence,
             other => panic!("{other:?}"),
         }
     }

@@ -30,7 +30,11 @@ impl<S: Service> Shard<S> {
     }
 
     async fn read_batch(&mut self) {
-        match self.shared.feed.read(self.place) {
+        let read = self.shared.feed.read(self.place);
+        // After the read: whatever was read of new tables, their access is known by now.
+        self.follow_generation();
+
+        match read {
             Read::Changes(changes, reached) => {
                 self.batch = Batch::new(self.place, changes);
                 self.note_batch();
@@ -43,6 +47,21 @@ impl<S: Service> Shard<S> {
             Read::Behind(_) => self.skip_to_tip(),
             // A tip without a ring: the next look comes with the next tip.
             Read::NotLoaded => yield_now().await,
+        }
+    }
+
+    /// Looks up the topics of all subscriptions again if the tables were built anew, which tells nobody who has gained or
+    /// lost access by it.
+    fn follow_generation(&mut self) {
+        let generation = self.shared.feed.generation();
+        if generation == self.generation {
+            return;
+        }
+
+        self.generation = generation;
+        for (key, subscription) in &self.subscriptions {
+            let topics = subscription.subscriber.topics(self.place.0);
+            self.interest.follow(key, &topics);
         }
     }
 

@@ -7,7 +7,7 @@
 -- second dispatcher from waiting for the row, and whoever comes later sees the endpoint held. Each due delivery is
 -- found by the index in the order of due_at, so one row read is one row claimed.
 WITH wanted AS (
-    SELECT * FROM unnest($2::uuid[], $3::int[], $4::int[]) AS wanted (id, busy, room)
+    SELECT id, busy, room FROM unnest($2::uuid[], $3::int[], $4::int[]) AS wanted (id, busy, room)
 ), probing AS (
     SELECT w.id FROM webhook w JOIN wanted ON wanted.id = w.id
      WHERE w.failures >= $5 AND wanted.busy = 0

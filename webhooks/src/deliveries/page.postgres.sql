@@ -4,7 +4,9 @@
 SELECT d.id, d.webhook_id, d.state, d.sequence, d.change_index, d.due_at, d.created_at, m.event, m.epoch,
        w.state AS webhook_state, w.held_until, a.number, a.started_at, a.duration_ms, a.status_code, a.error,
        a.response_body
-  FROM (SELECT newest.* FROM webhook w
+  FROM (SELECT newest.id, newest.webhook_id, newest.message_id, newest.state, newest.sequence, newest.change_index,
+               newest.due_at, newest.created_at
+          FROM webhook w
          CROSS JOIN unnest($4::text[]) AS wanted (state)
          CROSS JOIN LATERAL (
             SELECT d.id, d.webhook_id, d.message_id, d.state, d.sequence, d.change_index, d.due_at, d.created_at

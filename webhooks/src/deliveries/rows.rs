@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::kinds::{DeliveryState, WebhookEvent};
 use backbone::ids::{DeliveryId, WebhookId};
 use backbone::position::{Epoch, Position, Sequence};
 use backbone::time::Timestamp;
-use buyer_core::outbox::{DeliveryState, WebhookEvent};
 use sqlx::FromRow;
 
 use crate::model::{Attempt, Delivery, WebhookState};

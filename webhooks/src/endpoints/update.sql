@@ -1,8 +1,9 @@
 -- Changes an endpoint. $1: buyer; $2: endpoint; $3: URL or null; $4: events or null; $5: whether to set the sellers to
--- $6; $7: whether to set the description to $8. Null URL and events stay; sellers and description may become null, so
--- each has a flag.
+-- $6; $7: sequence after which the events and sellers hold, or null; $8: whether to set the description to $9. Null URL
+-- and events stay; sellers and description may become null, so each has a flag.
 UPDATE webhook
    SET url = coalesce($3, url), events = coalesce($4, events),
        seller_ids = CASE WHEN $5 THEN $6 ELSE seller_ids END,
-       description = CASE WHEN $7 THEN $8 ELSE description END
+       from_position = coalesce($7, from_position),
+       description = CASE WHEN $8 THEN $9 ELSE description END
  WHERE id = $2 AND buyer_id = $1 AND deleted_at IS NULL;

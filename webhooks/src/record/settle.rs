@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use crate::counts::CountDeltas;
 use backbone::ids::{DealId, DeliveryId, WebhookId};
 use backbone::time::Timestamp;
-use buyer_core::outbox::counts::CountDeltas;
 
 use super::rows::{AttemptRow, DeliveryUpdate, EndpointHealth, LeasedDelivery};
 use super::summary::RecordSummary;

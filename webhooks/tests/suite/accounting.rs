@@ -183,7 +183,7 @@ async fn check_lanes(market: &Market) {
                 WHERE ahead.webhook_id = d.webhook_id AND ahead.deal_id = d.deal_id AND ahead.state = 'PENDING'
                   AND NOT ahead.replay AND ahead.sequence < d.sequence)";
     let wrongly_due: i64 =
-        on_db!(market.db.read(), pool => sqlx::query_scalar(WRONGLY_DUE).fetch_one(pool).await)
+        on_db!(market.webhook_db.read(), pool => sqlx::query_scalar(WRONGLY_DUE).fetch_one(pool).await)
             .unwrap();
     assert_eq!(
         wrongly_due, 0,
@@ -194,7 +194,7 @@ async fn check_lanes(market: &Market) {
         SELECT count(*) FROM webhook_message m
          WHERE m.deliveries <> (SELECT count(*) FROM webhook_delivery d WHERE d.message_id = m.id)";
     let miscounted: i64 =
-        on_db!(market.db.read(), pool => sqlx::query_scalar(MISCOUNTED).fetch_one(pool).await)
+        on_db!(market.webhook_db.read(), pool => sqlx::query_scalar(MISCOUNTED).fetch_one(pool).await)
             .unwrap();
     assert_eq!(miscounted, 0, "messages count the deliveries that use them");
 }

@@ -174,6 +174,7 @@ async fn undecryptable_secret_uses_up_no_try(market: Market) {
 
     let other_key = Webhooks::new(
         &market.side,
+        market.webhook_db.clone(),
         market.bus.clone(),
         egress(),
         SealKey::generate(),

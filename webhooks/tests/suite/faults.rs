@@ -36,9 +36,9 @@ async fn outcome_waits_for_an_unavailable_database() {
     let proxy = Proxy::in_front_of(direct).await;
     let db = Db::postgres("buyer database", &proxy.url(direct), 12).unwrap();
     let retention = Retention::in_partitions(Duration::from_secs(60));
-    let side = BuyerSide::new(db, market.clock.clone(), retention);
+    let side = BuyerSide::new(db.clone(), market.clock.clone(), retention);
     let key = SealKey::parse(SEAL).unwrap();
-    let dispatcher = dispatcher_of(Webhooks::new(&side, market.bus.clone(), egress(), key));
+    let dispatcher = dispatcher_of(Webhooks::new(&side, db, market.bus.clone(), egress(), key));
     let running = Running::start(&market, dispatcher);
 
     // Cut while the call waits at its gate: its outcome then meets a database that is away.

@@ -16,12 +16,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use webhooks::dispatcher::Limits;
 use webhooks::egress::Egress;
+use webhooks::fanout::StepLimits;
 use webhooks::resolver::Resolver;
 use webhooks::seal::SealKey;
 use webhooks::sender::Sender;
 use webhooks::{
-    Delivery, DeliveryCounts, DeliveryState, Dispatcher, Registration, Webhook, WebhookEvent,
-    Webhooks,
+    Delivery, DeliveryCounts, DeliveryState, Dispatcher, Fanout, Registration, Renderer, Webhook,
+    WebhookEvent, Webhooks,
 };
 
 use crate::market::{BUYER, Market};
@@ -53,6 +54,7 @@ impl Market {
     pub(super) fn webhooks(&self) -> Webhooks {
         Webhooks::new(
             &self.side,
+            self.webhook_db.clone(),
             self.bus.clone(),
             egress(),
             SealKey::parse(SEAL).unwrap(),
@@ -73,6 +75,32 @@ impl Market {
         self.grant(seller, BUYER).await;
         self.project().await;
         self.register(url).await
+    }
+
+    pub(super) fn fanout(&self) -> Fanout {
+        Fanout::new(self.webhooks(), Renderer::standard(), &Metrics::new())
+    }
+
+    /// Returns a fan-out whose steps have at most `rows` deliveries.
+    pub(super) fn fanout_of(&self, rows: usize) -> Fanout {
+        let limits = StepLimits {
+            rows,
+            ..StepLimits::default()
+        };
+        Fanout::with_limits(
+            self.webhooks(),
+            Renderer::standard(),
+            limits,
+            &Metrics::new(),
+        )
+    }
+
+    /// Runs the projection and then the fan-out up to the head of the log. Returns the head.
+    pub(super) async fn project(&self) -> Sequence {
+        let head = self.project_only().await;
+        self.fanout().run_to_end().await.unwrap();
+
+        head
     }
 
     pub(super) fn dispatcher(&self) -> Dispatcher {
@@ -129,7 +157,8 @@ impl Market {
         async move {
             // One statement, so one snapshot: dispatchers may be running.
             let rows: Vec<Sum> =
-                on_db!(self.db.read(), pool => sqlx::query_as(SUMS).fetch_all(pool).await).unwrap();
+                on_db!(self.webhook_db.read(), pool => sqlx::query_as(SUMS).fetch_all(pool).await)
+                    .unwrap();
 
             let mut sums: BTreeMap<WebhookId, [DeliveryCounts; 2]> = BTreeMap::new();
             for Sum {

@@ -177,7 +177,7 @@ async fn lease_is_renewed_while_the_call_goes_on(market: Market) {
     market.project().await;
 
     let leased_until = async || -> i64 {
-        let until: backbone::time::Timestamp = backbone::on_db!(market.db.read(), pool =>
+        let until: backbone::time::Timestamp = backbone::on_db!(market.webhook_db.read(), pool =>
             sqlx::query_scalar("SELECT leased_until FROM webhook_delivery").fetch_one(pool).await)
         .unwrap();
         until.as_micros()

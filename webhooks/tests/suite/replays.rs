@@ -264,7 +264,8 @@ async fn retention_drops_what_finished_a_month_ago(market: Market) {
         const ROWS: &str =
             "SELECT (SELECT count(*) FROM webhook_delivery), (SELECT count(*) FROM webhook_attempt),
                                    (SELECT count(*) FROM webhook_message)";
-        on_db!(market.db.read(), pool => sqlx::query_as(ROWS).fetch_one(pool).await).unwrap()
+        on_db!(market.webhook_db.read(), pool => sqlx::query_as(ROWS).fetch_one(pool).await)
+            .unwrap()
     };
 
     market.clock.advance(KEEP - HOUR);

@@ -4,7 +4,7 @@ use async_nats::jetstream::response::Response;
 use serde::Deserialize;
 
 use crate::event_log::record::AppendAnswer;
-use crate::position::Sequence;
+use crate::position::{Epoch, Position, Sequence};
 
 /// Acknowledgement of a publish.
 #[derive(Deserialize)]
@@ -14,7 +14,7 @@ struct Ack {
     duplicate: bool,
 }
 
-/// Reads the server's answer to a publish. Codes are those of nats-server's `server/errors.json`.
+/// Reads the server's answer to a publish to the log with this epoch. Codes are those of nats-server's `server/errors.json`.
 ///
 /// | answer | meaning | the write path then |
 /// |---|---|---|
@@ -28,7 +28,7 @@ struct Ack {
 /// A repeat of a stored event is answered as a duplicate by some server versions and replica
 /// counts, and with 10071 by others. Deduplication covers the whole stream and lasts two minutes.
 /// Neither answer is therefore trusted alone.
-pub(super) fn read_answer(payload: &[u8]) -> AppendAnswer {
+pub(super) fn read_answer(epoch: Epoch, payload: &[u8]) -> AppendAnswer {
     let answer = match serde_json::from_slice::<Response<Ack>>(payload) {
         Ok(answer) => answer,
         Err(error) => {
@@ -40,7 +40,7 @@ pub(super) fn read_answer(payload: &[u8]) -> AppendAnswer {
 
     let error = match answer {
         Response::Ok(ack) if ack.duplicate => return AppendAnswer::Duplicate(ack.seq),
-        Response::Ok(ack) => return AppendAnswer::Stored(ack.seq),
+        Response::Ok(ack) => return AppendAnswer::Stored(Position::end_of(epoch, ack.seq)),
         Response::Err { error } => error,
     };
 
@@ -58,6 +58,12 @@ pub(super) fn read_answer(payload: &[u8]) -> AppendAnswer {
 mod tests {
     use super::*;
 
+    const EPOCH: Epoch = Epoch(5);
+
+    fn read_answer(payload: &[u8]) -> AppendAnswer {
+        super::read_answer(EPOCH, payload)
+    }
+
     #[test]
     fn answer_of_the_server_is_read_by_its_code() {
         let coded = |code: u64| {
@@ -70,7 +76,7 @@ mod tests {
 
         assert_eq!(
             read_answer(br#"{"stream":"MARKET","seq":7}"#),
-            AppendAnswer::Stored(7)
+            AppendAnswer::Stored(Position::end_of(EPOCH, 7))
         );
 
         assert_eq!(

@@ -1,41 +1,36 @@
 //! The market's stream over one NATS client: connecting, creating the stream, and checking on every
 //! connection that it still is the log that this process follows.
 
+mod checks;
+mod import;
+
+pub(in crate::event_log) use import::Import;
+
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, LastRawMessageErrorKind as RawMessageErrorKind, RetentionPolicy,
-    StorageType, Stream,
-};
+use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, ConnectOptions, Event, HeaderMap, Request, RequestErrorKind};
+use async_nats::{Client, Event, HeaderMap, Request, RequestErrorKind};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, watch};
 
 use super::answer::read_answer;
-use super::message::{header_map, headers};
+use super::connect::{NatsAccess, connect_options};
+use super::raw::{self, Wanted};
 use crate::Error;
 use crate::clock::Clock;
-use crate::contract::wire::{self, Message};
-use crate::event_log::opening::{epoch_of, opening};
 use crate::event_log::record::{ATTEMPT_TIMEOUT, AppendAnswer, Stored};
+use crate::ids::EventId;
 use crate::position::{Epoch, Sequence};
 
-/// Header with the expected last sequence of the whole stream, not of one subject.
-const EXPECTED_LAST_SEQUENCE: &str = "Nats-Expected-Last-Sequence";
 /// Header by which the server refuses a publish that reaches a different stream.
 pub(super) const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
-/// First version whose replicated streams never accept two publishes with one expectation
-/// (nats-server issue 4320).
-const REPLICAS_SAFE_FROM: (i64, i64) = (2, 11);
-/// First version in which a stream with `max_bytes` never drops its oldest message for one that it
-/// should have refused (nats-server issue 4771, fixed within 2.10).
-const MAX_BYTES_SAFE_FROM: (i64, i64) = (2, 11);
-/// Time to find or create the stream and read its epoch: a few round trips.
+/// Time to find the stream and read its epoch: a few round trips.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Handle of the market's stream. Clones share the connection and what was checked on it.
@@ -47,9 +42,15 @@ pub(super) struct MarketStream {
     context: Context,
     clock: Clock,
     connection: watch::Receiver<Connection>,
+    /// Reason why the last attempt to connect failed.
+    trouble: watch::Receiver<Option<String>>,
     // An async lock, because it is held across the check's round trips: callers that find the
     // stream unchecked wait for one check together instead of each making one.
     checked: Arc<Mutex<Option<Checked>>>,
+    // Held only to read or replace the value.
+    newest: Arc<parking_lot::Mutex<Option<(Sequence, EventId)>>>,
+    // Held only for operations of the set.
+    stuck_tails: Arc<parking_lot::Mutex<HashSet<Sequence>>>,
 }
 
 /// State of the connection. Connections are numbered, so that what was checked on one is checked
@@ -64,15 +65,30 @@ pub(super) struct Connection {
 #[derive(Clone)]
 pub(super) struct Checked {
     pub(super) connection: Connection,
-    pub(super) epoch: Epoch,
+    /// Epochs of the log, oldest first, at least one.
+    pub(super) epochs: Arc<[Epoch]>,
     pub(super) stream: Stream<()>,
+}
+
+impl Checked {
+    /// Returns the present epoch.
+    pub(super) fn epoch(&self) -> Epoch {
+        *self.epochs.last().expect("a checked log has an epoch")
+    }
 }
 
 impl MarketStream {
     /// Builds the client, which connects in the background and keeps trying.
-    pub(super) fn connect(url: &str, market: &str, clock: Clock) -> Result<Self, Error> {
+    pub(super) fn connect(
+        urls: &str,
+        access: &NatsAccess,
+        market: &str,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         let (state, connection) = watch::channel(Connection::default());
-        let options = ConnectOptions::new()
+        let (trouble_sender, trouble) = watch::channel(None);
+        let (servers, options) = connect_options(urls, access)?;
+        let options = options
             .name(format!("dealwire {market}"))
             .retry_on_initial_connect()
             .connection_timeout(Duration::from_secs(2))
@@ -82,13 +98,13 @@ impl MarketStream {
                 Duration::from_millis((50 << attempts.min(5)) as u64).min(Duration::from_secs(1))
             })
             .event_callback(move |event| {
-                note_event(&state, event);
+                note_event(&state, &trouble_sender, event);
                 std::future::ready(())
             });
 
         // With `retry_on_initial_connect` the future only builds the client and is ready at once.
         let client = options
-            .connect(url.to_owned())
+            .connect(servers)
             .now_or_never()
             .ok_or_else(|| broken("the NATS client waited for its first connection"))?
             .map_err(broken)?;
@@ -102,7 +118,10 @@ impl MarketStream {
             context,
             clock,
             connection,
-            checked: Arc::new(Mutex::new(None)),
+            trouble,
+            checked: Arc::default(),
+            newest: Arc::default(),
+            stuck_tails: Arc::default(),
         })
     }
 
@@ -126,14 +145,15 @@ impl MarketStream {
         let connected = async { connection.wait_for(|now| now.up).await.is_ok() };
         match tokio::time::timeout(limit, connected).await {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(not_connected()),
+            Ok(false) | Err(_) => Err(self.not_connected()),
         }
     }
 
+    /// Returns the epoch of the log, which must exist.
     pub(super) async fn epoch(&self) -> Result<Epoch, Error> {
         match self.known_epoch() {
             Some(epoch) => Ok(epoch),
-            None => Ok(self.checked().await?.epoch),
+            None => Ok(self.checked().await?.epoch()),
         }
     }
 
@@ -147,7 +167,7 @@ impl MarketStream {
             .as_ref()
             .filter(|checked| checked.connection == connection)?;
 
-        self.is_up().then_some(checked.epoch)
+        self.is_up().then_some(checked.epoch())
     }
 
     /// Returns the stream, checked on the present connection to be the log that this process
@@ -166,7 +186,7 @@ impl MarketStream {
 
     async fn check(&self) -> Result<Checked, Error> {
         if !self.is_up() {
-            return Err(not_connected());
+            return Err(self.not_connected());
         }
 
         // Read before the lock and the round trips: if the connection changes meanwhile, the result
@@ -180,126 +200,54 @@ impl MarketStream {
             return Ok(checked.clone());
         }
 
-        let stream = self.open().await?;
-        let first = stream.get_raw_message(1).await;
-        let epoch = epoch_of(self.found(first)?)?;
-        if let Some(known) = checked.as_ref().filter(|known| known.epoch != epoch) {
-            return Err(broken(format!(
-                "the stream's epoch is {}, but this process follows epoch {}",
-                epoch.0, known.epoch.0
+        let epochs = self.check_stream().await?;
+        let now = Checked {
+            connection,
+            epochs: epochs.into(),
+            stream: self
+                .context
+                .get_stream_no_info(&self.name)
+                .await
+                .map_err(unavailable)?,
+        };
+
+        let known = checked.as_ref().map(Checked::epoch);
+        if let Some(known) = known.filter(|known| *known != now.epoch()) {
+            return Err(blocked(format!(
+                "the stream's epoch is {}, but this process follows epoch {}; connect it to the \
+                 log of its market",
+                now.epoch().0,
+                known.0
             )));
         }
 
-        let now = Checked {
-            connection,
-            epoch,
-            stream,
-        };
+        self.check_newest().await?;
         *checked = Some(now.clone());
         Ok(now)
     }
 
-    /// Finds or creates the stream and its first event.
-    async fn open(&self) -> Result<Stream<()>, Error> {
-        let config = Config {
-            name: self.name.clone(),
-            subjects: vec![format!("{}.>", self.market)],
-            storage: StorageType::File,
-            retention: RetentionPolicy::Limits,
-            // A full log refuses events; it never forgets one.
-            discard: DiscardPolicy::New,
-            deny_delete: true,
-            deny_purge: true,
-            duplicate_window: Duration::from_secs(120),
-            ..Config::default()
-        };
-
-        let stream = self
-            .context
-            .get_or_create_stream(config)
-            .await
-            .map_err(unavailable)?;
-
-        let info = stream.cached_info();
-        if let Some(fault) = self.unfit(&info.config) {
-            let version = self.client.server_info().version;
-            return Err(broken(format!(
-                "the stream {} on nats-server {version} {fault}",
-                self.name
-            )));
-        }
-
-        if info.state.messages == 0 {
-            self.append_opening().await?;
-        }
-
-        self.context
-            .get_stream_no_info(&self.name)
-            .await
-            .map_err(unavailable)
-    }
-
-    /// Returns why a stream would lose events that it has acknowledged, or acknowledge events that
-    /// it should refuse.
-    fn unfit(&self, config: &Config) -> Option<&'static str> {
-        let older_than = |(major, minor)| !self.client.is_server_compatible(major, minor, 0);
-        let faults = [
-            (
-                config.max_age != Duration::ZERO,
-                "loses old events: unset max_age",
-            ),
-            (
-                config.max_messages_per_subject > 0,
-                "loses old events: unset max_msgs_per_subject",
-            ),
-            (
-                config.discard != DiscardPolicy::New,
-                "loses old events: set discard to new",
-            ),
-            (
-                config.retention != RetentionPolicy::Limits,
-                "loses old events: set retention to limits",
-            ),
-            (
-                config.storage != StorageType::File,
-                "loses all events at a restart: set storage to file",
-            ),
-            (
-                config.max_bytes > 0 && older_than(MAX_BYTES_SAFE_FROM),
-                "may lose old events: unset max_bytes, which is safe from version 2.11",
-            ),
-            (
-                config.num_replicas > 1 && older_than(REPLICAS_SAFE_FROM),
-                "has replicas, which may accept conflicting events before version 2.11",
-            ),
-        ];
-
-        faults
-            .into_iter()
-            .find_map(|(found, why)| found.then_some(why))
-    }
-
-    /// Appends the first event. Of several processes that try, one succeeds; the others are refused
-    /// by the expectation, and all read the same event.
-    async fn append_opening(&self) -> Result<(), Error> {
-        let event = opening(&self.clock);
-        let message = wire::encode(&self.market, &event);
-        let mut headers = header_map(&message);
-        headers.insert(EXPECTED_STREAM, self.name.as_str());
-        headers.insert(EXPECTED_LAST_SEQUENCE, "0");
-
-        let subject = event.subject.to_string();
-        match self.publish(&subject, headers, message.body).await {
-            AppendAnswer::Stored(_) | AppendAnswer::WrongLastSequence => Ok(()),
-            other => Err(unavailable(format!(
-                "the first event could not be appended: {other:?}"
-            ))),
+    /// Remembers an event that is in the log.
+    pub(super) fn saw(&self, sequence: Sequence, id: EventId) {
+        let mut newest = self.newest.lock();
+        if newest.is_none_or(|(newest, _)| newest < sequence) {
+            *newest = Some((sequence, id));
         }
     }
 
-    /// Publishes once and waits for the answer.
+    /// Remembers that a tail which was opened after a sequence ended without an event.
+    pub(super) fn note_stuck(&self, after: Sequence) {
+        self.stuck_tails.lock().insert(after);
+    }
+
+    /// Returns whether the last tail that was opened after a sequence ended without an event.
+    pub(super) fn was_stuck(&self, after: Sequence) -> bool {
+        self.stuck_tails.lock().remove(&after)
+    }
+
+    /// Publishes once to the log with this epoch, and waits for the answer.
     pub(super) async fn publish(
         &self,
+        epoch: Epoch,
         subject: &str,
         headers: HeaderMap,
         body: Bytes,
@@ -311,7 +259,7 @@ impl MarketStream {
 
         let subject = self.with_market(subject);
         let error = match self.client.send_request(subject, request).await {
-            Ok(answer) => return read_answer(&answer.payload),
+            Ok(answer) => return read_answer(epoch, &answer.payload),
             Err(error) => error,
         };
 
@@ -334,28 +282,20 @@ impl MarketStream {
         Ok(info.state.last_sequence)
     }
 
-    /// Returns what a read of the stream found, `None` if there is no such message.
-    pub(super) fn found(
-        &self,
-        answer: Result<
-            jetstream::message::StreamMessage,
-            async_nats::error::Error<RawMessageErrorKind>,
-        >,
-    ) -> Result<Option<Stored>, Error> {
-        let message = match answer {
-            Ok(message) => message,
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
-            Err(error) => return Err(unavailable(error)),
-        };
-
-        Ok(Some(Stored {
-            sequence: message.sequence,
-            subject: self.without_market(&message.subject).to_owned(),
-            message: Message {
-                headers: headers(&message.headers),
-                body: message.payload,
-            },
+    /// Reads one message, `None` if there is none.
+    pub(super) async fn read(&self, wanted: Wanted<'_>) -> Result<Option<Stored>, Error> {
+        let found = raw::read(&self.context, &self.name, wanted).await?;
+        Ok(found.map(|stored| Stored {
+            subject: self.without_market(&stored.subject).to_owned(),
+            ..stored
         }))
+    }
+
+    fn not_connected(&self) -> Error {
+        match &*self.trouble.borrow() {
+            Some(why) => unavailable(format!("not connected to NATS: {why}")),
+            None => unavailable("not connected to NATS"),
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -378,28 +318,43 @@ impl MarketStream {
     }
 }
 
-fn note_event(state: &watch::Sender<Connection>, event: Event) {
+fn note_event(
+    state: &watch::Sender<Connection>,
+    trouble: &watch::Sender<Option<String>>,
+    event: Event,
+) {
     match event {
-        Event::Connected => state.send_modify(|now| {
-            *now = Connection {
-                number: now.number + 1,
-                up: true,
-            }
-        }),
+        Event::Connected => {
+            trouble.send_replace(None);
+            state.send_modify(|now| {
+                *now = Connection {
+                    number: now.number + 1,
+                    up: true,
+                }
+            });
+        }
         Event::Disconnected => {
             state.send_modify(|now| now.up = false);
             tracing::warn!("lost the connection to NATS");
+        }
+        // Sent for every attempt to connect that fails, with its reason.
+        Event::ClientError(error) => {
+            let why = error.to_string();
+            if trouble.borrow().as_ref() != Some(&why) {
+                tracing::warn!(why, "NATS client: {why}");
+                trouble.send_replace(Some(why));
+            }
         }
         other => tracing::info!(event = %other, "NATS client event"),
     }
 }
 
-fn not_connected() -> Error {
-    unavailable("not connected to NATS")
-}
-
 pub(super) fn unavailable(error: impl Display) -> Error {
     Error::unavailable("event log", error)
+}
+
+fn blocked(why: impl Display) -> Error {
+    Error::blocked("event log", why)
 }
 
 fn broken(error: impl Display) -> Error {

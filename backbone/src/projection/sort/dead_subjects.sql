@@ -1,2 +1,2 @@
--- Subjects with dead events that wait for a repair.
-SELECT DISTINCT subject FROM dead_event WHERE NOT repaired;
+-- Subjects with dead events that wait for a repair, and those some events of which were given up.
+SELECT DISTINCT subject, discarded FROM dead_event WHERE NOT repaired OR discarded;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Entry, Sorted, sort, subjects};
+use super::{DeadSubjects, Entry, Sorted, sort, subjects};
 use crate::contract::wire::{Message, Undecodable};
 use crate::contract::{
     AccessCause, AccessFact, Applied, Event, Fact, Fingerprint, Recent, Subject,
@@ -154,11 +154,14 @@ fn sort_treats_every_batch_as_its_story_says() {
             .map(|(number, revision)| (subject(*number), *revision))
             .collect();
 
-        let dead: HashSet<_> = case
-            .dead
-            .iter()
-            .map(|number| subject(*number).to_string())
-            .collect();
+        let dead = DeadSubjects {
+            waiting: case
+                .dead
+                .iter()
+                .map(|number| subject(*number).to_string())
+                .collect(),
+            with_gaps: HashSet::new(),
+        };
 
         let sorted = sort(&records, revisions, dead);
 
@@ -197,7 +200,7 @@ fn sort_treats_every_batch_as_its_story_says() {
 fn sort_names_the_subject_of_a_dead_event_if_it_can_be_parsed() {
     let mut records = records(&[(1, Garbage), (1, Garbage)]);
     records[1].subject = "deal.what".to_owned();
-    let sorted = sort(&records, HashMap::new(), HashSet::new());
+    let sorted = sort(&records, HashMap::new(), DeadSubjects::default());
     let named: Vec<_> = sorted
         .entries
         .iter()
@@ -296,6 +299,8 @@ fn event(number: u128, cause: AccessCause, revision: u64) -> Event {
         granted: true,
         since,
         recent: Recent::first(applied),
+        mutation: None,
+        operator: None,
     };
     Event {
         id,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Source, StorageType};
 use backbone::Error;
 use backbone::contract::Event;
 use backbone::event_log::{AppendAnswer, EventLog};
@@ -114,9 +114,8 @@ async fn write_until_told(
         let event = event(number, revision);
         expected = loop {
             match log.append(&event, expected).await {
-                AppendAnswer::Stored(sequence) | AppendAnswer::Duplicate(sequence) => {
-                    break sequence;
-                }
+                AppendAnswer::Stored(end) => break end.sequence,
+                AppendAnswer::Duplicate(sequence) => break sequence,
                 AppendAnswer::WrongLastSequence => {
                     let last = log.last(&subject(number)).await;
                     let Ok(Some(last)) = last else { continue };
@@ -202,7 +201,7 @@ async fn jetstream_log_notices_a_replaced_stream_on_the_next_connection() {
     proxy.reset();
 
     wait_until(SOON, "the other epoch is noticed", async || {
-        matches!(log.epoch().await, Err(Error::Broken { .. }))
+        matches!(log.epoch().await, Err(Error::Blocked { .. }))
     })
     .await;
 
@@ -212,7 +211,7 @@ async fn jetstream_log_notices_a_replaced_stream_on_the_next_connection() {
         "{answer:?}"
     );
 
-    assert!(matches!(log.head().await, Err(Error::Broken { .. })));
+    assert!(matches!(log.head().await, Err(Error::Blocked { .. })));
     timeout(SOON, tail.batch(1))
         .await
         .expect("the tail ends")
@@ -239,54 +238,44 @@ async fn jetstream_tail_ends_when_its_stream_is_gone() {
 
 #[tokio::test]
 async fn jetstream_log_rejects_a_stream_that_loses_events() {
-    let forgetful = [
-        (
-            "max_age",
-            Config {
-                max_age: Duration::from_secs(3_600),
-                ..stream()
-            },
-        ),
-        (
-            "max_msgs_per_subject",
-            Config {
-                max_messages_per_subject: 10,
-                ..stream()
-            },
-        ),
-        (
-            "discard",
-            Config {
-                discard: DiscardPolicy::Old,
-                max_messages: 1_000,
-                ..stream()
-            },
-        ),
-        (
-            "retention",
-            Config {
-                retention: RetentionPolicy::Interest,
-                ..stream()
-            },
-        ),
-        (
-            "storage",
-            Config {
-                storage: StorageType::Memory,
-                ..stream()
-            },
-        ),
+    type Change = fn(&mut Config);
+    let forgetful: [(&str, Change); 9] = [
+        ("max_age", |config| {
+            config.max_age = Duration::from_secs(3_600);
+        }),
+        ("max_msgs_per_subject", |config| {
+            config.max_messages_per_subject = 10;
+        }),
+        ("discard", |config| {
+            config.discard = DiscardPolicy::Old;
+            config.max_messages = 1_000;
+        }),
+        ("retention", |config| {
+            config.retention = RetentionPolicy::Interest;
+        }),
+        ("storage", |config| config.storage = StorageType::Memory),
+        ("deny_delete", |config| config.deny_delete = false),
+        ("deny_purge", |config| config.deny_purge = false),
+        ("no_ack", |config| config.no_ack = true),
+        ("sources", |config| {
+            config.sources = Some(vec![Source {
+                name: "OTHER".to_owned(),
+                ..Source::default()
+            }]);
+        }),
     ];
 
     let nats = NatsServer::start().await;
     let context = stream_context(&nats).await;
-    for (what, config) in forgetful {
+    for (what, change) in forgetful {
+        let mut config = stream();
+        change(&mut config);
         context
             .create_stream(config)
             .await
             .unwrap_or_else(|why| panic!("{what}: {why}"));
 
-        assert_broken(&jetstream(&nats.url()), what).await;
+        assert_refused(&jetstream(&nats.url()), what).await;
         context
             .delete_stream("MARKET")
             .await
@@ -368,7 +357,7 @@ async fn jetstream_log_rejects_a_stream_of_another_application() {
         .expect("NATS is up");
 
     stored.await.expect("it is stored");
-    assert_broken(&jetstream(&nats.url()), "first event").await;
+    assert_refused(&jetstream(&nats.url()), "should open the log").await;
 }
 
 #[tokio::test]
@@ -405,9 +394,9 @@ async fn jetstream_log_callers_do_not_wait_for_each_other_when_the_server_hangs(
     );
 }
 
-async fn assert_broken(log: &EventLog, what: &str) {
+async fn assert_refused(log: &EventLog, what: &str) {
     wait_until(SOON, what, async || match log.epoch().await {
-        Err(Error::Broken { why, .. }) => {
+        Err(Error::Blocked { why, .. }) => {
             assert!(why.contains(what), "{why:?} does not say {what:?}");
             true
         }
@@ -417,16 +406,18 @@ async fn assert_broken(log: &EventLog, what: &str) {
     .await;
 }
 
-/// A stream as an operator may make it beforehand.
-fn stream() -> Config {
+/// A stream as an operator may make it beforehand, and as version 0.1.0 created it.
+pub(super) fn stream() -> Config {
     Config {
         name: "MARKET".to_owned(),
         subjects: vec!["market.>".to_owned()],
         discard: DiscardPolicy::New,
+        deny_delete: true,
+        deny_purge: true,
         ..Config::default()
     }
 }
 
-async fn stream_context(nats: &NatsServer) -> async_nats::jetstream::Context {
+pub(super) async fn stream_context(nats: &NatsServer) -> async_nats::jetstream::Context {
     async_nats::jetstream::new(async_nats::connect(nats.url()).await.expect("NATS is up"))
 }

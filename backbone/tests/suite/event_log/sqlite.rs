@@ -4,14 +4,17 @@
 use std::fs;
 
 use backbone::contract::Event;
-use backbone::event_log::AppendAnswer::Stored;
+use backbone::event_log::AppendAnswer::{Refused, Stored};
 use backbone::position::Sequence;
+use backbone::testkit::wait_until;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Executor};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::deals::event;
-use crate::logs::{event_of, read, sqlite, store, tail};
+use crate::logs::{SOON, event_of, read, sqlite, store, tail};
 
 #[tokio::test]
 async fn sqlite_log_keeps_acknowledged_events_when_its_process_is_killed() {
@@ -41,12 +44,12 @@ fn write_until_the_runtime_is_gone(folder: &TempDir) -> Vec<(Sequence, Event)> {
             writers.spawn(async move {
                 for number in (writer..).step_by(16) {
                     let event = event(number, 1);
-                    let Stored(sequence) = log.append(&event, 0).await else {
+                    let Stored(end) = log.append(&event, 0).await else {
                         return;
                     };
 
                     acknowledge
-                        .send((sequence, event))
+                        .send((end.sequence, event))
                         .expect("the test listens");
                 }
             });
@@ -97,4 +100,39 @@ fn commits(folder: &TempDir) -> usize {
         .step_by(24 + page_size)
         .filter(|frame| number(frame + 4) > 0)
         .count()
+}
+
+#[tokio::test]
+async fn sqlite_log_goes_on_after_a_transaction_that_sqlite_rolled_back() {
+    // Goal: a failure of the disk is over when the disk works again.
+    // Method: let each insert end with SQLite's own rollback, as a full disk does, and then no more.
+    // Proven: the append is refused and told, later ones are stored, and readiness follows.
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let log = sqlite(&folder).await;
+    store(&log, &event(1, 1), 0).await;
+    let options = SqliteConnectOptions::new().filename(folder.path().join("log.db"));
+    let mut beside = SqliteConnection::connect_with(&options)
+        .await
+        .expect("the log's file is there");
+    let fault = "CREATE TRIGGER fault BEFORE INSERT ON event
+                 BEGIN SELECT RAISE(ROLLBACK, 'no room'); END";
+    beside.execute(fault).await.expect("it is ours");
+
+    for number in 2..=4 {
+        let refused = log.append(&event(number, 1), 0).await;
+        assert!(matches!(refused, Refused { .. }), "{refused:?}");
+    }
+    let down = log.check().await.expect_err("it cannot be written");
+    assert!(down.is_unavailable(), "{down}");
+    assert!(down.to_string().contains("no room"), "{down}");
+
+    beside
+        .execute("DROP TRIGGER fault")
+        .await
+        .expect("it is ours");
+    wait_until(SOON, "the log finds out by itself", async || {
+        log.check().await.is_ok()
+    })
+    .await;
+    assert_eq!(store(&log, &event(5, 1), 0).await, 3);
 }

@@ -4,6 +4,7 @@
 use backbone::contract::wire::{self, Headers, Message};
 use backbone::contract::{DealCause, DealFact, Event, Fact};
 use backbone::db::Db;
+use backbone::position::Epoch;
 use backbone::{Error, on_db};
 
 use sqlx::FromRow;
@@ -162,7 +163,11 @@ async fn projection_leaves_an_event_of_a_newer_binary_to_it(test: TestDb) {
         caught_up(&log.log, &db).await;
         running.stop().await;
         let before = checkpoint(&db).await;
-        let mut newer = (subject(1).to_string(), wire::encode(MARKET, &event(1, 2)));
+        let epoch = log.log.epoch().await.expect("the log is up");
+        let mut newer = (
+            subject(1).to_string(),
+            wire::encode(MARKET, epoch, &event(1, 2)),
+        );
         newer.1.headers.insert(name.into(), value.to_owned());
         log.insert(3, &newer).await;
         store(&log.log, &event(2, 1), 0).await;
@@ -170,10 +175,7 @@ async fn projection_leaves_an_event_of_a_newer_binary_to_it(test: TestDb) {
         let (worker, running) = (worker(&log.log, &db), start(&log.log, &db));
         let (place_then, mut tail) = worker.open().await.expect("all is up");
         let answer = worker.run_once(place_then, &mut tail).await;
-        assert!(
-            matches!(answer, Err(Error::Unavailable { .. })),
-            "{answer:?}"
-        );
+        assert!(matches!(answer, Err(Error::Blocked { .. })), "{answer:?}");
         backbone::testkit::wait_until(SOON, "it says why it is not ready", async || {
             running.complaint().contains("newer than this binary")
         })
@@ -188,7 +190,7 @@ async fn projection_leaves_an_event_of_a_newer_binary_to_it(test: TestDb) {
 
 /// The event's message with a body that it cannot have had.
 fn garbage(event: &Event) -> (String, Message) {
-    let message = wire::encode(MARKET, event);
+    let message = wire::encode(MARKET, Epoch(1), event);
     (
         event.subject.to_string(),
         Message {
@@ -198,7 +200,7 @@ fn garbage(event: &Event) -> (String, Message) {
     )
 }
 
-fn repair(number: u128, revision: u64) -> Event {
+pub(super) fn repair(number: u128, revision: u64) -> Event {
     let event = event(number, revision);
     let fact = DealFact {
         cause: DealCause::Repaired,
@@ -211,16 +213,16 @@ fn repair(number: u128, revision: u64) -> Event {
 }
 
 #[derive(Debug, FromRow)]
-struct DeadEvent {
+pub(super) struct DeadEvent {
     sequence: i64,
     subject: String,
-    reason: String,
+    pub(super) reason: String,
     headers: Json<Headers>,
     body: Vec<u8>,
-    repaired: bool,
+    pub(super) repaired: bool,
 }
 
-async fn dead_events(db: &Db) -> Vec<DeadEvent> {
+pub(super) async fn dead_events(db: &Db) -> Vec<DeadEvent> {
     let all = "SELECT sequence, subject, reason, headers, body, repaired FROM dead_event ORDER BY sequence";
     on_db!(db.read(), pool => sqlx::query_as(all).fetch_all(pool).await)
         .expect("the table can be read")

@@ -1,13 +1,14 @@
-//! Tables and a log that do not belong together: the worker stops and says so, and touches nothing.
+//! Tables and a log that do not belong together: the worker waits and says so, and touches nothing.
 
 use backbone::db::Db;
-use backbone::{Error, on_db};
+use backbone::on_db;
+use backbone::testkit::wait_until;
 
 use super::begin;
 use super::toy::{caught_up, checkpoint, rows, start};
 use crate::databases::{TestDb, on_both_engines};
 use crate::deals::event;
-use crate::logs::{TestLog, store};
+use crate::logs::{SOON, TestLog, store};
 
 on_both_engines! {
     projection_does_not_follow_a_different_log,
@@ -58,15 +59,12 @@ async fn followed(test: &TestDb) -> (TestLog, Db) {
 async fn assert_refused(log: &TestLog, db: &Db, reason: &str) {
     let before = checkpoint(db).await;
     let worker = start(&log.log, db);
-    let health = worker.health.clone();
-    match worker.end().await {
-        Err(Error::Broken { why, .. }) => {
-            assert!(why.contains(reason), "{why:?} does not say {reason:?}")
-        }
-        other => panic!("it was followed: {other:?}"),
-    }
+    wait_until(SOON, "it says why it is not ready", async || {
+        worker.complaint().contains(reason)
+    })
+    .await;
 
-    assert!(!health.down().is_empty(), "not ready");
+    worker.stop().await;
     assert_eq!(checkpoint(db).await, before);
     assert_eq!(rows(db).await, [(1, 1), (2, 1)]);
 }

@@ -126,6 +126,18 @@ pub(super) async fn create_table(db: &Db) {
         .expect("the table can be created");
 }
 
+/// Inserts a row that no event has written.
+pub(super) async fn insert(db: &Db, sequence: i64, revision: i64) {
+    on_db!(db.write(), pool => sqlx::query(INSERT)
+        .bind(sequence)
+        .bind(None::<String>)
+        .bind(revision)
+        .execute(pool)
+        .await
+        .map(|_| ()))
+    .expect("its place is free");
+}
+
 /// Builds a worker that does not run by itself.
 pub(super) fn worker(log: &EventLog, db: &Db) -> Worker<ToyProjection> {
     let projection = ToyProjection {

@@ -10,6 +10,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use backbone::event_log::EventLog;
 use backbone::testkit::{NatsServer, Proxy, wait_until};
 use backbone::write_path::{WriteError, WritePath, Written};
+use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use super::{assert_applied_once, mutation, path, rename, write};
@@ -28,6 +29,40 @@ struct Market {
 /// one that began just before.
 const BUDGET: RangeInclusive<Duration> =
     Duration::from_millis(4_900)..=Duration::from_millis(6_500);
+
+#[tokio::test]
+async fn write_after_many_events_of_others_reads_only_the_last_of_them() {
+    let nats = NatsServer::start().await;
+    let (ours, theirs) = (jetstream(&nats.url()), jetstream(&nats.url()));
+    opened(&ours).await;
+    opened(&theirs).await;
+    let (ours, theirs) = (path(&ours), path(&theirs));
+    write(&ours, &mutation(1)).await.expect("it is created");
+    for number in 2..=60 {
+        write(&theirs, &mutation(number))
+            .await
+            .expect("it is renamed");
+    }
+
+    let spy = async_nats::connect(nats.url()).await.expect("NATS is up");
+    let mut reads = spy
+        .subscribe("$JS.API.STREAM.MSG.GET.MARKET")
+        .await
+        .expect("NATS is up");
+    spy.flush().await.expect("NATS is up");
+    let written = write(&ours, &mutation(100)).await.expect("it is renamed");
+
+    assert_eq!(deal_of(&written.fact).revision, 61);
+    // What the spy says itself comes behind everything that it has seen.
+    spy.publish("$JS.API.STREAM.MSG.GET.MARKET", "end".into())
+        .await
+        .expect("NATS is up");
+    let mut count = 0;
+    while reads.next().await.expect("NATS is up").payload != "end" {
+        count += 1;
+    }
+    assert_eq!(count, 1, "the guess was wrong, and one read puts it right");
+}
 
 #[tokio::test]
 async fn lost_acknowledgement_is_found_by_its_id() {
@@ -255,6 +290,8 @@ impl Market {
             name: "MARKET".to_owned(),
             subjects: vec!["market.>".to_owned()],
             discard: DiscardPolicy::New,
+            deny_delete: true,
+            deny_purge: true,
             ..settings
         };
 

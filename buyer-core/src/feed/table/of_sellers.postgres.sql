@@ -6,7 +6,7 @@ SELECT p.epoch, p.position, p.event_id, p.generation, h.sequence AS horizon,
   FROM projection p
  CROSS JOIN feed_horizon h
   LEFT JOIN (
-       SELECT found.*
+       SELECT found.sequence, found.change_index, found.seller_id, found.body
          FROM unnest($5::uuid[]) AS wanted (seller_id)
         CROSS JOIN LATERAL (
               SELECT sequence, change_index, feed.seller_id, body
@@ -15,7 +15,7 @@ SELECT p.epoch, p.position, p.event_id, p.generation, h.sequence AS horizon,
                  AND sequence >= $1 AND (sequence, change_index) > ($1, $2) AND sequence <= $3
                ORDER BY sequence, change_index
                LIMIT $4) AS found
-        ORDER BY sequence, change_index
+        ORDER BY found.sequence, found.change_index
         LIMIT $4) f ON TRUE
  WHERE p.name = 'buyer'
  ORDER BY f.sequence, f.change_index;

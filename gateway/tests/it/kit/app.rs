@@ -8,7 +8,7 @@ use gateway::app::App;
 use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::graphql::ExecutionLimits;
-use gateway::settings::{Config, Demo, Mode, PoolSizes, Roles, WebhookConfig};
+use gateway::settings::{Config, Demo, Mode, PoolSizes, Roles, ServerAccess, WebhookConfig};
 use live::ViewSettings;
 use tempfile::TempDir;
 use webhooks::dispatcher::Limits;
@@ -213,6 +213,7 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         drain: std::time::Duration::from_secs(1),
         ping: std::time::Duration::from_secs(12),
         feed: std::time::Duration::from_hours(24),
+        feed_unread: std::time::Duration::from_hours(48),
         connections: listener::Settings {
             // Every client of a test has the same address.
             trusted_proxies: vec!["127.0.0.0/8".parse().expect("the text is a network")],
@@ -220,6 +221,7 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         },
         compression: false,
         pools: PoolSizes::default(),
+        servers: ServerAccess::default(),
         operations: OperationLimits::default(),
         execution: ExecutionLimits {
             cost: 100_000,

@@ -23,6 +23,8 @@ pub(crate) async fn seed(market: &Market) {
 
 /// Process of `dealwire serve`, killed when dropped.
 pub(crate) struct Process {
+    /// Command that starts the binary, which it is given as its first argument; empty for none.
+    wrapper: Vec<String>,
     environment: Vec<(String, String)>,
     /// Reserved for the life of the value, so that a restart finds it free.
     port: Port,
@@ -33,11 +35,17 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a process with these variables. Returns before it is ready.
     pub(crate) fn spawn(environment: &[(&str, &str)]) -> Self {
+        Self::spawn_in(&[], environment)
+    }
+
+    /// Starts a process through a command that becomes the binary: `wrapper… BINARY serve`.
+    pub(crate) fn spawn_in(wrapper: &[&str], environment: &[(&str, &str)]) -> Self {
         let environment = environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
 
         let mut process = Self {
+            wrapper: wrapper.iter().map(|&word| word.to_owned()).collect(),
             environment: environment.collect(),
             port: Port::reserve(),
             child: None,
@@ -54,7 +62,10 @@ impl Process {
 
     /// Starts the process again, on the same port.
     pub(crate) fn start(&mut self) {
-        let child = Command::new(env!("CARGO_BIN_EXE_dealwire"))
+        let mut words = self.wrapper.clone();
+        words.push(env!("CARGO_BIN_EXE_dealwire").to_owned());
+        let child = Command::new(&words[0])
+            .args(&words[1..])
             .arg("serve")
             .env("DEALWIRE_LOG", "warn")
             // Every client of a test has the same address.
@@ -107,12 +118,19 @@ impl Process {
         self.signal("CONT").await;
     }
 
-    async fn signal(&self, name: &str) {
-        let pid = self
-            .child
+    /// Returns the number of the process.
+    ///
+    /// # Panics
+    /// If the process is not running.
+    pub(crate) fn id(&self) -> u32 {
+        self.child
             .as_ref()
             .and_then(Child::id)
-            .expect("the process is running");
+            .expect("the process is running")
+    }
+
+    async fn signal(&self, name: &str) {
+        let pid = self.id();
         let sent = Command::new("/bin/sh")
             .args(["-c", "kill -s $0 $1", name, &pid.to_string()])
             .status();
@@ -133,6 +151,15 @@ impl Process {
             Ok(response) => response.status().as_u16(),
             Err(_) => 0,
         }
+    }
+
+    /// Returns the parts that are down or degraded according to `/health/ready`, each with the reason.
+    pub(crate) async fn complaints(&self) -> String {
+        let client = Client::new(&self.url(), None);
+        let answer = client
+            .rest(reqwest::Method::GET, "/health/ready", None)
+            .await;
+        format!("{} {}", answer.body["down"], answer.body["degraded"])
     }
 
     /// Waits until the process is ready.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use backbone::checkpoint::Tables;
 use backbone::clock::Clock;
 use backbone::contract::{Event, Fact};
 use backbone::event_log::EventLog;
@@ -46,6 +47,7 @@ impl Truth {
         let log = EventLog::jetstream(
             &market.nats_url,
             &market.market,
+            Tables::none(),
             Clock::system(),
             &Metrics::new(),
         );
@@ -58,6 +60,7 @@ impl Truth {
         let log = EventLog::sqlite(
             &file,
             "market",
+            Tables::none(),
             Clock::system(),
             &lifecycle,
             &Metrics::new(),

@@ -21,9 +21,9 @@ const FILL: [&str; 3] = [
     "INSERT INTO webhook (id, buyer_id, url, events, state, from_position, secret, created_at)
      VALUES (unhex('00000000000000000000000000000001'), x'00', 'https://example.com', '[]', 'ACTIVE', 0, x'00', 0)",
     "INSERT INTO webhook_message VALUES (unhex('00000000000000000000000000000002'), 'TEST', 1, NULL, x'00', 1)",
-    "INSERT INTO webhook_delivery (id, webhook_id, message_id, sequence, change_index, due_at, created_at)
+    "INSERT INTO webhook_delivery (id, webhook_id, message_id, epoch, sequence, change_index, due_at, created_at)
      VALUES (unhex('00000000000000000000000000000003'), unhex('00000000000000000000000000000001'),
-             unhex('00000000000000000000000000000002'), 0, 0, 0, 0)",
+             unhex('00000000000000000000000000000002'), 1, 0, 0, 0, 0)",
 ];
 
 // Goal: a dispatcher that is told to stop while a claim is on its way keeps no lease and sends
@@ -36,9 +36,11 @@ async fn claim_that_arrives_after_the_stop_is_released() {
     let folder = tempfile::tempdir().unwrap();
     let metrics = Metrics::new();
 
-    let db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
-    let side = BuyerSide::new(db.clone(), Clock::system(), Retention::in_rows(LEASE));
+    let buyer_db = Db::sqlite("buyer database", &folder.path().join("buyer.db"));
+    let side = BuyerSide::new(buyer_db, Clock::system(), Retention::in_rows(LEASE));
     side.migrate().await.unwrap();
+    let db = Db::sqlite("webhook database", &folder.path().join("webhooks.db"));
+    crate::migrate(&db, &side).await.unwrap();
     let PoolEngine::Sqlite(pool) = db.write().engine() else {
         panic!("the database is on SQLite")
     };
@@ -49,7 +51,13 @@ async fn claim_that_arrives_after_the_stop_is_released() {
 
     let bus = LiveBus::local(1, &metrics);
     let context = CallContext {
-        webhooks: Webhooks::new(&side, bus, Egress::default(), SealKey::generate()),
+        webhooks: Webhooks::new(
+            &side,
+            db.clone(),
+            bus,
+            Egress::default(),
+            SealKey::generate(),
+        ),
         sender: Sender::new(Egress::default(), Resolver::system().unwrap()).unwrap(),
         metrics: DispatchMetrics::new(&metrics),
     };

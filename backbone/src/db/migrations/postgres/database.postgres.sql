@@ -1,0 +1,2 @@
+-- Name of the database.
+SELECT current_database()::text;

@@ -1,0 +1,2 @@
+-- Lets statements of this session wait for locks as long as the session's start said.
+RESET lock_timeout;

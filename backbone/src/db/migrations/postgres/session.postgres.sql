@@ -1,0 +1,2 @@
+-- Number of this session.
+SELECT pg_backend_pid();
