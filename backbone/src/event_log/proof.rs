@@ -8,7 +8,8 @@ use crate::Error;
 use crate::checkpoint::{Checkpoint, Tables};
 use crate::position::Epoch;
 
-/// Number of replicas of a log that begins with its first writer. More are created by a command.
+/// Number of replicas of a log that begins with its first writer. An operator who wants more creates
+/// the stream beforehand.
 const REPLICAS: usize = 1;
 
 /// The tables that the log must fit, and whether that has been shown in this process.
@@ -39,21 +40,6 @@ impl EventLog {
         // Callers wait for one proof together; one that fails lets the next caller try.
         self.proof.shown.get_or_try_init(|| self.prove()).await?;
         self.epoch().await
-    }
-
-    /// Creates the log of a new market with this number of replicas.
-    ///
-    /// # Errors
-    /// [`Error::Blocked`] if there is a log, or if the tables were built from one.
-    pub async fn create(&self, replicas: usize) -> Result<Epoch, Error> {
-        let checkpoints = self.proof.tables.checkpoints().await?;
-        if self.is_begun().await? {
-            return Err(Error::blocked("event log", "it exists already"));
-        }
-
-        may_begin(&checkpoints)?;
-        self.begin(replicas).await?;
-        self.prepare().await
     }
 
     /// Describes a log that does not exist yet.
