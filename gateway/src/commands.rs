@@ -56,7 +56,7 @@ enum Command {
     Seed,
     /// List events that the projections cannot apply, and decide about them
     ///
-    /// Of an embedded market, while its server is stopped.
+    /// An embedded market's server must be stopped first.
     #[command(subcommand)]
     DeadEvents(dead_events::DeadEvents),
     /// Manage accounts, API keys and access

@@ -123,8 +123,8 @@ pub struct Settings {
 
     /// URLs of the NATS servers (2.9 or later, with JetStream), separated by commas: nats://host:4222
     ///
-    /// They hold the event log. Name several servers of a cluster, so that any of them may be down. A user and password,
-    /// or a token, may stand in the URLs: nats://user:password@host. tls:// demands TLS. Production mode requires all
+    /// The event log is stored there. Name several servers of a cluster, so that any of them may be down. A user and
+    /// password, or a token, may stand in the URLs: nats://user:password@host. tls:// demands TLS. Production mode requires all
     /// four URLs; without any, the market is embedded.
     #[arg(
         long,

@@ -1,6 +1,6 @@
 //! Migrations: bring a database to the schema of this binary, or find it there or beyond.
 //!
-//! They run on connections of their own, which are in no pool: without a limit for statements, and
+//! Each runs on a connection of its own, which is in no pool: without a limit for statements, and
 //! with locks that end with the connection. Processes take turns. A database that a newer binary has
 //! migrated is left as it is, so that an older one serves beside it and an upgrade can be taken back.
 

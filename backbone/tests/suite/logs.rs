@@ -94,7 +94,7 @@ impl TestLog {
         .expect("the place is free");
     }
 
-    /// Where the log is: the file of SQLite, or the URL of its NATS server as an error.
+    /// Returns the file of SQLite, or the URL of the NATS server as an error.
     pub(crate) fn place(&self) -> Result<PathBuf, String> {
         match &self.home {
             Home::Sqlite(folder) => Ok(folder.path().join("log.db")),

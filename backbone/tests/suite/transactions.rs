@@ -1,4 +1,4 @@
-//! What becomes of a connection whose transaction did not end cleanly: nobody gets it again.
+//! Connections whose transaction did not end cleanly: nobody gets them again.
 
 use std::time::Duration;
 

@@ -376,7 +376,8 @@ fn path(log: &EventLog) -> WritePath {
 async fn write_never_sets_the_time_of_a_subject_back() {
     let test = TestLog::sqlite().await;
     let at = |micros| WritePath::new(test.log.clone(), Clock::fixed(micros));
-    let (ahead, behind) = (at(2_000_000), at(1_000_000));
+    let ahead = at(2_000_000);
+    let behind = at(1_000_000);
 
     write(&ahead, &mutation(1)).await.expect("it is created");
     for number in [2, 3] {

@@ -98,8 +98,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn projection_that_stands_behind_the_head_is_told() {
-        let (health, metrics) = (Health::default(), Metrics::new());
-        let mut watch = ProgressWatch::new(&health, &metrics);
+        let health = Health::default();
+        let mut watch = ProgressWatch::new(&health, &Metrics::new());
         let progress = &mut watch.sellers;
         let mut now = Instant::now();
         let mut complaint = |head, position| {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::certificates::{Authority, text};
 use super::{SOON, reason};
 
-/// What the live bus needs: its channel, and the commands that it sends.
+/// Rights that the live bus needs: its channel, and the commands that it sends.
 const PERMITTED: &str = "resetchannels &market.live -@all +hello +auth +ping +publish +subscribe";
 
 fn bus(url: &str, tls: &ClientTls, lifecycle: &Lifecycle) -> LiveBus {

@@ -183,7 +183,9 @@ mod on_postgres {
             let written = Arc::new(AtomicU64::new(0));
             let mut tasks = JoinSet::new();
             for _ in 0..2 {
-                let (db, stop, written) = (db.clone(), stop.clone(), written.clone());
+                let db = db.clone();
+                let stop = stop.clone();
+                let written = written.clone();
                 tasks.spawn(async move {
                     // A pace at which the index can follow: each row takes it two milliseconds.
                     let mut pace = tokio::time::interval(Duration::from_millis(20));

@@ -200,7 +200,7 @@ fn garbage(event: &Event) -> (String, Message) {
     )
 }
 
-pub(super) fn repair(number: u128, revision: u64) -> Event {
+fn repair(number: u128, revision: u64) -> Event {
     let event = event(number, revision);
     let fact = DealFact {
         cause: DealCause::Repaired,

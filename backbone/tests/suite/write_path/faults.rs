@@ -33,10 +33,12 @@ const BUDGET: RangeInclusive<Duration> =
 #[tokio::test]
 async fn write_after_many_events_of_others_reads_only_the_last_of_them() {
     let nats = NatsServer::start().await;
-    let (ours, theirs) = (jetstream(&nats.url()), jetstream(&nats.url()));
+    let ours = jetstream(&nats.url());
+    let theirs = jetstream(&nats.url());
     opened(&ours).await;
     opened(&theirs).await;
-    let (ours, theirs) = (path(&ours), path(&theirs));
+    let ours = path(&ours);
+    let theirs = path(&theirs);
     write(&ours, &mutation(1)).await.expect("it is created");
     for number in 2..=60 {
         write(&theirs, &mutation(number))
