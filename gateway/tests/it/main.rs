@@ -23,6 +23,7 @@ mod isolation;
 mod live;
 mod pages;
 mod rebuild;
+mod reopened_log;
 mod rest;
 mod resume;
 mod schema;

@@ -71,6 +71,10 @@ pub(super) async fn import(config: &Config, file: &Path) -> Result<(), CommandEr
         "Imported {written} events; the log of market {} has {count} events and epoch {}",
         config.market, epoch.0
     );
+    println!(
+        "If the market accepted changes after this export, run `dealwire log reopen --restored` before you start it: \
+         clients hold positions of those changes"
+    );
     Ok(())
 }
 
