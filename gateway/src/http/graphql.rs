@@ -37,20 +37,20 @@ pub(super) async fn endpoint(State(public): State<Arc<Public>>, request: Request
         let refused = reply.refused(wrong_method());
         return with_header(refused, header::ALLOW, METHODS);
     }
-    // Before anything is executed, since a mutation cannot be taken back.
-    if reply.accepted.is_nothing() {
-        return reply.refused(nothing_acceptable());
-    }
 
     let headers = request.headers().clone();
     let has_body = method == Method::POST || method == Method::QUERY;
     let read = if has_body {
-        read_body(request).await
+        read_body(&headers, request).await
     } else {
         let query = request.uri().query().unwrap_or_default();
         read::parameters(query).map_err(Fault::from)
     };
 
+    // Before anything is executed, since a mutation cannot be taken back.
+    if reply.accepted.is_nothing() {
+        return reply.refused(nothing_acceptable());
+    }
     match read {
         Ok(request) => {
             let readonly = method != Method::POST;
@@ -60,11 +60,11 @@ pub(super) async fn endpoint(State(public): State<Arc<Public>>, request: Request
     }
 }
 
-async fn read_body(request: Request) -> Result<GraphqlRequest, Fault> {
-    // Before the body is read: it may be long, and cannot be used.
-    let encoding = json_body::check_headers(request.headers())?;
-
+async fn read_body(headers: &HeaderMap, request: Request) -> Result<GraphqlRequest, Fault> {
+    // Even if it cannot be used: a client that is still sending when its connection is closed misses the answer.
     let sent = Bytes::from_request(request, &()).await;
+
+    let encoding = json_body::check_headers(headers)?;
     let body = json_body::decode(encoding, sent)?;
     Ok(read::body(&body)?)
 }

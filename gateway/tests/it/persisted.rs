@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use backbone::accounts::Role;
 use gateway::app::{App, StartError};
+use gateway::settings::Mode;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -394,6 +395,11 @@ async fn trusted_documents_that_are_not_valid_stop_the_start() {
     let app = TestApp::start(Backing::Embedded).await;
     let mut config = app.app.config().clone();
     app.stop().await;
+
+    let folder = tempfile::tempdir().expect("a temporary folder can be created");
+    config.mode = Mode::Embedded {
+        data_dir: folder.path().to_owned(),
+    };
 
     let files = [
         manifest(&json!({ "good": ROLE, "gone": "{ removedField }" })),
