@@ -152,8 +152,14 @@ async function bySocket(client, payload) {
 }
 
 async function trusted() {
-  const named = (name) => print(parse(ROLE.replace('Role', name)));
-  const documents = { apollo: named('ByApollo'), relay: named('ByRelay'), codegen: named('ByCodegen') };
+  const named = (name) => parse(ROLE.replace('Role', name));
+  // Apollo Client adds __typename to what it sends, and its manifests hold what it sends.
+  const byApollo = new InMemoryCache().transformDocument(named('ByApollo'));
+  const documents = {
+    apollo: print(byApollo),
+    relay: print(named('ByRelay')),
+    codegen: print(named('ByCodegen')),
+  };
   const folder = mkdtempSync(join(tmpdir(), 'dealwire-manifests-'));
   const settings = [...manifests(folder, documents), '--trusted-documents-only'];
   const gateway = await startGateway(binary, settings);
