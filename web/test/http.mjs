@@ -121,7 +121,7 @@ function manifests(folder, documents) {
   const contents = {
     'persisted-query-manifest.json': { format: 'apollo-persisted-query-manifest', version: 1, operations },
     'queryMap.json': { [digest('md5', documents.relay)]: documents.relay },
-    'persisted-documents.json': { [digest('sha1', documents.codegen)]: documents.codegen },
+    'persisted-documents.json': { [`sha256:${sha256(documents.codegen)}`]: documents.codegen },
   };
   return Object.entries(contents).flatMap(([name, content]) => {
     const file = join(folder, name);
@@ -173,9 +173,9 @@ async function trusted() {
   assert.deepEqual((await byRelay(gateway.url, digest('md5', documents.relay))).data, expected);
 
   const socket = createClient({ url: gateway.socketUrl, connectionParams: headers, webSocketImpl: WebSocket });
-  const documentId = digest('sha1', documents.codegen);
+  const documentId = `sha256:${sha256(documents.codegen)}`;
   assert.deepEqual(await bySocket(socket, { query: '', documentId }), { data: expected });
-  const extensions = { persistedQuery: documentId };
+  const extensions = { persistedQuery: sha256(documents.codegen) };
   assert.deepEqual(await bySocket(socket, { query: '', extensions }), { data: expected });
   await assert.rejects(bySocket(socket, { query: '{ __typename }' }), ([{ extensions: { code } }]) => (
     code === 'PERSISTED_QUERY_REQUIRED'

@@ -6,7 +6,7 @@ use crate::error::{Code, Problem};
 
 /// Prefix of an id that is the SHA-256 of the document's text in hexadecimal digits (GraphQL over HTTP, appendix
 /// "Persisted Documents").
-const SHA256_PREFIX: &str = "sha256:";
+pub(super) const SHA256_PREFIX: &str = "sha256:";
 
 /// Version of Apollo's protocol of persisted queries.
 const PERSISTED_QUERY_VERSION: u64 = 1;

@@ -271,7 +271,7 @@ fn manifests() -> [NamedTempFile; 3] {
 
     [
         manifest(&apollo),
-        // Ids of Relay are MD5, those of codegen SHA-1.
+        // Ids of Relay are MD5, those of older versions of codegen SHA-1.
         manifest(&json!({ "d3b07384d113edec49eaa6238ad5ff00": CHANGES })),
         manifest(&json!({ "da39a3ee5e6b4b0d3255bfef95601890afd80709": NAME })),
     ]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::graphql::request::SHA256_PREFIX;
 use crate::graphql::schema::document_schema;
 
 /// Format of the manifests that `@apollo/generate-persisted-query-manifest` writes.
@@ -20,6 +21,7 @@ const APOLLO_VERSION: u64 = 1;
 /// Documents by their id, and by the SHA-256 of their text.
 #[derive(Clone, Default)]
 pub struct TrustedDocuments {
+    /// Texts by id, without the prefix `sha256:`, which graphql-codegen writes.
     by_id: HashMap<Box<str>, Arc<str>>,
     count: usize,
 }
@@ -77,7 +79,7 @@ impl TrustedDocuments {
         self.count
     }
 
-    /// Returns the text of a document.
+    /// Returns the text of a document, whose id is given without a prefix.
     pub(super) fn get(&self, id: &str) -> Option<&Arc<str>> {
         self.by_id.get(id)
     }
@@ -99,7 +101,8 @@ impl TrustedDocuments {
                 ));
                 continue;
             }
-            if self.get(&id).is_some_and(|other| **other != *text) {
+            let key = without_prefix(&id);
+            if self.get(key).is_some_and(|other| **other != *text) {
                 faults.push(format!(
                     "{}: the id {id} belongs to two different documents",
                     file.display()
@@ -107,12 +110,11 @@ impl TrustedDocuments {
                 continue;
             }
 
-            self.insert(id, text);
+            self.insert(key, text.into());
         }
     }
 
-    fn insert(&mut self, id: String, text: String) {
-        let text: Arc<str> = text.into();
+    fn insert(&mut self, id: &str, text: Arc<str>) {
         let hash = hex::encode(Sha256::digest(&*text));
 
         // Clients may name any document by its hash, whatever its manifest calls it.
@@ -120,6 +122,10 @@ impl TrustedDocuments {
         self.by_id.insert(id.into(), text);
         self.count += 1;
     }
+}
+
+fn without_prefix(id: &str) -> &str {
+    id.strip_prefix(SHA256_PREFIX).unwrap_or(id)
 }
 
 /// Reads the documents of a manifest.
@@ -194,7 +200,7 @@ mod tests {
     fn manifests_of_every_kind_are_read() {
         let both = load(&[
             apollo(1, "one", VIEWER),
-            json!({ "two": TWO, "again": VIEWER }),
+            json!({ "two": TWO, "sha256:again": VIEWER }),
         ]);
         let both = both.unwrap_or_else(|faults| panic!("{faults:?}"));
 
