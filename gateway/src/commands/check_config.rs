@@ -7,7 +7,9 @@ use backbone::live_bus::{BusEvent, LiveBus};
 use tokio::time::timeout;
 
 use super::stores::{CommandError, Stores};
+use crate::app::StartError;
 use crate::backends::{Backends, DataDir, DataDirError};
+use crate::graphql::TrustedDocuments;
 use crate::settings::{Config, Mode};
 
 /// Time that Redis may take to confirm a subscription.
@@ -19,6 +21,7 @@ const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A store is not usable; the message names all of them.
 pub(super) async fn check(config: Config) -> Result<(), CommandError> {
     println!("Market {}, listening on {}", config.market, config.listen);
+    check_documents(&config)?;
     if let Mode::Embedded { data_dir } = &config.mode {
         println!(
             "Embedded in {}: an acknowledged change survives kill -9 and power loss",
@@ -46,6 +49,18 @@ pub(super) async fn check(config: Config) -> Result<(), CommandError> {
     let reports = describe(&stores.backends).await;
     stores.close().await?;
     print_reports(reports)
+}
+
+/// Reads the trusted documents and prints how many there are.
+fn check_documents(config: &Config) -> Result<(), CommandError> {
+    let files = &config.documents.trusted;
+    if files.is_empty() {
+        return Ok(());
+    }
+
+    let trusted = TrustedDocuments::load(files).map_err(StartError::TrustedDocuments)?;
+    println!("{} trusted documents", trusted.count());
+    Ok(())
 }
 
 type Report = (&'static str, Result<String, Error>);
