@@ -2,6 +2,7 @@
 
 mod events;
 mod graphql;
+mod guard;
 mod pages;
 mod probes;
 mod rest;
@@ -11,17 +12,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use backbone::health::Health;
 use backbone::telemetry::{Metrics, TraceContext};
+use ipnet::IpNet;
 use serde_json::json;
 
 use crate::auth::{Principal, key_in};
-use crate::error::{Code, Problem};
+use crate::error::{Code, Problem, error_id};
 use crate::graphql::Executor;
 use crate::services::Services;
 use crate::sockets::Sockets;
+use crate::standing::whole_seconds;
 
 /// Largest accepted request body, in bytes.
 pub(crate) const MAX_BODY: usize = 256 << 10;
@@ -37,6 +41,8 @@ pub struct Public {
     pub sockets: Sockets,
     /// True if results on websockets are compressed for clients that offer it.
     pub compression: bool,
+    /// Networks of the proxies whose `X-Forwarded-For` tells the address of a client.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// State shared by the probes.
@@ -51,6 +57,7 @@ pub struct Probes {
 /// Builds the routes of the public API.
 pub fn public(state: Public) -> Router {
     let deal = || get(rest::list).post(rest::create).put(rest::replace);
+    let state = Arc::new(state);
 
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
@@ -73,7 +80,9 @@ pub fn public(state: Public) -> Router {
         })
         // After the routes: a layer covers only what was added before it.
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Arc::new(state))
+        // Outermost, so that a client beyond its limits costs nothing else.
+        .layer(from_fn_with_state(Arc::clone(&state), guard::guard))
+        .with_state(state)
 }
 
 /// Builds the routes of probes and metrics.
@@ -132,7 +141,11 @@ impl Problem {
             body["currentVersion"] = json!(version);
         }
 
-        let mut headers = HeaderMap::new();
+        if let Some(id) = self.error_id {
+            body["errorId"] = json!(error_id(id));
+        }
+
+        let mut headers = self.limit_headers();
         headers.insert(
             header::CONTENT_TYPE,
             header::HeaderValue::from_static("application/problem+json"),
@@ -140,8 +153,6 @@ impl Problem {
 
         if let Some(after) = self.retry_after {
             body["retryAfterMs"] = json!(after.as_millis() as u64);
-            // The header holds whole seconds; 0 would ask the client to repeat at once.
-            headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
         }
         // A 401 without a challenge is not allowed (RFC 9110, section 15.5.2).
         if status == StatusCode::UNAUTHORIZED {
@@ -152,5 +163,19 @@ impl Problem {
         }
 
         (status, headers, body.to_string()).into_response()
+    }
+
+    /// Returns the headers that tell a client when to come back, and within which limit.
+    fn limit_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+
+        if let Some(after) = self.retry_after {
+            // The header holds whole seconds; 0 would ask the client to repeat at once.
+            headers.insert(header::RETRY_AFTER, whole_seconds(after).max(1).into());
+        }
+        if let Some(standing) = &self.standing {
+            standing.write_to(&mut headers);
+        }
+        headers
     }
 }

@@ -6,6 +6,7 @@ mod config;
 mod connections;
 mod execution;
 mod pools;
+mod rates;
 mod secret;
 mod servers;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use connections::ConnectionSettings;
 use execution::ExecutionSettings;
 use pools::PoolSettings;
 pub use pools::PoolSizes;
+use rates::RateSettings;
 pub use secret::Secret;
 pub use servers::ServerAccess;
 use servers::ServerSettings;
@@ -259,6 +261,9 @@ pub struct Settings {
     pools: PoolSettings,
 
     #[command(flatten)]
+    rates: RateSettings,
+
+    #[command(flatten)]
     servers: ServerSettings,
 
     #[command(flatten)]
@@ -327,6 +332,8 @@ impl Settings {
             servers,
             execution: self.execution.limits(),
             operations: self.execution.operations(),
+            rates: self.rates.limits(),
+            field_usage: self.rates.field_usage,
             views: ViewSettings {
                 enabled: !self.no_views,
                 bytes: self.view_bytes,

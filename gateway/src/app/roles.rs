@@ -31,9 +31,12 @@ use crate::backends::{Backends, DataDir, GatewayPools};
 use crate::demo;
 use crate::graphql::Executor;
 use crate::http::{self, Public};
+use crate::rates::Rates;
+use crate::seller_position::SellerPosition;
 use crate::services::Services;
 use crate::settings::{Config, WebhookConfig};
 use crate::sockets::{SocketService, Sockets};
+use crate::usage::Usage;
 
 /// Everything that the roles are started with.
 pub(super) struct RoleStarter<'a> {
@@ -166,9 +169,11 @@ impl RoleStarter<'_> {
         let feed = self.start_feed();
         let services = self.services(webhooks, keys.clone(), Arc::clone(&feed));
 
-        let executor = Executor::new(services.clone(), self.config.execution, self.metrics);
+        let usage = Usage::new(self.config.field_usage, self.metrics);
+        let limits = self.config.execution;
+        let executor = Executor::new(services.clone(), limits, usage, self.metrics);
         let sockets = Sockets::start(
-            SocketService::new(keys, executor.clone()),
+            SocketService::new(keys, executor.clone(), services.rates.clone()),
             feed,
             SocketSettings {
                 shards: available_parallelism().map_or(1, usize::from),
@@ -193,6 +198,7 @@ impl RoleStarter<'_> {
             executor,
             sockets,
             compression: self.config.compression,
+            trusted_proxies: self.config.connections.trusted_proxies.clone(),
         })
     }
 
@@ -212,12 +218,14 @@ impl RoleStarter<'_> {
         );
 
         Services {
+            seller_position: SellerPosition::new(sellers.clone(), self.metrics),
             sellers,
             buyers,
             reads,
             webhooks,
             feed,
             admission: Admission::new(self.config.operations, self.metrics),
+            rates: Rates::new(self.config.rates, self.metrics),
             lifecycle: self.lifecycle.clone(),
             log,
             keys,

@@ -23,10 +23,15 @@ use super::selections::Selections;
 use crate::admission::Permit;
 use crate::auth;
 use crate::error::{Code, Problem};
+use crate::rates::{Charge, Payer};
 use crate::services::Services;
+use crate::usage::Usage;
 
 /// Answer to a subscription on a transport that can carry only one result.
 const SUBSCRIPTION_NEEDS_STREAM: &str = "Subscriptions require a websocket (graphql-transport-ws) or the header Accept: text/event-stream";
+
+/// Answer to a request that needs an API key and has none.
+const KEY_REQUIRED: &str = "An API key is required";
 
 /// Memory for the bytes of rendered objects, in bytes.
 const KEPT_BYTES: u64 = 64 << 20;
@@ -84,6 +89,7 @@ struct Shared {
     kept: Arc<Kept>,
     selections: Selections,
     metrics: ExecutionMetrics,
+    usage: Usage,
 }
 
 /// Execution of a request.
@@ -93,6 +99,8 @@ pub enum Execution {
     Response(String, Permit),
     /// Request errors: there is no data.
     Rejected(Vec<ServerError>),
+    /// The caller asks for too much now: nothing was executed. The transport tells when to come back.
+    Limited(Problem),
     /// An open subscription.
     Subscription(Box<Subscriber>),
     /// A subscription cannot begin now, for a reason that passes. An error would end it at stock clients, so the transport
@@ -116,7 +124,12 @@ pub struct RequestRules<'a> {
 
 impl Executor {
     /// Creates an executor over the services behind the API.
-    pub fn new(services: Services, limits: ExecutionLimits, metrics: &Metrics) -> Self {
+    pub fn new(
+        services: Services,
+        limits: ExecutionLimits,
+        usage: Usage,
+        metrics: &Metrics,
+    ) -> Self {
         let kept = Arc::new(Kept::new(KEPT_BYTES));
 
         Self(Arc::new(Shared {
@@ -126,6 +139,7 @@ impl Executor {
             selections: Selections::new(Arc::clone(&kept), metrics),
             kept,
             metrics: ExecutionMetrics::new(metrics),
+            usage,
         }))
     }
 
@@ -158,20 +172,45 @@ impl Executor {
         caller: &Caller,
         rules: RequestRules<'_>,
     ) -> Result<Execution, Vec<ServerError>> {
+        let text_cost = text_cost(&request.query);
+        if caller.principal.is_none() {
+            // Before the text is looked at: whoever has no key could otherwise have it read and validated without end.
+            if let Err(problem) = self.charge(caller, text_cost) {
+                return Ok(Execution::Limited(problem));
+            }
+        }
+
         let plan = self.plan(&request, caller)?;
+        let has_key = caller.principal.is_some();
+        self.0.usage.count(&plan, caller.origin.client(), has_key);
         self.check_rules(&plan, rules)?;
+        check_caller(&plan, caller)?;
 
         let variables = request.variables.unwrap_or_default();
         let schema = self.0.documents.schema();
         let request = plan
             .bind(schema, &variables)
             .map_err(|error| rejection(vec![error], caller))?;
-        self.check_cost(&request)?;
+        let result_cost = self.check_cost(&request)?;
 
+        let cost = match &caller.principal {
+            Some(_) => result_cost.saturating_add(text_cost),
+            None => result_cost,
+        };
         if request.kind() == OperationKind::Subscription {
-            return self.subscribe(request, caller, rules).await;
+            return match self.charge(caller, cost) {
+                Ok(()) => self.subscribe(request, caller, rules).await,
+                Err(problem) => Ok(Execution::Limited(problem)),
+            };
         }
-        self.answer(request, caller).await
+        self.answer(request, caller, cost).await
+    }
+
+    fn charge(&self, caller: &Caller, cost: u64) -> Result<(), Problem> {
+        let payer = Payer::of(caller.principal.as_ref(), &caller.origin);
+        let rates = &self.0.roots.services.rates;
+
+        rates.charge(payer, Charge::Cost(cost)).map(|_| ())
     }
 
     /// Executes a query or mutation.
@@ -179,13 +218,21 @@ impl Executor {
         &self,
         request: Request,
         caller: &Caller,
+        cost: u64,
     ) -> Result<Execution, Vec<ServerError>> {
         let refused = |problem: Problem| vec![problem.into()];
         confirmed(caller).map_err(refused)?;
-        let admission = &self.0.roots.services.admission;
-        let permit = admission
-            .enter(caller.principal.as_ref())
-            .map_err(refused)?;
+
+        let charge = match request.kind() {
+            OperationKind::Mutation => Charge::Mutations(request.roots().len()),
+            OperationKind::Query | OperationKind::Subscription => Charge::Cost(cost),
+        };
+        let services = &self.0.roots.services;
+        let admitted = services.admit(caller.principal.as_ref(), &caller.origin, charge);
+        let permit = match admitted {
+            Ok(permit) => permit,
+            Err(problem) => return Ok(Execution::Limited(problem)),
+        };
 
         let executed = match request.kind() {
             OperationKind::Mutation => {
@@ -237,11 +284,12 @@ impl Executor {
         Err(vec![Problem::new(Code::BadRequest, message).into()])
     }
 
-    fn check_cost(&self, request: &Request) -> Result<(), Vec<ServerError>> {
+    /// Returns the cost of a request.
+    fn check_cost(&self, request: &Request) -> Result<u64, Vec<ServerError>> {
         let limit = self.0.limits.cost;
         let cost = request.cost(self.0.documents.schema());
         if cost <= limit {
-            return Ok(());
+            return Ok(cost);
         }
 
         let message = format!(
@@ -362,12 +410,28 @@ fn took_too_long() -> Problem {
     Problem::new(Code::Unavailable, message)
 }
 
+/// Returns what the text of a document is charged, beside its result: one unit for each 64 bytes, which take about as long
+/// to read as a field takes to render.
+fn text_cost(text: &str) -> u64 {
+    1 + text.len() as u64 / 64
+}
+
+/// Checks that a caller without a key asks about the schema only. Everything else needs a key, and is refused before its
+/// variables are looked at.
+fn check_caller(plan: &Plan, caller: &Caller) -> Result<(), Vec<ServerError>> {
+    if caller.principal.is_some() || plan.is_meta() {
+        return Ok(());
+    }
+
+    Err(vec![Problem::unauthenticated(KEY_REQUIRED).into()])
+}
+
 /// Returns the request errors for a rejected document. Callers without a key are not told which of their input values
 /// break a rule: the answer can be many times longer than what it costs to ask.
 fn rejection(errors: Vec<DocumentError>, caller: &Caller) -> Vec<ServerError> {
     let tells_values = errors.iter().any(|error| error.kind == ErrorKind::BadInput);
     if tells_values && caller.principal.is_none() {
-        return vec![Problem::unauthenticated("An API key is required").into()];
+        return vec![Problem::unauthenticated(KEY_REQUIRED).into()];
     }
 
     errors.into_iter().map(request_error).collect()

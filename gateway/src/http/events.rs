@@ -45,6 +45,7 @@ pub(super) async fn execute(
         .filter(|id| !id.is_empty());
 
     let principal = caller.principal.clone();
+    let origin = caller.origin.clone();
     let positions = request.wants_positions();
     let rules = RequestRules {
         readonly,
@@ -56,10 +57,12 @@ pub(super) async fn execute(
         Execution::Response(response, _permit) => once(&response).into(),
         Execution::Rejected(errors) => error_events(errors).into(),
         // The status, not an event: clients repeat a request that failed, and take an event as its end.
-        Execution::TryLater(problem) => return problem.into_response(),
+        Execution::Limited(problem) | Execution::TryLater(problem) => {
+            return problem.into_response();
+        }
         Execution::Subscription(subscriber) => {
             let principal = principal.expect("a subscription begins only for a caller with a key");
-            match Client::connect(principal) {
+            match Client::connect(principal, origin) {
                 Err(problem) => error_events(vec![problem.into()]).into(),
                 Ok(client) => {
                     let events = public.sockets.open_stream(subscriber, client, positions);

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use async_graphql::ServerError;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::{Public, events, principal, trace, websocket};
 use crate::error::{Code, Problem};
 use crate::graphql::{Caller, Execution, GraphqlRequest, RequestRules, code};
+use crate::origin::Origin;
 
 /// Media type of GraphQL over HTTP, with which the status carries meaning.
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
@@ -24,6 +25,7 @@ const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 /// `POST /graphql`: any operation, as a JSON body.
 pub(super) async fn post(
     State(public): State<Arc<Public>>,
+    Extension(origin): Extension<Origin>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -32,7 +34,7 @@ pub(super) async fn post(
         Err(problem) => return reject(&headers, problem),
     };
 
-    execute(public, &headers, request, false).await
+    execute(public, &headers, origin, request, false).await
 }
 
 /// `GET /graphql`: a query in the parameters, or the upgrade to a websocket.
@@ -45,8 +47,9 @@ pub(super) async fn get(State(public): State<Arc<Public>>, request: Request) -> 
 
     let query = read_query(request.uri().query().unwrap_or_default());
     let headers = request.headers();
+    let origin = Origin::noted(request.extensions());
     match query {
-        Ok(query) => execute(public, headers, query, true).await,
+        Ok(query) => execute(public, headers, origin, query, true).await,
         Err(problem) => reject(headers, problem),
     }
 }
@@ -54,6 +57,7 @@ pub(super) async fn get(State(public): State<Arc<Public>>, request: Request) -> 
 async fn execute(
     public: Arc<Public>,
     headers: &HeaderMap,
+    origin: Origin,
     request: GraphqlRequest,
     readonly: bool,
 ) -> Response {
@@ -66,6 +70,7 @@ async fn execute(
     let caller = Caller {
         principal,
         trace: trace(headers),
+        origin,
     };
 
     if events::accepted(headers) {
@@ -77,9 +82,16 @@ async fn execute(
         ..RequestRules::default()
     };
     match public.executor.execute(request, caller, rules).await {
-        Execution::Response(response, _permit) => respond(headers, response),
+        Execution::Response(response, permit) => {
+            let mut response = respond(headers, response);
+            if let Some(standing) = permit.standing() {
+                standing.write_to(response.headers_mut());
+            }
+            response
+        }
         Execution::Rejected(errors) => reject_request(headers, errors),
-        Execution::TryLater(problem) => reject(headers, problem),
+        // Over HTTP the status tells this in either media type: it is not an answer to the request.
+        Execution::Limited(problem) | Execution::TryLater(problem) => reject(headers, problem),
         Execution::Subscription(_) => unreachable!("the rules admit no subscription"),
     }
 }
@@ -168,9 +180,13 @@ fn object(name: &str, value: &str) -> Result<Map<String, Value>, Problem> {
 }
 
 /// Responds to a request that is not one of GraphQL: the status tells the error in either media type.
-fn reject(headers: &HeaderMap, problem: Problem) -> Response {
+pub(super) fn reject(headers: &HeaderMap, problem: Problem) -> Response {
     let status = problem.code.status();
-    with_errors(headers, status, vec![problem.into()])
+    let limit = problem.limit_headers();
+    let mut response = with_errors(headers, status, vec![problem.into()]);
+
+    response.headers_mut().extend(limit);
+    response
 }
 
 /// Responds with request errors as GraphQL over HTTP asks (section 6): with the media type of GraphQL, the status tells
@@ -190,6 +206,13 @@ fn with_errors(headers: &HeaderMap, status: StatusCode, errors: Vec<ServerError>
     let mut response = respond(headers, body);
 
     *response.status_mut() = status;
+    // A 401 without a challenge is not allowed (RFC 9110, section 15.5.2).
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 
