@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_graphql::ServerError;
 use backbone::position::Position;
 use backbone::telemetry::Metrics;
-use documents::{DocumentError, Documents, ErrorKind, Kept, Limits, OperationKind, Plan, Request};
+use documents::{
+    DocumentError, Documents, ErrorKind, Kept, Limits, OperationKind, Plan, Request, RootKind,
+};
 use live::{Selection, Subscriber};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -32,6 +34,9 @@ const SUBSCRIPTION_NEEDS_STREAM: &str = "Subscriptions require a websocket (grap
 
 /// Answer to a request that needs an API key and has none.
 const KEY_REQUIRED: &str = "An API key is required";
+
+/// Charge for a field of introspection: about what it takes to execute it for the whole schema, in fields.
+const INTROSPECTION_COST: u64 = 1_000;
 
 /// Memory for the bytes of rendered objects, in bytes.
 const KEPT_BYTES: u64 = 64 << 20;
@@ -191,8 +196,9 @@ impl Executor {
         let request = plan
             .bind(schema, &variables)
             .map_err(|error| rejection(vec![error], caller))?;
-        let result_cost = self.check_cost(&request)?;
+        let result_cost = self.check_cost(&request)? + introspection_cost(&request);
 
+        // Whoever has no key has been charged for the text before.
         let cost = match &caller.principal {
             Some(_) => result_cost.saturating_add(text_cost),
             None => result_cost,
@@ -414,6 +420,15 @@ fn took_too_long() -> Problem {
 /// to read as a field takes to render.
 fn text_cost(text: &str) -> u64 {
     1 + text.len() as u64 / 64
+}
+
+/// Returns what the introspection fields of a request are charged. Their selections have no cost of their own, since
+/// their results are of the size of the schema.
+fn introspection_cost(request: &Request) -> u64 {
+    let roots = request.roots().iter();
+    let fields = roots.filter(|root| root.kind() == RootKind::Introspection);
+
+    fields.count() as u64 * INTROSPECTION_COST
 }
 
 /// Checks that a caller without a key asks about the schema only. Everything else needs a key, and is refused before its

@@ -23,7 +23,8 @@ pub(super) struct RateSettings {
 
     /// Most fields that the results of one account's queries and subscriptions can have within a minute; 0 for no limit
     ///
-    /// Counted before execution, as --max-query-cost is, with one more for each 64 bytes of the document.
+    /// Counted before execution, as --max-query-cost is, with one more for each 64 bytes of the document and 1,000 for
+    /// __schema or __type.
     #[arg(
         long,
         env = "DEALWIRE_QUERY_COST_PER_MINUTE",

@@ -305,7 +305,7 @@ async fn outcome_of_a_fault_has_an_id_and_nothing_else(app: TestApp) {
     assert_eq!(error["message"], "An internal error occurred");
     let extensions = error["extensions"].as_object().expect("extensions");
     let names: HashSet<&str> = extensions.keys().map(String::as_str).collect();
-    assert_eq!(names, ["code", "retryable", "errorId"].into());
+    assert_eq!(names, HashSet::from(["code", "retryable", "errorId"]));
     let id = extensions["errorId"].as_str().expect("an id");
     assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
 

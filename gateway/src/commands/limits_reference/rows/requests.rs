@@ -65,7 +65,7 @@ pub(super) const RATES: &[Row] = &[
         "`RATE_LIMITED` with `retryAfterMs`",
     ),
     row(
-        "fields that the results of one account's queries and subscriptions can have, and one more for each 64 bytes of a document",
+        "fields that the results of one account's queries and subscriptions can have, and one more for each 64 bytes of a document and 1,000 for `__schema` or `__type`",
         Unit("query-cost-per-minute", "a minute"),
         "`RATE_LIMITED` with `retryAfterMs`",
     ),
