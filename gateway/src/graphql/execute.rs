@@ -196,7 +196,8 @@ impl Executor {
         let request = plan
             .bind(schema, &variables)
             .map_err(|error| rejection(vec![error], caller))?;
-        let result_cost = self.check_cost(&request)? + introspection_cost(&request);
+        let result_cost = self.check_cost(&request)?;
+        let result_cost = result_cost.saturating_add(introspection_cost(&request));
 
         // Whoever has no key has been charged for the text before.
         let cost = match &caller.principal {

@@ -60,9 +60,9 @@ const DEAL: &str = "56c5e92a-683b-430e-8466-5721c7cacb90";
 #[test]
 fn outcomes_of_all_codes_are_provoked() {
     let provoked = BY_REQUEST.iter().chain(&BY_POSITION).chain(&BY_STATE);
-    let provoked: HashSet<&Code> = provoked.collect();
+    let provoked: HashSet<Code> = provoked.copied().collect();
 
-    assert_eq!(provoked, Code::ALL.iter().collect());
+    assert_eq!(provoked, HashSet::from(Code::ALL));
 }
 
 async fn outcomes_of_requests_are_those_of_the_table(app: TestApp) {
