@@ -22,7 +22,7 @@ pub struct Origin {
     client: Option<Arc<str>>,
 }
 
-/// What counts as one client without a key: an IPv4 address, or the IPv6 network of 64 bits that one subscriber usually
+/// Network that counts as one client without a key: an IPv4 address, or the IPv6 network of 64 bits that one subscriber usually
 /// holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);

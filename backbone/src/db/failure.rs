@@ -119,3 +119,29 @@ fn may_pass(code: &str) -> bool {
 fn sqlite_code(code: &str) -> Option<u32> {
     code.parse::<u32>().ok().map(|code| code & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn write_is_unknown_only_if_its_answer_may_be_what_was_lost() {
+        let lost = || sqlx::Error::Io(io::ErrorKind::UnexpectedEof.into());
+        assert!(matches!(
+            map_write_error("x", lost()),
+            Error::Unknown { .. }
+        ));
+        // Nothing was sent: no connection could be had.
+        let none = map_write_error("x", sqlx::Error::PoolTimedOut);
+        assert!(matches!(none, Error::Unavailable { .. }), "{none:?}");
+        let wrong = map_write_error("x", sqlx::Error::RowNotFound);
+        assert!(matches!(wrong, Error::Broken { .. }), "{wrong:?}");
+
+        // Elsewhere a lost connection is an outage like another.
+        let read = map_error("x", lost());
+        assert!(matches!(read, Error::Unavailable { .. }), "{read:?}");
+        assert!(matches!(read.after_write(), Error::Unknown { .. }));
+    }
+}
