@@ -10,7 +10,7 @@ use backbone::{Error, FieldError, random};
 use live::{ReadError, SubscribeError};
 use seller_core::Refusal;
 
-use crate::standing::Standing;
+use crate::standing::{Standing, whole_millis};
 
 pub use code::Code;
 pub use rows::{CodeRow, Effect, Scope, Transport};
@@ -310,7 +310,7 @@ impl From<Problem> for async_graphql::Error {
                 extensions.set("currentVersion", version);
             }
             if let Some(after) = retry_after {
-                extensions.set("retryAfterMs", after.as_millis() as u64);
+                extensions.set("retryAfterMs", whole_millis(after));
             }
             if let Some(id) = id {
                 extensions.set("errorId", error_id(id));

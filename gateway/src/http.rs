@@ -25,7 +25,7 @@ use crate::error::{Code, Problem, error_id};
 use crate::graphql::Executor;
 use crate::services::Services;
 use crate::sockets::Sockets;
-use crate::standing::whole_seconds;
+use crate::standing::{whole_millis, whole_seconds};
 
 /// Largest accepted request body, in bytes.
 pub(crate) const MAX_BODY: usize = 256 << 10;
@@ -152,7 +152,7 @@ impl Problem {
         );
 
         if let Some(after) = self.retry_after {
-            body["retryAfterMs"] = json!(after.as_millis() as u64);
+            body["retryAfterMs"] = json!(whole_millis(after));
         }
         // A 401 without a challenge is not allowed (RFC 9110, section 15.5.2).
         if status == StatusCode::UNAUTHORIZED {

@@ -49,6 +49,13 @@ pub fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
+/// Returns a time in whole milliseconds, rounded up.
+pub fn whole_millis(time: Duration) -> u64 {
+    let millis = time.as_nanos().div_ceil(1_000_000);
+
+    u64::try_from(millis).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +73,14 @@ mod tests {
 
         assert_eq!(headers["ratelimit-policy"], "\"mutations\";q=600;w=60");
         assert_eq!(headers["ratelimit"], "\"mutations\";r=12;t=2");
+    }
+
+    #[test]
+    fn times_are_rounded_up() {
+        let just_over = Duration::from_nanos(2_000_000_001);
+
+        assert_eq!((whole_millis(just_over), whole_seconds(just_over)), (2_001, 3));
+        assert_eq!(whole_seconds(Duration::from_secs(2)), 2);
+        assert_eq!(whole_millis(Duration::ZERO), 0);
     }
 }
