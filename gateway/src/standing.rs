@@ -79,7 +79,10 @@ mod tests {
     fn times_are_rounded_up() {
         let just_over = Duration::from_nanos(2_000_000_001);
 
-        assert_eq!((whole_millis(just_over), whole_seconds(just_over)), (2_001, 3));
+        assert_eq!(
+            (whole_millis(just_over), whole_seconds(just_over)),
+            (2_001, 3)
+        );
         assert_eq!(whole_seconds(Duration::from_secs(2)), 2);
         assert_eq!(whole_millis(Duration::ZERO), 0);
     }
