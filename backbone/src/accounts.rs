@@ -124,11 +124,12 @@ impl Accounts {
         let now = self.clock.now();
         // Row ids are ordered by time, so that inserts touch only the end of the index.
         let id = id.unwrap_or_else(|| random::row_id(now.as_micros()));
-        on_db!(self.db.write(), pool => sqlx::query(INSERT_ACCOUNT)
+        on_db!(self.db.write_with_outcome(), pool => sqlx::query(INSERT_ACCOUNT)
             .bind(id).bind(role.as_str()).bind(name).bind(now).execute(pool).await.map(|_| ()))?;
 
         // Read back, since the id may have been there before.
         on_db!(self.db.write(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_one(pool).await)
+            .map_err(Error::after_write)
     }
 
     /// Reads an account by id.
@@ -176,7 +177,7 @@ impl Accounts {
         // Issued keys are long and random, so a fast hash without a salt cannot be searched.
         let hash = KeyHash::of(key);
 
-        on_db!(self.db.write(), pool => sqlx::query_scalar(INSERT_KEY)
+        on_db!(self.db.write_with_outcome(), pool => sqlx::query_scalar(INSERT_KEY)
             .bind(id).bind(account_id).bind(&hash.0[..]).bind(label).bind(now)
             .fetch_one(pool).await)
     }
@@ -184,7 +185,7 @@ impl Accounts {
     /// Revokes a key for good and returns when it was first revoked, `None` if the database has no
     /// such key.
     pub async fn revoke(&self, key_id: Uuid) -> Result<Option<Timestamp>, Error> {
-        on_db!(self.db.write(), pool => sqlx::query_scalar(REVOKE_KEY)
+        on_db!(self.db.write_with_outcome(), pool => sqlx::query_scalar(REVOKE_KEY)
             .bind(key_id).bind(self.clock.now()).fetch_optional(pool).await)
     }
 

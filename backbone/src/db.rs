@@ -20,7 +20,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{PgPool, SqlitePool};
 
 use crate::Error;
-use failure::map_error;
+use failure::{map_error, map_write_error};
 use migrations::{Progress, run_on_postgres, run_on_sqlite};
 use pools::{READERS, postgres_pool};
 
@@ -59,6 +59,8 @@ enum Backend {
 pub struct Pool<'a> {
     what: &'static str,
     engine: PoolEngine<'a>,
+    /// Meaning of the driver's errors.
+    meaning: fn(&'static str, sqlx::Error) -> Error,
 }
 
 /// The engine behind a [`Pool`].
@@ -123,7 +125,7 @@ impl<'a> Pool<'a> {
 
     /// Returns what an error of the driver means to the caller.
     pub fn error(&self, error: sqlx::Error) -> Error {
-        map_error(self.what, error)
+        (self.meaning)(self.what, error)
     }
 }
 
@@ -247,10 +249,20 @@ impl Db {
         })
     }
 
+    /// Returns the pool for statements that write and whose caller must be told the outcome: their
+    /// error is [`Error::Unknown`] if the statement may have been carried out.
+    pub fn write_with_outcome(&self) -> Pool<'_> {
+        Pool {
+            meaning: map_write_error,
+            ..self.write()
+        }
+    }
+
     fn pool<'a>(&self, engine: PoolEngine<'a>) -> Pool<'a> {
         Pool {
             what: self.what,
             engine,
+            meaning: map_error,
         }
     }
 

@@ -66,10 +66,14 @@ pub enum Refused {
     #[error("the log has no event {0}")]
     NoEvent(Sequence),
     /// The event belongs to nothing that has a state.
-    #[error("event {0} is of no deal and of no access, so there is nothing to repair; discard it")]
+    #[error(
+        "event {0} belongs to neither a deal nor an access, so it cannot be repaired; discard it"
+    )]
     NoState(Sequence),
     /// No event of the subject can be decoded.
-    #[error("no event of {0} can be decoded, so there is no state to repair it with; discard it")]
+    #[error(
+        "none of the events of {0} can be decoded, so no state is left to repair it from; discard it"
+    )]
     NothingReadable(String),
     /// The log or a database failed.
     #[error(transparent)]

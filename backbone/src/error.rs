@@ -1,4 +1,4 @@
-//! Failures of stores and transports, in four kinds named by what the caller does next.
+//! Failures of stores and transports, in five kinds named by what the caller does next.
 //!
 //! A rejection by the business rules is not an error of this kind: it is data of the side that
 //! decides.
@@ -10,6 +10,16 @@ pub enum Error {
     /// to be damaged.
     #[error("{what} is unavailable: {why}")]
     Unavailable {
+        /// Name of the store or transport.
+        what: &'static str,
+        /// Reason, as the store or its driver reported it.
+        why: String,
+    },
+    /// A write was sent, and its answer did not come: it may or may not have been carried out.
+    /// **Find out**, or repeat a write that changes nothing the second time. Only calls whose caller
+    /// must be told the outcome make this difference; elsewhere it is [`Error::Unavailable`].
+    #[error("{what} did not confirm a write: {why}")]
+    Unknown {
         /// Name of the store or transport.
         what: &'static str,
         /// Reason, as the store or its driver reported it.
@@ -68,6 +78,16 @@ impl Error {
 
     /// Returns whether the same call may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Unknown { .. })
+    }
+
+    /// Returns what an error means that came after a write of the same request was carried out:
+    /// the request as a whole is neither done nor undone.
+    #[must_use]
+    pub fn after_write(self) -> Self {
+        match self {
+            Self::Unavailable { what, why } => Self::Unknown { what, why },
+            other => other,
+        }
     }
 }

@@ -2,14 +2,28 @@
 //! without once it had it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+
+/// Time for which a part may be down at first before the log warns about it: a server is connected to within that time,
+/// unless something is wrong.
+const STARTING: Duration = Duration::from_secs(3);
 
 /// The parts of one process, which is ready while none is down. Clones are the same parts.
 #[derive(Clone, Default)]
 pub struct Health {
     // Held for a few instructions and never across an await.
-    parts: Arc<Mutex<Vec<(&'static str, State)>>>,
+    parts: Arc<Mutex<Vec<Entry>>>,
+}
+
+struct Entry {
+    name: &'static str,
+    state: State,
+    began: Instant,
+    was_up: bool,
+    /// True if the state is that of a part which merely starts, so that the log has no warning of it.
+    is_quiet: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +46,13 @@ impl Health {
     pub fn part(&self, name: &'static str) -> Part {
         let mut parts = self.lock();
 
-        parts.push((name, State::Down("starting".to_owned())));
+        parts.push(Entry {
+            name,
+            state: State::Down("starting".to_owned()),
+            began: Instant::now(),
+            was_up: false,
+            is_quiet: false,
+        });
         Part {
             health: self.clone(),
             index: parts.len() - 1,
@@ -59,11 +79,11 @@ impl Health {
         let parts = self.lock();
         parts
             .iter()
-            .filter_map(|(name, state)| Some((*name, why(state)?.clone())))
+            .filter_map(|part| Some((part.name, why(&part.state)?.clone())))
             .collect()
     }
 
-    fn lock(&self) -> parking_lot::MutexGuard<'_, Vec<(&'static str, State)>> {
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Vec<Entry>> {
         self.parts.lock()
     }
 }
@@ -94,21 +114,31 @@ impl Part {
     /// Changes the state, and logs every change once.
     fn set(&self, change: impl FnOnce(&State) -> State) {
         let mut parts = self.health.lock();
-        let (name, current) = &mut parts[self.index];
-        let state = change(current);
-        if *current == state {
+        let part = &mut parts[self.index];
+        let state = change(&part.state);
+
+        let is_starting = !part.was_up && part.began.elapsed() < STARTING;
+        let must_warn_now = part.is_quiet && !is_starting;
+        if part.state == state && !must_warn_now {
             return;
         }
 
         // Logged under the lock, so that the log has the changes in their order.
+        let name = part.name;
         match &state {
             State::Up => tracing::info!(part = name, "{name} is up"),
             State::Degraded(why) => {
                 tracing::warn!(part = name, why, "continuing without {name}: {why}")
             }
+            State::Down(why) if is_starting => {
+                tracing::debug!(part = name, why, "waiting for {name}: {why}")
+            }
             State::Down(why) => tracing::warn!(part = name, why, "{name} is down: {why}"),
         }
-        *current = state;
+
+        part.was_up |= state == State::Up;
+        part.is_quiet = is_starting && matches!(state, State::Down(_));
+        part.state = state;
     }
 }
 

@@ -154,7 +154,7 @@ impl<P: Projection> Worker<P> {
                     self.health.down(&error);
                     false
                 }
-                Err(error @ Error::Unavailable { .. }) => {
+                Err(error @ (Error::Unavailable { .. } | Error::Unknown { .. })) => {
                     self.health.away(&error);
                     false
                 }
@@ -234,7 +234,9 @@ impl<P: Projection> Worker<P> {
                 )
             }
             // The bad event is somewhere in the batch, or the batch is too large.
-            Error::Unavailable { what, why } | Error::Broken { what, why } => {
+            Error::Unavailable { what, why }
+            | Error::Unknown { what, why }
+            | Error::Broken { what, why } => {
                 passes.pace.failed();
                 Error::Unavailable { what, why }
             }

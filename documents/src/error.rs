@@ -22,6 +22,8 @@ pub struct DocumentError {
     pub locations: Vec<Location>,
     /// Input values that break a rule, at most 50; empty for other faults.
     pub violations: Vec<Violation>,
+    /// Number of input values that break a rule beyond those of `violations`.
+    pub more: usize,
 }
 
 /// Kind of fault of a document or its variables.
@@ -65,6 +67,7 @@ impl DocumentError {
             message: message.into(),
             locations: locations.into_iter().collect(),
             violations: Vec::new(),
+            more: 0,
         }
     }
 
@@ -74,17 +77,19 @@ impl DocumentError {
             message: format!("The document has more than {limit} {what}"),
             locations: location.into_iter().collect(),
             violations: Vec::new(),
+            more: 0,
         }
     }
 
-    pub(crate) fn bad_input(violations: Vec<Violation>, locations: Vec<Location>) -> Self {
+    /// Builds the error of input values that break a rule: those that are told, and the number of the others.
+    pub(crate) fn bad_input(
+        violations: Vec<Violation>,
+        more: usize,
+        locations: Vec<Location>,
+    ) -> Self {
         let message = match violations.as_slice() {
             [only] => format!("{} {}", only.path, only.message),
-            // Further ones were not looked for.
-            many if many.len() == MAX_TOLD => {
-                format!("At least {MAX_TOLD} input values are invalid")
-            }
-            many => format!("{} input values are invalid", many.len()),
+            many => format!("{} input values are invalid", many.len() + more),
         };
 
         Self {
@@ -92,6 +97,7 @@ impl DocumentError {
             message,
             locations,
             violations,
+            more,
         }
     }
 
@@ -107,6 +113,7 @@ impl DocumentError {
             message: diagnostic.error.to_string(),
             locations: location.into_iter().collect(),
             violations: Vec::new(),
+            more: 0,
         }
     }
 }

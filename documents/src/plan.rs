@@ -7,10 +7,11 @@
 mod check;
 mod collect;
 mod compile;
+mod fields;
 mod root;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use apollo_compiler::ast::OperationType;
 use apollo_compiler::executable::Operation;
@@ -22,7 +23,7 @@ use serde_json::{Map, Value as Json};
 
 pub use root::{ArgumentError, Arguments, Root, RootKind};
 
-use crate::error::{DocumentError, Location};
+use crate::error::{DocumentError, Location, MAX_TOLD};
 use crate::introspect::{Introspected, Introspections};
 use crate::kept::Kept;
 use crate::limits::Limits;
@@ -66,6 +67,9 @@ pub struct Plan {
     introspections: Introspections,
     /// Number of selections of the document with all fragments expanded.
     selections: usize,
+    is_meta: bool,
+    /// Fields that the operation selects, once they were asked for.
+    fields: OnceLock<Box<[String]>>,
 }
 
 /// Variable of an operation.
@@ -135,6 +139,8 @@ impl Plan {
             variants: RwLock::default(),
             introspections: Introspections::new(check::has_introspection(&document, &operation)),
             selections,
+            is_meta: check::is_meta(&document, &operation),
+            fields: OnceLock::new(),
             operation,
             document,
         })
@@ -143,6 +149,24 @@ impl Plan {
     /// Returns the kind of the operation.
     pub fn kind(&self) -> OperationKind {
         self.kind
+    }
+
+    /// Returns the name of the operation; `None` if it has none.
+    pub fn operation_name(&self) -> Option<&str> {
+        self.operation.name.as_ref().map(|name| name.as_str())
+    }
+
+    /// Returns whether the operation selects nothing but `__typename`, `__schema` and `__type` at its root, and so asks
+    /// about the schema only.
+    pub fn is_meta(&self) -> bool {
+        self.is_meta
+    }
+
+    /// Returns the fields that the operation selects anywhere, those of conditions included, as `Type.field`, each once
+    /// and sorted. Meta fields are left out.
+    pub fn fields(&self) -> &[String] {
+        self.fields
+            .get_or_init(|| fields::of(&self.document, &self.operation))
     }
 
     /// Returns an estimate of the memory that variants and results of introspection may come to take, in bytes.
@@ -158,7 +182,8 @@ impl Plan {
     /// Adds the variables of a request. Values of variables that the operation does not declare are ignored.
     ///
     /// # Errors
-    /// [`BadInput`](crate::ErrorKind::BadInput) with every violation of the variables' types, at most 50.
+    /// [`BadInput`](crate::ErrorKind::BadInput) with every violation of the variables' types, of which 50 are told and the others
+    /// counted.
     pub fn bind(
         self: &Arc<Self>,
         schema: &Schema,
@@ -193,15 +218,15 @@ impl Plan {
                 coercion.within(name, |coercion| coercion.violation("must not be null"));
             }
 
-            if coercion.count() > before {
+            if coercion.count() > before && locations.len() < MAX_TOLD {
                 locations.extend(Location::of(variable.span, &self.document.sources));
             }
             values.push(value);
         }
 
-        let violations = coercion.into_violations();
+        let (violations, more) = coercion.into_violations();
         if !violations.is_empty() {
-            return Err(DocumentError::bad_input(violations, locations));
+            return Err(DocumentError::bad_input(violations, more, locations));
         }
 
         Ok(Request {
@@ -316,8 +341,10 @@ fn select(
 ) -> Result<Node<Operation>, DocumentError> {
     document.operations.get(name).cloned().map_err(|_| {
         let message = match name {
-            Some(name) => format!("The document has no operation {name}"),
-            None if document.operations.is_empty() => "The document has no operation".to_owned(),
+            Some(name) => format!("The document contains no operation named {name}"),
+            None if document.operations.is_empty() => {
+                "The document contains no operation".to_owned()
+            }
             None => "The document has several operations; operationName must name one".to_owned(),
         };
         DocumentError::invalid(message, None)
@@ -338,7 +365,7 @@ fn variables(
         let span = definition.location();
         let Some(ty) = schema.inputs().resolve(&definition.ty) else {
             let location = Location::of(span, &document.sources);
-            let message = format!("Variable ${} is of no input type", definition.name);
+            let message = format!("Variable ${} does not have an input type", definition.name);
             return Err(vec![DocumentError::invalid(message, location)]);
         };
 
@@ -353,16 +380,16 @@ fn variables(
             })
         });
 
-        if coercion.count() > before {
+        if coercion.count() > before && locations.len() < MAX_TOLD {
             locations.extend(Location::of(span, &document.sources));
         }
         variables.push(Variable { ty, default, span });
     }
 
-    let violations = coercion.into_violations();
+    let (violations, more) = coercion.into_violations();
     if violations.is_empty() {
         Ok(variables)
     } else {
-        Err(vec![DocumentError::bad_input(violations, locations)])
+        Err(vec![DocumentError::bad_input(violations, more, locations)])
     }
 }

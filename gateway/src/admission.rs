@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::auth::Principal;
 use crate::error::{Code, Problem};
+use crate::standing::Standing;
 
 /// Account that callers without a key share.
 const NOBODY: Uuid = Uuid::nil();
@@ -47,6 +48,8 @@ pub struct Admission {
 
 /// Place of one operation among those under way, given back when dropped.
 pub struct Permit {
+    /// Standing of the caller within the rate limit that it was charged for.
+    standing: Option<Standing>,
     _all: OwnedSemaphorePermit,
     _account: OwnedSemaphorePermit,
     _counted: Counted,
@@ -99,10 +102,24 @@ impl Admission {
 
         self.under_way.inc();
         Ok(Permit {
+            standing: None,
             _all: all,
             _account: account,
             _counted: Counted(self.under_way.clone()),
         })
+    }
+}
+
+impl Permit {
+    /// Returns the permit with the standing of its caller within a rate limit.
+    #[must_use]
+    pub fn with_standing(self, standing: Option<Standing>) -> Self {
+        Self { standing, ..self }
+    }
+
+    /// Standing of the caller within the rate limit that it was charged for, if there is one.
+    pub fn standing(&self) -> Option<Standing> {
+        self.standing
     }
 }
 

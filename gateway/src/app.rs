@@ -80,7 +80,8 @@ impl App {
             metrics: &metrics,
         };
         let (address, admin_address) = listeners.start(public, probes)?;
-        tracing::info!(%address, roles = ?config.roles, "Listening on http://{address}");
+        let roles = config.roles;
+        tracing::info!(%address, %roles, "Listening on {address}");
 
         Ok(Self {
             lifecycle,

@@ -10,6 +10,8 @@ mod admin;
 mod check_config;
 mod confirm;
 mod dead_events;
+mod errors_reference;
+mod limits_reference;
 mod log;
 mod operator;
 mod progress;
@@ -28,6 +30,8 @@ use clap::{Parser, Subcommand};
 use crate::settings::{Config, Settings};
 use stores::{CommandError, Stores};
 
+pub use errors_reference::errors_reference;
+pub use limits_reference::limits_reference;
 pub use settings_reference::settings_reference;
 
 /// The live side of a trading platform: a GraphQL gateway whose subscriptions lose no change
@@ -51,6 +55,12 @@ enum Command {
     /// Print docs/settings.md, the reference of all settings
     #[command(hide = true)]
     SettingsReference,
+    /// Print docs/errors.md, the reference of all error codes
+    #[command(hide = true)]
+    ErrorsReference,
+    /// Print docs/limits.md, the reference of all limits
+    #[command(hide = true)]
+    LimitsReference,
     /// Check the settings, connect to each server that they name, and print what it guarantees
     CheckConfig,
     /// Create an example market and print its API keys; with --demo, the demo market and its public keys
@@ -81,13 +91,16 @@ pub fn install_tls_provider() {
 /// Runs the command that `cli` names. Exit codes: 0 success, 1 failure, 2 invalid settings.
 pub fn run(cli: Cli) -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve);
-    // Needs no settings, so that it also works where none are valid.
-    if let Command::Schema = command {
-        print!("{}", crate::graphql::sdl());
-        return ExitCode::SUCCESS;
-    }
-    if let Command::SettingsReference = command {
-        print!("{}", settings_reference());
+    // These need no settings, so that they also work where none are valid.
+    let page = match command {
+        Command::Schema => Some(crate::graphql::sdl()),
+        Command::SettingsReference => Some(settings_reference()),
+        Command::ErrorsReference => Some(errors_reference()),
+        Command::LimitsReference => Some(limits_reference()),
+        _ => None,
+    };
+    if let Some(page) = page {
+        print!("{page}");
         return ExitCode::SUCCESS;
     }
 
@@ -124,7 +137,10 @@ fn run_with(config: Config, command: Command) -> Result<(), CommandError> {
 async fn execute(command: Command, config: Config) -> Result<(), CommandError> {
     match command {
         Command::Serve => serve::serve(config).await,
-        Command::Schema | Command::SettingsReference => Ok(()),
+        Command::Schema
+        | Command::SettingsReference
+        | Command::ErrorsReference
+        | Command::LimitsReference => Ok(()),
         Command::CheckConfig => check_config::check(config).await,
         Command::Migrate => migrate(config).await,
         Command::Seed => seed::seed(config).await,

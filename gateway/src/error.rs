@@ -1,19 +1,32 @@
 //! Problems: errors that clients see, and the mapping of internal errors to them.
 
 mod code;
+mod rows;
 
 use std::time::Duration;
 
 use async_graphql::ErrorExtensions;
-use backbone::{Error, FieldError};
+use backbone::{Error, FieldError, random};
 use live::{ReadError, SubscribeError};
 use seller_core::Refusal;
 
+use crate::standing::{Standing, whole_millis};
+
 pub use code::Code;
+pub use rows::{CodeRow, Effect, Scope, Transport};
 
 /// Delay suggested to a client whose change found the queue of its subject full. The queue drains in well under a
 /// second, so this spreads retries without making anyone wait for long.
 const LANE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Input values that one error lists. The others are only counted: a small request can hold a hundred thousand.
+pub const MAX_FIELDS: usize = 50;
+
+/// Input values that the message of one error repeats.
+const MAX_IN_MESSAGE: usize = 10;
+
+/// Longest path of an input value that is told, in characters. A caller may name a field of any length.
+const MAX_PATH: usize = 200;
 
 /// An error with everything that a client needs to act on it.
 #[derive(Clone, Debug)]
@@ -28,6 +41,10 @@ pub struct Problem {
     pub current_version: Option<u32>,
     /// Delay after which a retry makes sense. Only with RATE_LIMITED.
     pub retry_after: Option<Duration>,
+    /// Standing within the rate limit that refused the request. Only with RATE_LIMITED.
+    pub standing: Option<Box<Standing>>,
+    /// Number of the line in the log that has the cause. Only with INTERNAL.
+    pub error_id: Option<u64>,
     /// True if the same request may succeed later.
     pub retryable: bool,
 }
@@ -41,6 +58,8 @@ impl Problem {
             fields: Vec::new(),
             current_version: None,
             retry_after: None,
+            standing: None,
+            error_id: None,
             retryable: code.retryable(),
         }
     }
@@ -50,12 +69,28 @@ impl Problem {
         Self::inputs(vec![FieldError::new(path, message)])
     }
 
-    /// Builds BAD_USER_INPUT for several values.
+    /// Builds BAD_USER_INPUT for several values, of which at most [`MAX_FIELDS`] are told.
     pub fn inputs(fields: Vec<FieldError>) -> Self {
-        let sentences: Vec<String> = fields
-            .iter()
+        Self::inputs_and_more(fields, 0)
+    }
+
+    /// Builds BAD_USER_INPUT as [`Problem::inputs`] does, for `more` values than those that are given.
+    pub fn inputs_and_more(mut fields: Vec<FieldError>, more: usize) -> Self {
+        let count = fields.len() + more;
+        fields.truncate(MAX_FIELDS);
+        for field in &mut fields {
+            if let Some((end, _)) = field.path.char_indices().nth(MAX_PATH) {
+                field.path.truncate(end);
+            }
+        }
+
+        let shown = fields.iter().take(MAX_IN_MESSAGE);
+        let mut sentences: Vec<String> = shown
             .map(|field| format!("{} {}", field.path, field.message))
             .collect();
+        if count > sentences.len() {
+            sentences.push(format!("and {} more", count - sentences.len()));
+        }
 
         Self {
             fields,
@@ -73,12 +108,37 @@ impl Problem {
         Self::new(Code::Forbidden, message)
     }
 
-    /// Builds INTERNAL and logs the cause, which the client does not see.
+    /// Builds INTERNAL with a new id, and logs the cause under it. The client sees the id only.
     pub fn internal(why: impl std::fmt::Display) -> Self {
-        tracing::error!(%why, "Internal error: {why}");
+        let id = u64::from_be_bytes(random::random_bytes());
+        tracing::error!(error_id = error_id(id), %why, "Internal error {}: {why}", error_id(id));
+
+        Self {
+            error_id: Some(id),
+            ..Self::new(Code::Internal, "An internal error occurred")
+        }
+    }
+
+    /// Returns the problem of a request that writes nothing: its outcome is never open.
+    #[must_use]
+    pub fn of_read(self) -> Self {
+        match self.code {
+            Code::UnknownOutcome => Self {
+                code: Code::Unavailable,
+                message: "The database cannot be reached; try again later".to_owned(),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// Builds UNKNOWN_OUTCOME for a write that was not confirmed, and logs why.
+    pub fn unconfirmed(what: &str, why: impl std::fmt::Display) -> Self {
+        tracing::warn!(what, %why, "{what} did not confirm a write: {why}");
         Self::new(
-            Code::Internal,
-            "An internal error occurred; the server's log has the details",
+            Code::UnknownOutcome,
+            "The change may or may not have been made; repeat the request with the same idempotency \
+             key, or read the current state first",
         )
     }
 
@@ -87,7 +147,7 @@ impl Problem {
     pub fn refused(refusal: Refusal, root: &str) -> Self {
         match refusal {
             Refusal::Invalid(fields) => Self::invalid_mutation(fields, root),
-            Refusal::NotFound => Self::new(Code::NotFound, "No such deal exists for this seller"),
+            Refusal::NotFound => Self::new(Code::NotFound, "This seller has no deal with this id"),
             Refusal::AlreadyExists => {
                 Self::new(Code::Conflict, "A deal with this id already exists")
             }
@@ -167,6 +227,11 @@ impl Problem {
     }
 }
 
+/// Writes the id of an internal error as clients and the log show it.
+pub fn error_id(id: u64) -> String {
+    format!("{id:016x}")
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
@@ -178,11 +243,12 @@ impl From<Error> for Problem {
                     format!("The {what} is unavailable; try again later"),
                 )
             }
+            Error::Unknown { what, why } => Self::unconfirmed(what, why),
             Error::Blocked { what, why } => {
                 tracing::error!(what, why, "{what} needs an operator: {why}");
                 Self::new(
                     Code::Unavailable,
-                    format!("The {what} is unavailable until an operator has looked at it"),
+                    format!("The {what} is unavailable until an operator intervenes"),
                 )
             }
             // Requests move no checkpoint, so a conflict here is a fault of the program as well.
@@ -202,7 +268,7 @@ impl From<SubscribeError> for Problem {
                 "Changes since this position are no longer kept; \
                  query again, then subscribe from the position of that response",
             ),
-            SubscribeError::Store(error) => error.into(),
+            SubscribeError::Store(error) => Self::from(error).of_read(),
         }
     }
 }
@@ -212,7 +278,7 @@ impl From<ReadError> for Problem {
         match error {
             ReadError::OtherLog { .. } => Self::new(Code::PositionExpired, error.to_string()),
             ReadError::NotReached => Self::new(Code::PositionNotReached, error.to_string()),
-            ReadError::Store(error) => error.into(),
+            ReadError::Store(error) => Self::from(error).of_read(),
         }
     }
 }
@@ -225,6 +291,8 @@ impl From<Problem> for async_graphql::Error {
             fields,
             current_version,
             retry_after,
+            standing: _,
+            error_id: id,
             retryable,
         } = problem;
 
@@ -241,7 +309,10 @@ impl From<Problem> for async_graphql::Error {
                 extensions.set("currentVersion", version);
             }
             if let Some(after) = retry_after {
-                extensions.set("retryAfterMs", after.as_millis() as u64);
+                extensions.set("retryAfterMs", whole_millis(after));
+            }
+            if let Some(id) = id {
+                extensions.set("errorId", error_id(id));
             }
         })
     }

@@ -4,6 +4,7 @@ mod accept;
 mod compression;
 mod events;
 mod graphql;
+mod guard;
 mod json_body;
 mod pages;
 mod probes;
@@ -14,17 +15,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use backbone::health::Health;
 use backbone::telemetry::{Metrics, TraceContext};
+use ipnet::IpNet;
 use serde_json::json;
 
 use crate::auth::{Principal, key_in};
-use crate::error::{Code, Problem};
+use crate::error::{Code, Problem, error_id};
 use crate::graphql::Executor;
 use crate::services::Services;
 use crate::sockets::Sockets;
+use crate::standing::{whole_millis, whole_seconds};
 
 pub use graphql::StatusCodes;
 
@@ -46,6 +50,8 @@ pub struct Public {
     pub http_compression: bool,
     /// Status codes of responses of the GraphQL endpoint.
     pub status_codes: StatusCodes,
+    /// Networks of the proxies whose `X-Forwarded-For` tells the address of a client.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// State shared by the probes.
@@ -66,6 +72,7 @@ pub fn public(state: Public) -> Router {
     } else {
         graphql
     };
+    let state = Arc::new(state);
 
     Router::new()
         .route("/graphql", graphql)
@@ -89,7 +96,9 @@ pub fn public(state: Public) -> Router {
         })
         // After the routes: a layer covers only what was added before it.
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Arc::new(state))
+        // Outermost, so that a client beyond its limits costs nothing else.
+        .layer(from_fn_with_state(Arc::clone(&state), guard::guard))
+        .with_state(state)
 }
 
 /// Builds the routes of probes and metrics.
@@ -148,16 +157,18 @@ impl Problem {
             body["currentVersion"] = json!(version);
         }
 
-        let mut headers = HeaderMap::new();
+        if let Some(id) = self.error_id {
+            body["errorId"] = json!(error_id(id));
+        }
+
+        let mut headers = self.limit_headers();
         headers.insert(
             header::CONTENT_TYPE,
             header::HeaderValue::from_static("application/problem+json"),
         );
 
         if let Some(after) = self.retry_after {
-            body["retryAfterMs"] = json!(after.as_millis() as u64);
-            // The header holds whole seconds; 0 would ask the client to repeat at once.
-            headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
+            body["retryAfterMs"] = json!(whole_millis(after));
         }
         // A 401 without a challenge is not allowed (RFC 9110, section 15.5.2).
         if status == StatusCode::UNAUTHORIZED {
@@ -168,5 +179,19 @@ impl Problem {
         }
 
         (status, headers, body.to_string()).into_response()
+    }
+
+    /// Returns the headers that tell a client when to come back, and within which limit.
+    fn limit_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+
+        if let Some(after) = self.retry_after {
+            // The header holds whole seconds; 0 would ask the client to repeat at once.
+            headers.insert(header::RETRY_AFTER, whole_seconds(after).max(1).into());
+        }
+        if let Some(standing) = &self.standing {
+            standing.write_to(&mut headers);
+        }
+        headers
     }
 }

@@ -9,29 +9,24 @@ use backbone::event_log::EventLog;
 use backbone::lifecycle::Lifecycle;
 use backbone::position::Position;
 use buyer_core::BuyerSide;
-use live::{Feed, ReadError, Reads};
+use live::{Feed, Reads};
 use seller_core::SellerSide;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use webhooks::Webhooks;
 
 use crate::accounts::MarketAccounts;
-use crate::admission::Admission;
+use crate::admission::{Admission, Permit};
 use crate::auth::{KeyRing, Principal};
 use crate::error::{Code, Problem};
+use crate::origin::Origin;
+use crate::rates::{Charge, Payer, Rates};
+use crate::seller_position::SellerPosition;
 
 /// Time after which a read is given up and its database counts as unavailable.
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Time that a read waits for the tables to reach `minPosition`.
-const POSITION_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Time that a read of the seller side waits for the feed before it looks at its tables' checkpoint again. Both sides
-/// follow the same log at about the same distance, and the feed tells when it moves.
-const FEED_HINT: Duration = Duration::from_millis(50);
-
-/// Shortest and longest pause between two looks at the checkpoint of the seller side, whose tables tell nobody when they
-/// move. Doubled each time: a projection that is late by more than a moment is late for long.
-const POSITION_POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));
+/// Time after which a write to a database is given up, and its outcome is unknown.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Parts behind the public API.
 #[derive(Clone)]
@@ -48,6 +43,10 @@ pub struct Services {
     pub feed: Arc<Feed>,
     /// Operations under way.
     pub admission: Admission,
+    /// Rate limits of callers.
+    pub rates: Rates,
+    /// Checkpoint of the seller tables, which reads wait for.
+    pub seller_position: SellerPosition,
     /// Tasks of the process, for writes that must come to their end.
     pub lifecycle: Lifecycle,
     /// Event log, read for its head and its epoch.
@@ -59,6 +58,22 @@ pub struct Services {
 }
 
 impl Services {
+    /// Admits an operation of a caller: charges its rate limit, and counts it among those under way.
+    ///
+    /// # Errors
+    /// RATE_LIMITED.
+    pub fn admit(
+        &self,
+        caller: Option<&Principal>,
+        origin: &Origin,
+        charge: Charge,
+    ) -> Result<Permit, Problem> {
+        let standing = self.rates.charge(Payer::of(caller, origin), charge)?;
+        let permit = self.admission.enter(caller)?;
+
+        Ok(permit.with_standing(standing))
+    }
+
     /// Runs a read under a time limit, so that a database that hangs does not hold its callers.
     ///
     /// # Errors
@@ -68,11 +83,25 @@ impl Services {
         Problem: From<E>,
     {
         match timeout(READ_TIMEOUT, read).await {
-            Ok(result) => Ok(result?),
+            Ok(result) => result.map_err(|error| Problem::from(error).of_read()),
             Err(_) => Err(Problem::new(
                 Code::Unavailable,
                 "The database did not answer in time; try again later",
             )),
+        }
+    }
+
+    /// Runs a write to a database under a time limit.
+    ///
+    /// # Errors
+    /// UNKNOWN_OUTCOME after 3 s, since the write may be carried out all the same; otherwise the error of the write.
+    pub async fn write<T, E>(&self, write: impl Future<Output = Result<T, E>>) -> Result<T, Problem>
+    where
+        Problem: From<E>,
+    {
+        match timeout(WRITE_TIMEOUT, write).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(Problem::unconfirmed("database", "no answer in time")),
         }
     }
 
@@ -93,35 +122,11 @@ impl Services {
     }
 
     async fn reach_on_seller_side(&self, position: Position) -> Result<(), Problem> {
-        let deadline = Instant::now() + POSITION_TIMEOUT;
-        let (mut pause, longest) = POSITION_POLL;
-        let mut is_first = true;
+        // Both sides follow the same log at about the same distance, and the feed tells when it moves.
+        let feed_reaches = self.reads.await_feed(position, SellerPosition::TIMEOUT);
+        let reached = self.seller_position.reach(position, feed_reaches);
 
-        loop {
-            let checkpoint = self.read(self.sellers.checkpoint()).await?;
-            // Epoch 0: the projection has read nothing yet, so it cannot tell whether the position is of its market.
-            if checkpoint.epoch.0 != 0 && checkpoint.epoch != position.epoch {
-                let other = ReadError::OtherLog {
-                    argument: MIN_POSITION,
-                };
-                return Err(other.into());
-            }
-            if checkpoint.position >= position.sequence {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(ReadError::NotReached.into());
-            }
-
-            // The feed is a hint only: the projections of the two sides may run in different processes.
-            if is_first {
-                self.reads.await_feed(position, FEED_HINT).await;
-                is_first = false;
-            } else {
-                sleep(pause).await;
-                pause = (pause * 2).min(longest);
-            }
-        }
+        self.read(reached).await
     }
 }
 

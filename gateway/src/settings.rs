@@ -7,6 +7,7 @@ mod connections;
 mod execution;
 mod graphql_http;
 mod pools;
+mod rates;
 mod secret;
 mod servers;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use execution::ExecutionSettings;
 use graphql_http::GraphqlHttpSettings;
 use pools::PoolSettings;
 pub use pools::PoolSizes;
+use rates::RateSettings;
 pub use secret::Secret;
 pub use servers::ServerAccess;
 use servers::ServerSettings;
@@ -264,6 +266,9 @@ pub struct Settings {
     pools: PoolSettings,
 
     #[command(flatten)]
+    rates: RateSettings,
+
+    #[command(flatten)]
     servers: ServerSettings,
 
     #[command(flatten)]
@@ -335,6 +340,8 @@ impl Settings {
             servers,
             execution: self.execution.limits(),
             operations: self.execution.operations(),
+            rates: self.rates.limits(),
+            field_usage: self.rates.field_usage,
             views: ViewSettings {
                 enabled: !self.no_views,
                 bytes: self.view_bytes,

@@ -11,10 +11,12 @@ use tokio::sync::watch;
 
 use crate::admission::Permit;
 use crate::auth::{Connection, KeyRing, Principal};
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::graphql::{Caller, Execution, Executor, GraphqlRequest, RequestRules};
+use crate::origin::Origin;
+use crate::rates::{Payer, Rates};
 
-pub use credentials::HeaderKey;
+pub use credentials::{Credentials, HeaderKey};
 
 /// Sockets of a gateway.
 pub type Sockets = sockets::Sockets<SocketService>;
@@ -23,18 +25,50 @@ pub type Sockets = sockets::Sockets<SocketService>;
 pub struct SocketService {
     keys: KeyRing,
     executor: Executor,
+    rates: Rates,
 }
 
 /// Client of a socket, whose connection counts against its account's until this is dropped.
 pub struct Client {
     principal: Principal,
+    origin: Origin,
     _connection: Connection,
 }
 
 impl SocketService {
     /// Builds the service.
-    pub fn new(keys: KeyRing, executor: Executor) -> Self {
-        Self { keys, executor }
+    pub fn new(keys: KeyRing, executor: Executor, rates: Rates) -> Self {
+        Self {
+            keys,
+            executor,
+            rates,
+        }
+    }
+
+    /// Authenticates a client within the limits of its network and its account.
+    async fn client(
+        &self,
+        payload: Option<&Map<String, Value>>,
+        credentials: Credentials,
+    ) -> Result<Client, Problem> {
+        let Credentials { key, origin } = credentials;
+        let network = origin.network();
+
+        let turn = if self.rates.is_suspect(network) {
+            self.rates.turn().await
+        } else {
+            None
+        };
+        let principal = credentials::authenticate(&self.keys, payload, &key).await;
+        drop(turn);
+
+        let principal = principal.or_else(|problem| match problem.code {
+            Code::Unauthenticated => self.rates.failed_key(network).and(Err(problem)),
+            _ => Err(problem),
+        })?;
+        self.rates.handshake(Some(Payer::Account(principal.id())))?;
+
+        Client::connect(principal, origin.with_payload(payload))
     }
 }
 
@@ -43,10 +77,11 @@ impl Client {
     ///
     /// # Errors
     /// RATE_LIMITED when the key holds as many connections as it may.
-    pub fn connect(principal: Principal) -> Result<Self, Problem> {
+    pub fn connect(principal: Principal, origin: Origin) -> Result<Self, Problem> {
         Ok(Self {
             _connection: principal.connect()?,
             principal,
+            origin,
         })
     }
 }
@@ -63,16 +98,15 @@ impl SocketCaller for Client {
 
 impl Service for SocketService {
     type Caller = Client;
-    type Credentials = HeaderKey;
+    type Credentials = Credentials;
     type Permit = Permit;
 
     async fn authenticate(
         &self,
         payload: Option<Map<String, Value>>,
-        headers: HeaderKey,
+        credentials: Credentials,
     ) -> Result<Client, Refusal> {
-        let key = credentials::authenticate(&self.keys, payload.as_ref(), &headers).await;
-        let client = key.and_then(Client::connect);
+        let client = self.client(payload.as_ref(), credentials).await;
 
         client.map_err(|problem| {
             if problem.retryable {
@@ -92,6 +126,7 @@ impl Service for SocketService {
         let caller = Caller {
             principal: Some(client.principal.clone()),
             trace: TraceContext::root(),
+            origin: client.origin.clone(),
         };
         let request = GraphqlRequest {
             query: request.query,
@@ -114,6 +149,8 @@ impl Service for SocketService {
                     permit,
                 },
                 Execution::Rejected(errors) => Outcome::Rejected(raw(&errors)),
+                // An error of the operation alone: the others of the socket go on.
+                Execution::Limited(problem) => Outcome::Rejected(raw(&[problem.into()])),
                 Execution::Subscription(subscriber) => Outcome::Subscribed(subscriber),
                 Execution::TryLater(_) => Outcome::TryLater,
             }

@@ -36,7 +36,7 @@ pub enum ReadError {
         argument: &'static str,
     },
     /// The data does not include what the answer must show. It will soon, unless something is down.
-    #[error("The data has not reached the position that was asked for yet; try again shortly")]
+    #[error("The data has not yet reached the requested position; try again shortly")]
     NotReached,
     /// A store is unavailable or broken.
     #[error(transparent)]

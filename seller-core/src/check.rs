@@ -33,14 +33,14 @@ fn characters(value: &str, path: &str, errors: &mut Vec<FieldError>) {
     if !(1..=MAX_CHARACTERS).contains(&value.chars().count()) {
         errors.push(FieldError::new(
             path,
-            format!("must be 1 to {MAX_CHARACTERS} characters"),
+            format!("must be 1 to {MAX_CHARACTERS} characters long"),
         ));
     }
 
     // PostgreSQL's text cannot hold a NUL: one that reached the log would stop the projection for
     // good.
     if value.contains(char::is_control) {
-        errors.push(FieldError::new(path, "must have no control characters"));
+        errors.push(FieldError::new(path, "must not contain control characters"));
     }
 }
 

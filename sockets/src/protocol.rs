@@ -47,16 +47,21 @@ pub struct Limits {
     pub max_id_bytes: usize,
 }
 
+impl Limits {
+    /// Limits of a connection unless they are chosen.
+    pub const DEFAULT: Self = Self {
+        // Above what any page subscribes to, and few enough that polling all of them is cheap.
+        max_operations: 100,
+        // Equal to the limit of a document: no valid message is larger.
+        max_message_bytes: 64 * 1024,
+        // Room for any UUID, counter or path that clients use as ids.
+        max_id_bytes: 256,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            // Above what any page subscribes to, and few enough that polling all of them is cheap.
-            max_operations: 100,
-            // Equal to the limit of a document: no valid message is larger.
-            max_message_bytes: 64 * 1024,
-            // Room for any UUID, counter or path that clients use as ids.
-            max_id_bytes: 256,
-        }
+        Self::DEFAULT
     }
 }
 

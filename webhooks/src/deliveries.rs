@@ -148,7 +148,7 @@ pub(crate) async fn replay(
     deltas.transfer(webhook, state, DeliveryState::Pending, 1);
     deltas.write(&mut tx).await?;
 
-    tx.commit().await?;
+    tx.commit_with_outcome().await?;
     Ok(webhook)
 }
 
@@ -178,7 +178,12 @@ pub(crate) async fn replay_many(
     let mut count = 0;
 
     loop {
-        let reopened = replay.reopen_chunk(db, after).await?;
+        let reopened = replay.reopen_chunk(db, after).await;
+        let reopened = reopened.map_err(|refusal| match refusal {
+            // Earlier chunks are committed, so the replay as a whole is neither done nor undone.
+            Refusal::Store(error) if count > 0 => Refusal::Store(error.after_write()),
+            other => other,
+        })?;
         count += reopened.len() as u64;
 
         match reopened.iter().max() {
@@ -235,7 +240,7 @@ impl BulkReplay {
         let count = reopened.len() as i64;
         deltas.transfer(self.webhook, self.state, DeliveryState::Pending, count);
         deltas.write(&mut tx).await?;
-        tx.commit().await?;
+        tx.commit_with_outcome().await?;
 
         Ok(reopened)
     }

@@ -203,7 +203,7 @@ pub(crate) async fn delete(
 
     match deleted? {
         0 => Err(Refusal::NotFound),
-        _ => Ok(tx.commit().await?),
+        _ => Ok(tx.commit_with_outcome().await?),
     }
 }
 
@@ -242,7 +242,7 @@ pub(crate) async fn add_test_delivery(
     if inserted.is_empty() {
         return Err(Refusal::NotFound);
     }
-    tx.commit().await?;
+    tx.commit_with_outcome().await?;
 
     Ok(delivery_id)
 }
@@ -281,7 +281,7 @@ async fn read_and_commit(mut tx: Tx, buyer: BuyerId, id: WebhookId) -> Result<We
     // did.
     let webhook = row?.into();
 
-    tx.commit().await?;
+    tx.commit_with_outcome().await?;
     Ok(webhook)
 }
 

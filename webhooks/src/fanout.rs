@@ -102,7 +102,7 @@ impl Fanout {
                     health.up();
                     false
                 }
-                Err(error @ Error::Unavailable { .. }) => {
+                Err(error @ (Error::Unavailable { .. } | Error::Unknown { .. })) => {
                     health.away(&error);
                     false
                 }

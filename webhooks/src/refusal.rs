@@ -11,7 +11,7 @@ pub enum Refusal {
     #[error("The input is invalid")]
     Invalid(Vec<FieldError>),
     /// Endpoint or delivery that does not exist or belongs to another buyer.
-    #[error("No such webhook or delivery exists for this buyer")]
+    #[error("This buyer has no such webhook or delivery")]
     NotFound,
     /// Registration beyond [`MAX_WEBHOOKS`] endpoints.
     #[error("A buyer can have at most {MAX_WEBHOOKS} webhooks: delete one to register another")]

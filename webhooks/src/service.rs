@@ -111,7 +111,8 @@ impl Webhooks {
         // Two steps, because an endpoint may have more pending deliveries than one transaction
         // should hold. Once the first step is committed the endpoint is gone for its owner.
         endpoints::delete(&self.db, buyer, id, now).await?;
-        Ok(cleanup::discard(&self.db, id, now).await?)
+        let discarded = cleanup::discard(&self.db, id, now).await;
+        Ok(discarded.map_err(Error::after_write)?)
     }
 
     /// Gives an endpoint a new secret and returns it. Calls carry a signature of the previous
@@ -193,8 +194,8 @@ impl Webhooks {
     /// delivery is pending; [`Refusal::Store`].
     pub async fn replay(&self, buyer: BuyerId, id: DeliveryId) -> Result<Delivery, Refusal> {
         let webhook = deliveries::replay(&self.db, buyer, id, self.clock.now()).await?;
-        self.wake_dispatchers(self.checkpoint().await?, &[webhook])
-            .await;
+        let checkpoint = self.checkpoint().await.map_err(Error::after_write)?;
+        self.wake_dispatchers(checkpoint, &[webhook]).await;
 
         self.read_back(buyer, id).await
     }
@@ -214,8 +215,8 @@ impl Webhooks {
     ) -> Result<u64, Refusal> {
         let now = self.clock.now();
         let count = deliveries::replay_many(&self.db, buyer, webhook, state, since, now).await?;
-        self.wake_dispatchers(self.checkpoint().await?, &[webhook])
-            .await;
+        let checkpoint = self.checkpoint().await.map_err(Error::after_write)?;
+        self.wake_dispatchers(checkpoint, &[webhook]).await;
 
         Ok(count)
     }
@@ -235,7 +236,10 @@ impl Webhooks {
     // Read after the commit, in a statement of its own: a dispatcher may have delivered it by then,
     // which is as true an answer.
     async fn read_back(&self, buyer: BuyerId, id: DeliveryId) -> Result<Delivery, Refusal> {
-        self.delivery(buyer, id).await?.ok_or(Refusal::NotFound)
+        let delivery = self.delivery(buyer, id).await;
+        delivery
+            .map_err(Error::after_write)?
+            .ok_or(Refusal::NotFound)
     }
 
     async fn checkpoint(&self) -> Result<Checkpoint, Error> {

@@ -133,7 +133,7 @@ pub fn decode(subject: &str, message: &Message, epochs: &[Epoch]) -> Result<Even
             version: version.to_owned(),
         },
         false => corrupt(format!(
-            "{event_type} version {version} is not known, and it names no epoch of this log"
+            "{event_type} version {version} is unknown, and the event does not name an epoch of this log"
         )),
     };
 

@@ -6,7 +6,8 @@ use crate::Error;
 
 /// Result codes of SQLite that describe a passing condition: SQLITE_BUSY, SQLITE_LOCKED,
 /// SQLITE_IOERR, SQLITE_FULL and SQLITE_CANTOPEN, which a full disk causes as well.
-const PASSING_IN_SQLITE: [u32; 5] = [5, 6, 10, SQLITE_FULL, 14];
+const PASSING_IN_SQLITE: [u32; 5] = [5, 6, SQLITE_IOERR, SQLITE_FULL, 14];
+const SQLITE_IOERR: u32 = 10;
 const SQLITE_FULL: u32 = 13;
 
 /// Returns what an error of the driver means to the caller.
@@ -18,6 +19,39 @@ pub(super) fn map_error(what: &'static str, error: sqlx::Error) -> Error {
         Error::unavailable(what, error)
     } else {
         Error::broken(what, error)
+    }
+}
+
+/// Returns what an error of the driver means to the caller of a statement that ends a write: a
+/// COMMIT, or a statement in a transaction of its own.
+pub(super) fn map_write_error(what: &'static str, error: sqlx::Error) -> Error {
+    if leaves_outcome_open(&error) {
+        Error::Unknown {
+            what,
+            why: error.to_string(),
+        }
+    } else {
+        map_error(what, error)
+    }
+}
+
+/// Returns whether the write may have been carried out although the driver reports an error.
+fn leaves_outcome_open(error: &sqlx::Error) -> bool {
+    use sqlx::Error as Sql;
+    match error {
+        // The connection was lost between the request and its answer.
+        Sql::Io(_) | Sql::Tls(_) | Sql::Protocol(_) | Sql::WorkerCrashed => true,
+        // The server may report the end of a session, or of itself, in place of a success.
+        Sql::Database(cause) => cause.code().is_some_and(|code| {
+            let session_ended = ["08", "57P", "58"]
+                .iter()
+                .any(|class| code.starts_with(class));
+            let is_sqlite = code.len() < 5;
+
+            (code.len() == 5 && session_ended)
+                || (is_sqlite && sqlite_code(&code) == Some(SQLITE_IOERR))
+        }),
+        _ => false,
     }
 }
 
@@ -84,4 +118,30 @@ fn may_pass(code: &str) -> bool {
 /// Returns the primary result code, which an extended one has in its low byte.
 fn sqlite_code(code: &str) -> Option<u32> {
     code.parse::<u32>().ok().map(|code| code & 0xff)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn write_is_unknown_only_if_its_answer_may_be_what_was_lost() {
+        let lost = || sqlx::Error::Io(io::ErrorKind::UnexpectedEof.into());
+        assert!(matches!(
+            map_write_error("x", lost()),
+            Error::Unknown { .. }
+        ));
+        // Nothing was sent: no connection could be had.
+        let none = map_write_error("x", sqlx::Error::PoolTimedOut);
+        assert!(matches!(none, Error::Unavailable { .. }), "{none:?}");
+        let wrong = map_write_error("x", sqlx::Error::RowNotFound);
+        assert!(matches!(wrong, Error::Broken { .. }), "{wrong:?}");
+
+        // Elsewhere a lost connection is an outage like another.
+        let read = map_error("x", lost());
+        assert!(matches!(read, Error::Unavailable { .. }), "{read:?}");
+        assert!(matches!(read.after_write(), Error::Unknown { .. }));
+    }
 }

@@ -10,7 +10,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Database, Pool, Postgres, SqlStr, Sqlite};
 use sqlx_core::transaction::TransactionManager;
 
-use super::failure::map_error;
+use super::failure::{map_error, map_write_error};
 use crate::Error;
 
 /// A transaction, used with [`on_tx!`](crate::on_tx). Dropping it without [`Tx::commit`] rolls it
@@ -52,6 +52,19 @@ impl Tx {
     /// Commits. An error leaves open whether the transaction was committed, except
     /// [`Error::Broken`] after a statement that failed.
     pub async fn commit(self) -> Result<(), Error> {
+        self.end(map_error).await
+    }
+
+    /// Commits as [`Tx::commit`] does, and tells whether the outcome is open.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if the transaction may have been committed. After any other error it was
+    /// not.
+    pub async fn commit_with_outcome(self) -> Result<(), Error> {
+        self.end(map_write_error).await
+    }
+
+    async fn end(self, meaning: fn(&'static str, sqlx::Error) -> Error) -> Result<(), Error> {
         // PostgreSQL answers such a COMMIT with success and rolls back; SQLite may have rolled back
         // by itself, and what came after the failed statement was then outside the transaction.
         if self.failed {
@@ -60,12 +73,11 @@ impl Tx {
         }
 
         match self.engine {
-            // A lost connection here leaves the outcome open; callers find it out by their
-            // checkpoint or id.
+            // A lost connection here leaves the outcome open.
             TxEngine::Postgres(tx) => tx.commit().await,
             TxEngine::Sqlite(tx) => tx.commit().await,
         }
-        .map_err(|error| map_error(self.what, error))
+        .map_err(|error| meaning(self.what, error))
     }
 
     /// Notes that a statement failed, and returns what an error of the driver means to the caller.

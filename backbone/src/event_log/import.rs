@@ -151,7 +151,7 @@ impl LogImport {
         let held = self.head().await?;
         if held > file.header.count {
             return Err(ImportError::Refused(format!(
-                "the log has {held} messages, more than the {} of the file",
+                "the log has {held} messages, more than the {} in the file",
                 file.header.count
             )));
         }
@@ -188,7 +188,7 @@ impl LogImport {
 
             if !found.zip(expected).is_some_and(|(a, b)| is_same(&a, &b)) {
                 return Err(ImportError::Refused(format!(
-                    "the log is not empty, and its message {sequence} is not the one of the file"
+                    "the log is not empty, and its message {sequence} differs from the one in the file"
                 )));
             }
         }

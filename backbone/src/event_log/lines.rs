@@ -67,7 +67,7 @@ impl ExportHeader {
 
         if header.format != FORMAT || header.version != VERSION {
             return Err(format!(
-                "its form is {} {}, but this binary reads {FORMAT} {VERSION} only",
+                "its format is {} {}, but this binary reads only {FORMAT} {VERSION}",
                 header.format, header.version
             ));
         }

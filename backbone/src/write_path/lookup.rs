@@ -149,7 +149,7 @@ impl Lookup<'_> {
     pub(super) async fn unchanged<R>(&self, last: Option<Last>) -> Result<Written, WriteError<R>> {
         let Some(last) = last else {
             return Err(WriteError::Broken(
-                "a mutation of an empty subject was decided to change nothing".to_owned(),
+                "a mutation of an empty subject decided to change nothing".to_owned(),
             ));
         };
 
@@ -194,7 +194,8 @@ fn readable<R>(record: Record) -> Result<Last, WriteError<R>> {
 
 fn unavailable<R>(error: Error) -> WriteError<R> {
     match error {
-        Error::Unavailable { .. } | Error::Blocked { .. } => {
+        // What is read here writes nothing.
+        Error::Unavailable { .. } | Error::Unknown { .. } | Error::Blocked { .. } => {
             WriteError::Unavailable(error.to_string())
         }
         Error::Conflict { .. } | Error::Broken { .. } => WriteError::Broken(error.to_string()),

@@ -281,6 +281,7 @@ impl<'a> Grammar<'a> {
             message: format!("Syntax error: expected {expected}, found {found}"),
             locations: vec![Location::in_text(self.text, at)],
             violations: Vec::new(),
+            more: 0,
         })
     }
 }

@@ -10,7 +10,7 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Node};
 
 use super::collect::{Conditions, collect};
-use crate::error::{DocumentError, ErrorKind, Location};
+use crate::error::{DocumentError, ErrorKind, Location, MAX_TOLD};
 use crate::schema::Schema;
 use crate::values::{Coercion, Source};
 
@@ -50,17 +50,18 @@ pub(super) fn literals(
         each_field(set, &mut |field| {
             let before = coercion.count();
             arguments(schema, &mut coercion, field);
-            if coercion.count() > before {
+            // To find a location is to count lines, so not for every one of a thousand.
+            if coercion.count() > before && locations.len() < MAX_TOLD {
                 locations.extend(Location::of(field.location(), &document.sources));
             }
         });
     }
 
-    let violations = coercion.into_violations();
+    let (violations, more) = coercion.into_violations();
     if violations.is_empty() {
         Ok(())
     } else {
-        Err(vec![DocumentError::bad_input(violations, locations)])
+        Err(vec![DocumentError::bad_input(violations, more, locations)])
     }
 }
 
@@ -123,6 +124,7 @@ pub(super) fn introspection(
             .into_iter()
             .collect(),
         violations: Vec::new(),
+        more: 0,
     })
 }
 
@@ -130,6 +132,12 @@ pub(super) fn introspection(
 pub(super) fn has_introspection(document: &ExecutableDocument, operation: &Operation) -> bool {
     let mut roots = operation.root_fields(document);
     roots.any(|field| matches!(field.name.as_str(), "__schema" | "__type"))
+}
+
+/// Returns whether the root fields of an operation are all meta fields (specification, section 4).
+pub(super) fn is_meta(document: &ExecutableDocument, operation: &Operation) -> bool {
+    let mut roots = operation.root_fields(document);
+    roots.all(|field| field.name.starts_with("__"))
 }
 
 /// Returns the numbers of the variables that conditions of an operation use, in the order of the numbers.

@@ -12,6 +12,9 @@ use super::types::{InputField, InputKind, InputType, InputTypes, ScalarRule};
 use super::{ObjectField, Template, Value};
 use crate::error::{MAX_TOLD, Violation};
 
+/// Characters of the name of an unknown field that are told.
+const MAX_UNKNOWN_NAME: usize = 100;
+
 /// Value before coercion.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a> {
@@ -29,6 +32,8 @@ pub(crate) struct Coercion<'a> {
     /// Path of the value that is being coerced.
     path: String,
     violations: Vec<Violation>,
+    /// Number of violations beyond those that are told.
+    untold: usize,
 }
 
 /// Coerces a default of the schema; `None` if it breaks a rule.
@@ -51,22 +56,18 @@ impl<'a> Coercion<'a> {
             variables,
             path: String::new(),
             violations: Vec::new(),
+            untold: 0,
         }
     }
 
     /// Returns the number of violations so far.
     pub(crate) fn count(&self) -> usize {
-        self.violations.len()
+        self.violations.len() + self.untold
     }
 
-    /// Returns whether no more violations are told.
-    fn is_full(&self) -> bool {
-        self.violations.len() >= MAX_TOLD
-    }
-
-    /// Returns the violations, at most 50.
-    pub(crate) fn into_violations(self) -> Vec<Violation> {
-        self.violations
+    /// Returns the violations, at most 50, and the number of those beyond.
+    pub(crate) fn into_violations(self) -> (Vec<Violation>, usize) {
+        (self.violations, self.untold)
     }
 
     /// Runs a step whose paths begin with `segment`, below the current path.
@@ -88,21 +89,20 @@ impl<'a> Coercion<'a> {
 
     /// Reports that the current value breaks a rule.
     pub(crate) fn violation(&mut self, message: impl Into<String>) {
-        if !self.is_full() {
-            self.violations.push(Violation {
-                path: self.path.clone(),
-                message: message.into(),
-            });
+        // A body has room for a hundred thousand violations: those beyond the limit are only counted.
+        if self.violations.len() >= MAX_TOLD {
+            self.untold += 1;
+            return;
         }
+
+        self.violations.push(Violation {
+            path: self.path.clone(),
+            message: message.into(),
+        });
     }
 
     /// Coerces a value to a type. What breaks a rule is reported and becomes null, so that the walk goes on.
     pub(crate) fn coerce(&mut self, ty: &InputType, source: Source<'_>) -> Template {
-        // No more is told, so no more need be found: a body may hold a hundred thousand violations.
-        if self.is_full() {
-            return Template::Constant(Value::Null);
-        }
-
         // Validation has compared the types of variables with the places that they stand in (section 5.8.5).
         if let Some(number) = self.variable(source) {
             let nullable = ty.nullable();
@@ -249,11 +249,7 @@ impl<'a> Coercion<'a> {
                 }
             };
 
-            self.within(field, |coercion| coercion.violation(message));
-            // A body has room for a hundred thousand fields that do not exist.
-            if self.is_full() {
-                break;
-            }
+            self.within(shortened(field), |coercion| coercion.violation(message));
         }
 
         values
@@ -296,6 +292,13 @@ impl<'a> Coercion<'a> {
             required: required || one_of,
         })
     }
+}
+
+/// Returns the beginning of a field's name that the schema does not know, and which may be as long as the request.
+fn shortened(name: &str) -> &str {
+    let end = name.char_indices().nth(MAX_UNKNOWN_NAME);
+
+    end.map_or(name, |(end, _)| &name[..end])
 }
 
 impl Template {

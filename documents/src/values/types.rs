@@ -125,7 +125,7 @@ impl InputTypes {
         &self.names[number]
     }
 
-    /// Returns a type as a document or the schema writes it; `None` if a name in it is of no input type.
+    /// Returns a type as a document or the schema writes it; `None` if a name in it does not have an input type.
     pub(crate) fn resolve(&self, ty: &Type) -> Option<InputType> {
         let named = |name: &str, nullable| {
             let number = *self.numbers.get(name)?;

@@ -121,3 +121,39 @@ fn one_plan_serves_requests_at_once() {
         }
     });
 }
+
+#[test]
+fn a_plan_knows_the_fields_that_it_selects() {
+    let documents = documents();
+    let text =
+        "query Mine($on: Boolean!) { shelf { ...S items @include(if: $on) { id } } __typename }
+                fragment S on Shelf { items { name __typename } best { ... on Item { price } } }";
+    let plan = documents.plan(text, None).unwrap().plan;
+
+    assert_eq!(plan.operation_name(), Some("Mine"));
+    let expected = [
+        "Item.id",
+        "Item.name",
+        "Item.price",
+        "Query.shelf",
+        "Shelf.best",
+        "Shelf.items",
+    ];
+    assert_eq!(plan.fields(), expected);
+}
+
+#[test]
+fn a_plan_knows_whether_it_asks_about_the_schema_only() {
+    let documents = documents();
+    let is_meta = |text: &str| documents.plan(text, None).unwrap().plan.is_meta();
+
+    assert!(is_meta(
+        "{ __typename ... { __schema { queryType { name } } } }"
+    ));
+    assert!(!is_meta(
+        "{ __typename ...F } fragment F on Query { item(id: 1) { id } }"
+    ));
+    assert!(!is_meta(
+        "query($on: Boolean!) { __typename item(id: 1) @include(if: $on) { id } }"
+    ));
+}

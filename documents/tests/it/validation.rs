@@ -141,14 +141,14 @@ fn operations_are_selected_by_name() {
     );
     assert_eq!(
         told(two, Some("C")),
-        invalid("The document has no operation C")
+        invalid("The document contains no operation named C")
     );
     assert_eq!(
         told(one, Some("")),
-        invalid("The document has no operation ")
+        invalid("The document contains no operation named ")
     );
     assert_eq!(
         told(anonymous, Some("A")),
-        invalid("The document has no operation A")
+        invalid("The document contains no operation named A")
     );
 }

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::kit::{documents, errors, violations};
 
 #[test]
-fn fifty_violations_are_told() {
+fn fifty_violations_are_told_and_the_others_are_counted() {
     let text = "query($v: [Int!]!) { list(numbers: $v) { id } }";
     let wrong = |count: usize| json!({ "v": vec!["x"; count] });
 
@@ -18,7 +18,23 @@ fn fifty_violations_are_told() {
     assert_eq!(violations(text, wrong(51))[49], "v.49 must be an Int");
     assert_eq!(
         errors(text, wrong(51)),
-        ["BadInput At least 50 input values are invalid [1:7]"]
+        ["BadInput 51 input values are invalid [1:7]"]
+    );
+    assert_eq!(
+        errors(text, wrong(20_000)),
+        ["BadInput 20000 input values are invalid [1:7]"]
+    );
+}
+
+#[test]
+fn names_of_unknown_fields_are_told_in_part() {
+    let text = "mutation($v: ItemInput!) { write(input: $v) { id } }";
+    let name = "ä".repeat(5_000);
+
+    let told = violations(text, json!({ "v": { name: 1, "price": 1 } }));
+    assert!(
+        told.iter().all(|violation| violation.len() < 300),
+        "{told:?}"
     );
 }
 

@@ -84,7 +84,7 @@ impl Progress {
         }
         // The process stays ready: queries go on, and mutations will be applied later.
         self.part.away(format!(
-            "the {} projection has stood before event {} for more than {PATIENCE:?}, and the log \
+            "the {} projection has been stuck before event {} for more than {PATIENCE:?}, and the log \
              goes on to {head}; see the processes with that role, and `dealwire dead-events list`",
             self.name,
             position + 1,

@@ -31,9 +31,12 @@ use crate::backends::{Backends, DataDir, GatewayPools};
 use crate::demo;
 use crate::graphql::{Executor, PersistedDocuments, TrustedDocuments};
 use crate::http::{self, Public, StatusCodes};
+use crate::rates::Rates;
+use crate::seller_position::SellerPosition;
 use crate::services::Services;
 use crate::settings::{Config, DocumentFiles, WebhookConfig};
 use crate::sockets::{SocketService, Sockets};
+use crate::usage::Usage;
 
 /// Everything that the roles are started with.
 pub(super) struct RoleStarter<'a> {
@@ -168,10 +171,11 @@ impl RoleStarter<'_> {
         let feed = self.start_feed();
         let services = self.services(webhooks, keys.clone(), Arc::clone(&feed));
 
+        let usage = Usage::new(self.config.field_usage, self.metrics);
         let limits = self.config.execution;
-        let executor = Executor::new(services.clone(), limits, persisted, self.metrics);
+        let executor = Executor::new(services.clone(), limits, persisted, usage, self.metrics);
         let sockets = Sockets::start(
-            SocketService::new(keys, executor.clone()),
+            SocketService::new(keys, executor.clone(), services.rates.clone()),
             feed,
             SocketSettings {
                 shards: available_parallelism().map_or(1, usize::from),
@@ -203,6 +207,7 @@ impl RoleStarter<'_> {
             compression: self.config.compression,
             http_compression: self.config.graphql_http.compression,
             status_codes,
+            trusted_proxies: self.config.connections.trusted_proxies.clone(),
         })
     }
 
@@ -230,12 +235,14 @@ impl RoleStarter<'_> {
         );
 
         Services {
+            seller_position: SellerPosition::new(sellers.clone(), self.metrics),
             sellers,
             buyers,
             reads,
             webhooks,
             feed,
             admission: Admission::new(self.config.operations, self.metrics),
+            rates: Rates::new(self.config.rates, self.metrics),
             lifecycle: self.lifecycle.clone(),
             log,
             keys,

@@ -61,7 +61,7 @@ pub(super) async fn verify(config: Config, options: Verify) -> Result<(), Comman
     match outcome? {
         0 => Ok(()),
         differences => Err(format!(
-            "{differences} rows differ from what the log says; `dealwire rebuild` mends the tables of a side"
+            "{differences} rows differ from the log; `dealwire rebuild` repairs the tables of a side"
         )
         .into()),
     }
@@ -163,13 +163,13 @@ fn told(side: Side, rebuilt: Rebuilt) -> String {
         Side::Buyer => "buyer",
     };
     let feed = if rebuilt.is_feed_cut {
-        "; changes were missing or wrong in the feed, so subscribers from before it are told POSITION_EXPIRED"
+        "; the feed lacked changes or had wrong ones, so clients that resume from an earlier position get POSITION_EXPIRED"
     } else {
         ""
     };
 
     format!(
-        "The {side} tables are of generation {} since sequence {}: the rows of {} subjects were replaced{feed}",
+        "The {side} tables are generation {} as of sequence {}: the rows of {} subjects were replaced{feed}",
         rebuilt.checkpoint.generation, rebuilt.checkpoint.position, rebuilt.replaced
     )
 }

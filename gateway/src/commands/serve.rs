@@ -16,11 +16,7 @@ pub(super) async fn serve(config: Config) -> Result<(), CommandError> {
         Mode::Production { .. } => None,
     };
 
-    println!(
-        "Dealwire {} on http://{}/graphql",
-        env!("CARGO_PKG_VERSION"),
-        app.address()
-    );
+    println!("{}", greeting(&app));
     if app.holds_demo() {
         println!("{}", demo::KEYS);
     }
@@ -30,4 +26,23 @@ pub(super) async fn serve(config: Config) -> Result<(), CommandError> {
     // Only now: commands may still use the server while it drains.
     drop(server_file);
     Ok(outcome?)
+}
+
+/// Returns what a process that has started says about itself.
+fn greeting(app: &App) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let config = app.config();
+    if config.roles.gateway {
+        let scheme = match config.connections.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        return format!("Dealwire {version} on {scheme}://{}/graphql", app.address());
+    }
+
+    format!(
+        "Dealwire {version} with the roles {}; health and metrics on http://{}",
+        config.roles,
+        app.admin_address()
+    )
 }

@@ -69,7 +69,7 @@ impl ServerAddress {
         let line = |file: &str| {
             let text = std::fs::read_to_string(data_dir.join(file));
             text.map(|text| text.trim().to_owned()).map_err(
-                |_| "a server holds the data directory but is not ready yet; try again in a moment",
+                |_| "a server is using the data directory but is not ready yet; try again in a moment",
             )
         };
 

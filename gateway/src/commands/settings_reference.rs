@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, CommandFactory};
 use super::Cli;
 
 /// Sections of the page by heading, each with its flags. A flag that stands in none goes under "Other settings".
-const SECTIONS: [(&str, &[&str]); 7] = [
+const SECTIONS: [(&str, &[&str]); 8] = [
     (
         "Serving",
         &[
@@ -24,6 +24,17 @@ const SECTIONS: [(&str, &[&str]); 7] = [
             "max-result-bytes",
             "operations-per-account",
             "operations",
+            "field-usage",
+        ],
+    ),
+    (
+        "Rate limits",
+        &[
+            "mutations-per-minute",
+            "query-cost-per-minute",
+            "anonymous-cost-per-minute",
+            "handshakes-per-minute",
+            "failed-keys-per-minute",
         ],
     ),
     (

@@ -1,6 +1,8 @@
-//! Codes of the public contract: one table from code to its name, its HTTP status and whether a retry can help.
+//! Codes of the public contract. The table of what they mean is in `rows.rs`.
 
 use axum::http::StatusCode;
+
+use super::rows::*;
 
 /// Codes of the public contract, in `extensions.code` of GraphQL errors and in `code` of problem details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,71 +86,49 @@ impl Code {
         Self::Internal,
     ];
 
-    /// Row of the table: the name, the HTTP status, and whether the same request may succeed later.
-    const fn row(self) -> (&'static str, StatusCode, bool) {
+    /// Returns the row of the table.
+    pub const fn row(self) -> &'static CodeRow {
         match self {
-            Self::Unauthenticated => ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED, false),
-            Self::Forbidden => ("FORBIDDEN", StatusCode::FORBIDDEN, false),
-            Self::BadRequest => ("BAD_REQUEST", StatusCode::BAD_REQUEST, false),
-            Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED, false),
-            Self::NotAcceptable => ("NOT_ACCEPTABLE", StatusCode::NOT_ACCEPTABLE, false),
-            Self::UnsupportedMediaType => (
-                "UNSUPPORTED_MEDIA_TYPE",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                false,
-            ),
-            Self::PersistedQueryNotFound => {
-                ("PERSISTED_QUERY_NOT_FOUND", StatusCode::BAD_REQUEST, false)
-            }
-            Self::PersistedQueryNotSupported => (
-                "PERSISTED_QUERY_NOT_SUPPORTED",
-                StatusCode::BAD_REQUEST,
-                false,
-            ),
-            Self::PersistedQueryRequired => {
-                ("PERSISTED_QUERY_REQUIRED", StatusCode::BAD_REQUEST, false)
-            }
-            Self::BadUserInput => ("BAD_USER_INPUT", StatusCode::BAD_REQUEST, false),
-            Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND, false),
-            Self::Conflict => ("CONFLICT", StatusCode::CONFLICT, false),
-            Self::IdempotencyKeyReused => (
-                "IDEMPOTENCY_KEY_REUSED",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                false,
-            ),
-            Self::PositionExpired => ("POSITION_EXPIRED", StatusCode::GONE, false),
-            Self::PositionNotReached => (
-                "POSITION_NOT_REACHED",
-                StatusCode::SERVICE_UNAVAILABLE,
-                true,
-            ),
-            Self::RateLimited => ("RATE_LIMITED", StatusCode::TOO_MANY_REQUESTS, true),
-            Self::LimitExceeded => ("LIMIT_EXCEEDED", StatusCode::UNPROCESSABLE_ENTITY, false),
-            Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE, false),
-            Self::QueryTooComplex => ("QUERY_TOO_COMPLEX", StatusCode::BAD_REQUEST, false),
-            Self::GraphqlParseFailed => ("GRAPHQL_PARSE_FAILED", StatusCode::BAD_REQUEST, false),
-            Self::GraphqlValidationFailed => {
-                ("GRAPHQL_VALIDATION_FAILED", StatusCode::BAD_REQUEST, false)
-            }
-            Self::Unavailable => ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, true),
-            Self::UnknownOutcome => ("UNKNOWN_OUTCOME", StatusCode::SERVICE_UNAVAILABLE, true),
-            Self::Internal => ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, false),
+            Self::Unauthenticated => &UNAUTHENTICATED,
+            Self::Forbidden => &FORBIDDEN,
+            Self::BadRequest => &BAD_REQUEST,
+            Self::MethodNotAllowed => &METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => &NOT_ACCEPTABLE,
+            Self::UnsupportedMediaType => &UNSUPPORTED_MEDIA_TYPE,
+            Self::PersistedQueryNotFound => &PERSISTED_QUERY_NOT_FOUND,
+            Self::PersistedQueryNotSupported => &PERSISTED_QUERY_NOT_SUPPORTED,
+            Self::PersistedQueryRequired => &PERSISTED_QUERY_REQUIRED,
+            Self::BadUserInput => &BAD_USER_INPUT,
+            Self::NotFound => &NOT_FOUND,
+            Self::Conflict => &CONFLICT,
+            Self::IdempotencyKeyReused => &IDEMPOTENCY_KEY_REUSED,
+            Self::PositionExpired => &POSITION_EXPIRED,
+            Self::PositionNotReached => &POSITION_NOT_REACHED,
+            Self::RateLimited => &RATE_LIMITED,
+            Self::LimitExceeded => &LIMIT_EXCEEDED,
+            Self::PayloadTooLarge => &PAYLOAD_TOO_LARGE,
+            Self::QueryTooComplex => &QUERY_TOO_COMPLEX,
+            Self::GraphqlParseFailed => &GRAPHQL_PARSE_FAILED,
+            Self::GraphqlValidationFailed => &GRAPHQL_VALIDATION_FAILED,
+            Self::Unavailable => &UNAVAILABLE,
+            Self::UnknownOutcome => &UNKNOWN_OUTCOME,
+            Self::Internal => &INTERNAL,
         }
     }
 
     /// Name of the code as clients see it.
     pub const fn as_str(self) -> &'static str {
-        self.row().0
+        self.row().name
     }
 
     /// HTTP status of a response that carries only this error.
     pub const fn status(self) -> StatusCode {
-        self.row().1
+        self.row().status
     }
 
     /// Returns whether the same request may succeed later.
     pub const fn retryable(self) -> bool {
-        self.row().2
+        self.row().retryable
     }
 
     /// Returns the code with this name.
@@ -159,6 +139,7 @@ impl Code {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::Effect;
     use super::Code;
 
     #[test]
@@ -166,5 +147,27 @@ mod tests {
         for code in Code::ALL {
             assert_eq!(Code::parse(code.as_str()), Some(code));
         }
+    }
+
+    #[test]
+    fn every_code_can_occur_somewhere_and_says_what_to_do() {
+        for code in Code::ALL {
+            let row = code.row();
+            assert!(
+                !row.over.is_empty() && row.meaning.ends_with('.'),
+                "{row:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn success_of_a_repeat_is_never_promised_with_an_unknown_effect_but_for_a_repeat_that_is_recognised()
+     {
+        let unknown = Code::ALL
+            .into_iter()
+            .filter(|code| code.row().effect == Effect::Unknown);
+        let retryable: Vec<_> = unknown.filter(|code| code.retryable()).collect();
+
+        assert_eq!(retryable, [Code::UnknownOutcome]);
     }
 }

@@ -5,6 +5,7 @@ use backbone::telemetry::TraceContext;
 
 use crate::auth::Principal;
 use crate::error::Problem;
+use crate::origin::Origin;
 use crate::services::Services;
 
 /// Caller that a request is executed for.
@@ -14,6 +15,8 @@ pub struct Caller {
     pub principal: Option<Principal>,
     /// Trace that the request belongs to.
     pub trace: TraceContext,
+    /// Network and client that the request comes from.
+    pub origin: Origin,
 }
 
 /// Services and caller that a root field is executed with.

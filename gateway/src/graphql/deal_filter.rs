@@ -107,7 +107,7 @@ fn seller_ids(ids: &[ID], errors: &mut Vec<FieldError>) -> Vec<SellerId> {
     if ids.len() > MAX_SELLER_IDS {
         errors.push(FieldError::new(
             "filter.sellerIds",
-            format!("must have at most {MAX_SELLER_IDS} ids"),
+            format!("must list at most {MAX_SELLER_IDS} ids"),
         ));
     }
 

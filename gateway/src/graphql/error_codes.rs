@@ -32,7 +32,8 @@ pub(super) fn request_error(rejection: DocumentError) -> ServerError {
         ErrorKind::TooComplex => Problem::new(Code::QueryTooComplex, rejection.message),
         ErrorKind::BadInput => {
             let field = |Violation { path, message }| FieldError { path, message };
-            Problem::inputs(rejection.violations.into_iter().map(field).collect())
+            let fields = rejection.violations.into_iter().map(field).collect();
+            Problem::inputs_and_more(fields, rejection.more)
         }
     };
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_graphql::ServerError;
 use backbone::position::Position;
 use backbone::telemetry::Metrics;
-use documents::{DocumentError, Documents, ErrorKind, Kept, Limits, OperationKind, Plan, Request};
+use documents::{
+    DocumentError, Documents, ErrorKind, Kept, Limits, OperationKind, Plan, Request, RootKind,
+};
 use live::{Selection, Subscriber};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -23,13 +25,20 @@ use super::selections::Selections;
 use crate::admission::Permit;
 use crate::auth;
 use crate::error::{Code, Problem};
+use crate::rates::{Charge, Payer};
 use crate::services::Services;
+use crate::usage::Usage;
 
 /// Answer to a subscription on a transport that can carry only one result.
 const SUBSCRIPTION_NEEDS_STREAM: &str = "Subscriptions require a websocket (graphql-transport-ws) or the header Accept: text/event-stream";
 
 /// Answer to a mutation by a method that must not change anything.
 const MUTATION_NEEDS_POST: &str = "Mutations are not allowed with GET and QUERY; use POST";
+/// Answer to a request that needs an API key and has none.
+const KEY_REQUIRED: &str = "An API key is required";
+
+/// Charge for a field of introspection: about what it takes to execute it for the whole schema, in fields.
+const INTROSPECTION_COST: u64 = 1_000;
 
 /// Memory for the bytes of rendered objects, in bytes.
 const KEPT_BYTES: u64 = 64 << 20;
@@ -62,6 +71,7 @@ struct Shared {
     kept: Arc<Kept>,
     selections: Selections,
     metrics: ExecutionMetrics,
+    usage: Usage,
 }
 
 /// Execution of a request.
@@ -70,6 +80,8 @@ pub enum Execution {
     Response(Executed, Permit),
     /// Request errors: there is no data.
     Rejected(Vec<ServerError>),
+    /// The caller asks for too much now: nothing was executed. The transport tells when to come back.
+    Limited(Problem),
     /// An open subscription.
     Subscription(Box<Subscriber>),
     /// A subscription cannot begin now, for a reason that passes. An error would end it at stock clients, so the transport
@@ -97,6 +109,7 @@ impl Executor {
         services: Services,
         limits: ExecutionLimits,
         persisted: PersistedDocuments,
+        usage: Usage,
         metrics: &Metrics,
     ) -> Self {
         let kept = Arc::new(Kept::new(KEPT_BYTES));
@@ -109,6 +122,7 @@ impl Executor {
             selections: Selections::new(Arc::clone(&kept), metrics),
             kept,
             metrics: ExecutionMetrics::new(metrics),
+            usage,
         }))
     }
 
@@ -141,20 +155,47 @@ impl Executor {
         caller: &Caller,
         rules: RequestRules<'_>,
     ) -> Result<Execution, Vec<ServerError>> {
+        let text_cost = text_cost(request.query.as_deref().unwrap_or_default());
+        if caller.principal.is_none() {
+            // Before the text is looked at: whoever has no key could otherwise have it read and validated without end.
+            if let Err(problem) = self.charge(caller, text_cost) {
+                return Ok(Execution::Limited(problem));
+            }
+        }
+
         let plan = self.plan(&request, caller)?;
+        let has_key = caller.principal.is_some();
+        self.0.usage.count(&plan, caller.origin.client(), has_key);
         self.check_rules(&plan, rules)?;
+        check_caller(&plan, caller)?;
 
         let variables = request.variables.unwrap_or_default();
         let schema = self.0.documents.schema();
         let request = plan
             .bind(schema, &variables)
             .map_err(|error| rejection(vec![error], caller))?;
-        self.check_cost(&request)?;
+        let result_cost = self.check_cost(&request)?;
+        let result_cost = result_cost.saturating_add(introspection_cost(&request));
 
+        // Whoever has no key has been charged for the text before.
+        let cost = match &caller.principal {
+            Some(_) => result_cost.saturating_add(text_cost),
+            None => result_cost,
+        };
         if request.kind() == OperationKind::Subscription {
-            return self.subscribe(request, caller, rules).await;
+            return match self.charge(caller, cost) {
+                Ok(()) => self.subscribe(request, caller, rules).await,
+                Err(problem) => Ok(Execution::Limited(problem)),
+            };
         }
-        self.answer(request, caller).await
+        self.answer(request, caller, cost).await
+    }
+
+    fn charge(&self, caller: &Caller, cost: u64) -> Result<(), Problem> {
+        let payer = Payer::of(caller.principal.as_ref(), &caller.origin);
+        let rates = &self.0.roots.services.rates;
+
+        rates.charge(payer, Charge::Cost(cost)).map(|_| ())
     }
 
     /// Executes a query or mutation.
@@ -162,13 +203,21 @@ impl Executor {
         &self,
         request: Request,
         caller: &Caller,
+        cost: u64,
     ) -> Result<Execution, Vec<ServerError>> {
         let refused = |problem: Problem| vec![problem.into()];
         confirmed(caller).map_err(refused)?;
-        let admission = &self.0.roots.services.admission;
-        let permit = admission
-            .enter(caller.principal.as_ref())
-            .map_err(refused)?;
+
+        let charge = match request.kind() {
+            OperationKind::Mutation => Charge::Mutations(request.roots().len()),
+            OperationKind::Query | OperationKind::Subscription => Charge::Cost(cost),
+        };
+        let services = &self.0.roots.services;
+        let admitted = services.admit(caller.principal.as_ref(), &caller.origin, charge);
+        let permit = match admitted {
+            Ok(permit) => permit,
+            Err(problem) => return Ok(Execution::Limited(problem)),
+        };
 
         let executed = match request.kind() {
             OperationKind::Mutation => {
@@ -227,11 +276,12 @@ impl Executor {
         Err(vec![problem.into()])
     }
 
-    fn check_cost(&self, request: &Request) -> Result<(), Vec<ServerError>> {
+    /// Returns the cost of a request.
+    fn check_cost(&self, request: &Request) -> Result<u64, Vec<ServerError>> {
         let limit = self.0.limits.cost;
         let cost = request.cost(self.0.documents.schema());
         if cost <= limit {
-            return Ok(());
+            return Ok(cost);
         }
 
         let message = format!(
@@ -352,12 +402,37 @@ fn took_too_long() -> Problem {
     Problem::new(Code::Unavailable, message)
 }
 
+/// Returns what the text of a document is charged, beside its result: one unit for each 64 bytes, which take about as long
+/// to read as a field takes to render.
+fn text_cost(text: &str) -> u64 {
+    1 + text.len() as u64 / 64
+}
+
+/// Returns what the introspection fields of a request are charged. Their selections have no cost of their own, since
+/// their results are of the size of the schema.
+fn introspection_cost(request: &Request) -> u64 {
+    let roots = request.roots().iter();
+    let fields = roots.filter(|root| root.kind() == RootKind::Introspection);
+
+    fields.count() as u64 * INTROSPECTION_COST
+}
+
+/// Checks that a caller without a key asks about the schema only. Everything else needs a key, and is refused before its
+/// variables are looked at.
+fn check_caller(plan: &Plan, caller: &Caller) -> Result<(), Vec<ServerError>> {
+    if caller.principal.is_some() || plan.is_meta() {
+        return Ok(());
+    }
+
+    Err(vec![Problem::unauthenticated(KEY_REQUIRED).into()])
+}
+
 /// Returns the request errors for a rejected document. Callers without a key are not told which of their input values
 /// break a rule: the answer can be many times longer than what it costs to ask.
 fn rejection(errors: Vec<DocumentError>, caller: &Caller) -> Vec<ServerError> {
     let tells_values = errors.iter().any(|error| error.kind == ErrorKind::BadInput);
     if tells_values && caller.principal.is_none() {
-        return vec![Problem::unauthenticated("An API key is required").into()];
+        return vec![Problem::unauthenticated(KEY_REQUIRED).into()];
     }
 
     errors.into_iter().map(request_error).collect()

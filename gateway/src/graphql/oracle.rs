@@ -103,6 +103,7 @@ impl Oracle {
         let caller = Caller {
             principal: None,
             trace: TraceContext::root(),
+            origin: crate::origin::Origin::default(),
         };
         let run = Run {
             schema: self.documents.schema(),

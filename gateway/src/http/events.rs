@@ -15,8 +15,6 @@ use live::Subscriber;
 use serde_json::json;
 
 use super::Public;
-use crate::auth::Principal;
-use crate::error::Problem;
 use crate::sockets::Client;
 
 /// Media type of event streams.
@@ -33,19 +31,15 @@ pub(super) fn last_event(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Responds with the results of a subscription as they come.
-///
-/// # Errors
-/// RATE_LIMITED when the key holds as many connections as it may.
 pub(super) fn subscribed(
     public: &Public,
     subscriber: Box<Subscriber>,
-    principal: Principal,
+    client: Client,
     positions: bool,
-) -> Result<Response, Problem> {
-    let client = Client::connect(principal)?;
+) -> Response {
     let events = public.sockets.open_stream(subscriber, client, positions);
 
-    Ok(respond(Body::from_stream(events)))
+    respond(Body::from_stream(events))
 }
 
 /// Responds with one result.

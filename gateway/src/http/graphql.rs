@@ -16,6 +16,8 @@ use axum::response::Response;
 use super::{Public, events, json_body, principal, trace, websocket};
 use crate::error::{Code, Problem};
 use crate::graphql::{Caller, Execution, GraphqlRequest, RequestRules};
+use crate::origin::Origin;
+use crate::sockets::Client;
 use read::Fault;
 pub use reply::StatusCodes;
 use reply::{METHODS, Reply, with_header};
@@ -39,6 +41,7 @@ pub(super) async fn endpoint(State(public): State<Arc<Public>>, request: Request
     }
 
     let headers = request.headers().clone();
+    let origin = Origin::noted(request.extensions());
     let has_body = method == Method::POST || method == Method::QUERY;
     let read = if has_body {
         read_body(&headers, request).await
@@ -54,7 +57,7 @@ pub(super) async fn endpoint(State(public): State<Arc<Public>>, request: Request
     match read {
         Ok(request) => {
             let readonly = method != Method::POST;
-            execute(&public, &headers, request, readonly, reply).await
+            execute(&public, &headers, origin, request, readonly, reply).await
         }
         Err(fault) => reply.unread(fault),
     }
@@ -72,6 +75,7 @@ async fn read_body(headers: &HeaderMap, request: Request) -> Result<GraphqlReque
 async fn execute(
     public: &Public,
     headers: &HeaderMap,
+    origin: Origin,
     request: GraphqlRequest,
     readonly: bool,
     reply: Reply,
@@ -85,6 +89,7 @@ async fn execute(
     let caller = Caller {
         principal: principal.clone(),
         trace: trace(headers),
+        origin: origin.clone(),
     };
     let streams = reply.accepted.stream;
     let rules = RequestRules {
@@ -96,16 +101,29 @@ async fn execute(
 
     let positions = request.wants_positions();
     match public.executor.execute(request, caller, rules).await {
-        Execution::Response(executed, _permit) => reply.executed(executed),
+        Execution::Response(executed, permit) => {
+            let mut response = reply.executed(executed);
+            if let Some(standing) = permit.standing() {
+                standing.write_to(response.headers_mut());
+            }
+            response
+        }
         Execution::Rejected(errors) => reply.rejected(errors),
         // The status, not an event: clients repeat a request that failed, and take an event as its end.
-        Execution::TryLater(problem) => reply.refused(problem),
+        Execution::Limited(problem) | Execution::TryLater(problem) => reply.refused(problem),
         Execution::Subscription(subscriber) => {
             let principal = principal.expect("a subscription begins only for a caller with a key");
-            events::subscribed(public, subscriber, principal, positions)
+            let client = Client::connect(principal, origin);
+            client
+                .map(|client| events::subscribed(public, subscriber, client, positions))
                 .unwrap_or_else(|problem| reply.rejected(vec![problem.into()]))
         }
     }
+}
+
+/// Refuses a request before its operation is looked at.
+pub(super) fn reject(public: &Public, headers: &HeaderMap, problem: Problem) -> Response {
+    Reply::new(headers, public.status_codes).refused(problem)
 }
 
 fn wrong_method() -> Problem {

@@ -21,14 +21,20 @@ pub(super) use changes::changes;
 
 use super::json_body::json_body;
 use super::{Public, principal, trace};
+use crate::admission::Permit;
 use crate::auth::Principal;
 use crate::error::{Code, Problem};
+use crate::origin::Origin;
+use crate::rates::Charge;
 use crate::services::Services;
+use crate::standing::Standing;
 
 /// Number of deals on a page if the caller does not give `first`.
 const DEFAULT_PAGE: u32 = 20;
 /// Largest number of deals on a page.
 const MAX_PAGE: u32 = 100;
+/// Fields of a deal in full, as the cost of documents counts them: 100 items of four fields each, and its own.
+const COST_OF_DEAL: u64 = 415;
 /// Header with the position of a write, or with the point of the log that a page shows.
 const POSITION: HeaderName = HeaderName::from_static("dealwire-position");
 
@@ -45,7 +51,7 @@ pub(super) async fn create(
     let context = mutation_context(&headers)?;
 
     let sellers = public.services.sellers.clone();
-    let written = write(&public.services, &caller, async move {
+    let (written, standing) = write(&public.services, &caller, async move {
         sellers.create_deal(seller, input, context).await
     })
     .await?;
@@ -57,6 +63,7 @@ pub(super) async fn create(
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],
+        limit_headers(standing),
         respond(&written),
     )
         .into_response())
@@ -74,12 +81,12 @@ pub(super) async fn replace(
     let context = mutation_context(&headers)?;
 
     let sellers = public.services.sellers.clone();
-    let written = write(&public.services, &caller, async move {
+    let (written, standing) = write(&public.services, &caller, async move {
         sellers.update_deal(seller, input, context).await
     })
     .await?;
 
-    Ok(respond(&written))
+    Ok((limit_headers(standing), respond(&written)).into_response())
 }
 
 /// `GET /deal`: 200 with an array of the deals that a buyer may see, or of a seller's own. Takes
@@ -94,7 +101,7 @@ pub(super) async fn list(
     let window = window(query.as_deref().unwrap_or_default())?;
 
     let services = &public.services;
-    let _permit = services.admission.enter(Some(&caller))?;
+    let permit = admit(services, &caller, u64::from(window.limit))?;
     let filter = DealFilter::default();
     let order = DealOrder::LastChangedFirst;
 
@@ -123,6 +130,9 @@ pub(super) async fn list(
     let mut response_headers = HeaderMap::new();
     let header = |text: String| HeaderValue::from_str(&text).map_err(Problem::internal);
     response_headers.insert(POSITION, header(page.position.encode())?);
+    if let Some(standing) = permit.standing() {
+        standing.write_to(&mut response_headers);
+    }
     if let (true, Some(last)) = (page.has_next, page.deals.last()) {
         // A path without a host: the gateway does not know the name that its clients reach it by.
         let next = format!(
@@ -150,7 +160,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let services = &public.services;
     let caller = caller(services, &headers).await?;
-    let _permit = services.admission.enter(Some(&caller))?;
+    let permit = admit(services, &caller, 1)?;
 
     let missing = || {
         Problem::new(
@@ -175,16 +185,34 @@ pub(super) async fn show(
     };
 
     let stored = deal.ok_or_else(missing)?;
-    Ok(Json(body::DealBody::from(&*stored.deal)).into_response())
+    let body = Json(body::DealBody::from(&*stored.deal));
+    Ok((limit_headers(permit.standing()), body).into_response())
 }
 
-/// Runs a write in a task of its own, so that a client that leaves does not cut it off half-way.
+/// Admits a read of so many deals.
+fn admit(services: &Services, caller: &Principal, deals: u64) -> Result<Permit, Problem> {
+    let cost = Charge::Cost(1 + deals * COST_OF_DEAL);
+
+    services.admit(Some(caller), &Origin::default(), cost)
+}
+
+fn limit_headers(standing: Option<Standing>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(standing) = standing {
+        standing.write_to(&mut headers);
+    }
+    headers
+}
+
+/// Runs a write in a task of its own, so that a client that leaves does not cut it off half-way. Returns the caller's
+/// standing with the result.
 async fn write(
     services: &Services,
     caller: &Principal,
     write: impl Future<Output = Result<DealWritten, Refusal>> + Send + 'static,
-) -> Result<DealWritten, Problem> {
-    let permit = services.admission.enter(Some(caller))?;
+) -> Result<(DealWritten, Option<Standing>), Problem> {
+    let permit = services.admit(Some(caller), &Origin::default(), Charge::Mutations(1))?;
+    let standing = permit.standing();
     let write = async move {
         let written = write.await;
         drop(permit);
@@ -192,9 +220,10 @@ async fn write(
     };
 
     let written = services.lifecycle.complete("write", write).await;
-    written
+    let written = written
         .map_err(Problem::internal)?
-        .map_err(|refusal| Problem::refused(refusal, ""))
+        .map_err(|refusal| Problem::refused(refusal, ""))?;
+    Ok((written, standing))
 }
 
 async fn caller(services: &Services, headers: &HeaderMap) -> Result<Principal, Problem> {

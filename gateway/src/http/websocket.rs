@@ -16,7 +16,8 @@ use tungstenite::handshake::derive_accept_key;
 use super::Public;
 use crate::auth::key_in;
 use crate::error::{Code, Problem};
-use crate::sockets::{HeaderKey, Sockets};
+use crate::origin::Origin;
+use crate::sockets::{Credentials, Sockets};
 
 /// The only version of the protocol.
 const VERSION: HeaderValue = HeaderValue::from_static("13");
@@ -41,7 +42,10 @@ pub(super) fn upgrade(public: &Public, mut request: Request) -> Response {
         Err(refused) => return refused.into_response(),
     };
 
-    let credentials = key_in(request.headers());
+    let credentials = Credentials {
+        key: key_in(request.headers()),
+        origin: Origin::noted(request.extensions()),
+    };
     let is_accepted = has_token(
         request.headers(),
         header::SEC_WEBSOCKET_PROTOCOL,
@@ -89,7 +93,7 @@ pub(super) fn upgrade(public: &Public, mut request: Request) -> Response {
 
 /// Terms that a websocket is opened on.
 struct Terms {
-    credentials: HeaderKey,
+    credentials: Credentials,
     /// True if the client offered our subprotocol.
     is_accepted: bool,
     /// True if messages may be compressed.

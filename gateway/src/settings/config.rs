@@ -1,5 +1,6 @@
 //! Checked configuration: the settings after all of them turned out to make sense together.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::secret::Secret;
 use super::servers::ServerAccess;
 use crate::admission::OperationLimits;
 use crate::graphql::{ExecutionLimits, PersistedRules};
+use crate::rates::RateLimits;
 
 /// Settings that make sense together.
 #[derive(Clone, Debug)]
@@ -53,6 +55,10 @@ pub struct Config {
     pub servers: ServerAccess,
     /// Numbers of operations that may be under way.
     pub operations: OperationLimits,
+    /// Quotas of callers within a minute.
+    pub rates: RateLimits,
+    /// True if the fields that clients select are counted.
+    pub field_usage: bool,
     /// Limits of what one request may ask for.
     pub execution: ExecutionLimits,
     /// Bounds of the pages that a gateway keeps exact in memory.
@@ -143,6 +149,24 @@ pub struct Roles {
     pub buyer: bool,
     /// Calls webhooks.
     pub webhooks: bool,
+}
+
+/// Writes the roles as `--roles` takes them.
+impl fmt::Display for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roles = [
+            (self.gateway, "gateway"),
+            (self.seller, "seller"),
+            (self.buyer, "buyer"),
+            (self.webhooks, "webhooks"),
+        ];
+        let names: Vec<&str> = roles
+            .into_iter()
+            .filter_map(|(is_on, name)| is_on.then_some(name))
+            .collect();
+
+        f.write_str(&names.join(","))
+    }
 }
 
 impl Roles {

@@ -4,9 +4,18 @@ use serde_json::{Map, Value};
 
 use crate::auth::{KeyRing, Principal, one_key};
 use crate::error::Problem;
+use crate::origin::Origin;
 
 /// Credentials that the upgrade's headers carried: a key, none, or the fault in them.
 pub type HeaderKey = Result<Option<String>, Problem>;
+
+/// Credentials and origin of the upgrade that opened a socket.
+pub struct Credentials {
+    /// Key in the headers.
+    pub key: HeaderKey,
+    /// Network and client that the upgrade came from.
+    pub origin: Origin,
+}
 
 /// Authenticates a client by the payload of its `connection_init`, or by the upgrade's headers if the payload holds no
 /// key. Browsers cannot set headers on a websocket, hence the payload.

@@ -13,6 +13,9 @@ use gateway::accounts::MarketAccounts;
 use gateway::admission::{Admission, OperationLimits};
 use gateway::auth::KeyRing;
 use gateway::graphql::{Caller, execute_declared};
+use gateway::origin::Origin;
+use gateway::rates::{RateLimits, Rates};
+use gateway::seller_position::SellerPosition;
 use gateway::services::Services;
 use live::{Feed, Reads, ViewSettings};
 use serde_json::{Value, json};
@@ -103,6 +106,7 @@ impl Peer {
         let caller = Caller {
             principal: Some(keys.authenticate(key).await.expect("the key is valid")),
             trace: TraceContext::root(),
+            origin: Origin::default(),
         };
 
         let metrics = Metrics::new();
@@ -121,6 +125,8 @@ impl Peer {
             ),
             feed,
             admission: Admission::new(limits, &metrics),
+            rates: Rates::new(RateLimits::default(), &metrics),
+            seller_position: SellerPosition::new(sellers.clone(), &metrics),
             lifecycle: app.app.lifecycle().clone(),
             webhooks: Webhooks::new(
                 &buyers,

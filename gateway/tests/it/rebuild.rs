@@ -195,7 +195,7 @@ async fn shows_and_mends_with_commands(data: &Path) {
         "{found}"
     );
     let rebuilt = dealwire(data, &["rebuild", "seller"], 0).await;
-    assert!(rebuilt.contains("of generation 2"), "{rebuilt}");
+    assert!(rebuilt.contains("generation 2"), "{rebuilt}");
     dealwire(data, &["verify"], 0).await;
 
     let events = dealwire(data, &["log", "tail", "--after", "0"], 0).await;

@@ -28,7 +28,7 @@ pub(super) fn assign_ids(
     if !(1..=MAX_ITEMS).contains(&requested.len()) {
         errors.push(FieldError::new(
             "items",
-            format!("must be 1 to {MAX_ITEMS} items"),
+            format!("must contain 1 to {MAX_ITEMS} items"),
         ));
     }
 

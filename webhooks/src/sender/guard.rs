@@ -26,7 +26,7 @@ pub(super) struct GuardedResolver {
 pub(super) enum NotDialled {
     #[error(transparent)]
     Unresolved(#[from] Failure),
-    #[error("the name has no address that may be called")]
+    #[error("the name resolves to no address that may be called")]
     Refused,
 }
 

@@ -50,7 +50,7 @@ pub(super) fn connect_options(
             // The client has one set of credentials for all servers of its cluster.
             (Some(first), Some(other)) if *first != other => {
                 return Err(broken(
-                    "the NATS URLs name different credentials: use the same in all",
+                    "the NATS URLs contain different credentials; use the same ones in all of them",
                 ));
             }
             (None, found) => credentials = found,
@@ -65,7 +65,7 @@ pub(super) fn connect_options(
     ];
     if given.into_iter().filter(|given| *given).count() > 1 {
         return Err(broken(
-            "NATS takes one kind of credentials: those of the URL, a credentials file or an nkey file",
+            "give only one kind of credentials for NATS: in the URL, in a credentials file or in an nkey file",
         ));
     }
 
@@ -82,7 +82,7 @@ fn with_credentials(
         let text = read_text(file)?;
         return options
             .credentials(&text)
-            .map_err(|_| broken(format!("{} holds no NATS credentials", file.display())));
+            .map_err(|_| broken(format!("{} contains no NATS credentials", file.display())));
     }
 
     if let Some(file) = &access.nkey {
@@ -92,8 +92,8 @@ fn with_credentials(
             .lines()
             .map(str::trim)
             .find(|line| line.starts_with('S'));
-        let seed =
-            seed.ok_or_else(|| broken(format!("{} holds no seed of an nkey", file.display())))?;
+        let seed = seed
+            .ok_or_else(|| broken(format!("{} does not contain an nkey seed", file.display())))?;
         return Ok(options.nkey(seed.to_owned()));
     }
 
@@ -154,7 +154,7 @@ fn parse(url: &str) -> Result<(ServerAddr, Option<UrlCredentials>), Error> {
 
     let without = url.set_username("").and_then(|()| url.set_password(None));
     if credentials.is_some() && without.is_err() {
-        return Err(broken("a NATS URL with credentials names no host"));
+        return Err(broken("a NATS URL with credentials has no host"));
     }
 
     let server = ServerAddr::from_url(url).map_err(broken)?;
@@ -163,7 +163,7 @@ fn parse(url: &str) -> Result<(ServerAddr, Option<UrlCredentials>), Error> {
 
 fn read_text(file: &std::path::Path) -> Result<String, Error> {
     String::from_utf8(read(WHAT, file)?)
-        .map_err(|_| broken(format!("{} is not a text", file.display())))
+        .map_err(|_| broken(format!("{} is not UTF-8 text", file.display())))
 }
 
 fn broken(error: impl std::fmt::Display) -> Error {

@@ -122,11 +122,11 @@ fn lies(config: &Config) -> [(bool, &'static str); 5] {
         ),
         (
             config.sealed,
-            "takes no events any more, because it is sealed",
+            "accepts no more events, because it is sealed",
         ),
         (
             config.mirror.is_some() || has_sources,
-            "takes events from other streams: unset mirror and sources",
+            "copies events of other streams: unset mirror and sources",
         ),
         (
             config.subject_transform.is_some(),

@@ -174,8 +174,7 @@ fn own_webhooks<'a>(context: RootContext<'a>) -> Result<(BuyerId, &'a Webhooks),
     Ok((context.principal()?.buyer()?, &context.services.webhooks))
 }
 
-/// Awaits the answer to a request about webhooks, within the time limit of database calls. `root` begins the paths of
-/// invalid fields.
+/// Awaits the answer to a mutation of webhooks, within the time limit of writes. `root` begins the paths of invalid fields.
 async fn answer<T>(
     context: RootContext<'_>,
     root: &str,
@@ -183,7 +182,7 @@ async fn answer<T>(
 ) -> Result<T, Problem> {
     // Two layers: an error of the time limit, and within it the answer or refusal itself.
     let answered = async { Ok::<_, Problem>(request.await) };
-    let answered = context.services.read(answered).await?;
+    let answered = context.services.write(answered).await?;
     answered.map_err(|refusal| Problem::webhook(refusal, root))
 }
 

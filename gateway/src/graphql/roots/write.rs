@@ -156,7 +156,7 @@ pub(in crate::graphql) async fn issue_api_key(
 
     let services = context.services;
     let issued = services.accounts.issue(account, arguments.label.as_deref());
-    Ok(services.read(issued).await?.into())
+    Ok(services.write(issued).await?.into())
 }
 
 /// Revokes a key.
@@ -168,7 +168,7 @@ pub(in crate::graphql) async fn revoke_api_key(
     let key = parse_id("id", &arguments.id)?;
 
     let services = context.services;
-    let revoked_at = services.read(services.accounts.revoke(key)).await?;
+    let revoked_at = services.write(services.accounts.revoke(key)).await?;
 
     // Other gateways find out at their next check; here there is no reason to wait for it.
     services.keys.check_now();
@@ -215,7 +215,7 @@ async fn create_account(
 
     let services = context.services;
     let created = services.accounts.create(role, &arguments.name, id);
-    Ok(services.read(created).await?.into())
+    Ok(services.write(created).await?.into())
 }
 
 impl From<DealWritten> for DealPayload {

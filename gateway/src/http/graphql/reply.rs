@@ -125,14 +125,10 @@ impl Reply {
     }
 
     fn refused_with(self, status: StatusCode, problem: Problem) -> Response {
-        let retry_after = problem.retry_after;
+        let limits = problem.limit_headers();
         let mut response = self.with_errors(status, &[problem.into()]);
 
-        if let Some(after) = retry_after {
-            // The header holds whole seconds; 0 would ask the client to repeat at once.
-            let seconds = after.as_secs().max(1).into();
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
+        response.headers_mut().extend(limits);
         // A 401 without a challenge is not allowed (RFC 9110, section 15.5.2).
         if status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer");

@@ -17,7 +17,7 @@ use live::{ChangeFilter, ChangeKind, Pulled, PushedChange, Subscription};
 use serde::Serialize;
 
 use super::body::DealBody;
-use super::caller;
+use super::{admit, caller, limit_headers};
 use crate::error::Problem;
 use crate::http::Public;
 use crate::services::PullWindow;
@@ -33,7 +33,7 @@ pub(in crate::http) async fn changes(
     let services = &public.services;
     let caller = caller(services, &headers).await?;
     let request = Request::read(query.as_deref().unwrap_or_default())?;
-    let _permit = services.admission.enter(Some(&caller))?;
+    let permit = admit(services, &caller, request.window.first as u64)?;
 
     let subscription = Subscription {
         viewer: caller.viewer()?,
@@ -44,7 +44,8 @@ pub(in crate::http) async fn changes(
     let PullWindow { first, wait } = request.window;
     let pulled = services.feed.pull(subscription, first, wait).await?;
 
-    Ok(Json(page(&pulled)).into_response())
+    let headers = limit_headers(permit.standing());
+    Ok((headers, Json(page(&pulled))).into_response())
 }
 
 struct Request {

@@ -8,6 +8,7 @@ use gateway::app::App;
 use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::graphql::ExecutionLimits;
+use gateway::rates::RateLimits;
 use gateway::settings::{
     Config, Demo, DocumentFiles, GraphqlHttp, Mode, PoolSizes, Roles, ServerAccess, WebhookConfig,
 };
@@ -227,6 +228,8 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         pools: PoolSizes::default(),
         servers: ServerAccess::default(),
         operations: OperationLimits::default(),
+        rates: RateLimits::default(),
+        field_usage: false,
         execution: ExecutionLimits {
             cost: 100_000,
             result_bytes: 4 << 20,

@@ -54,6 +54,13 @@ impl Answer {
         code.unwrap_or_else(|| panic!("no code in {}", self.body))
     }
 
+    /// Returns the code of the first error; `None` for a response without errors.
+    pub(crate) fn code_or_none(&self) -> Option<&str> {
+        let is_error = self.status != 200 || self.body.get("errors").is_some();
+
+        is_error.then(|| self.code())
+    }
+
     /// Returns the paths of the invalid values of the first error, in GraphQL or REST.
     pub(crate) fn paths(&self) -> Vec<&str> {
         let graphql = self.body["errors"][0]["extensions"]["fields"].as_array();

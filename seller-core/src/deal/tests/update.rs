@@ -263,7 +263,10 @@ fn version_conflict_comes_before_any_violation() {
         let expected = if conflict {
             Refusal::VersionConflict { current: 7 }
         } else {
-            Refusal::Invalid(vec![FieldError::new("name", "must be 1 to 200 characters")])
+            Refusal::Invalid(vec![FieldError::new(
+                "name",
+                "must be 1 to 200 characters long",
+            )])
         };
         assert_eq!(
             update(&deal, &input, event_id(73), LATER),
