@@ -1,5 +1,6 @@
 //! HTTP front: the table of routes, authentication of requests, and the form of error responses.
 
+mod browser;
 mod events;
 mod graphql;
 mod pages;
@@ -22,6 +23,8 @@ use crate::error::{Code, Problem};
 use crate::graphql::Executor;
 use crate::services::Services;
 use crate::sockets::Sockets;
+
+pub use browser::guarded;
 
 /// Largest accepted request body, in bytes.
 pub(crate) const MAX_BODY: usize = 256 << 10;

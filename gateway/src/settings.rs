@@ -2,6 +2,7 @@
 //!
 //! All faults are found here, at once, before anything starts. No other module reads the environment.
 
+mod callers;
 mod config;
 mod connections;
 mod execution;
@@ -21,6 +22,7 @@ use clap::builder::FalseyValueParser;
 
 use live::ViewSettings;
 
+use callers::CallerSettings;
 pub use config::{Config, Demo, Mode, Roles, WebhookConfig};
 use connections::ConnectionSettings;
 use execution::ExecutionSettings;
@@ -253,6 +255,9 @@ pub struct Settings {
     connections: ConnectionSettings,
 
     #[command(flatten)]
+    callers: CallerSettings,
+
+    #[command(flatten)]
     execution: ExecutionSettings,
 
     #[command(flatten)]
@@ -298,6 +303,7 @@ impl Settings {
         let mode = self.check_mode(&mut faults);
         let demo = self.check_demo(&mut faults);
         let connections = self.connections.check(&mut faults);
+        let (browser, jwt) = self.callers.check(listen.ip().is_loopback(), &mut faults);
         let webhooks = self.webhooks.check(&mut faults);
         let feed_max_days = self.check_feed_max_days(&mut faults);
         let servers = self.servers.check(&mut faults);
@@ -323,6 +329,8 @@ impl Settings {
             feed_unread: Duration::from_hours(24 * u64::from(feed_max_days)),
             connections,
             compression: self.connections.compression,
+            browser,
+            jwt,
             pools: self.pools.sizes(),
             servers,
             execution: self.execution.limits(),

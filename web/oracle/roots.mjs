@@ -46,6 +46,7 @@ function queries(data) {
       position,
       more: false,
     }),
+    apiKeys: () => data.apiKeys,
     webhooks: () => data.webhooks,
     webhookDeliveries: ({ first }) => page(data.deliveries, first, ({ id }) => id),
   };
@@ -66,6 +67,8 @@ function mutations(data) {
     revokeAccess: () => ({ access, granted: false, position }),
     createSeller: () => data.accounts[0],
     createBuyer: () => data.accounts[1],
+    disableAccount: () => data.accounts[1],
+    enableAccount: () => data.accounts[0],
     issueApiKey: () => data.issuedKeys[0],
     revokeApiKey: () => data.revokedKeys[0],
     registerWebhook: () => ({ webhook, secret }),

@@ -6,14 +6,16 @@
 use async_graphql::{Context, ID, Object, Result};
 
 use super::access::AccessConnection;
-use super::account::Viewer;
+use super::account::{ApiKey, Viewer};
 use super::change::DealChangePage;
 use super::connection::DealConnection;
 use super::context::RootContext;
 use super::deal::Deal;
 use super::deal_filter::{DealFilter, DealOrder};
 use super::node::Node;
-use super::roots::{self, AccessArgs, ChangesArgs, DealArgs, DealsArgs, DeliveriesArgs, IdArgs};
+use super::roots::{
+    self, AccessArgs, ChangesArgs, DealArgs, DealsArgs, DeliveriesArgs, IdArgs, KeysArgs,
+};
 use super::scalars::Position;
 use super::webhook::{DeliveryState, Webhook, WebhookDeliveryConnection};
 
@@ -167,6 +169,15 @@ impl Query {
             },
         )
         .await?)
+    }
+
+    /// Returns the newest API keys of the caller, at most 1,000, newest first. Administrators must name the account.
+    async fn api_keys(
+        &self,
+        context: &Context<'_>,
+        account_id: Option<ID>,
+    ) -> Result<Option<Vec<ApiKey>>> {
+        Ok(roots::api_keys(RootContext::of(context), KeysArgs { account_id }).await?)
     }
 
     /// Buyers only. Returns the buyer's webhooks, oldest first.

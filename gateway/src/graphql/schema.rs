@@ -40,7 +40,7 @@ const PAGE: PageRule = PageRule {
 };
 
 /// Largest number of entries of every list. Where no rule of the market sets one, it is a multiple of what occurs.
-const LISTS: [(&str, &str, ListSize); 13] = [
+const LISTS: [(&str, &str, ListSize); 14] = [
     ("AccessConnection", "edges", ListSize::Page),
     ("AccessConnection", "nodes", ListSize::Page),
     ("Deal", "items", ListSize::AtMost(100)),
@@ -48,6 +48,7 @@ const LISTS: [(&str, &str, ListSize); 13] = [
     ("DealChangePage", "changes", ListSize::Page),
     ("DealConnection", "edges", ListSize::Page),
     ("DealConnection", "nodes", ListSize::Page),
+    ("Query", "apiKeys", ListSize::AtMost(1_000)),
     ("Query", "webhooks", ListSize::AtMost(20)),
     ("Webhook", "events", ListSize::AtMost(2)),
     ("Webhook", "sellerIds", ListSize::AtMost(100)),

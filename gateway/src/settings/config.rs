@@ -14,6 +14,8 @@ use super::pools::PoolSizes;
 use super::secret::Secret;
 use super::servers::ServerAccess;
 use crate::admission::OperationLimits;
+use crate::auth::jwt::JwtSettings;
+use crate::browser::BrowserRules;
 use crate::graphql::ExecutionLimits;
 
 /// Settings that make sense together.
@@ -43,6 +45,10 @@ pub struct Config {
     pub connections: ListenerSettings,
     /// True if results on websockets are compressed for clients that offer it.
     pub compression: bool,
+    /// Rules for requests of pages in browsers.
+    pub browser: BrowserRules,
+    /// Rules for tokens; `None` if none are accepted.
+    pub jwt: Option<JwtSettings>,
     /// Most connections to the databases.
     pub pools: PoolSizes,
     /// Credentials and certificates for servers that their URLs do not hold.

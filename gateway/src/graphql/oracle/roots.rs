@@ -134,6 +134,10 @@ impl FixtureRoots {
                 let arguments: roots::ChangesArgs = read(arguments)?;
                 output(DealChangePage::from(world.pulled(arguments.first)))
             }
+            "apiKeys" => {
+                let _read: roots::KeysArgs = read(arguments)?;
+                output(world.api_keys())
+            }
             "webhooks" => output(world.webhooks()),
             "webhookDeliveries" => {
                 let arguments: roots::DeliveriesArgs = read(arguments)?;
@@ -166,6 +170,10 @@ impl FixtureRoots {
             "createSeller" | "createBuyer" => {
                 let _read: roots::AccountArgs = read(arguments)?;
                 output(world.account(usize::from(field == "createBuyer")))
+            }
+            "disableAccount" | "enableAccount" => {
+                let _read: roots::IdArgs = read(arguments)?;
+                output(world.account(usize::from(field == "disableAccount")))
             }
             "issueApiKey" => {
                 let _read: roots::IssueKeyArgs = read(arguments)?;
