@@ -1,9 +1,9 @@
 //! Accounts and their API keys: the tables that the seller database (sellers and admins) and the
 //! buyer database (buyers) both have. A key is stored as its SHA-256 and shown only once.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
+mod calls;
+mod keys;
+
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -13,15 +13,17 @@ use crate::db::Db;
 use crate::time::Timestamp;
 use crate::{Error, on_db, random};
 
+pub use calls::{CallName, KeptCall};
+pub use keys::{ApiKey, IssuedKey, KeyBytes, KeyHash, KeyHolder, KeyTerms, NewKey};
+
 const INSERT_ACCOUNT: &str = include_str!("accounts/insert_account.sql");
 const ACCOUNT: &str = include_str!("accounts/account.sql");
 const FIRST_OF_ROLE: &str = include_str!("accounts/first_of_role.sql");
 const ANY_ACCOUNT: &str = include_str!("accounts/any_account.sql");
-const INSERT_KEY: &str = include_str!("accounts/insert_key.sql");
-const REVOKE_KEY: &str = include_str!("accounts/revoke_key.sql");
-const HOLDER: &str = include_str!("accounts/holder.sql");
-const VALID_POSTGRES: &str = include_str!("accounts/valid_keys.postgres.sql");
-const VALID_SQLITE: &str = include_str!("accounts/valid_keys.sqlite.sql");
+const DISABLE_ACCOUNT: &str = include_str!("accounts/disable_account.sql");
+const ENABLE_ACCOUNT: &str = include_str!("accounts/enable_account.sql");
+const ENABLED_POSTGRES: &str = include_str!("accounts/enabled_accounts.postgres.sql");
+const ENABLED_SQLITE: &str = include_str!("accounts/enabled_accounts.sqlite.sql");
 
 /// Role of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,42 +69,8 @@ pub struct Account {
     pub name: String,
     /// Time of creation.
     pub created_at: Timestamp,
-}
-
-/// SHA-256 digest of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyHash(pub [u8; 32]);
-
-impl KeyHash {
-    /// Computes the digest of a key's text.
-    pub fn of(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
-    }
-}
-
-/// A newly issued key. Its text is not stored and cannot be read again.
-#[derive(Clone, Debug)]
-pub struct IssuedKey {
-    /// Id, by which the key is revoked.
-    pub id: Uuid,
-    /// Account that the key authenticates.
-    pub account_id: Uuid,
-    /// Text of the key: a secret.
-    pub key: String,
-}
-
-/// The account that a key authenticates.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct KeyHolder {
-    /// Id of the key.
-    pub key_id: Uuid,
-    /// Id of the account.
-    pub account_id: Uuid,
-    /// Role of the account.
-    #[sqlx(try_from = "String")]
-    pub role: Role,
-    /// Name of the account.
-    pub name: String,
+    /// Time since which the account's keys and tokens are refused; `None` while it is enabled.
+    pub disabled_at: Option<Timestamp>,
 }
 
 /// The accounts of one database.
@@ -137,7 +105,7 @@ impl Accounts {
         on_db!(self.db.read(), pool => sqlx::query_as(ACCOUNT).bind(id).fetch_optional(pool).await)
     }
 
-    /// Reads the oldest account of a role.
+    /// Reads the oldest account of a role, an enabled one if there is any.
     pub async fn first_of(&self, role: Role) -> Result<Option<Account>, Error> {
         on_db!(self.db.read(), pool =>
             sqlx::query_as(FIRST_OF_ROLE).bind(role.as_str()).fetch_optional(pool).await)
@@ -149,73 +117,33 @@ impl Accounts {
         on_db!(self.db.read(), pool => sqlx::query_scalar(ANY_ACCOUNT).fetch_one(pool).await)
     }
 
-    /// Issues a random key for an existing account.
-    pub async fn issue(&self, account_id: Uuid, label: Option<&str>) -> Result<IssuedKey, Error> {
-        let key = format!(
-            "dw_{}",
-            URL_SAFE_NO_PAD.encode(random::random_bytes::<32>())
-        );
+    /// Disables an account: its keys are valid no longer, until it is enabled. Returns the account,
+    /// `None` if the database has no such account.
+    pub async fn disable(&self, id: Uuid) -> Result<Option<Account>, Error> {
+        on_db!(self.db.write_with_outcome(), pool => sqlx::query_as(DISABLE_ACCOUNT)
+            .bind(id).bind(self.clock.now()).fetch_optional(pool).await)
+    }
 
-        let id = self.store_key(account_id, label, &key).await?;
-        Ok(IssuedKey {
-            id,
-            account_id,
-            key,
+    /// Enables an account, whose keys are then valid as before. Returns the account, `None` if the
+    /// database has no such account.
+    pub async fn enable(&self, id: Uuid) -> Result<Option<Account>, Error> {
+        on_db!(self.db.write_with_outcome(), pool =>
+            sqlx::query_as(ENABLE_ACCOUNT).bind(id).fetch_optional(pool).await)
+    }
+
+    /// Returns those of these accounts that exist and are enabled.
+    pub async fn still_enabled(&self, ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
+        on_db!(self.db.read(), postgres(pool) => {
+            sqlx::query_scalar(ENABLED_POSTGRES).bind(ids).fetch_all(pool).await
+        }, sqlite(pool) => {
+            // SQLite binds no arrays; ids are blobs there, and JSON has none, hence hexadecimal.
+            let ids: Vec<String> = ids.iter().map(|id| hex::encode(id.as_bytes())).collect();
+            sqlx::query_scalar(ENABLED_SQLITE).bind(Json(ids)).fetch_all(pool).await
         })
     }
 
-    /// Stores a key whose text is already known and returns its id: only for examples with public
-    /// keys. Storing it again changes nothing.
-    pub async fn store_key(
-        &self,
-        account_id: Uuid,
-        label: Option<&str>,
-        key: &str,
-    ) -> Result<Uuid, Error> {
-        let now = self.clock.now();
-        let id = random::row_id(now.as_micros());
-        // Issued keys are long and random, so a fast hash without a salt cannot be searched.
-        let hash = KeyHash::of(key);
-
-        on_db!(self.db.write_with_outcome(), pool => sqlx::query_scalar(INSERT_KEY)
-            .bind(id).bind(account_id).bind(&hash.0[..]).bind(label).bind(now)
-            .fetch_one(pool).await)
-    }
-
-    /// Revokes a key for good and returns when it was first revoked, `None` if the database has no
-    /// such key.
-    pub async fn revoke(&self, key_id: Uuid) -> Result<Option<Timestamp>, Error> {
-        on_db!(self.db.write_with_outcome(), pool => sqlx::query_scalar(REVOKE_KEY)
-            .bind(key_id).bind(self.clock.now()).fetch_optional(pool).await)
-    }
-
-    /// Reads the account that a key authenticates, `None` if the key is unknown or revoked.
-    pub async fn holder(&self, hash: KeyHash) -> Result<Option<KeyHolder>, Error> {
-        on_db!(self.db.read(), pool =>
-            sqlx::query_as(HOLDER).bind(&hash.0[..]).fetch_optional(pool).await)
-    }
-
-    /// Returns those of these keys that exist and are not revoked.
-    pub async fn still_valid(&self, hashes: &[KeyHash]) -> Result<Vec<KeyHash>, Error> {
-        let valid: Result<Vec<Vec<u8>>, _> = on_db!(self.db.read(), postgres(pool) => {
-            let hashes: Vec<&[u8]> = hashes.iter().map(|hash| &hash.0[..]).collect();
-            sqlx::query_scalar(VALID_POSTGRES)
-                .bind(hashes)
-                .fetch_all(pool)
-                .await
-        }, sqlite(pool) => {
-            // SQLite binds no arrays; digests are blobs there, and JSON has none, hence
-            // hexadecimal.
-            let hashes: Vec<String> = hashes.iter().map(|hash| hex::encode(hash.0)).collect();
-            sqlx::query_scalar(VALID_SQLITE)
-                .bind(Json(hashes))
-                .fetch_all(pool)
-                .await
-        });
-
-        Ok(valid?
-            .into_iter()
-            .filter_map(|hash| hash.try_into().ok().map(KeyHash))
-            .collect())
+    /// Returns the time of day that ends of keys are compared with.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP front: the table of routes, authentication of requests, and the form of error responses.
 
 mod accept;
+mod browser;
 mod compression;
 mod events;
 mod graphql;
@@ -30,6 +31,7 @@ use crate::services::Services;
 use crate::sockets::Sockets;
 use crate::standing::{whole_millis, whole_seconds};
 
+pub use browser::guarded;
 pub use graphql::StatusCodes;
 
 /// Largest accepted request body, in bytes, as it was sent and after decompression.

@@ -9,6 +9,7 @@ pub mod admission;
 pub mod app;
 pub mod auth;
 pub mod backends;
+pub mod browser;
 pub mod commands;
 pub mod demo;
 pub mod error;

@@ -2,6 +2,7 @@
 //!
 //! All faults are found here, at once, before anything starts. No other module reads the environment.
 
+mod callers;
 mod config;
 mod connections;
 mod execution;
@@ -23,6 +24,7 @@ use clap::builder::FalseyValueParser;
 
 use live::ViewSettings;
 
+use callers::CallerSettings;
 pub use config::{Config, Demo, DocumentFiles, GraphqlHttp, Mode, Roles, WebhookConfig};
 use connections::ConnectionSettings;
 use execution::ExecutionSettings;
@@ -257,6 +259,9 @@ pub struct Settings {
     connections: ConnectionSettings,
 
     #[command(flatten)]
+    callers: CallerSettings,
+
+    #[command(flatten)]
     execution: ExecutionSettings,
 
     #[command(flatten)]
@@ -308,6 +313,7 @@ impl Settings {
         let mode = self.check_mode(&mut faults);
         let demo = self.check_demo(&mut faults);
         let connections = self.connections.check(&mut faults);
+        let (browser, jwt) = self.callers.check(listen.ip().is_loopback(), &mut faults);
         let webhooks = self.webhooks.check(&mut faults);
         let feed_max_days = self.check_feed_max_days(&mut faults);
         let servers = self.servers.check(&mut faults);
@@ -336,6 +342,8 @@ impl Settings {
             compression: self.connections.compression,
             graphql_http: self.graphql_http.http(),
             documents,
+            browser,
+            jwt,
             pools: self.pools.sizes(),
             servers,
             execution: self.execution.limits(),

@@ -24,8 +24,8 @@ pub fn text(value: &str, path: &str, errors: &mut Vec<FieldError>) -> String {
 }
 
 /// Checks an idempotency key by the rule of [`text`], but without trimming: keys are compared as
-/// they are.
-pub(crate) fn key(value: &str, errors: &mut Vec<FieldError>) {
+/// they are. Violations are appended to `errors`.
+pub fn key(value: &str, errors: &mut Vec<FieldError>) {
     characters(value, "idempotencyKey", errors);
 }
 

@@ -19,7 +19,7 @@ mod seller_side;
 mod store;
 mod tables;
 
-pub use check::text;
+pub use check::{key as idempotency_key, text};
 pub use input::{DealUpdate, MutationContext, NewDeal, NewDiscount, NewItem, Patch};
 pub use mutation::{AccessWritten, DealWritten};
 pub use projection::{PROJECTION, SellerProjection};

@@ -49,6 +49,7 @@ function queries(data) {
     projections: () => data.log.projections,
     deadEvents: ({ side, first }) => data.log.deadEvents.slice(0, Math.max(0, first ?? DEFAULT_PAGE)).map((dead) => ({ ...dead, side })),
     storedEvent: () => storedEvent(data.log.storedEvent),
+    apiKeys: () => data.apiKeys,
     webhooks: () => data.webhooks,
     webhookDeliveries: ({ first }) => page(data.deliveries, first, ({ id }) => id),
   };
@@ -69,6 +70,8 @@ function mutations(data) {
     revokeAccess: () => ({ access, granted: false, position }),
     createSeller: () => data.accounts[0],
     createBuyer: () => data.accounts[1],
+    disableAccount: () => data.accounts[1],
+    enableAccount: () => data.accounts[0],
     issueApiKey: () => data.issuedKeys[0],
     revokeApiKey: () => data.revokedKeys[0],
     repairEvent: ({ sequence }) => ({ sequence, position }),

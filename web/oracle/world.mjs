@@ -7,6 +7,7 @@ const DEALS = 23;
 const WEBHOOKS = 3;
 const DELIVERIES = 22;
 const ACCESSES = 21;
+const API_KEYS = 3;
 
 /** Texts whose escapes in JSON and whose lengths in UTF-8 and UTF-16 differ. */
 const TEXTS = [
@@ -36,6 +37,7 @@ export function makeWorld(seed) {
     webhooks,
     deliveries: Array.from({ length: DELIVERIES }, (_, index) => delivery(random, index, webhooks, positions)),
     accounts: [account(random, 'SELLER', 'A new seller'), account(random, 'BUYER', 'A new\nbuyer')],
+    apiKeys: Array.from({ length: API_KEYS }, (_, index) => apiKey(random, index, buyers)),
     issuedKeys: [{ id: random.uuid(), accountId: buyers[1], key: 'key_of_"the"_account' }],
     revokedKeys: [{ id: random.uuid(), revokedAt: time(random, 3) }],
     secrets: ['whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'],
@@ -146,5 +148,20 @@ function delivery(random, index, webhooks, positions) {
 }
 
 function account(random, role, name) {
-  return { id: random.uuid(), role, name, createdAt: time(random, name.length) };
+  const disabledAt = role === 'BUYER' ? time(random, 7) : null;
+  return { id: random.uuid(), role, name, createdAt: time(random, name.length), disabledAt };
+}
+
+function apiKey(random, index, buyers) {
+  const maybe = (number) => (index % 3 === number ? null : time(random, index + number));
+
+  return {
+    id: random.uuid(),
+    accountId: buyers[index],
+    label: [null, 'laptop "of" Anna\n', ''][index % 3],
+    createdAt: time(random, index),
+    lastUsedAt: maybe(0),
+    expiresAt: maybe(1),
+    revokedAt: maybe(2),
+  };
 }

@@ -1,5 +1,5 @@
-//! Encryption of endpoint secrets at rest, with a key that is not in the database. A secret sealed
-//! for one endpoint does not open as another's.
+//! Encryption of secrets at rest, with a key that is not in the database: those of endpoints, and API keys while they
+//! can be shown again. A secret sealed for one owner does not open as another's.
 
 use std::fmt;
 
@@ -43,12 +43,17 @@ impl SealKey {
         STANDARD.encode(self.0)
     }
 
-    /// Encrypts an endpoint's secret with AES-256-GCM: a version byte, a random nonce, the
-    /// ciphertext and its tag.
+    /// Encrypts an endpoint's secret, as [`seal_bytes`](Self::seal_bytes) does.
     pub fn seal(&self, owner: Uuid, secret: &Secret) -> Vec<u8> {
+        self.seal_bytes(owner, secret.bytes())
+    }
+
+    /// Encrypts a secret with AES-256-GCM: a version byte, a random nonce, the ciphertext and its
+    /// tag.
+    pub fn seal_bytes(&self, owner: Uuid, secret: &[u8; 32]) -> Vec<u8> {
         // Random nonces of 96 bits are safe for 2^32 secrets under one key (NIST SP 800-38D, 8.3).
         let nonce = random::random_bytes::<NONCE_LEN>();
-        let mut encrypted = secret.bytes().to_vec();
+        let mut encrypted = secret.to_vec();
         self.key()
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
@@ -63,18 +68,27 @@ impl SealKey {
         sealed
     }
 
-    /// Decrypts a secret that was sealed for this owner.
+    /// Decrypts an endpoint's secret.
+    ///
+    /// # Errors
+    /// As [`open_bytes`](Self::open_bytes).
+    pub fn open(&self, owner: Uuid, sealed: &[u8]) -> Result<Secret, Error> {
+        self.open_bytes("webhook secret", owner, sealed)
+            .map(Secret::from_bytes)
+    }
+
+    /// Decrypts a secret that was sealed for this owner. `what` names it in the error.
     ///
     /// # Errors
     /// [`Error::Broken`] when the secret was sealed with another key or for another owner, or was
     /// altered.
-    pub fn open(&self, owner: Uuid, sealed: &[u8]) -> Result<Secret, Error> {
-        let broken = || {
-            Error::broken(
-                "webhook secret",
-                "it cannot be decrypted with the configured key",
-            )
-        };
+    pub fn open_bytes(
+        &self,
+        what: &'static str,
+        owner: Uuid,
+        sealed: &[u8],
+    ) -> Result<[u8; 32], Error> {
+        let broken = || Error::broken(what, "it cannot be decrypted with the configured key");
 
         // One error for every failure: which byte was wrong would help only somebody who is
         // guessing.
@@ -99,8 +113,7 @@ impl SealKey {
             )
             .map_err(|_| broken())?;
 
-        let bytes: [u8; 32] = (&*opened).try_into().map_err(|_| broken())?;
-        Ok(Secret::from_bytes(bytes))
+        (&*opened).try_into().map_err(|_| broken())
     }
 
     fn key(&self) -> LessSafeKey {

@@ -111,6 +111,7 @@ async fn key_is_shown_once_and_recognised_by_its_hash(test: TestDb) {
             account_id: account.id,
             role: Role::Seller,
             name: "Anna".to_owned(),
+            expires_at: None,
         };
 
         assert_eq!(holder, Some(expected));

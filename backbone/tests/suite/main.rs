@@ -6,6 +6,7 @@
 
 mod access;
 mod accounts;
+mod callers;
 mod contract;
 mod databases;
 mod deal_table;

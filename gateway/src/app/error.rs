@@ -16,6 +16,9 @@ pub enum StartError {
     /// A store cannot be opened.
     #[error(transparent)]
     Store(#[from] Error),
+    /// The client for the keys that sign tokens cannot be set up.
+    #[error("cannot fetch the keys that sign tokens: {0}")]
+    Tokens(#[from] reqwest::Error),
     /// The demo market cannot be created.
     #[error(transparent)]
     Demo(#[from] SeedError),

@@ -24,9 +24,10 @@ use super::demo_guard;
 use super::error::StartError;
 use super::generations;
 use super::store_watch::StoreWatch;
-use crate::accounts::MarketAccounts;
+use crate::accounts::{self, MarketAccounts};
 use crate::admission::Admission;
 use crate::auth::KeyRing;
+use crate::auth::jwt::Tokens;
 use crate::backends::{Backends, DataDir, GatewayPools};
 use crate::demo;
 use crate::graphql::{Executor, PersistedDocuments, TrustedDocuments};
@@ -57,7 +58,8 @@ impl RoleStarter<'_> {
         let roles = self.config.roles;
         // Before any task runs, since a document that is not valid is a reason not to start.
         let persisted = self.open_documents()?;
-        let webhooks = self.open_webhooks(data_dir)?;
+        let seal = self.seal_key(data_dir)?;
+        let webhooks = self.open_webhooks(seal.clone());
         let watch = StoreWatch::new(self.backends.clone(), roles, self.health, self.metrics);
         self.lifecycle
             .spawn_support("store watch", watch.run(self.lifecycle.stopping()));
@@ -73,7 +75,7 @@ impl RoleStarter<'_> {
             self.start_dispatcher(webhooks.clone())?;
         }
         if roles.gateway {
-            Ok(self.start_gateway(webhooks, persisted))
+            self.start_gateway(webhooks, seal, persisted)
         } else {
             Ok(Router::new())
         }
@@ -115,28 +117,26 @@ impl RoleStarter<'_> {
             .spawn("feed retention", infallible(retention));
     }
 
-    /// Opens the buyers' webhook endpoints with the key that encrypts their secrets.
-    fn open_webhooks(&self, data_dir: Option<&DataDir>) -> Result<Webhooks, StartError> {
-        let WebhookConfig {
-            secrets_key,
-            egress,
-            ..
-        } = &self.config.webhooks;
-        let key = match (secrets_key, data_dir) {
+    /// Returns the key that encrypts secrets at rest.
+    fn seal_key(&self, data_dir: Option<&DataDir>) -> Result<SealKey, StartError> {
+        Ok(match (&self.config.webhooks.secrets_key, data_dir) {
             (Some(key), _) => key.clone(),
             (None, Some(data_dir)) => data_dir.webhook_secrets_key()?,
             // Only processes that run nothing but projections come here (the settings are checked for it). They
             // neither encrypt nor decrypt a secret, so any key does.
             (None, None) => SealKey::generate(),
-        };
+        })
+    }
 
-        Ok(Webhooks::new(
+    /// Opens the buyers' webhook endpoints with the key that encrypts their secrets.
+    fn open_webhooks(&self, seal: SealKey) -> Webhooks {
+        Webhooks::new(
             &self.backends.buyers,
             self.backends.webhooks.clone(),
             self.backends.bus.clone(),
-            egress.clone(),
-            key,
-        ))
+            self.config.webhooks.egress.clone(),
+            seal,
+        )
     }
 
     fn start_fanout(&self, webhooks: Webhooks) {
@@ -166,10 +166,16 @@ impl RoleStarter<'_> {
         Ok(())
     }
 
-    fn start_gateway(&self, webhooks: Webhooks, persisted: PersistedDocuments) -> Router {
-        let keys = self.start_key_ring();
+    fn start_gateway(
+        &self,
+        webhooks: Webhooks,
+        seal: SealKey,
+        persisted: PersistedDocuments,
+    ) -> Result<Router, StartError> {
+        let keys = self.start_key_ring()?;
         let feed = self.start_feed();
-        let services = self.services(webhooks, keys.clone(), Arc::clone(&feed));
+        let accounts = self.start_accounts(seal);
+        let services = self.services(webhooks, keys.clone(), accounts, Arc::clone(&feed));
 
         let usage = Usage::new(self.config.field_usage, self.metrics);
         let limits = self.config.execution;
@@ -200,7 +206,7 @@ impl RoleStarter<'_> {
         } else {
             StatusCodes::Audited
         };
-        http::public(Public {
+        let routes = http::public(Public {
             services,
             executor,
             sockets,
@@ -208,7 +214,8 @@ impl RoleStarter<'_> {
             http_compression: self.config.graphql_http.compression,
             status_codes,
             trusted_proxies: self.config.connections.trusted_proxies.clone(),
-        })
+        });
+        Ok(http::guarded(routes, &self.config.browser))
     }
 
     /// Reads the trusted documents, and opens the store of those that clients send with their hash.
@@ -219,14 +226,31 @@ impl RoleStarter<'_> {
         Ok(PersistedDocuments::new(*rules, trusted, self.metrics))
     }
 
-    fn services(&self, webhooks: Webhooks, keys: KeyRing, feed: Arc<Feed>) -> Services {
+    /// Opens the accounts of the market, and starts the end of calls that are kept for their repeats.
+    fn start_accounts(&self, seal: SealKey) -> MarketAccounts {
+        let Backends {
+            sellers, buyers, ..
+        } = &self.backends;
+        let retention =
+            accounts::run_retention(sellers.accounts().clone(), self.lifecycle.draining());
+        self.lifecycle.spawn("account retention", retention);
+
+        MarketAccounts::new(sellers, buyers, Some(seal))
+    }
+
+    fn services(
+        &self,
+        webhooks: Webhooks,
+        keys: KeyRing,
+        accounts: MarketAccounts,
+        feed: Arc<Feed>,
+    ) -> Services {
         let Backends {
             log,
             sellers,
             buyers,
             ..
         } = self.backends.clone();
-        let accounts = MarketAccounts::new(&sellers, &buyers);
         let reads = Reads::new(
             buyers.clone(),
             Arc::clone(&feed),
@@ -250,13 +274,16 @@ impl RoleStarter<'_> {
         }
     }
 
-    fn start_key_ring(&self) -> KeyRing {
+    fn start_key_ring(&self) -> Result<KeyRing, StartError> {
         let GatewayPools {
             seller_keys,
             buyer_keys,
             ..
         } = self.backends.pools.clone();
-        let keys = KeyRing::new(seller_keys, buyer_keys, self.refused_keys());
+        let mut keys = KeyRing::new(seller_keys, buyer_keys, self.refused_keys());
+        if let Some(jwt) = &self.config.jwt {
+            keys = keys.with_tokens(Tokens::new(jwt.clone())?);
+        }
         // A support task: connections need their keys confirmed until the last of them has drained.
         let checks = keys.clone().keep_checking(self.lifecycle.stopping());
         self.lifecycle.spawn_support("key ring", infallible(checks));
@@ -269,7 +296,7 @@ impl RoleStarter<'_> {
             );
             self.lifecycle.spawn("demo guard", guard);
         }
-        keys
+        Ok(keys)
     }
 
     /// Hashes of API keys that are refused although a database may know them: those of the demo, which are public,

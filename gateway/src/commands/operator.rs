@@ -1,18 +1,22 @@
 //! Access of administrative commands to the market: on the stores themselves or, when a running embedded server holds
 //! the data directory, through that server's API with the key that it left there.
 
+mod listing;
 mod server;
 
-use backbone::accounts::Role;
+use backbone::accounts::{KeyTerms, Role};
 use backbone::ids::{BuyerId, SellerId};
+use backbone::time::Timestamp;
 use seller_core::MutationContext;
 use uuid::Uuid;
 
 use super::server_file::ServerAddress;
 use super::stores::{CommandError, Stores};
+use crate::accounts::{IdempotencyKey, MarketAccounts, NewAccount};
 use crate::backends::{DataDir, DataDirError};
 use crate::error::Problem;
 use crate::settings::{Config, Mode};
+use listing::{ListedKey, listed_key};
 use server::Server;
 
 /// Target of administrative commands.
@@ -51,14 +55,15 @@ impl Operator {
     /// Creates an account. Returns its id.
     pub(super) async fn create(
         &self,
-        role: Role,
-        name: &str,
-        id: Option<Uuid>,
+        account: NewAccount<'_>,
+        key: Option<&str>,
     ) -> Result<String, CommandError> {
         match self {
-            Self::Server(server) => server.create(role, name, id).await,
+            Self::Server(server) => server.create(account, key).await,
             Self::Stores(stores) => {
-                let account = stores.accounts().create(role, name, id).await;
+                let accounts = stores.accounts()?;
+                let key = own_key(&accounts, key).await?;
+                let account = accounts.create(account, key).await;
                 Ok(account.map_err(message)?.id.to_string())
             }
         }
@@ -68,14 +73,19 @@ impl Operator {
     pub(super) async fn issue_key(
         &self,
         account: Option<Uuid>,
-        label: Option<&str>,
+        terms: KeyTerms<'_>,
+        key: Option<&str>,
     ) -> Result<String, CommandError> {
         match self {
-            Self::Server(server) => server.issue_key(account, label).await,
+            Self::Server(server) => server.issue_key(account, terms, key).await,
             Self::Stores(stores) => {
+                let accounts = stores.accounts()?;
                 let issued = match account {
-                    None => stores.accounts().issue_admin(label).await,
-                    Some(account) => stores.accounts().issue(account, label).await,
+                    None => accounts.issue_admin(terms, key).await,
+                    Some(account) => {
+                        let key = own_key(&accounts, key).await?;
+                        accounts.issue(account, terms, key).await
+                    }
                 };
                 let issued = issued.map_err(message)?;
                 Ok(format!("{} {}", issued.id, issued.key))
@@ -83,12 +93,57 @@ impl Operator {
         }
     }
 
+    /// Lists the newest API keys of an account. Returns one line for each.
+    pub(super) async fn list_keys(&self, account: Uuid) -> Result<String, CommandError> {
+        match self {
+            Self::Server(server) => server.list_keys(account).await,
+            Self::Stores(stores) => {
+                let keys = stores.accounts()?.keys(account).await.map_err(message)?;
+                let lines = keys.iter().map(|key| {
+                    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+                    listed_key(ListedKey {
+                        id: &key.id.to_string(),
+                        label: key.label.as_deref(),
+                        created: &key.created_at.to_string(),
+                        used: time(key.last_used_at).as_deref(),
+                        ends: time(key.expires_at).as_deref(),
+                        revoked: time(key.revoked_at).as_deref(),
+                    })
+                });
+                Ok(lines.collect::<Vec<String>>().join("\n"))
+            }
+        }
+    }
+
+    /// Enables or disables an account. Returns a sentence.
+    pub(super) async fn set_enabled(
+        &self,
+        id: Uuid,
+        enabled: bool,
+    ) -> Result<String, CommandError> {
+        match self {
+            Self::Server(server) => server.set_enabled(id, enabled).await?,
+            Self::Stores(stores) => {
+                let accounts = stores.accounts()?;
+                let changed = if enabled {
+                    accounts.enable(id).await
+                } else {
+                    accounts.disable(id).await
+                };
+                changed.map_err(message)?;
+            }
+        }
+
+        let state = if enabled { "enabled" } else { "disabled" };
+        Ok(format!("{id} is {state}"))
+    }
+
     /// Revokes an API key. Returns a sentence with the time of its revocation.
     pub(super) async fn revoke_key(&self, id: Uuid) -> Result<String, CommandError> {
         let revoked_at = match self {
             Self::Server(server) => server.revoke_key(id).await?,
             Self::Stores(stores) => {
-                let revoked = stores.accounts().revoke(id).await;
+                let revoked = stores.accounts()?.revoke(id).await;
                 revoked.map_err(message)?.to_string()
             }
         };
@@ -119,7 +174,7 @@ async fn change_access(
     granted: bool,
 ) -> Result<String, CommandError> {
     // The event log would accept any pair of ids; a mistyped one would grant access to nobody without a word.
-    let accounts = stores.accounts();
+    let accounts = stores.accounts()?;
     accounts
         .must_exist(Role::Seller, seller.0)
         .await
@@ -137,6 +192,18 @@ async fn change_access(
         sellers.revoke_access(seller, buyer, context).await?
     };
     Ok(written.position.to_string())
+}
+
+/// Returns an idempotency key of the operator, whose calls those of the command line are.
+async fn own_key(
+    accounts: &MarketAccounts,
+    key: Option<&str>,
+) -> Result<Option<IdempotencyKey>, CommandError> {
+    let Some(key) = key else { return Ok(None) };
+
+    let operator = accounts.operator().await.map_err(message)?;
+    let key = IdempotencyKey::new(operator.id, key).map_err(message)?;
+    Ok(Some(key))
 }
 
 fn message(problem: Problem) -> CommandError {

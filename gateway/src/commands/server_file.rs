@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use backbone::accounts::{KeyHash, Role};
+use backbone::accounts::{KeyHash, KeyTerms, Role};
 
 use super::stores::CommandError;
 use crate::accounts::MarketAccounts;
@@ -94,9 +94,13 @@ async fn ensure_key(path: &Path, backends: &Backends) -> Result<(), CommandError
         return Ok(());
     }
 
-    let accounts = MarketAccounts::new(&backends.sellers, &backends.buyers);
+    let accounts = MarketAccounts::new(&backends.sellers, &backends.buyers, None);
+    let terms = KeyTerms {
+        label: Some(KEY_FILE),
+        expires_at: None,
+    };
     let issued = accounts
-        .issue_admin(Some(KEY_FILE))
+        .issue_admin(terms, None)
         .await
         .map_err(|problem| problem.message)?;
     write_private(path, &issued.key)?;

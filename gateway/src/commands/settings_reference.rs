@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, CommandFactory};
 use super::Cli;
 
 /// Sections of the page by heading, each with its flags. A flag that stands in none goes under "Other settings".
-const SECTIONS: [(&str, &[&str]); 8] = [
+const SECTIONS: [(&str, &[&str]); 10] = [
     (
         "Serving",
         &[
@@ -57,6 +57,22 @@ const SECTIONS: [(&str, &[&str]); 8] = [
             "websocket-compression",
             "tls-cert",
             "tls-key",
+        ],
+    ),
+    ("Browsers", &["public-host", "cors-origin"]),
+    (
+        "Tokens",
+        &[
+            "jwt-jwks-url",
+            "jwt-jwks-file",
+            "jwt-issuer",
+            "jwt-audience",
+            "jwt-leeway-seconds",
+            "jwt-account-claim",
+            "jwt-role-claim",
+            "jwt-seller-role",
+            "jwt-buyer-role",
+            "jwt-admin-role",
         ],
     ),
     (

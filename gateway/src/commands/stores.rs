@@ -6,6 +6,7 @@ use backbone::Error;
 use backbone::lifecycle::Lifecycle;
 use backbone::telemetry::Metrics;
 use tokio::time::{Instant, sleep};
+use webhooks::seal::SealKey;
 
 use crate::accounts::MarketAccounts;
 use crate::backends::{Backends, DataDir, DataDirError, Proof};
@@ -24,7 +25,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Stores {
     pub(super) backends: Backends,
     lifecycle: Lifecycle,
-    _data_dir: Option<DataDir>,
+    /// Key that encrypts secrets at rest, if the settings hold it.
+    secrets_key: Option<SealKey>,
+    data_dir: Option<DataDir>,
 }
 
 impl Stores {
@@ -56,7 +59,8 @@ impl Stores {
         Ok(Self {
             backends,
             lifecycle,
-            _data_dir: data_dir,
+            secrets_key: config.webhooks.secrets_key,
+            data_dir,
         })
     }
 
@@ -99,8 +103,20 @@ impl Stores {
     }
 
     /// Accounts of the market.
-    pub(super) fn accounts(&self) -> MarketAccounts {
-        MarketAccounts::new(&self.backends.sellers, &self.backends.buyers)
+    ///
+    /// # Errors
+    /// The data directory's key of secrets cannot be read or created.
+    pub(super) fn accounts(&self) -> Result<MarketAccounts, CommandError> {
+        let seal = match (&self.secrets_key, &self.data_dir) {
+            (Some(key), _) => Some(key.clone()),
+            (None, Some(data_dir)) => Some(data_dir.webhook_secrets_key()?),
+            (None, None) => None,
+        };
+
+        let Backends {
+            sellers, buyers, ..
+        } = &self.backends;
+        Ok(MarketAccounts::new(sellers, buyers, seal))
     }
 
     /// Closes the stores and waits for their tasks.
@@ -108,7 +124,8 @@ impl Stores {
         let Self {
             backends,
             lifecycle,
-            _data_dir,
+            data_dir: _locked,
+            ..
         } = self;
         // The stores' tasks end when the last handle is gone; the data directory stays locked until they have.
         drop(backends);

@@ -50,6 +50,8 @@ pub(super) struct Account {
     name: String,
     /// Time at which the account was created.
     created_at: DateTime,
+    /// Time since which the account's API keys and tokens are refused; null while it is enabled.
+    disabled_at: Option<DateTime>,
 }
 
 object!(Account as "Account", |account| {
@@ -57,6 +59,7 @@ object!(Account as "Account", |account| {
     "role" => account.role,
     "name" => account.name,
     "createdAt" => account.created_at,
+    "disabledAt" => account.disabled_at,
 });
 
 impl From<accounts::Account> for Account {
@@ -66,11 +69,56 @@ impl From<accounts::Account> for Account {
             role: account.role.into(),
             name: account.name,
             created_at: DateTime(account.created_at),
+            disabled_at: account.disabled_at.map(DateTime),
         }
     }
 }
 
-/// A new API key. The key itself is returned only here and cannot be read again.
+/// An API key. The key itself is never shown again.
+#[derive(SimpleObject)]
+pub(super) struct ApiKey {
+    /// Id of the key, by which it is revoked.
+    id: ID,
+    /// Account that the key authenticates.
+    account_id: ID,
+    /// Note to recognise the key by.
+    label: Option<String>,
+    /// Time at which the key was issued.
+    created_at: DateTime,
+    /// Time of the last request that was made or connection that was opened with the key, to the minute; null if it was
+    /// never used.
+    last_used_at: Option<DateTime>,
+    /// Time from which the key is refused; null if it has no end.
+    expires_at: Option<DateTime>,
+    /// Time at which the key was revoked for the first time; null if it was not.
+    revoked_at: Option<DateTime>,
+}
+
+object!(ApiKey as "ApiKey", |key| {
+    "id" => *key.id.as_str(),
+    "accountId" => *key.account_id.as_str(),
+    "label" => key.label,
+    "createdAt" => key.created_at,
+    "lastUsedAt" => key.last_used_at,
+    "expiresAt" => key.expires_at,
+    "revokedAt" => key.revoked_at,
+});
+
+impl From<accounts::ApiKey> for ApiKey {
+    fn from(key: accounts::ApiKey) -> Self {
+        Self {
+            id: key.id.into(),
+            account_id: key.account_id.into(),
+            label: key.label,
+            created_at: DateTime(key.created_at),
+            last_used_at: key.last_used_at.map(DateTime),
+            expires_at: key.expires_at.map(DateTime),
+            revoked_at: key.revoked_at.map(DateTime),
+        }
+    }
+}
+
+/// A new API key. The key itself is returned only here, and to a repeat of the mutation with the same idempotencyKey.
 #[derive(SimpleObject)]
 pub(super) struct IssuedApiKey {
     /// Id of the key, by which it is revoked.

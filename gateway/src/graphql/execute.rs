@@ -391,6 +391,9 @@ impl Executor {
 /// Checks that a caller's key is confirmed now: a socket may have been opened long before.
 fn confirmed(caller: &Caller) -> Result<(), Problem> {
     match &caller.principal {
+        Some(principal) if principal.is_revoked() => {
+            Err(Problem::unauthenticated("The API key or token has ended"))
+        }
         Some(principal) if !principal.is_trusted() => Err(auth::unconfirmed()),
         _ => Ok(()),
     }

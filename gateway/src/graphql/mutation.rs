@@ -97,37 +97,77 @@ impl Mutation {
         .await?)
     }
 
-    /// Administrators only. Creates a seller. Repeated with the same id and name, it returns the same seller.
+    /// Administrators only. Creates a seller. Repeated with the same id and name, or within 24 hours with the same
+    /// idempotencyKey, it returns the same seller.
     async fn create_seller(
         &self,
         context: &Context<'_>,
         name: String,
         id: Option<ID>,
+        idempotency_key: Option<String>,
     ) -> Result<Account> {
-        Ok(roots::create_seller(RootContext::of(context), AccountArgs { name, id }).await?)
+        Ok(roots::create_seller(
+            RootContext::of(context),
+            AccountArgs {
+                name,
+                id,
+                idempotency_key,
+            },
+        )
+        .await?)
     }
 
-    /// Administrators only. Creates a buyer. Repeated with the same id and name, it returns the same buyer.
+    /// Administrators only. Creates a buyer. Repeated with the same id and name, or within 24 hours with the same
+    /// idempotencyKey, it returns the same buyer.
     async fn create_buyer(
         &self,
         context: &Context<'_>,
         name: String,
         id: Option<ID>,
+        idempotency_key: Option<String>,
     ) -> Result<Account> {
-        Ok(roots::create_buyer(RootContext::of(context), AccountArgs { name, id }).await?)
+        Ok(roots::create_buyer(
+            RootContext::of(context),
+            AccountArgs {
+                name,
+                id,
+                idempotency_key,
+            },
+        )
+        .await?)
     }
 
-    /// Administrators only. Issues a new API key for an account. The label, 1 to 200 characters, tells its keys apart.
+    /// Administrators only. Disables an account other than one's own: its API keys and tokens are refused until it is
+    /// enabled, and its connections are closed within seconds.
+    async fn disable_account(&self, context: &Context<'_>, id: ID) -> Result<Account> {
+        Ok(roots::disable_account(RootContext::of(context), IdArgs { id }).await?)
+    }
+
+    /// Administrators only. Enables an account. Its API keys are as valid as before it was disabled.
+    async fn enable_account(&self, context: &Context<'_>, id: ID) -> Result<Account> {
+        Ok(roots::enable_account(RootContext::of(context), IdArgs { id }).await?)
+    }
+
+    /// Administrators only. Issues a new API key for an account. The label, 1 to 200 characters, tells its keys apart; from
+    /// expiresAt on the key is refused. Repeated within 24 hours with the same idempotencyKey, it returns the same key.
     async fn issue_api_key(
         &self,
         context: &Context<'_>,
         account_id: ID,
         label: Option<String>,
+        expires_at: Option<DateTime>,
+        idempotency_key: Option<String>,
     ) -> Result<IssuedApiKey> {
-        Ok(
-            roots::issue_api_key(RootContext::of(context), IssueKeyArgs { account_id, label })
-                .await?,
+        Ok(roots::issue_api_key(
+            RootContext::of(context),
+            IssueKeyArgs {
+                account_id,
+                label,
+                expires_at,
+                idempotency_key,
+            },
         )
+        .await?)
     }
 
     /// Administrators only. Revokes an API key. Connections that were opened with it are closed within seconds.

@@ -7,7 +7,7 @@
 use async_graphql::{Context, ID, Object, Result};
 
 use super::access::AccessConnection;
-use super::account::Viewer;
+use super::account::{ApiKey, Viewer};
 use super::change::DealChangePage;
 use super::connection::DealConnection;
 use super::context::RootContext;
@@ -18,7 +18,7 @@ use super::node::Node;
 use super::operator::{DeadEvent, ProjectionState, Side, StoredEvent};
 use super::roots::{
     self, AccessArgs, ChangesArgs, DeadEventsArgs, DealArgs, DealsArgs, DeliveriesArgs, EventArgs,
-    IdArgs,
+    IdArgs, KeysArgs,
 };
 use super::scalars::Position;
 use super::webhook::{DeliveryState, Webhook, WebhookDeliveryConnection};
@@ -179,6 +179,15 @@ impl Query {
             },
         )
         .await?)
+    }
+
+    /// Returns the newest API keys of the caller, at most 1,000, newest first. Administrators must name the account.
+    async fn api_keys(
+        &self,
+        context: &Context<'_>,
+        account_id: Option<ID>,
+    ) -> Result<Option<Vec<ApiKey>>> {
+        Ok(roots::api_keys(RootContext::of(context), KeysArgs { account_id }).await?)
     }
 
     /// Buyers only. Returns the buyer's webhooks, oldest first.

@@ -1,6 +1,7 @@
 //! Root fields: what each does for a caller with its arguments. Rules and stores belong to the cores; a root function
 //! authorises, converts and hands on.
 
+mod account;
 mod operator;
 mod query;
 mod subscription;
@@ -12,6 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
+pub(super) use account::*;
 pub(super) use operator::*;
 pub(super) use query::*;
 pub(super) use subscription::*;
@@ -70,6 +72,7 @@ impl MarketRoots {
             "projections" => output(projections(context).await?),
             "deadEvents" => output(dead_events(context, read(arguments)?).await?),
             "storedEvent" => output(stored_event(context, read(arguments)?).await?),
+            "apiKeys" => output(api_keys(context, read(arguments)?).await?),
             "webhooks" => output(webhooks(context).await?),
             "webhookDeliveries" => output(webhook_deliveries(context, read(arguments)?).await?),
             "createDeal" => output(create_deal(context, read(arguments)?).await?),
@@ -78,6 +81,8 @@ impl MarketRoots {
             "revokeAccess" => output(revoke_access(context, read(arguments)?).await?),
             "createSeller" => output(create_seller(context, read(arguments)?).await?),
             "createBuyer" => output(create_buyer(context, read(arguments)?).await?),
+            "disableAccount" => output(disable_account(context, read(arguments)?).await?),
+            "enableAccount" => output(enable_account(context, read(arguments)?).await?),
             "issueApiKey" => output(issue_api_key(context, read(arguments)?).await?),
             "revokeApiKey" => output(revoke_api_key(context, read(arguments)?).await?),
             "repairEvent" => output(repair_event(context, read(arguments)?).await?),

@@ -43,7 +43,7 @@ const PAGE: PageRule = PageRule {
 };
 
 /// Largest number of entries of every list. Where no rule of the market sets one, it is a multiple of what occurs.
-const LISTS: [(&str, &str, ListSize); 16] = [
+const LISTS: [(&str, &str, ListSize); 17] = [
     ("AccessConnection", "edges", ListSize::Page),
     ("AccessConnection", "nodes", ListSize::Page),
     ("Deal", "items", ListSize::AtMost(100)),
@@ -51,6 +51,7 @@ const LISTS: [(&str, &str, ListSize); 16] = [
     ("DealChangePage", "changes", ListSize::Page),
     ("DealConnection", "edges", ListSize::Page),
     ("DealConnection", "nodes", ListSize::Page),
+    ("Query", "apiKeys", ListSize::AtMost(1_000)),
     ("Query", "deadEvents", ListSize::Page),
     ("Query", "projections", ListSize::AtMost(2)),
     ("Query", "webhooks", ListSize::AtMost(20)),

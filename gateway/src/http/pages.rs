@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde_json::json;
@@ -20,9 +21,16 @@ struct Graphiql;
 
 /// Policy that allows only files of this server. The editor writes its styles by script, so inline
 /// styles are allowed.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
-     style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; worker-src 'self'; \
-     object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     font-src 'self' data:; worker-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+     form-action 'none'; connect-src 'self'";
+
+/// Features of the browser that the page does not use, and that nobody can make it use.
+const PERMISSIONS_POLICY: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+
 /// Cache rule for assets, whose names contain a hash of their content.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
@@ -65,6 +73,23 @@ pub(super) async fn graphiql_config(State(public): State<Arc<Public>>) -> impl I
     ([(header::CACHE_CONTROL, "no-store")], Json(config))
 }
 
+/// Returns the policy, with websockets to the host that the request names: older browsers do not count them as `'self'`.
+fn content_security_policy(headers: &HeaderMap) -> String {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        // Nothing but a host and a port, so that the header cannot add a rule of its own.
+        .and_then(|host| host.parse::<Authority>().ok());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+
+    match host {
+        Some(host) if host.as_str().chars().all(is_plain) => {
+            format!("{CONTENT_SECURITY_POLICY} ws://{host} wss://{host}")
+        }
+        _ => CONTENT_SECURITY_POLICY.to_owned(),
+    }
+}
+
 fn file(path: &str, headers: &HeaderMap) -> Response {
     let Some(EmbeddedFile { data, metadata }) = Graphiql::get(path) else {
         return Problem::new(Code::NotFound, "Nothing exists at this path").into_response();
@@ -79,10 +104,14 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         "no-cache"
     };
 
+    let policy = content_security_policy(headers);
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (OPENER_POLICY, "same-origin"),
+        (PERMISSIONS, PERMISSIONS_POLICY),
         (header::CACHE_CONTROL, cache),
         (header::CONTENT_TYPE, metadata.mimetype()),
     ];

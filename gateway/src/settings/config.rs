@@ -15,6 +15,8 @@ use super::pools::PoolSizes;
 use super::secret::Secret;
 use super::servers::ServerAccess;
 use crate::admission::OperationLimits;
+use crate::auth::jwt::JwtSettings;
+use crate::browser::BrowserRules;
 use crate::graphql::{ExecutionLimits, PersistedRules};
 use crate::rates::RateLimits;
 
@@ -49,6 +51,10 @@ pub struct Config {
     pub graphql_http: GraphqlHttp,
     /// Documents that requests may name instead of sending them.
     pub documents: DocumentFiles,
+    /// Rules for requests of pages in browsers.
+    pub browser: BrowserRules,
+    /// Rules for tokens; `None` if none are accepted.
+    pub jwt: Option<JwtSettings>,
     /// Most connections to the databases.
     pub pools: PoolSizes,
     /// Credentials and certificates for servers that their URLs do not hold.

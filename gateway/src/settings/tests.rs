@@ -88,3 +88,73 @@ fn settings_of_documents_need_files_where_nothing_else_is_executed() {
         ["--trusted-documents-only requires --trusted-documents"]
     );
 }
+
+#[test]
+fn settings_of_tokens_name_whose_and_for_whom_they_are() {
+    assert!(check("").expect("the defaults make sense").jwt.is_none());
+
+    let tokens = "--jwt-jwks-url https://issuer.test/keys --jwt-issuer https://issuer.test,other \
+                  --jwt-audience dealwire --jwt-role-claim /realm/roles";
+    let jwt = check(tokens).expect("the flags make sense").jwt;
+    let jwt = jwt.expect("tokens are accepted");
+    assert_eq!(jwt.issuers, ["https://issuer.test", "other"]);
+    assert_eq!(jwt.audiences, ["dealwire"]);
+    assert_eq!(jwt.leeway, Duration::from_secs(30));
+    assert_eq!(jwt.roles.admin, None);
+
+    for (line, expected) in [
+        (
+            "--jwt-jwks-file keys.json --jwt-audience a",
+            "--jwt-issuer is required",
+        ),
+        (
+            "--jwt-jwks-file keys.json --jwt-issuer i",
+            "--jwt-audience is required",
+        ),
+        (
+            "--jwt-jwks-file keys.json --jwt-jwks-url https://i/ --jwt-issuer i --jwt-audience a",
+            "exclude each other",
+        ),
+        (
+            "--jwt-jwks-url http://issuer.test/ --jwt-issuer i --jwt-audience a",
+            "must begin with https://",
+        ),
+        (
+            "--jwt-jwks-file keys.json --jwt-issuer i --jwt-audience a --jwt-admin-role buyer",
+            "must differ",
+        ),
+    ] {
+        let faults = check(line).expect_err(line).join("\n");
+        assert!(faults.contains(expected), "{expected} is not in {faults}");
+    }
+    let here = "--jwt-jwks-url http://[::1]:9/ --jwt-issuer i --jwt-audience a";
+    check(here).expect("nobody is between");
+}
+
+#[test]
+fn settings_of_browsers_are_hosts_and_origins() {
+    let rules = |line: &str| check(line).expect("the flags make sense").browser;
+    assert!(!rules("").accepts_host("api.example.com"));
+    assert!(rules("--listen 0.0.0.0:80").accepts_host("api.example.com"));
+
+    let named = rules("--public-host api.example.com --public-host other.example:8443");
+    assert!(named.accepts_host("api.example.com") && named.accepts_host("other.example:8443"));
+    let origins = rules("--cors-origin https://a.example,https://b.example");
+    assert!(origins.accepts_origin("https://b.example", None));
+    assert!(rules("--cors-origin *").accepts_origin("https://c.example", None));
+
+    for (line, expected) in [
+        ("--public-host https://a.example", "--public-host must be"),
+        (
+            "--cors-origin https://a.example/",
+            "--cors-origin must be * alone",
+        ),
+        (
+            "--cors-origin *,https://a.example",
+            "--cors-origin must be * alone",
+        ),
+    ] {
+        let faults = check(line).expect_err(line).join("\n");
+        assert!(faults.contains(expected), "{expected} is not in {faults}");
+    }
+}

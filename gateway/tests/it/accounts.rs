@@ -244,3 +244,69 @@ async fn embedded_server_keeps_its_administrative_key() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terminal_repeats_calls_on_the_stores_and_beside_a_server() {
+    let terminal = Terminal::new();
+    let run = async |arguments: &[&str]| terminal.run(&[&["admin"][..], arguments].concat()).await;
+    let create = ["create-buyer", "--name", "one", "--idempotency-key", "k"];
+    let id = run(&create).await.expect("the account can be created");
+    let account = id.as_str();
+    let issue = [
+        &[
+            "issue-key",
+            "--account",
+            account,
+            "--idempotency-key",
+            "k",
+            "--label",
+            "my laptop",
+        ][..],
+        &["--expires-at", "2999-01-31T12:00:00Z"],
+    ]
+    .concat();
+    let issued = run(&issue).await.expect("the key can be issued");
+    let (key_id, key) = issued.split_once(' ').expect("an id and a key");
+
+    let address_file = terminal.0.path().join("server");
+    let mut process = Process::spawn(&[("DEALWIRE_DATA_DIR", terminal.data_dir())]);
+    wait_until(DEADLINE, "the server has written its address", async || {
+        address_file.exists()
+    })
+    .await;
+
+    for is_running in [true, false] {
+        assert_eq!(run(&create).await.as_ref(), Ok(&id));
+        assert_eq!(run(&issue).await.as_ref(), Ok(&issued));
+        let reused = run(&issue[..5]).await.expect_err("other arguments");
+        assert!(reused.contains("already used"), "{reused}");
+        let over = [
+            "issue-key",
+            "--account",
+            account,
+            "--expires-at",
+            "2020-01-01T00:00:00Z",
+        ];
+        let over = run(&over).await.expect_err("an end that is over");
+        assert!(over.contains("in the future"), "{over}");
+
+        let listed = run(&["list-keys", "--account", account])
+            .await
+            .expect("a list");
+        assert!(listed.starts_with(key_id), "{listed}");
+        assert!(
+            listed.ends_with("ends 2999-01-31T12:00:00Z label my laptop"),
+            "{listed}"
+        );
+        assert!(!listed.contains(key), "{listed}");
+
+        for command in ["disable-account", "enable-account"] {
+            let changed = run(&[command, account]).await.expect("the account exists");
+            let state = command.split_once("-account").expect("a command").0;
+            assert_eq!(changed, format!("{id} is {state}d"));
+        }
+        if is_running {
+            process.stop().await;
+        }
+    }
+}

@@ -135,7 +135,7 @@ impl Peer {
                 Egress::default(),
                 seal,
             ),
-            accounts: MarketAccounts::new(&sellers, &buyers),
+            accounts: MarketAccounts::new(&sellers, &buyers, None),
             log: backends.log.clone(),
             keys,
             sellers,

@@ -4,6 +4,7 @@
 mod app;
 mod client;
 mod events;
+pub(crate) mod issuer;
 mod party;
 mod process;
 mod socket;

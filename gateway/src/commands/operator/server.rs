@@ -1,10 +1,12 @@
 //! GraphQL client of a running embedded server.
 
-use backbone::accounts::Role;
+use backbone::accounts::{KeyTerms, Role};
 use backbone::ids::{BuyerId, SellerId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::listing::{ListedKey, listed_key};
+use crate::accounts::NewAccount;
 use crate::commands::server_file::ServerAddress;
 use crate::commands::stores::CommandError;
 
@@ -25,22 +27,21 @@ impl Server {
     /// Creates a seller or a buyer. Returns its id.
     pub(super) async fn create(
         &self,
-        role: Role,
-        name: &str,
-        id: Option<Uuid>,
+        account: NewAccount<'_>,
+        key: Option<&str>,
     ) -> Result<String, CommandError> {
-        let field = if role == Role::Buyer {
+        let field = if account.role == Role::Buyer {
             "createBuyer"
         } else {
             "createSeller"
         };
         let mutation = format!(
-            "mutation($name: String!, $id: ID) {{ {field}(name: $name, id: $id) {{ id }} }}"
+            "mutation($name: String!, $id: ID, $key: String) {{
+                {field}(name: $name, id: $id, idempotencyKey: $key) {{ id }} }}"
         );
 
-        let data = self
-            .execute(&mutation, json!({ "name": name, "id": id }))
-            .await?;
+        let variables = json!({ "name": account.name, "id": account.id, "key": key });
+        let data = self.execute(&mutation, variables).await?;
         Ok(text(&data[field]["id"]))
     }
 
@@ -48,7 +49,8 @@ impl Server {
     pub(super) async fn issue_key(
         &self,
         account: Option<Uuid>,
-        label: Option<&str>,
+        terms: KeyTerms<'_>,
+        key: Option<&str>,
     ) -> Result<String, CommandError> {
         // All administrative keys belong to one account, which is the caller's own.
         let account = match account {
@@ -58,14 +60,51 @@ impl Server {
                 text(&data["viewer"]["id"])
             }
         };
-        let mutation = "mutation($account: ID!, $label: String) {
-            issueApiKey(accountId: $account, label: $label) { id key } }";
+        let mutation = "mutation($account: ID!, $label: String, $end: DateTime, $key: String) {
+            issueApiKey(accountId: $account, label: $label, expiresAt: $end, idempotencyKey: $key) { id key } }";
 
-        let data = self
-            .execute(mutation, json!({ "account": account, "label": label }))
-            .await?;
+        let variables = json!({
+            "account": account,
+            "label": terms.label,
+            "end": terms.expires_at,
+            "key": key,
+        });
+        let data = self.execute(mutation, variables).await?;
         let issued = &data["issueApiKey"];
         Ok(format!("{} {}", text(&issued["id"]), text(&issued["key"])))
+    }
+
+    /// Lists the newest API keys of an account. Returns one line for each.
+    pub(super) async fn list_keys(&self, account: Uuid) -> Result<String, CommandError> {
+        let query = "query($account: ID!) {
+            apiKeys(accountId: $account) { id label createdAt lastUsedAt expiresAt revokedAt } }";
+        let data = self.execute(query, json!({ "account": account })).await?;
+
+        let keys = data["apiKeys"].as_array().into_iter().flatten();
+        let lines = keys.map(|key| {
+            listed_key(ListedKey {
+                id: key["id"].as_str().unwrap_or_default(),
+                label: key["label"].as_str(),
+                created: key["createdAt"].as_str().unwrap_or_default(),
+                used: key["lastUsedAt"].as_str(),
+                ends: key["expiresAt"].as_str(),
+                revoked: key["revokedAt"].as_str(),
+            })
+        });
+        Ok(lines.collect::<Vec<String>>().join("\n"))
+    }
+
+    /// Enables or disables an account.
+    pub(super) async fn set_enabled(&self, id: Uuid, enabled: bool) -> Result<(), CommandError> {
+        let field = if enabled {
+            "enableAccount"
+        } else {
+            "disableAccount"
+        };
+        let mutation = format!("mutation($id: ID!) {{ {field}(id: $id) {{ id }} }}");
+
+        self.execute(&mutation, json!({ "id": id })).await?;
+        Ok(())
     }
 
     /// Revokes an API key. Returns the time of its revocation.

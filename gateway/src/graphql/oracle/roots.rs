@@ -144,6 +144,10 @@ impl FixtureRoots {
                 let _read: roots::EventArgs = read(arguments)?;
                 output(world.log.stored_event())
             }
+            "apiKeys" => {
+                let _read: roots::KeysArgs = read(arguments)?;
+                output(world.api_keys())
+            }
             "webhooks" => output(world.webhooks()),
             "webhookDeliveries" => {
                 let arguments: roots::DeliveriesArgs = read(arguments)?;
@@ -176,6 +180,10 @@ impl FixtureRoots {
             "createSeller" | "createBuyer" => {
                 let _read: roots::AccountArgs = read(arguments)?;
                 output(world.account(usize::from(field == "createBuyer")))
+            }
+            "disableAccount" | "enableAccount" => {
+                let _read: roots::IdArgs = read(arguments)?;
+                output(world.account(usize::from(field == "disableAccount")))
             }
             "issueApiKey" => {
                 let _read: roots::IssueKeyArgs = read(arguments)?;

@@ -1,9 +1,10 @@
 //! The world that the oracle's harness answers from, read from its file.
 
+mod callers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use backbone::accounts;
 use backbone::contract;
 use backbone::deal_table::{self, Cursor, DealKey, PageDeal, StoredDeal};
 use backbone::ids::{BuyerId, DealId, DeliveryId, SellerId, WebhookId};
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::world_log::WorldLog;
 use crate::graphql::access::{Access, AccessConnection};
-use crate::graphql::account::{Account, IssuedApiKey, Role, Viewer};
+use crate::graphql::account::{Role, Viewer};
 use crate::graphql::connection::DealConnection;
 use crate::graphql::deal::Deal;
 use crate::graphql::node::Node;
@@ -25,6 +26,7 @@ use crate::graphql::scalars;
 use crate::graphql::webhook::{
     DeliveryState, Webhook, WebhookDelivery, WebhookDeliveryConnection, WebhookEvent, WebhookState,
 };
+use callers::{WorldAccount, WorldApiKey, WorldIssuedKey, WorldRevokedKey};
 
 /// Size of a page without `first`.
 const DEFAULT_PAGE: i32 = 20;
@@ -39,6 +41,7 @@ pub(super) struct World {
     webhooks: Vec<WorldWebhook>,
     deliveries: Vec<WorldDelivery>,
     accounts: Vec<WorldAccount>,
+    api_keys: Vec<WorldApiKey>,
     issued_keys: Vec<WorldIssuedKey>,
     revoked_keys: Vec<WorldRevokedKey>,
     secrets: Vec<String>,
@@ -131,30 +134,6 @@ struct WorldAttempt {
     error: Option<String>,
     duration_ms: u64,
     response_body: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WorldAccount {
-    id: Uuid,
-    role: Role,
-    name: String,
-    created_at: Timestamp,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WorldIssuedKey {
-    id: Uuid,
-    account_id: Uuid,
-    key: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WorldRevokedKey {
-    id: Uuid,
-    revoked_at: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -286,32 +265,6 @@ impl World {
         };
 
         WebhookDeliveryConnection::new(page, false)
-    }
-
-    pub(super) fn account(&self, index: usize) -> Account {
-        let account = &self.accounts[index];
-        accounts::Account {
-            id: account.id,
-            role: account.role.into(),
-            name: account.name.clone(),
-            created_at: account.created_at,
-        }
-        .into()
-    }
-
-    pub(super) fn issued_key(&self) -> IssuedApiKey {
-        let issued = &self.issued_keys[0];
-        accounts::IssuedKey {
-            id: issued.id,
-            account_id: issued.account_id,
-            key: issued.key.clone(),
-        }
-        .into()
-    }
-
-    pub(super) fn revoked_key(&self) -> (Uuid, Timestamp) {
-        let revoked = &self.revoked_keys[0];
-        (revoked.id, revoked.revoked_at)
     }
 
     pub(super) fn secret(&self) -> String {

@@ -1,4 +1,4 @@
-//! Root fields that write deals, access, accounts and keys.
+//! Root fields that write deals and access.
 
 use async_graphql::ID;
 use backbone::accounts::Role;
@@ -7,15 +7,12 @@ use backbone::ids::{BuyerId, SellerId};
 use seller_core::{AccessWritten, DealWritten, MutationContext};
 use serde::Deserialize;
 
-use super::IdArgs;
 use crate::error::Problem;
 use crate::graphql::access::{Access, AccessPayload};
-use crate::graphql::account::{Account, IssuedApiKey, RevokedApiKey};
 use crate::graphql::context::RootContext;
 use crate::graphql::deal::{Deal, DealPayload};
 use crate::graphql::deal_input::{CreateDealInput, UpdateDealInput};
 use crate::graphql::ids::parse_id;
-use crate::graphql::scalars::DateTime;
 
 /// Arguments of `createDeal`.
 #[derive(Deserialize)]
@@ -39,21 +36,6 @@ pub(in crate::graphql) struct UpdateDealArgs {
 pub(in crate::graphql) struct GrantArgs {
     pub(in crate::graphql) buyer_id: ID,
     pub(in crate::graphql) seller_id: Option<ID>,
-}
-
-/// Arguments of `createSeller` and `createBuyer`.
-#[derive(Deserialize)]
-pub(in crate::graphql) struct AccountArgs {
-    pub(in crate::graphql) name: String,
-    pub(in crate::graphql) id: Option<ID>,
-}
-
-/// Arguments of `issueApiKey`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::graphql) struct IssueKeyArgs {
-    pub(in crate::graphql) account_id: ID,
-    pub(in crate::graphql) label: Option<String>,
 }
 
 /// Creates a deal of the calling seller.
@@ -130,54 +112,6 @@ pub(in crate::graphql) async fn revoke_access(
     Ok(written.into())
 }
 
-/// Creates a seller.
-pub(in crate::graphql) async fn create_seller(
-    context: RootContext<'_>,
-    arguments: AccountArgs,
-) -> Result<Account, Problem> {
-    create_account(context, Role::Seller, arguments).await
-}
-
-/// Creates a buyer.
-pub(in crate::graphql) async fn create_buyer(
-    context: RootContext<'_>,
-    arguments: AccountArgs,
-) -> Result<Account, Problem> {
-    create_account(context, Role::Buyer, arguments).await
-}
-
-/// Issues a key for an account.
-pub(in crate::graphql) async fn issue_api_key(
-    context: RootContext<'_>,
-    arguments: IssueKeyArgs,
-) -> Result<IssuedApiKey, Problem> {
-    context.principal()?.admin()?;
-    let account = parse_id("accountId", &arguments.account_id)?;
-
-    let services = context.services;
-    let issued = services.accounts.issue(account, arguments.label.as_deref());
-    Ok(services.write(issued).await?.into())
-}
-
-/// Revokes a key.
-pub(in crate::graphql) async fn revoke_api_key(
-    context: RootContext<'_>,
-    arguments: IdArgs,
-) -> Result<RevokedApiKey, Problem> {
-    context.principal()?.admin()?;
-    let key = parse_id("id", &arguments.id)?;
-
-    let services = context.services;
-    let revoked_at = services.write(services.accounts.revoke(key)).await?;
-
-    // Other gateways find out at their next check; here there is no reason to wait for it.
-    services.keys.check_now();
-    Ok(RevokedApiKey {
-        id: arguments.id,
-        revoked_at: DateTime(revoked_at),
-    })
-}
-
 fn mutation_context(context: RootContext<'_>, key: Option<String>) -> MutationContext {
     MutationContext {
         key,
@@ -203,19 +137,6 @@ async fn granting_seller(context: RootContext<'_>, named: Option<ID>) -> Result<
         )),
         _ => caller.seller(),
     }
-}
-
-async fn create_account(
-    context: RootContext<'_>,
-    role: Role,
-    arguments: AccountArgs,
-) -> Result<Account, Problem> {
-    context.principal()?.admin()?;
-    let id = arguments.id.map(|id| parse_id("id", &id)).transpose()?;
-
-    let services = context.services;
-    let created = services.accounts.create(role, &arguments.name, id);
-    Ok(services.write(created).await?.into())
 }
 
 impl From<DealWritten> for DealPayload {

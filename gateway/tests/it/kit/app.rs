@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use backbone::testkit::{Market, Services, wait_until};
 use gateway::admission::OperationLimits;
 use gateway::app::App;
+use gateway::browser::{BrowserRules, Origins};
 use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::graphql::ExecutionLimits;
@@ -225,6 +226,8 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
         compression: false,
         graphql_http: GraphqlHttp::default(),
         documents: DocumentFiles::default(),
+        browser: BrowserRules::new(true, Vec::new(), Origins::These(Vec::new())),
+        jwt: None,
         pools: PoolSizes::default(),
         servers: ServerAccess::default(),
         operations: OperationLimits::default(),

@@ -1,0 +1,6 @@
+-- Accounts that an administrator has disabled, and keys that have an end. Binaries of before these columns look at
+-- neither, so both hold everywhere once the last of those has stopped.
+ALTER TABLE account ADD COLUMN disabled_at timestamptz;
+ALTER TABLE api_key ADD COLUMN expires_at timestamptz;
+-- To the minute, since it is written at most once a minute.
+ALTER TABLE api_key ADD COLUMN last_used_at timestamptz;
