@@ -1,16 +1,12 @@
 //! Commands of `dealwire`. Each reads its settings, does one thing and prints the result on standard output. The log
 //! goes to standard error.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "commands print their results and errors to the terminal"
-)]
 
 mod admin;
 mod check_config;
 mod dead_events;
 mod log;
 mod operator;
+mod output;
 mod progress;
 mod rebuild;
 mod seed;
@@ -25,6 +21,7 @@ use backbone::telemetry::init_tracing;
 use clap::{Parser, Subcommand};
 
 use crate::settings::{Config, Settings};
+use output::{OUTPUT_CLOSED, OutputClosed};
 use stores::{CommandError, Stores};
 
 pub use settings_reference::settings_reference;
@@ -77,17 +74,16 @@ pub fn install_tls_provider() {
     let _installed = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Runs the command that `cli` names. Exit codes: 0 success, 1 failure, 2 invalid settings.
+/// Runs the command that `cli` names. Exit codes: 0 success, 1 failure, 2 invalid settings, 141 if the reader of standard
+/// output closed it early.
 pub fn run(cli: Cli) -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve);
     // Needs no settings, so that it also works where none are valid.
     if let Command::Schema = command {
-        print!("{}", crate::graphql::sdl());
-        return ExitCode::SUCCESS;
+        return exit_code(output::print(crate::graphql::sdl().trim_end()));
     }
     if let Command::SettingsReference = command {
-        print!("{}", settings_reference());
-        return ExitCode::SUCCESS;
+        return exit_code(output::print(settings_reference().trim_end()));
     }
 
     // `check-config` checks what a server would need. The other commands also run without it.
@@ -96,16 +92,22 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(config) => config,
         Err(faults) => {
             for fault in faults {
-                eprintln!("dealwire: {fault}");
+                output::tell(format_args!("dealwire: {fault}"));
             }
             return ExitCode::from(2);
         }
     };
 
-    match run_with(config, command) {
+    exit_code(run_with(config, command))
+}
+
+/// Tells why a command failed, and returns its exit code.
+fn exit_code(outcome: Result<(), CommandError>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<OutputClosed>() => ExitCode::from(OUTPUT_CLOSED),
         Err(error) => {
-            eprintln!("dealwire: {error}");
+            output::tell(format_args!("dealwire: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -139,8 +141,8 @@ async fn migrate(config: Config) -> Result<(), CommandError> {
     let stores = Stores::open(config).await?;
     stores.migrate().await?;
 
-    println!("Both databases are up to date");
-    stores.close().await
+    stores.close().await?;
+    output::print("Both databases are up to date")
 }
 
 #[cfg(test)]

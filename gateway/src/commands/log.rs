@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use backbone::position::Sequence;
 use clap::Subcommand;
 
+use super::output;
 use super::stores::{CommandError, Stores};
 use crate::settings::Config;
 
@@ -98,7 +99,7 @@ async fn tail(stores: &Stores, after: Option<Sequence>, follow: bool) -> Result<
 
         for record in tail.batch(wanted as usize).await? {
             last = record.sequence;
-            println!("{}", print::summary(&record));
+            output::print(print::summary(&record))?;
         }
     }
 
@@ -108,10 +109,7 @@ async fn tail(stores: &Stores, after: Option<Sequence>, follow: bool) -> Result<
 async fn show(stores: &Stores, sequence: Sequence) -> Result<(), CommandError> {
     let log = &stores.backends.log;
     match log.get(sequence).await? {
-        Some(record) => {
-            println!("{}", print::details(&record));
-            Ok(())
-        }
+        Some(record) => output::print(print::details(&record)),
         None => {
             let head = log.head().await?;
             Err(format!("the log has no event {sequence}; its head is {head}").into())
