@@ -83,7 +83,13 @@ async fn jetstream_log_keeps_every_acknowledged_append_once_through_kills_under_
     let head = log.head().await.expect("the log is up");
     let rest = read(&mut tail_of_before, (head - followed) as usize).await;
     assert_eq!(sequences(&rest), (followed + 1..=head).collect::<Vec<_>>());
-    let all = read(&mut tail(&log, 0).await, head as usize).await;
+    assert_holds_once(&log, &written).await;
+}
+
+/// Checks that the log has these events where they were acknowledged, each once, and nothing else but its first event.
+pub(super) async fn assert_holds_once(log: &EventLog, written: &[Vec<(Event, Sequence)>]) {
+    let head = log.head().await.expect("the log is up");
+    let all = read(&mut tail(log, 0).await, head as usize).await;
     let places: HashMap<_, _> = all
         .iter()
         .map(|record| (event_of(record).id, record.sequence))
@@ -102,7 +108,7 @@ async fn jetstream_log_keeps_every_acknowledged_append_once_through_kills_under_
 }
 
 /// One deal's chain, each event sent until its outcome is known; where each was stored.
-async fn write_until_told(
+pub(super) async fn write_until_told(
     log: EventLog,
     number: u128,
     stop: CancellationToken,
