@@ -39,7 +39,7 @@ async function play() {
   for (const scene of SCENES) {
     if (options.only && !options.only.includes(scene.name)) continue;
 
-    const obstacle = scene.obstacle?.(market);
+    const obstacle = await scene.obstacle?.(market);
     if (obstacle) {
       summary.push(`${scene.name}: left out, because ${obstacle}`);
       continue;

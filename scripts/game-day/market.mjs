@@ -102,6 +102,17 @@ class Operator {
 
   /** Runs any other program, with the addresses of the databases as $SELLER and $BUYER. */
   async runs(program, args, { name = program, code = 0, shown = true } = {}) {
+    const { status, out, text } = await this.tries(program, args);
+    if (shown) {
+      typed(this.market.withoutAddresses([name, ...args].map(quoted).join(' ')));
+      answered(text);
+    }
+    assert.equal(status, code, `${name} ${args.join(' ')} ended with ${status}:\n${text}`);
+    return out;
+  }
+
+  /** Runs a program and shows nothing. Returns how it ended, and what it printed, with and without its errors. */
+  async tries(program, args) {
     const { folder, environment } = this.market;
     const path = `${environment.PATH}:${postgresPrograms()}`;
     // Commands say what they do on their output; the log of their parts is not wanted here.
@@ -111,13 +122,7 @@ class Operator {
     child.stderr.on('data', (data) => (errors += data));
     child.once('error', (error) => (errors += error.message));
     const [status] = await once(child, 'close');
-
-    if (shown) {
-      typed(this.market.withoutAddresses([name, ...args].map(quoted).join(' ')));
-      answered(out + errors);
-    }
-    assert.equal(status, code, `${name} ${args.join(' ')} ended with ${status}:\n${out}${errors}`);
-    return out;
+    return { status, out, text: out + errors };
   }
 }
 

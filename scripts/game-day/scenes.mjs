@@ -16,7 +16,15 @@ const DEAL = '56c5e92a-683b-430e-8466-5721c7cacb90';
 export const SCENES = [
   { name: 'empty-nats', title: 'NATS comes back empty', play: emptyNats },
   { name: 'truncated-log', title: 'NATS comes back with an older disk', play: truncatedLog },
-  { name: 'reopen', title: 'The end of the log is lost for good', play: reopen },
+  {
+    name: 'reopen',
+    title: 'The end of the log is lost for good',
+    play: reopen,
+    obstacle: async ({ operator, binary }) => {
+      const { text } = await operator.tries(binary, ['log', '--help']);
+      return /^ +reopen /m.test(text) ? undefined : 'this binary has no `dealwire log reopen`';
+    },
+  },
   { name: 'foreign-message', title: 'Somebody else publishes to the log', play: foreignMessage },
   { name: 'full-disk', title: 'The disk of NATS is full', play: fullDisk },
   {
@@ -181,10 +189,14 @@ async function fullDisk({ nats, gateway }, traffic) {
 
 async function rollback(market, traffic) {
   const { operator, previous, binary, gateway, projectors } = market;
-  const version = async (file) => (await operator.runs(file, ['--version'], { shown: false })).trim();
+  if (!(await startsBesideNewerTables(market))) {
+    paragraph('The release is to be taken back, to one that refuses tables which a newer one has migrated, as 0.1.0 does. The '
+      + 'operator tries it before anything is stopped, and stays on this release.');
+    await operator.runs(previous, ['migrate'], { name: 'dealwire-before', code: 1 });
+    return;
+  }
 
-  paragraph(`The release (${await version(binary)}) is taken back: ${await version(previous)} of before runs on the tables that `
-    + 'the newer one has migrated.');
+  paragraph('The release is taken back: the binary of the one before runs on the tables that this one has migrated.');
   await replace([projectors, gateway], previous);
   await traffic.goesOn();
   await gateway.recovers();
@@ -192,6 +204,13 @@ async function rollback(market, traffic) {
   paragraph('And forward again.');
   await replace([projectors, gateway], binary);
   await gateway.recovers();
+}
+
+/** Whether the earlier release accepts tables that a newer one has migrated; its refusal must be that of 0.1.0. */
+async function startsBesideNewerTables({ operator, previous }) {
+  const { status, text } = await operator.tries(previous, ['migrate']);
+  assert.ok(status === 0 || text.includes('was previously applied but is missing'), text);
+  return status === 0;
 }
 
 /** Replaces processes one by one, as a rolling upgrade does. */

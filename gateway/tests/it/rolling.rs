@@ -1,9 +1,10 @@
 //! Upgrade to this version and rollback from it, one process after the other, beside the last release.
 //!
-//! `DEALWIRE_TEST_PREVIOUS` is the path of that release's binary, which `scripts/test --full` builds. The nextest profile
-//! `default` leaves these tests out; without the variable they fail.
+//! `DEALWIRE_TEST_PREVIOUS` is the path of that release's binary, which `scripts/test --full` builds, and
+//! `DEALWIRE_TEST_PREVIOUS_VERSION` its version. The nextest profile `default` leaves these tests out; without the
+//! variables they fail.
 
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use backbone::testkit::{Market, Services};
 use tokio::process::Command;
@@ -28,29 +29,21 @@ struct Mixed {
 
 // Goal: an upgrade, and a rollback after it, lose nothing and show nothing twice.
 // Method: beside writers and readers, the processes of the last release are replaced by this version one by one, and back;
-// with one of each, either version projects while the other hangs.
+// with one of each, either version projects while the other hangs. Version 0.1.0 cannot be started again beside newer
+// tables, which later ones can: there it is shown that it refuses, and that this version goes on.
 // Proves: acknowledged mutations, tables and pushes equal the log, and the tables equal a replay by this version.
 #[tokio::test(flavor = "multi_thread")]
 async fn market_is_upgraded_and_rolled_back_under_load() {
-    let previous = previous();
-    let mut market = Mixed::start(&previous).await;
+    let previous = Previous::given();
+    let mut market = Mixed::start(&previous.binary).await;
     let mut load = Load::start(market.plan()).await;
     market.work(&load).await;
 
-    for binary in [BINARY, previous.as_str()] {
-        // The projections first: they must apply what a gateway of the other version appends.
-        market.projectors[0].replace(binary).await;
-        market.work(&load).await;
-        market.gateways[0].replace(binary).await;
-        market.work(&load).await;
-        for hung in &market.projectors {
-            hung.pause().await;
-            market.work(&load).await;
-            hung.resume().await;
-        }
-
-        market.gateways[1].replace(binary).await;
-        market.projectors[1].replace(binary).await;
+    market.replace_all(BINARY, &load).await;
+    if previous.starts_beside_newer_tables() {
+        market.replace_all(&previous.binary, &load).await;
+    } else {
+        previous.assert_refused(&market.market).await;
         market.work(&load).await;
     }
 
@@ -60,40 +53,90 @@ async fn market_is_upgraded_and_rolled_back_under_load() {
 }
 
 // Goal: each version finds what the other one wrote.
-// Method: writers and readers use a gateway of each version; one after the other is killed, so that mutations which it left
-// unanswered are repeated with their keys at the other one.
+// Method: writers and readers use a gateway of each version; that of this version is killed and started again, and at last
+// that of the last release is killed. Mutations that they left unanswered are repeated with their keys at the other one.
 // Proves: each mutation is made once, and readers that resume there miss nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn gateways_of_two_versions_serve_each_others_clients() {
-    let previous = previous();
-    let mut market = Mixed::start(&previous).await;
+    let previous = Previous::given();
+    let mut market = Mixed::start(&previous.binary).await;
     market.gateways[0].replace(BINARY).await;
     market.projectors[0].replace(BINARY).await;
     let mut load = Load::start(market.plan()).await;
 
-    for _ in 0..2 {
-        for which in 0..2 {
-            market.work(&load).await;
-            market.gateways[which].kill().await;
-            market.work(&load).await;
-            market.gateways[which].start();
-            market.gateways[which].ready().await;
-        }
+    for _ in 0..3 {
+        market.work(&load).await;
+        market.gateways[0].kill().await;
+        market.work(&load).await;
+        market.gateways[0].start();
+        market.gateways[0].ready().await;
     }
+    market.gateways[1].kill().await;
+    market.work(&load).await;
+    market.gateways[1].start_as(BINARY);
+    market.gateways[1].ready().await;
+    market.work(&load).await;
 
     load.stop_writing().await;
     load.finish(&Truth::of(&market.market).await).await;
     market.verify().await;
 }
 
+/// The last release.
+struct Previous {
+    binary: String,
+    version: String,
+}
+
+impl Previous {
+    /// The release that the run was given.
+    fn given() -> Self {
+        Self {
+            binary: setting("DEALWIRE_TEST_PREVIOUS"),
+            version: setting("DEALWIRE_TEST_PREVIOUS_VERSION"),
+        }
+    }
+
+    /// Whether it can be started where a newer version has migrated the tables.
+    fn starts_beside_newer_tables(&self) -> bool {
+        self.version != "0.1.0"
+    }
+
+    /// Checks that it says why it does not start there.
+    async fn assert_refused(&self, market: &Market) {
+        let output = command(&self.binary, "migrate", market).await;
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{told}");
+        assert!(
+            told.contains("was previously applied but is missing"),
+            "{told}"
+        );
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "only the run knows where it has built the last release"
 )]
-fn previous() -> String {
-    std::env::var("DEALWIRE_TEST_PREVIOUS").expect(
-        "DEALWIRE_TEST_PREVIOUS must be the path of the last release's binary; scripts/test --full builds and sets it",
-    )
+fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!(
+            "{name} is not set: DEALWIRE_TEST_PREVIOUS is the binary of the last release and DEALWIRE_TEST_PREVIOUS_VERSION \
+             its version; scripts/test --full builds the one and sets both"
+        )
+    })
+}
+
+/// Runs a command of a binary on a market.
+async fn command(binary: &str, name: &str, market: &Market) -> Output {
+    Command::new(binary)
+        .arg(name)
+        .envs(market.environment())
+        .env("DEALWIRE_LOG", "error")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("the binary runs")
 }
 
 impl Mixed {
@@ -149,6 +192,24 @@ impl Mixed {
         }
     }
 
+    /// Replaces every process by one of another build, one by one under load.
+    async fn replace_all(&mut self, binary: &str, load: &Load) {
+        // A projector first: it must apply what gateways of the other version append.
+        self.projectors[0].replace(binary).await;
+        self.work(load).await;
+        self.gateways[0].replace(binary).await;
+        self.work(load).await;
+        for hung in &self.projectors {
+            hung.pause().await;
+            self.work(load).await;
+            hung.resume().await;
+        }
+
+        self.gateways[1].replace(binary).await;
+        self.projectors[1].replace(binary).await;
+        self.work(load).await;
+    }
+
     /// Lets mutations be acknowledged and changes be pushed.
     async fn work(&self, load: &Load) {
         load.run_for(STEP).await;
@@ -157,15 +218,7 @@ impl Mixed {
 
     /// Compares the tables with a replay of the log by this version.
     async fn verify(&self) {
-        let output = Command::new(BINARY)
-            .arg("verify")
-            .envs(self.market.environment())
-            .env("DEALWIRE_LOG", "error")
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .expect("the binary runs");
-
+        let output = command(BINARY, "verify", &self.market).await;
         let told = [output.stdout, output.stderr].concat();
         let told = String::from_utf8_lossy(&told);
         assert!(output.status.success(), "{told}");

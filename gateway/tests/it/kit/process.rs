@@ -84,10 +84,14 @@ impl Process {
     /// until that is ready.
     pub(crate) async fn replace(&mut self, binary: &str) {
         self.stop().await;
-        binary.clone_into(&mut self.binary);
-
-        self.start();
+        self.start_as(binary);
         self.ready().await;
+    }
+
+    /// Starts the process again with another build, on the same port.
+    pub(crate) fn start_as(&mut self, binary: &str) {
+        binary.clone_into(&mut self.binary);
+        self.start();
     }
 
     /// Starts the process again, on the same port.
