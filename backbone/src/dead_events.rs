@@ -40,14 +40,21 @@ pub struct DeadEvent {
     pub settled: bool,
 }
 
-/// Reads the dead events of a side's tables after the sequence `after`, in their order.
+/// Reads the dead events of a side's tables after the sequence `after`, in their order; those that
+/// have been settled too if `settled` says so.
 ///
 /// # Errors
 /// [`Error::Unavailable`] while the database cannot be reached.
-pub async fn list(db: &Db, after: Sequence, limit: u32) -> Result<Vec<DeadEvent>, Error> {
+pub async fn list(
+    db: &Db,
+    after: Sequence,
+    limit: u32,
+    settled: bool,
+) -> Result<Vec<DeadEvent>, Error> {
     on_db!(db.read(), pool => sqlx::query_as(LIST)
         .bind(after as i64)
         .bind(i64::from(limit))
+        .bind(settled)
         .fetch_all(pool)
         .await)
 }
@@ -123,16 +130,11 @@ impl Decisions {
             _ => return Err(Refused::NoState(sequence)),
         };
 
-        let id = EventId(random::random_id());
-        self.append(id, subject, async || {
-            let history = self.history(subject).await?;
-            let fact = history
-                .newest
-                .and_then(|fact| repaired(fact, id, &operator))
-                .ok_or_else(|| Refused::NothingReadable(record.subject.clone()))?;
-            Ok((fact, history.last))
-        })
-        .await
+        let wanted = Wanted::Repair {
+            stored_under: record.subject,
+            operator,
+        };
+        self.append(subject, wanted).await
     }
 
     async fn decide(
@@ -142,27 +144,13 @@ impl Decisions {
         operator: OperatorNote,
     ) -> Result<Position, Refused> {
         let record = self.event(sequence).await?;
-        let subject = Subject::Decision { sequence };
-        let id = EventId(random::random_id());
-
-        self.append(id, subject, async || {
-            let last = self.log.last(&subject).await?;
-            let before = last.as_ref().and_then(|last| last.event.as_ref().ok());
-            let applied = applied(id);
-            let fact = EventDecision {
-                kind,
-                revision: before.map_or(0, |event| event.fact.revision()) + 1,
-                sequence,
-                subject: record.subject.clone(),
-                operator: operator.clone(),
-                recent: match before.and_then(|event| event.fact.recent()) {
-                    Some(recent) => recent.then(applied),
-                    None => Recent::first(applied),
-                },
-            };
-            Ok((Fact::Decision(fact), last.map_or(0, |last| last.sequence)))
-        })
-        .await
+        let wanted = Wanted::Decision {
+            kind,
+            sequence,
+            stored_under: record.subject,
+            operator,
+        };
+        self.append(Subject::Decision { sequence }, wanted).await
     }
 
     async fn event(&self, sequence: Sequence) -> Result<Record, Refused> {
@@ -184,17 +172,56 @@ impl Decisions {
         Ok(history)
     }
 
-    /// Appends what `make` makes of the subject as it stands, again after each other writer: the fact,
-    /// and the sequence of the subject's last event.
-    async fn append(
+    /// Returns the fact of a subject as it stands, and the sequence of the subject's last event.
+    async fn make(
         &self,
         id: EventId,
         subject: Subject,
-        make: impl AsyncFn() -> Result<(Fact, Sequence), Refused>,
-    ) -> Result<Position, Refused> {
+        wanted: &Wanted,
+    ) -> Result<(Fact, Sequence), Refused> {
+        match wanted {
+            Wanted::Repair {
+                stored_under,
+                operator,
+            } => {
+                let history = self.history(subject).await?;
+                let newest = history.newest;
+                let fact = newest.and_then(|fact| repaired(fact, id, operator));
+                let fact = fact.ok_or_else(|| Refused::NothingReadable(stored_under.clone()))?;
+                Ok((fact, history.last))
+            }
+            Wanted::Decision {
+                kind,
+                sequence,
+                stored_under,
+                operator,
+            } => {
+                let last = self.log.last(&subject).await?;
+                let before = last.as_ref().and_then(|last| last.event.as_ref().ok());
+                let applied = applied(id);
+                let fact = EventDecision {
+                    kind: *kind,
+                    revision: before.map_or(0, |event| event.fact.revision()) + 1,
+                    sequence: *sequence,
+                    subject: stored_under.clone(),
+                    operator: operator.clone(),
+                    recent: match before.and_then(|event| event.fact.recent()) {
+                        Some(recent) => recent.then(applied),
+                        None => Recent::first(applied),
+                    },
+                };
+                Ok((Fact::Decision(fact), last.map_or(0, |last| last.sequence)))
+            }
+        }
+    }
+
+    /// Appends what is wanted of the subject as it stands, made again after each other writer.
+    async fn append(&self, subject: Subject, wanted: Wanted) -> Result<Position, Refused> {
+        // The same through all attempts, so that the event is stored once.
+        let id = EventId(random::random_id());
         let deadline = Instant::now() + BUDGET;
         loop {
-            let (fact, expected) = make().await?;
+            let (fact, expected) = self.make(id, subject, &wanted).await?;
             let event = Event {
                 id,
                 subject,
@@ -209,7 +236,6 @@ impl Decisions {
                     return Ok(Position::end_of(self.log.epoch().await?, sequence));
                 }
                 AppendAnswer::WrongLastSequence => "other writers were first".to_owned(),
-                // The next attempt has the same id: it is stored once.
                 AppendAnswer::Unknown { why } => why,
                 AppendAnswer::Refused { why } | AppendAnswer::NotConnected { why } => {
                     return Err(Error::unavailable("event log", why).into());
@@ -222,6 +248,24 @@ impl Decisions {
             sleep(random::jitter(PAUSE, 0.5)).await;
         }
     }
+}
+
+/// Event that an operator wants in the log.
+enum Wanted {
+    /// The newest readable state of the subject.
+    Repair {
+        /// Subject of the event that the operator named, as it is stored.
+        stored_under: String,
+        operator: OperatorNote,
+    },
+    /// A decision about an event.
+    Decision {
+        kind: DecisionKind,
+        sequence: Sequence,
+        /// Subject of the event, as it is stored.
+        stored_under: String,
+        operator: OperatorNote,
+    },
 }
 
 /// A subject's events.

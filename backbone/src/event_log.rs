@@ -11,12 +11,14 @@ mod lines;
 mod opening;
 mod proof;
 mod record;
+mod reopen;
 mod sqlite;
 
 pub use import::{ImportError, ImportFile, LogImport};
 pub use jetstream::NatsAccess;
 pub use lines::ExportHeader;
 pub use record::{ATTEMPT_TIMEOUT, AppendAnswer, Record};
+pub use reopen::Fit;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -143,6 +145,18 @@ impl EventLog {
         }
     }
 
+    /// Returns the log's epochs, oldest first: that of its beginning, and one for each time that it
+    /// was reopened.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::epoch`].
+    pub async fn epochs(&self) -> Result<Vec<Epoch>, Error> {
+        match &self.backend {
+            Backend::JetStream(log) => log.epochs().await,
+            Backend::Sqlite(log) => Ok(log.epochs.to_vec()),
+        }
+    }
+
     async fn is_begun(&self) -> Result<bool, Error> {
         match &self.backend {
             Backend::JetStream(log) => log.is_begun().await,
@@ -159,10 +173,19 @@ impl EventLog {
         }
     }
 
-    async fn narrow(&self) -> Result<(), Error> {
+    async fn bind_subjects(&self) -> Result<(), Error> {
         match &self.backend {
-            Backend::JetStream(log) => log.narrow().await,
+            Backend::JetStream(log) => log.bind_subjects().await,
             Backend::Sqlite(_) => Ok(()),
+        }
+    }
+
+    /// Reads the log's identity again at the next use: it may have been reopened.
+    async fn recheck(&self) {
+        match &self.backend {
+            Backend::JetStream(log) => log.recheck().await,
+            // A file is reopened only while no other process has it.
+            Backend::Sqlite(_) => {}
         }
     }
 

@@ -24,6 +24,7 @@ use differences::Differences;
 
 const BEGIN_SWAP: &str = include_str!("rebuild/begin_swap.postgres.sql");
 const NEXT_GENERATION: &str = include_str!("rebuild/next_generation.sql");
+const FOLLOW: &str = include_str!("rebuild/follow.sql");
 
 /// Subjects whose rows one statement replaces.
 const CHUNK: usize = 500;
@@ -145,6 +146,72 @@ impl<P: Projection> SideBySide<P> {
         })
     }
 
+    /// Makes the tables what a log says that was reopened after it had lost its end, up to its
+    /// head, and gives them its epoch. Nothing else moves them meanwhile, since projections refuse a
+    /// log of another epoch than their tables'.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while a store cannot be reached. An error of the last step may leave
+    /// open whether it took place.
+    pub async fn follow_reopened(&mut self, progress: Progress<'_>) -> Result<Rebuilt, Error> {
+        let head = self.log.head().await?;
+        self.replay
+            .run_to(head, &mut |at| progress(at, head))
+            .await?;
+
+        let mut tx = self.db.begin().await?;
+        if tx.is_postgres() {
+            set(&mut tx, BEGIN_SWAP).await?;
+        }
+        let from = Checkpoint::read_in(&mut tx, P::NAME).await?;
+        let generation = next_generation(&mut tx, P::NAME, from).await?.generation;
+
+        let differences = Differences::new(self.replay.db()).await?;
+        let mut replay = self.replay.db().begin_snapshot().await?;
+        let mut replaced = 0;
+        for table in self.tables.tables {
+            note_differences(table, &mut tx, &mut replay, &differences).await?;
+            replaced += replace(table, &mut tx, &mut replay, &differences).await?;
+        }
+        let is_feed_cut = self.cut_feed(&mut tx, &mut replay, head).await?;
+
+        let to = Checkpoint {
+            generation,
+            ..self.replay.checkpoint()
+        };
+        follow(&mut tx, P::NAME, to).await?;
+        tx.commit().await?;
+
+        Ok(Rebuilt {
+            checkpoint: to,
+            replaced,
+            is_feed_cut,
+        })
+    }
+
+    /// Drops the changes after the log's head, whose sequences other events will take. Returns
+    /// whether those before it are not what the log makes either, so that they are given up too.
+    async fn cut_feed(&self, tx: &mut Tx, replay: &mut Tx, head: Sequence) -> Result<bool, Error> {
+        let Some(feed) = self.tables.feed else {
+            return Ok(false);
+        };
+
+        for statement in [feed.drop_after, feed.lower_horizon] {
+            on_tx!(tx, connection => sqlx::query(statement)
+                .bind(head as i64)
+                .execute(connection)
+                .await
+                .map(|_| ()))?;
+        }
+
+        let after = self.horizon(tx).await?;
+        let differs = self.feed_differs(tx, replay, after).await?;
+        if differs {
+            self.move_horizon(tx, head).await?;
+        }
+        Ok(differs)
+    }
+
     fn small_tables(&self) -> impl Iterator<Item = &'static Table> + use<P> {
         self.tables
             .tables
@@ -172,6 +239,18 @@ async fn next_generation(tx: &mut Tx, name: &str, from: Checkpoint) -> Result<Ch
         .await)?;
 
     moved.ok_or(Error::Conflict { what: "generation" })
+}
+
+/// Makes the tables those of another epoch of the log.
+async fn follow(tx: &mut Tx, name: &str, to: Checkpoint) -> Result<(), Error> {
+    on_tx!(tx, connection => sqlx::query(FOLLOW)
+        .bind(name)
+        .bind(to.epoch)
+        .bind(to.position as i64)
+        .bind(to.event_id)
+        .execute(connection)
+        .await
+        .map(|_| ()))
 }
 
 /// Notes the subjects of a table whose rows differ.

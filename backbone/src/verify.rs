@@ -40,6 +40,10 @@ pub struct Feed {
     pub horizon: &'static str,
     /// Statement that moves the horizon forward.
     pub move_horizon: &'static str,
+    /// Statement that drops the changes after a sequence.
+    pub drop_after: &'static str,
+    /// Statement that moves the horizon back to a sequence if it lies beyond.
+    pub lower_horizon: &'static str,
     /// Statement that drops changes up to a sequence, on SQLite.
     pub prune: &'static str,
 }

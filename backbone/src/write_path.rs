@@ -111,8 +111,6 @@ impl WritePath {
         // Read before the first use of the log: if the connection changes during this write, the
         // memory is stored under the old number and is never recalled.
         let connection = self.log.connection();
-        lookup.prepare().await?;
-
         let mut attempts = Attempts {
             deadline,
             unknown: None,

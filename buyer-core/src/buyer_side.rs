@@ -89,9 +89,15 @@ impl BuyerSide {
         &self.clock
     }
 
-    /// Reads the dead events of the tables after the sequence `after`, in their order.
-    pub async fn dead_events(&self, after: Sequence, limit: u32) -> Result<Vec<DeadEvent>, Error> {
-        dead_events::list(&self.db, after, limit).await
+    /// Reads the dead events of the tables after the sequence `after`, in their order; those that
+    /// have been settled too if `settled` says so.
+    pub async fn dead_events(
+        &self,
+        after: Sequence,
+        limit: u32,
+        settled: bool,
+    ) -> Result<Vec<DeadEvent>, Error> {
+        dead_events::list(&self.db, after, limit, settled).await
     }
 
     /// Returns engine and version of the database, for operators.

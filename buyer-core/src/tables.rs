@@ -15,6 +15,8 @@ pub(crate) const TABLES: Tables = Tables {
         table: &FEED,
         horizon: HORIZON,
         move_horizon: MOVE_HORIZON,
+        drop_after: include_str!("tables/feed_drop_after.sql"),
+        lower_horizon: include_str!("tables/feed_lower_horizon.sql"),
         prune: include_str!("tables/feed_prune.sqlite.sql"),
     }),
 };

@@ -45,6 +45,15 @@ pub struct Backends {
     pub pools: GatewayPools,
 }
 
+/// Tables that the event log must fit before it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Those of both sides.
+    Tables,
+    /// None: for commands that mend what does not fit.
+    None,
+}
+
 /// Handles of the same databases with connections of their own: whatever requests wait for, keys are confirmed and the
 /// feed is read.
 #[derive(Clone)]
@@ -68,12 +77,26 @@ impl Backends {
         lifecycle: &Lifecycle,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
+        Self::open_with(config, Proof::Tables, lifecycle, metrics).await
+    }
+
+    /// Opens the backends as [`Backends::open`] does, with a log that must fit the tables that `proof` says.
+    ///
+    /// # Errors
+    /// Those of [`Backends::open`]. [`Error::Blocked`] without a proof if an embedded log is missing, since it would be
+    /// created.
+    pub(crate) async fn open_with(
+        config: &Config,
+        proof: Proof,
+        lifecycle: &Lifecycle,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
         let clock = Clock::system();
         let market = config.market.as_str();
 
         match &config.mode {
             Mode::Embedded { data_dir } => {
-                Self::open_embedded(data_dir, config, clock, lifecycle, metrics).await
+                Self::open_embedded(data_dir, proof, config, clock, lifecycle, metrics).await
             }
             Mode::Production {
                 nats,
@@ -100,7 +123,7 @@ impl Backends {
                 let webhook_db = buyer_db.clone();
 
                 let dbs = Databases::new(seller_db, buyer_db, webhook_db, config.pools, metrics);
-                let tables = dbs.tables();
+                let tables = dbs.tables(proof);
                 let log = EventLog::jetstream_with(
                     nats.reveal(),
                     &servers.nats,
@@ -116,6 +139,7 @@ impl Backends {
 
     async fn open_embedded(
         data_dir: &Path,
+        proof: Proof,
         config: &Config,
         clock: Clock,
         lifecycle: &Lifecycle,
@@ -131,6 +155,13 @@ impl Backends {
         // SQLite has no partitions that could be dropped as a whole.
         let retention = Retention::in_rows(config.feed).waiting(config.feed_unread);
 
+        if proof == Proof::None && !file("log").exists() {
+            return Err(Error::blocked(
+                "event log",
+                "its file is missing; restore it from a backup",
+            ));
+        }
+
         // Before the log is opened, which is created only if these tables have never had one.
         seller_core::migrate(&seller_db).await?;
         buyer_core::migrate(&buyer_db).await?;
@@ -138,7 +169,7 @@ impl Backends {
         let log = EventLog::sqlite(
             &file("log"),
             market,
-            dbs.tables(),
+            dbs.tables(proof),
             clock.clone(),
             lifecycle,
             metrics,

@@ -3,6 +3,7 @@
 
 mod admin;
 mod check_config;
+mod confirm;
 mod dead_events;
 mod log;
 mod operator;
@@ -59,7 +60,7 @@ enum Command {
     /// Manage accounts, API keys and access
     #[command(subcommand)]
     Admin(admin::Admin),
-    /// Read, export and import the event log
+    /// Read, export, import, create and reopen the event log
     #[command(subcommand)]
     Log(log::Log),
     /// Compare the tables of both sides with a replay of the log; the exit code is 1 if rows differ

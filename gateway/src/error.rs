@@ -195,9 +195,8 @@ impl From<SubscribeError> for Problem {
     fn from(error: SubscribeError) -> Self {
         match error {
             SubscribeError::NotReady => Self::new(Code::Unavailable, error.to_string()),
-            SubscribeError::OtherMarket | SubscribeError::NotReached => {
-                Self::input("after", error.to_string())
-            }
+            SubscribeError::NotReached => Self::input("after", error.to_string()),
+            SubscribeError::OtherLog => Self::new(Code::PositionExpired, error.to_string()),
             SubscribeError::Expired => Self::new(
                 Code::PositionExpired,
                 "Changes since this position are no longer kept; \
@@ -211,7 +210,7 @@ impl From<SubscribeError> for Problem {
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::OtherMarket { argument } => Self::input(argument, error.to_string()),
+            ReadError::OtherLog { .. } => Self::new(Code::PositionExpired, error.to_string()),
             ReadError::NotReached => Self::new(Code::PositionNotReached, error.to_string()),
             ReadError::Store(error) => error.into(),
         }

@@ -15,6 +15,7 @@ mod ids;
 mod metrics;
 mod mutation;
 mod node;
+mod operator;
 #[cfg(feature = "testkit")]
 mod oracle;
 mod query;

@@ -101,7 +101,7 @@ impl Services {
             let checkpoint = self.read(self.sellers.checkpoint()).await?;
             // Epoch 0: the projection has read nothing yet, so it cannot tell whether the position is of its market.
             if checkpoint.epoch.0 != 0 && checkpoint.epoch != position.epoch {
-                let other = ReadError::OtherMarket {
+                let other = ReadError::OtherLog {
                     argument: MIN_POSITION,
                 };
                 return Err(other.into());

@@ -4,16 +4,17 @@ use backbone::Error;
 
 /// Reason why a subscription ended or could not begin.
 ///
-/// The texts of [`SubscribeError::OtherMarket`] and [`SubscribeError::NotReached`] complete a sentence that begins with
-/// the name of the argument, as in "after belongs to another market".
+/// The text of [`SubscribeError::NotReached`] completes a sentence that begins with the name of the argument.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SubscribeError {
     /// The gateway has not loaded the feed yet. Nothing is lost; the client tries again.
     #[error("The feed has not been loaded yet; try again in a moment")]
     NotReady,
-    /// The position belongs to another market or to an earlier log of this one.
-    #[error("belongs to another market")]
-    OtherMarket,
+    /// The position belongs to an earlier epoch of the market's log, or to another market.
+    #[error(
+        "This position is not one of the market's present log; query again, then subscribe from the position of that response"
+    )]
+    OtherLog,
     /// The position lies beyond the head of the log.
     #[error("lies beyond the newest position of this market")]
     NotReached,
@@ -26,13 +27,11 @@ pub enum SubscribeError {
 }
 
 /// Reason why a buyer's read has no answer.
-///
-/// The text of [`ReadError::OtherMarket`] completes a sentence that begins with the name of the argument.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A position, or the page that a cursor is of, belongs to another market or to an earlier log of this one.
-    #[error("belongs to another market")]
-    OtherMarket {
+    /// A position, or the page that a cursor is of, belongs to an earlier epoch of the market's log, or to another market.
+    #[error("{argument} is not of the market's present log; query again without it")]
+    OtherLog {
         /// Name of the argument that holds it.
         argument: &'static str,
     },

@@ -131,7 +131,7 @@ impl Feed {
     /// Returns where a subscriber begins: after the position it names, or at the tip if it names none.
     ///
     /// # Errors
-    /// [`SubscribeError::NotReady`] before the feed is loaded, [`SubscribeError::OtherMarket`] for a position of another
+    /// [`SubscribeError::NotReady`] before the feed is loaded, [`SubscribeError::OtherLog`] for a position of another
     /// epoch, [`SubscribeError::NotReached`] for one beyond the head of the log, and [`SubscribeError::Store`] when the
     /// head cannot be read.
     pub async fn start(
@@ -144,7 +144,7 @@ impl Feed {
         };
 
         if after.epoch != tip.epoch {
-            return Err(SubscribeError::OtherMarket);
+            return Err(SubscribeError::OtherLog);
         }
 
         // A client may come from a gateway that was ahead of this one. A position between the tip and the head will be

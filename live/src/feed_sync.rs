@@ -42,9 +42,9 @@ const ARRIVAL_WINDOW: Duration = Duration::from_millis(100);
 /// Keeps the ring complete until told to stop.
 ///
 /// # Errors
-/// [`Error::Broken`] when the database was unavailable for so long that what follows the tip is no longer kept.
-/// Subscribers then miss changes, and only a new process can say so: they reconnect to it with their positions and are
-/// answered POSITION_EXPIRED.
+/// [`Error::Broken`] when the database was unavailable for so long that what follows the tip is no longer kept, and when
+/// the log was reopened. Subscribers then miss changes, and only a new process can say so: they reconnect to it with their
+/// positions and are answered POSITION_EXPIRED.
 pub async fn run(
     feed: Arc<Feed>,
     mut bus: BusReceiver,
@@ -81,12 +81,7 @@ pub async fn run(
                 feed_sync.why = Why::Arrival(sequence);
                 ARRIVAL_WINDOW
             }
-            Ok(Ok(Checked::TooLate)) => {
-                return Err(Error::broken(
-                    "feed",
-                    "what follows its tip is no longer kept",
-                ));
-            }
+            Ok(Ok(Checked::Over(why))) => return Err(Error::broken("feed", why)),
             Ok(Err(error)) => {
                 health.down(&error);
                 POLL_INTERVAL
@@ -108,8 +103,8 @@ enum Checked {
     Complete,
     /// The tables are ahead of the ring, up to this sequence, by what the live bus is probably bringing.
     OnItsWay(Sequence),
-    /// Changes after the tip are no longer kept.
-    TooLate,
+    /// The feed cannot go on in this process, for this reason.
+    Over(&'static str),
 }
 
 struct FeedSync {
@@ -233,9 +228,10 @@ impl FeedSync {
         };
 
         if synced.epoch != checkpoint.epoch {
-            return Err(Error::broken(
-                "feed",
-                "the buyer tables were built from another log than before",
+            // Whoever is connected holds positions of the log before. A process that starts anew refuses those, and has
+            // no memory of that log.
+            return Ok(Checked::Over(
+                "the log was reopened, so this process must be started again",
             ));
         }
 
@@ -334,7 +330,7 @@ impl FeedSync {
             };
             let page = self.feed.buyers().feed(range).await?;
             if page.horizon > after {
-                return Ok(Checked::TooLate);
+                return Ok(Checked::Over("what follows its tip is no longer kept"));
             }
 
             let last = page.changes.last().map(Change::order);

@@ -120,7 +120,7 @@ impl Reads {
     /// Reads a page of the deals of every seller that grants the buyer access, with the position that it shows.
     ///
     /// # Errors
-    /// [`ReadError::OtherMarket`] for a position or cursor of another epoch, [`ReadError::NotReached`] if neither ring nor
+    /// [`ReadError::OtherLog`] for a position or cursor of another epoch, [`ReadError::NotReached`] if neither ring nor
     /// tables reach it within a second, and [`ReadError::Store`] when the tables cannot be read.
     pub async fn page(
         &self,

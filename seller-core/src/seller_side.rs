@@ -76,9 +76,15 @@ impl SellerSide {
         migrate(&self.db).await
     }
 
-    /// Reads the dead events of the tables after the sequence `after`, in their order.
-    pub async fn dead_events(&self, after: Sequence, limit: u32) -> Result<Vec<DeadEvent>, Error> {
-        dead_events::list(&self.db, after, limit).await
+    /// Reads the dead events of the tables after the sequence `after`, in their order; those that
+    /// have been settled too if `settled` says so.
+    pub async fn dead_events(
+        &self,
+        after: Sequence,
+        limit: u32,
+        settled: bool,
+    ) -> Result<Vec<DeadEvent>, Error> {
+        dead_events::list(&self.db, after, limit, settled).await
     }
 
     /// Returns what a migration of the database is doing; `None` while none runs.

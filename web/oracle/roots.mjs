@@ -46,6 +46,9 @@ function queries(data) {
       position,
       more: false,
     }),
+    projections: () => data.log.projections,
+    deadEvents: ({ side, first }) => data.log.deadEvents.slice(0, Math.max(0, first ?? DEFAULT_PAGE)).map((dead) => ({ ...dead, side })),
+    storedEvent: () => storedEvent(data.log.storedEvent),
     webhooks: () => data.webhooks,
     webhookDeliveries: ({ first }) => page(data.deliveries, first, ({ id }) => id),
   };
@@ -68,6 +71,9 @@ function mutations(data) {
     createBuyer: () => data.accounts[1],
     issueApiKey: () => data.issuedKeys[0],
     revokeApiKey: () => data.revokedKeys[0],
+    repairEvent: ({ sequence }) => ({ sequence, position }),
+    skipEvent: ({ sequence }) => ({ sequence, position }),
+    discardEvent: ({ sequence }) => ({ sequence, position }),
     registerWebhook: () => ({ webhook, secret }),
     updateWebhook: () => ({ webhook }),
     deleteWebhook: () => ({ id: webhook.id }),
@@ -93,6 +99,11 @@ function page(all, count, cursor, position) {
     endCursor: edges.at(-1)?.cursor ?? null,
   };
   return { edges, nodes, pageInfo, position };
+}
+
+function storedEvent(stored) {
+  const headers = stored.headers.map(([name, value]) => ({ name, value }));
+  return { ...stored, headers, bodyBase64: Buffer.from(stored.body).toString('base64') };
 }
 
 function discount(given) {

@@ -44,6 +44,12 @@ export function makeWorld(seed) {
       { field: 'dealChanged', type: 'UPDATED', dealId: deals[2].id, changedFields: ['NAME', 'ITEMS'], skipped: 0, position: positions[1] },
       { field: 'accessChanged', sellerId: sellers[0], buyerId: buyers[0], granted: true, position: positions[2] },
     ],
+    log: {
+      projections: [{ side: 'SELLER', sequence: 40, head: 44, generation: 2 }, { side: 'BUYER', sequence: 44, head: 44, generation: 1 }],
+      deadEvents: TEXTS.map((text, index) => ({ sequence: index + 7, subject: `deal.${index}`, reason: text, settled: index % 2 === 0 })),
+      // The headers are in the order of their names, as the log keeps them.
+      storedEvent: { sequence: 8, subject: 'deal.1', problem: 'its "body" is not JSON', headers: [['ce-id', 'a'], ['ce-type', TEXTS[1]]], body: TEXTS[4] },
+    },
   };
 }
 

@@ -4,7 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::Recent;
+use crate::FieldError;
 use crate::position::Sequence;
+
+/// Most characters of an operator's name.
+const MAX_NAME: usize = 200;
+/// Most characters of a reason.
+const MAX_REASON: usize = 1_000;
 
 /// Body of every decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,4 +52,31 @@ pub struct OperatorNote {
     pub by: String,
     /// Reason, as they gave it.
     pub why: String,
+}
+
+impl OperatorNote {
+    /// Builds a note of a name of 1 to 200 characters and a reason of 1 to 1,000, without the space
+    /// around them.
+    ///
+    /// # Errors
+    /// The paths `by` and `why`, each with the rule that it breaks.
+    pub fn new(by: &str, why: &str) -> Result<Self, Vec<FieldError>> {
+        let note = Self {
+            by: by.trim().to_owned(),
+            why: why.trim().to_owned(),
+        };
+
+        let fields = [("by", &note.by, MAX_NAME), ("why", &note.why, MAX_REASON)];
+        let faults: Vec<FieldError> = fields
+            .into_iter()
+            .filter(|(_, text, most)| !(1..=*most).contains(&text.chars().count()))
+            .map(|(path, _, most)| FieldError::new(path, format!("must be 1 to {most} characters")))
+            .collect();
+
+        if faults.is_empty() {
+            Ok(note)
+        } else {
+            Err(faults)
+        }
+    }
 }

@@ -13,8 +13,8 @@ use super::record::Stored;
 use super::{NatsAccess, jetstream, sqlite};
 use crate::Error;
 use crate::clock::Clock;
-use crate::contract::Fact;
-use crate::position::Sequence;
+use crate::contract::{Fact, Subject};
+use crate::position::{Epoch, Sequence};
 
 /// Most messages that one call to the log stores.
 const BATCH: usize = 500;
@@ -52,7 +52,8 @@ pub struct ImportFile<R> {
 
 impl<R: BufRead + Seek> ImportFile<R> {
     /// Reads the whole file and checks that it is a complete log of `market`: sequences from 1
-    /// without a hole, as many as the header says, and first the event that gives the epoch.
+    /// without a hole, as many as the header says, first the event that opens the log, and last of
+    /// its epochs the header's.
     ///
     /// # Errors
     /// [`ImportError::Refused`] names the line that is wrong, and [`ImportError::File`] a file that
@@ -67,9 +68,10 @@ impl<R: BufRead + Seek> ImportFile<R> {
         }
 
         let mut last = 0;
+        let mut epoch = None;
         while let Some(stored) = read_message(&mut reader, last)? {
-            if stored.sequence == 1 {
-                check_epoch(stored, &header)?;
+            if stored.sequence == 1 || stored.subject == Subject::Opened.to_string() {
+                epoch = Some(read_epoch(stored)?);
             }
             last += 1;
         }
@@ -78,6 +80,13 @@ impl<R: BufRead + Seek> ImportFile<R> {
             return Err(ImportError::Refused(format!(
                 "the file ends after message {last}, but its header announces {}",
                 header.count
+            )));
+        }
+
+        if epoch != Some(header.epoch) {
+            return Err(ImportError::Refused(format!(
+                "the header names epoch {}, which is not the last one of the messages",
+                header.epoch.0
             )));
         }
 
@@ -211,10 +220,8 @@ impl LogImport {
 
         match &self.0 {
             Target::JetStream(log) => {
-                for stored in batch {
-                    let done = log.store(stored).await;
-                    done.map_err(|error| stopped(stored.sequence, error.to_string()))?;
-                }
+                let done = log.store(batch).await;
+                done.map_err(|(sequence, error)| stopped(sequence, error.to_string()))?;
             }
             Target::Sqlite(log) => {
                 let done = log.store(batch).await;
@@ -276,15 +283,17 @@ fn read_batch(reader: &mut impl BufRead, after: Sequence) -> Result<Vec<Stored>,
     Ok(batch)
 }
 
-fn check_epoch(first: Stored, header: &ExportHeader) -> Result<(), ImportError> {
-    match first.decode(&[]).event.map(|event| event.fact) {
-        Ok(Fact::MarketOpened { epoch }) if epoch == header.epoch => Ok(()),
-        Ok(Fact::MarketOpened { epoch }) => {
-            let why = format!("it opens epoch {}, not {}", epoch.0, header.epoch.0);
-            Err(refused_line(2, &why))
-        }
-        Ok(_) => Err(refused_line(2, "it is not the event that opens a log")),
-        Err(why) => Err(refused_line(2, &why.to_string())),
+/// Reads the epoch of the event that opens or reopens a log.
+fn read_epoch(stored: Stored) -> Result<Epoch, ImportError> {
+    let line = stored.sequence + 1;
+    let is_first = stored.sequence == 1;
+
+    match stored.decode(&[]).event.map(|event| event.fact) {
+        Ok(Fact::MarketOpened { epoch }) if is_first => Ok(epoch),
+        Ok(Fact::MarketReopened { epoch }) if !is_first => Ok(epoch),
+        Ok(_) if is_first => Err(refused_line(line, "it is not the event that opens a log")),
+        Ok(_) => Err(refused_line(line, "it is not the event that reopens a log")),
+        Err(why) => Err(refused_line(line, &why.to_string())),
     }
 }
 

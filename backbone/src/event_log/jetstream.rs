@@ -54,6 +54,15 @@ impl JetStreamLog {
         self.0.epoch().await
     }
 
+    pub(super) async fn epochs(&self) -> Result<Vec<Epoch>, Error> {
+        Ok(self.0.checked().await?.epochs.to_vec())
+    }
+
+    /// Checks the stream again at the next use.
+    pub(super) async fn recheck(&self) {
+        self.0.recheck().await;
+    }
+
     /// Returns whether the stream is there and has its first event.
     pub(super) async fn is_begun(&self) -> Result<bool, Error> {
         self.0.is_begun().await
@@ -64,9 +73,9 @@ impl JetStreamLog {
         self.0.begin(replicas).await
     }
 
-    /// Binds only the subjects of a market.
-    pub(super) async fn narrow(&self) -> Result<(), Error> {
-        self.0.narrow().await
+    /// Binds exactly the subjects of a market.
+    pub(super) async fn bind_subjects(&self) -> Result<(), Error> {
+        self.0.bind_subjects().await
     }
 
     /// Remembers an event that is in the log, and must still be there after a reconnect.

@@ -21,6 +21,16 @@ pub(super) fn opening(clock: &Clock) -> (Event, Epoch) {
     (event, epoch)
 }
 
+/// Builds the event that gives a log that has lost its end a new, random epoch.
+pub(super) fn reopening(clock: &Clock) -> Event {
+    let (opening, epoch) = opening(clock);
+
+    Event {
+        fact: Fact::MarketReopened { epoch },
+        ..opening
+    }
+}
+
 /// Returns the epoch in the event that opened or reopened a log.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use crate::checkpoint::{Checkpoint, Tables};
 use crate::position::Epoch;
 
 /// Number of replicas of a log that begins with its first writer. An operator who wants more creates
-/// the stream beforehand.
+/// the log beforehand: see [`EventLog::create`].
 const REPLICAS: usize = 1;
 
 /// The tables that the log must fit, and whether that has been shown in this process.
@@ -38,7 +38,23 @@ impl EventLog {
     /// that were built from one.
     pub async fn prepare(&self) -> Result<Epoch, Error> {
         // Callers wait for one proof together; one that fails lets the next caller try.
-        self.proof.shown.get_or_try_init(|| self.prove()).await?;
+        self.proof
+            .shown
+            .get_or_try_init(|| self.prove(REPLICAS))
+            .await?;
+        self.epoch().await
+    }
+
+    /// Creates the log of new tables with this number of replicas.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if it exists already; otherwise those of [`EventLog::prepare`].
+    pub async fn create(&self, replicas: usize) -> Result<Epoch, Error> {
+        if self.is_begun().await? {
+            return Err(Error::Conflict { what: "event log" });
+        }
+
+        self.prove(replicas).await?;
         self.epoch().await
     }
 
@@ -72,11 +88,11 @@ impl EventLog {
         Ok(())
     }
 
-    async fn prove(&self) -> Result<(), Error> {
+    async fn prove(&self, replicas: usize) -> Result<(), Error> {
         let checkpoints = self.proof.tables.checkpoints().await?;
         if !self.is_begun().await? {
             may_begin(&checkpoints)?;
-            self.begin(REPLICAS).await?;
+            self.begin(replicas).await?;
         }
 
         let epoch = self.epoch().await?;
@@ -87,11 +103,7 @@ impl EventLog {
             self.check_tables(name, checkpoint).await?;
         }
 
-        // The stream is fit as it is; this only keeps foreign messages out.
-        if let Err(error) = self.narrow().await {
-            tracing::warn!(%error, "the stream binds more than the market's subjects: {error}");
-        }
-        Ok(())
+        self.bind_subjects().await
     }
 
     /// Checks that the tables of the projection `name`, which are at `checkpoint`, were built from
@@ -105,6 +117,8 @@ impl EventLog {
             |why: String| Err(Error::blocked("event log", format!("{name} tables: {why}")));
 
         if checkpoint.epoch != epoch {
+            // What is known of the log may be older than the tables.
+            self.recheck().await;
             return not_ours(format!(
                 "they were built from epoch {}, but the log's epoch is {}; connect to the log of \
                  this market, or restore it",

@@ -52,7 +52,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub(super) struct SqliteLog {
-    epochs: Arc<[Epoch]>,
+    pub(super) epochs: Arc<[Epoch]>,
     readers: SqlitePool,
     appends: mpsc::Sender<Append>,
     head: watch::Receiver<Sequence>,

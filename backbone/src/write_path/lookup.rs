@@ -23,12 +23,6 @@ pub(super) struct Lookup<'a> {
 }
 
 impl Lookup<'_> {
-    /// Makes sure that the log is the one of this market.
-    pub(super) async fn prepare<R>(&self) -> Result<(), WriteError<R>> {
-        let prepared = self.by_deadline(self.log.prepare()).await;
-        prepared.map(|_| ()).map_err(unavailable)
-    }
-
     /// Loads the subject's last event.
     ///
     /// `unknown` says that an earlier attempt may have stored the event: the log is then asked until
@@ -36,10 +30,13 @@ impl Lookup<'_> {
     /// reported at once.
     pub(super) async fn last<R>(&self, unknown: bool) -> Result<Option<Last>, WriteError<R>> {
         loop {
-            match self
-                .by_deadline(self.log.last(&self.mutation.subject))
-                .await
-            {
+            let read = async {
+                // The log of another market would only say that the subject is empty.
+                self.log.prepare().await?;
+                self.log.last(&self.mutation.subject).await
+            };
+
+            match self.by_deadline(read).await {
                 Ok(record) => return record.map(readable).transpose(),
                 // Giving up now would leave the caller without an answer that one more read may
                 // give.

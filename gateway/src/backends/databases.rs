@@ -4,6 +4,7 @@ use backbone::checkpoint::Tables;
 use backbone::db::Db;
 use backbone::telemetry::Metrics;
 
+use super::Proof;
 use crate::settings::PoolSizes;
 
 /// Handles of the databases.
@@ -39,7 +40,11 @@ impl Databases {
     }
 
     /// Returns the tables that the event log must fit.
-    pub(super) fn tables(&self) -> Tables {
+    pub(super) fn tables(&self, proof: Proof) -> Tables {
+        if proof == Proof::None {
+            return Tables::none();
+        }
+
         Tables::new([
             (self.sellers.clone(), seller_core::PROJECTION),
             (self.buyers.clone(), buyer_core::PROJECTION),

@@ -67,10 +67,10 @@ async fn execute(stores: &Stores, command: DeadEvents) -> Result<String, Command
     let (position, done) = match command {
         DeadEvents::List { all } => return list(stores, all).await,
         DeadEvents::Show { sequence } => return show(stores, sequence).await,
-        DeadEvents::Repair(it) => (decisions.repair(it.sequence, it.note()).await?, "repaired"),
-        DeadEvents::Skip(it) => (decisions.skip(it.sequence, it.note()).await?, "skipped"),
+        DeadEvents::Repair(it) => (decisions.repair(it.sequence, it.note()?).await?, "repaired"),
+        DeadEvents::Skip(it) => (decisions.skip(it.sequence, it.note()?).await?, "skipped"),
         DeadEvents::Discard(it) => (
-            decisions.discard(it.sequence, it.note()).await?,
+            decisions.discard(it.sequence, it.note()?).await?,
             "discarded",
         ),
     };
@@ -78,11 +78,14 @@ async fn execute(stores: &Stores, command: DeadEvents) -> Result<String, Command
 }
 
 impl Decide {
-    fn note(&self) -> OperatorNote {
-        OperatorNote {
-            by: self.by.clone(),
-            why: self.why.clone(),
-        }
+    fn note(&self) -> Result<OperatorNote, CommandError> {
+        OperatorNote::new(&self.by, &self.why).map_err(|faults| {
+            let faults = faults.iter();
+            let sentences: Vec<String> = faults
+                .map(|fault| format!("--{} {}", fault.path, fault.message))
+                .collect();
+            sentences.join("; ").into()
+        })
     }
 }
 
@@ -99,13 +102,13 @@ async fn list(stores: &Stores, all: bool) -> Result<String, CommandError> {
         let mut after = 0;
         loop {
             let page = match side {
-                "seller" => backends.sellers.dead_events(after, PAGE).await?,
-                _ => backends.buyers.dead_events(after, PAGE).await?,
+                "seller" => backends.sellers.dead_events(after, PAGE, all).await?,
+                _ => backends.buyers.dead_events(after, PAGE, all).await?,
             };
             let Some(last) = page.last() else { break };
             after = last.sequence;
 
-            lines.extend(page.iter().filter(|dead| all || !dead.settled).map(line));
+            lines.extend(page.iter().map(line));
         }
     }
 

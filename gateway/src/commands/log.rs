@@ -1,6 +1,8 @@
-//! `dealwire log`: reads, exports and imports the event log, on the store itself.
+//! `dealwire log`: reads, exports, imports, creates and reopens the event log, on the store itself.
 
+mod create;
 mod print;
+mod reopen;
 mod transfer;
 
 use std::path::PathBuf;
@@ -8,7 +10,9 @@ use std::path::PathBuf;
 use backbone::position::Sequence;
 use clap::Subcommand;
 
+use super::confirm::Confirm;
 use super::output;
+use super::rebuild::Replaying;
 use super::stores::{CommandError, Stores};
 use crate::settings::Config;
 
@@ -52,32 +56,73 @@ pub(super) enum Log {
         /// File that `dealwire log export` has written
         file: PathBuf,
     },
+    /// Create the log of a new market on NATS, with several replicas
+    ///
+    /// A log that nobody has created begins, with one replica, when the market's first process starts. It is refused beside
+    /// tables that were built from a log: import or restore that one.
+    Create {
+        /// Number of servers that keep the log; more than one needs nats-server 2.11 or newer on all of them
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=5))]
+        replicas: u8,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Go on with a log that has lost events for good, and make the tables what it says
+    ///
+    /// It is refused while the log holds all that the tables were built from, unless --restored says that clients have seen
+    /// more. The lost changes are gone: deals and access are as they were before them. Every position that a client holds
+    /// is answered with POSITION_EXPIRED, and every process of the market ends, to be started again. If it fails midway,
+    /// the same command goes on where it stopped.
+    Reopen {
+        /// Reopen the log although it fits the tables: both were restored from backups older than what clients have seen
+        #[arg(long)]
+        restored: bool,
+        #[command(flatten)]
+        confirm: Confirm,
+        #[command(flatten)]
+        replaying: Replaying,
+    },
 }
 
 /// Runs a command and prints its result.
 pub(super) async fn run(config: Config, command: Log) -> Result<(), CommandError> {
-    // The other commands open the log, and opening may create it: an import brings the log itself.
-    if let Log::Import { file } = command {
-        return transfer::import(&config, &file).await;
+    match command {
+        Log::Import { file } => transfer::import(&config, &file).await,
+        Log::Create { replicas, confirm } => create::create(config, replicas, confirm).await,
+        Log::Reopen {
+            restored,
+            confirm,
+            replaying,
+        } => reopen::reopen(config, restored, confirm, &replaying).await,
+        Log::Tail { after, follow } => {
+            with_log(config, async |stores| tail(stores, after, follow).await).await
+        }
+        Log::Show { sequence } => {
+            with_log(config, async |stores| show(stores, sequence).await).await
+        }
+        Log::Export { file } => {
+            with_log(config, async |stores| {
+                transfer::export(&stores.backends.log, &file).await
+            })
+            .await
+        }
     }
+}
 
+/// Opens the stores and runs `read` on them once the log is there.
+async fn with_log(
+    config: Config,
+    read: impl AsyncFnOnce(&Stores) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
     let stores = Stores::open(config).await?;
-    let outcome = execute(&stores, command).await;
+    let outcome = match stores.await_log().await {
+        Ok(()) => read(&stores).await,
+        Err(error) => Err(error),
+    };
 
     // The stores are closed in order even when the command failed, and its error is the one that counts.
     stores.close().await?;
     outcome
-}
-
-async fn execute(stores: &Stores, command: Log) -> Result<(), CommandError> {
-    stores.await_log().await?;
-
-    match command {
-        Log::Tail { after, follow } => tail(stores, after, follow).await,
-        Log::Show { sequence } => show(stores, sequence).await,
-        Log::Export { file } => transfer::export(&stores.backends.log, &file).await,
-        Log::Import { .. } => Ok(()),
-    }
 }
 
 async fn tail(stores: &Stores, after: Option<Sequence>, follow: bool) -> Result<(), CommandError> {

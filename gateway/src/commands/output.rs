@@ -28,8 +28,16 @@ pub(super) struct Output {
 /// # Errors
 /// [`OutputClosed`] if the reader has gone; another one if the text cannot be stored.
 pub(super) fn print(line: impl Display) -> Result<(), CommandError> {
+    prompt(format_args!("{line}\n"))
+}
+
+/// Prints text on standard output at once, without ending the line.
+///
+/// # Errors
+/// Those of [`print`].
+pub(super) fn prompt(text: impl Display) -> Result<(), CommandError> {
     let mut out = Output::open();
-    let written = writeln!(out, "{line}").and_then(|()| out.flush());
+    let written = write!(out, "{text}").and_then(|()| out.flush());
 
     written.map_err(|error| out.explain(error))
 }

@@ -178,7 +178,7 @@ fn told(side: Side, rebuilt: Rebuilt) -> String {
 
 impl Replaying {
     /// Returns the directory in which the replay makes its own.
-    fn directory(&self, config: &Config) -> Result<PathBuf, CommandError> {
+    pub(super) fn directory(&self, config: &Config) -> Result<PathBuf, CommandError> {
         let directory = match (&self.scratch, &config.mode) {
             (Some(directory), _) => directory.clone(),
             (None, Mode::Embedded { data_dir }) => data_dir.clone(),

@@ -8,7 +8,7 @@ use backbone::telemetry::Metrics;
 use tokio::time::{Instant, sleep};
 
 use crate::accounts::MarketAccounts;
-use crate::backends::{Backends, DataDir, DataDirError};
+use crate::backends::{Backends, DataDir, DataDirError, Proof};
 use crate::settings::{Config, Mode};
 
 /// Failure of a command, printed on standard error.
@@ -33,13 +33,26 @@ impl Stores {
     /// # Errors
     /// Another process holds the data directory of an embedded market; a URL is invalid.
     pub(super) async fn open(config: Config) -> Result<Self, CommandError> {
+        Self::open_with(config, Proof::Tables).await
+    }
+
+    /// Opens the stores as [`Stores::open`] does, with a log that need not be the one of the tables: to mend what does not
+    /// fit. Creates no log.
+    ///
+    /// # Errors
+    /// Those of [`Stores::open`]; the log of an embedded market is missing.
+    pub(super) async fn open_beside_any_log(config: Config) -> Result<Self, CommandError> {
+        Self::open_with(config, Proof::None).await
+    }
+
+    async fn open_with(config: Config, proof: Proof) -> Result<Self, CommandError> {
         let data_dir = match &config.mode {
             Mode::Embedded { data_dir } => Some(lock(data_dir)?),
             Mode::Production { .. } => None,
         };
 
         let lifecycle = Lifecycle::new();
-        let backends = Backends::open(&config, &lifecycle, &Metrics::new()).await?;
+        let backends = Backends::open_with(&config, proof, &lifecycle, &Metrics::new()).await?;
         Ok(Self {
             backends,
             lifecycle,
@@ -62,6 +75,25 @@ impl Stores {
     pub(super) async fn await_log(&self) -> Result<(), CommandError> {
         retry_while_unavailable("the event log", || async {
             self.backends.log.prepare().await.map(|_| ())
+        })
+        .await
+    }
+
+    /// Waits for the event log, whether it exists or not, for up to 30 s.
+    pub(super) async fn await_log_server(&self) -> Result<(), CommandError> {
+        retry_while_unavailable("the event log", || async {
+            self.backends.log.describe().await.map(|_| ())
+        })
+        .await
+    }
+
+    /// Waits for an event log that need not be the one of the tables, for up to 30 s.
+    ///
+    /// # Errors
+    /// There is no log, or one that has holes or could lose events.
+    pub(super) async fn await_any_log(&self) -> Result<(), CommandError> {
+        retry_while_unavailable("the event log", || async {
+            self.backends.log.epochs().await.map(|_| ())
         })
         .await
     }

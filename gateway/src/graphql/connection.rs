@@ -17,7 +17,7 @@ pub(super) const DEFAULT_PAGE: i32 = 20;
 pub(super) const MAX_PAGE: i32 = 100;
 
 /// Message for a page size that is out of range; names [`MAX_PAGE`].
-const PAGE_OUT_OF_RANGE: &str = "must be between 0 and 100";
+pub(super) const PAGE_OUT_OF_RANGE: &str = "must be between 0 and 100";
 
 /// Position of a page within its list (Relay cursor connections).
 #[derive(SimpleObject)]

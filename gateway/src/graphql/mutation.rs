@@ -8,9 +8,10 @@ use super::account::{Account, IssuedApiKey, RevokedApiKey};
 use super::context::RootContext;
 use super::deal::DealPayload;
 use super::deal_input::{CreateDealInput, UpdateDealInput};
+use super::operator::EventDecisionPayload;
 use super::roots::{
-    self, AccountArgs, CreateDealArgs, GrantArgs, IdArgs, IssueKeyArgs, RegisterWebhookArgs,
-    ReplayArgs, UpdateDealArgs, UpdateWebhookArgs,
+    self, AccountArgs, CreateDealArgs, DecisionArgs, GrantArgs, IdArgs, IssueKeyArgs,
+    RegisterWebhookArgs, ReplayArgs, UpdateDealArgs, UpdateWebhookArgs,
 };
 use super::scalars::DateTime;
 use super::webhook::{
@@ -202,5 +203,46 @@ impl Mutation {
             },
         )
         .await?)
+    }
+
+    /// Administrators only. Appends the newest readable state of the event's deal or access, from which all readers go on. The
+    /// log keeps why, 1 to 1,000 characters, and by, the name of a person beside the account.
+    async fn repair_event(
+        &self,
+        context: &Context<'_>,
+        sequence: ID,
+        why: String,
+        by: Option<String>,
+    ) -> Result<EventDecisionPayload> {
+        Ok(
+            roots::repair_event(RootContext::of(context), DecisionArgs { sequence, why, by })
+                .await?,
+        )
+    }
+
+    /// Administrators only. Lets tables that wait at an event of a newer version go on without it; later events of its deal
+    /// or access are set aside with it. Tables that have applied it keep what they applied.
+    async fn skip_event(
+        &self,
+        context: &Context<'_>,
+        sequence: ID,
+        why: String,
+        by: Option<String>,
+    ) -> Result<EventDecisionPayload> {
+        Ok(roots::skip_event(RootContext::of(context), DecisionArgs { sequence, why, by }).await?)
+    }
+
+    /// Administrators only. Gives up what was set aside of the event's deal or access; its next event is applied.
+    async fn discard_event(
+        &self,
+        context: &Context<'_>,
+        sequence: ID,
+        why: String,
+        by: Option<String>,
+    ) -> Result<EventDecisionPayload> {
+        Ok(
+            roots::discard_event(RootContext::of(context), DecisionArgs { sequence, why, by })
+                .await?,
+        )
     }
 }

@@ -3,6 +3,7 @@
 
 mod roots;
 mod world;
+mod world_log;
 
 use std::collections::HashMap;
 use std::sync::Arc;

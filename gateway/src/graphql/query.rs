@@ -13,7 +13,11 @@ use super::context::RootContext;
 use super::deal::Deal;
 use super::deal_filter::{DealFilter, DealOrder};
 use super::node::Node;
-use super::roots::{self, AccessArgs, ChangesArgs, DealArgs, DealsArgs, DeliveriesArgs, IdArgs};
+use super::operator::{DeadEvent, ProjectionState, Side, StoredEvent};
+use super::roots::{
+    self, AccessArgs, ChangesArgs, DeadEventsArgs, DealArgs, DealsArgs, DeliveriesArgs, EventArgs,
+    IdArgs,
+};
 use super::scalars::Position;
 use super::webhook::{DeliveryState, Webhook, WebhookDeliveryConnection};
 
@@ -194,5 +198,41 @@ impl Query {
             },
         )
         .await?)
+    }
+
+    /// Administrators only. Returns how far the tables of both sides have read the event log.
+    async fn projections(&self, context: &Context<'_>) -> Result<Option<Vec<ProjectionState>>> {
+        Ok(roots::projections(RootContext::of(context)).await?)
+    }
+
+    /// Administrators only. Returns the events after an event that the tables of a side have set aside, in the order of
+    /// the log; with settled, also those that have been settled.
+    async fn dead_events(
+        &self,
+        context: &Context<'_>,
+        side: Side,
+        #[graphql(default = false)] settled: bool,
+        first: Option<i32>,
+        after: Option<ID>,
+    ) -> Result<Option<Vec<DeadEvent>>> {
+        Ok(roots::dead_events(
+            RootContext::of(context),
+            DeadEventsArgs {
+                side,
+                settled,
+                first,
+                after,
+            },
+        )
+        .await?)
+    }
+
+    /// Administrators only. Returns an event as the log stores it, readable or not; null if there is none of this number.
+    async fn stored_event(
+        &self,
+        context: &Context<'_>,
+        sequence: ID,
+    ) -> Result<Option<StoredEvent>> {
+        Ok(roots::stored_event(RootContext::of(context), EventArgs { sequence }).await?)
     }
 }

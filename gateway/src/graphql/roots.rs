@@ -1,6 +1,7 @@
 //! Root fields: what each does for a caller with its arguments. Rules and stores belong to the cores; a root function
 //! authorises, converts and hands on.
 
+mod operator;
 mod query;
 mod subscription;
 mod webhook;
@@ -11,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
+pub(super) use operator::*;
 pub(super) use query::*;
 pub(super) use subscription::*;
 pub(super) use webhook::*;
@@ -65,6 +67,9 @@ impl MarketRoots {
             "accessForBuyer" => output(access_for_buyer(context, read(arguments)?).await?),
             "accessForSeller" => output(access_for_seller(context, read(arguments)?).await?),
             "changes" => output(changes(context, read(arguments)?).await?),
+            "projections" => output(projections(context).await?),
+            "deadEvents" => output(dead_events(context, read(arguments)?).await?),
+            "storedEvent" => output(stored_event(context, read(arguments)?).await?),
             "webhooks" => output(webhooks(context).await?),
             "webhookDeliveries" => output(webhook_deliveries(context, read(arguments)?).await?),
             "createDeal" => output(create_deal(context, read(arguments)?).await?),
@@ -75,6 +80,9 @@ impl MarketRoots {
             "createBuyer" => output(create_buyer(context, read(arguments)?).await?),
             "issueApiKey" => output(issue_api_key(context, read(arguments)?).await?),
             "revokeApiKey" => output(revoke_api_key(context, read(arguments)?).await?),
+            "repairEvent" => output(repair_event(context, read(arguments)?).await?),
+            "skipEvent" => output(skip_event(context, read(arguments)?).await?),
+            "discardEvent" => output(discard_event(context, read(arguments)?).await?),
             "registerWebhook" => output(register_webhook(context, read(arguments)?).await?),
             "updateWebhook" => output(update_webhook(context, read(arguments)?).await?),
             "deleteWebhook" => output(delete_webhook(context, read(arguments)?).await?),

@@ -11,6 +11,9 @@ use super::change::{AccessChange, DealChange, DealChangePage};
 use super::connection::{DEFAULT_PAGE, DealConnection, DealEdge, MAX_PAGE, PageInfo};
 use super::deal::{Deal, DealItem, DealPayload, Discount};
 use super::node::Node;
+use super::operator::{
+    DeadEvent, EventDecisionPayload, ProjectionState, StoredEvent, StoredEventHeader,
+};
 use super::webhook::{
     DeleteWebhookPayload, DeliveryCounts, ReplayPayload, Webhook, WebhookAttempt, WebhookDelivery,
     WebhookDeliveryConnection, WebhookDeliveryEdge, WebhookDeliveryPayload, WebhookPayload,
@@ -40,7 +43,7 @@ const PAGE: PageRule = PageRule {
 };
 
 /// Largest number of entries of every list. Where no rule of the market sets one, it is a multiple of what occurs.
-const LISTS: [(&str, &str, ListSize); 13] = [
+const LISTS: [(&str, &str, ListSize); 16] = [
     ("AccessConnection", "edges", ListSize::Page),
     ("AccessConnection", "nodes", ListSize::Page),
     ("Deal", "items", ListSize::AtMost(100)),
@@ -48,7 +51,10 @@ const LISTS: [(&str, &str, ListSize); 13] = [
     ("DealChangePage", "changes", ListSize::Page),
     ("DealConnection", "edges", ListSize::Page),
     ("DealConnection", "nodes", ListSize::Page),
+    ("Query", "deadEvents", ListSize::Page),
+    ("Query", "projections", ListSize::AtMost(2)),
     ("Query", "webhooks", ListSize::AtMost(20)),
+    ("StoredEvent", "headers", ListSize::AtMost(20)),
     ("Webhook", "events", ListSize::AtMost(2)),
     ("Webhook", "sellerIds", ListSize::AtMost(100)),
     ("WebhookDelivery", "attempts", ListSize::AtMost(50)),
@@ -99,6 +105,7 @@ fn outputs() -> Vec<OutputType> {
         OutputType::of::<AccessEdge>(),
         OutputType::of::<AccessPayload>(),
         OutputType::of::<Account>(),
+        OutputType::of::<DeadEvent>(),
         OutputType::of::<Deal>(),
         OutputType::of::<DealChange>(),
         OutputType::of::<DealChangePage>(),
@@ -109,10 +116,14 @@ fn outputs() -> Vec<OutputType> {
         OutputType::of::<DeleteWebhookPayload>(),
         OutputType::of::<DeliveryCounts>(),
         OutputType::of::<Discount>(),
+        OutputType::of::<EventDecisionPayload>(),
         OutputType::of::<IssuedApiKey>(),
         OutputType::of::<PageInfo>(),
+        OutputType::of::<ProjectionState>(),
         OutputType::of::<ReplayPayload>(),
         OutputType::of::<RevokedApiKey>(),
+        OutputType::of::<StoredEvent>(),
+        OutputType::of::<StoredEventHeader>(),
         OutputType::of::<Viewer>(),
         OutputType::of::<Webhook>(),
         OutputType::of::<WebhookAttempt>(),

@@ -230,7 +230,7 @@ async fn read_waits_for_its_position(app: TestApp) {
     for (at, code) in [
         ("garbage", "BAD_USER_INPUT"),
         (beyond_head.as_str(), "POSITION_NOT_REACHED"),
-        (other_log.as_str(), "BAD_USER_INPUT"),
+        (other_log.as_str(), "POSITION_EXPIRED"),
     ] {
         let refused = buyer.execute(DEAL_AT, json!({ "id": id, "at": at })).await;
         assert_eq!(refused.code(), code, "{at}");

@@ -214,7 +214,11 @@ async fn positions_that_are_wrong_are_refused(app: TestApp) {
     let other_log = Position::end_of(Epoch(7), 1).encode();
     let mut socket = app.socket(BUYER_KEY).await;
 
-    for (id, after) in [("a", "garbage"), ("b", &beyond_head), ("c", &other_log)] {
+    for (id, after, code, path) in [
+        ("a", "garbage", "BAD_USER_INPUT", json!("after")),
+        ("b", &beyond_head, "BAD_USER_INPUT", json!("after")),
+        ("c", &other_log, "POSITION_EXPIRED", json!(null)),
+    ] {
         let query = "subscription($after: Position) { dealChanged(after: $after) { type } }";
         socket.subscribe(id, query, json!({ "after": after })).await;
 
@@ -225,8 +229,8 @@ async fn positions_that_are_wrong_are_refused(app: TestApp) {
         );
 
         let extensions = &answer["payload"][0]["extensions"];
-        assert_eq!(extensions["code"], "BAD_USER_INPUT", "{answer}");
-        assert_eq!(extensions["fields"][0]["path"], "after");
+        assert_eq!(extensions["code"], code, "{answer}");
+        assert_eq!(extensions["fields"][0]["path"], path);
     }
 
     app.stop().await;

@@ -26,6 +26,7 @@ mod output;
 mod pages;
 mod pooler;
 mod rebuild;
+mod reopened_log;
 mod rest;
 mod resume;
 mod rolling;

@@ -4,12 +4,12 @@
 //! `DEALWIRE_TEST_PREVIOUS_VERSION` its version. The nextest profile `default` leaves these tests out; without the
 //! variables they fail.
 
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use backbone::testkit::{Market, Services};
 use tokio::process::Command;
 
-use crate::kit::{BINARY, Party, Process, seed_with};
+use crate::kit::{BINARY, Party, Process, dealwire, seed_with};
 use crate::load::{Filter, Habit, Load, MID_PRICED, Plan, ReaderPlan, Subject, Truth, WriterPlan};
 
 /// Acknowledged mutations, and changes pushed to each reader, in each state of the market.
@@ -104,7 +104,14 @@ impl Previous {
 
     /// Checks that it says why it does not start there.
     async fn assert_refused(&self, market: &Market) {
-        let output = command(&self.binary, "migrate", market).await;
+        let output = Command::new(&self.binary)
+            .arg("migrate")
+            .envs(market.environment())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .expect("the binary runs");
+
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{told}");
         assert!(
@@ -125,18 +132,6 @@ fn setting(name: &str) -> String {
              its version; scripts/test --full builds the one and sets both"
         )
     })
-}
-
-/// Runs a command of a binary on a market.
-async fn command(binary: &str, name: &str, market: &Market) -> Output {
-    Command::new(binary)
-        .arg(name)
-        .envs(market.environment())
-        .env("DEALWIRE_LOG", "error")
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("the binary runs")
 }
 
 impl Mixed {
@@ -218,9 +213,8 @@ impl Mixed {
 
     /// Compares the tables with a replay of the log by this version.
     async fn verify(&self) {
-        let output = command(BINARY, "verify", &self.market).await;
-        let told = [output.stdout, output.stderr].concat();
-        let told = String::from_utf8_lossy(&told);
-        assert!(output.status.success(), "{told}");
+        dealwire(&self.market.environment(), &["verify"])
+            .await
+            .done();
     }
 }

@@ -1,8 +1,6 @@
 //! A log that is not the market's, and events in it that are not the market's: nothing is acknowledged that nobody would
 //! see, nothing stops for good, and readiness says what is wrong.
 
-use std::process::Stdio;
-
 use async_nats::{HeaderMap, HeaderName};
 use backbone::checkpoint::Tables;
 use backbone::clock::Clock;
@@ -14,10 +12,9 @@ use backbone::telemetry::Metrics;
 use backbone::testkit::{Market, NatsServer, Services, wait_for, wait_until};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::process::Command;
 use uuid::{Uuid, uuid};
 
-use crate::kit::{Client, DEADLINE, Process, SELLER_KEY, seed};
+use crate::kit::{Client, DEADLINE, Process, SELLER_KEY, dealwire, seed};
 
 const ALL: &str = "gateway,seller,buyer,webhooks";
 const SELLER: SellerId = SellerId(uuid!("90d57fe0-0fa1-4dae-a51c-917cc82bcdda"));
@@ -112,7 +109,7 @@ async fn event_of_a_newer_version_is_told_and_can_be_skipped() {
         "--why",
         "a trial",
     ];
-    let said = command(&market, &decide).await;
+    let said = dealwire(&market.environment(), &decide).await.done();
     assert!(said.contains("skipped by event"), "{said}");
 
     let applied = "the projections go on";
@@ -120,15 +117,90 @@ async fn event_of_a_newer_version_is_told_and_can_be_skipped() {
         names(&client).await.contains("behind it")
     })
     .await;
-    let listed = command(&market, &["dead-events", "list"]).await;
+    let listed = dealwire(&market.environment(), &["dead-events", "list"]).await;
+    let listed = listed.done();
     assert!(listed.contains("skipped by ann: a trial"), "{listed}");
     let recovered = "the process is ready again";
     wait_until(DEADLINE, recovered, async || {
         ready_body(&client).await["down"] == json!({})
     })
     .await;
-    let verified = command(&market, &["verify"]).await;
+    let verified = dealwire(&market.environment(), &["verify"]).await.done();
     assert!(verified.contains("0 differ"), "{verified}");
+}
+
+// Goal: what an operator does with the commands can be done over the API, by administrators alone.
+// Method: an event of a newer version is published; an administrator looks at it, and skips it.
+// Proves: the decision names the administrator and the person, the event shows as dead, and the projections go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_decide_about_events_over_the_api() {
+    let services = Services::shared_or_private().await;
+    let market = services.market().await;
+    seed(&market).await;
+    let process = Process::with_role(&market, ALL, &[]);
+    process.ready().await;
+    let seller = Client::new(&process.url(), Some(SELLER_KEY));
+    let issued = dealwire(
+        &market.environment(),
+        &["admin", "issue-key", "--role", "admin"],
+    )
+    .await;
+    let issued = issued.done();
+    let key = issued.split_whitespace().last().expect("it prints the key");
+    let admin = Client::new(&process.url(), Some(key));
+    let sequence = publish_newer(&market).await;
+    seller.create("behind it").await;
+
+    let event =
+        "query($it: ID!) { storedEvent(sequence: $it) { subject problem headers { name } body } }";
+    let stored = admin
+        .data(event, json!({ "it": sequence.to_string() }))
+        .await;
+    let problem = stored["storedEvent"]["problem"]
+        .as_str()
+        .expect("it has one");
+    assert!(
+        problem.contains("newer than this binary knows"),
+        "{problem}"
+    );
+    let none = admin.data(event, json!({ "it": 9_000_000 })).await;
+    assert_eq!(none["storedEvent"], Value::Null);
+    let state = "{ projections { side sequence head generation } }";
+    let waiting = (sequence - 1).to_string();
+    wait_until(DEADLINE, "both sides are before the event", async || {
+        let states = admin.data(state, json!({})).await["projections"].take();
+        states[0]["sequence"] == waiting && states[1]["sequence"] == waiting
+    })
+    .await;
+
+    let skip = "mutation($it: ID!, $why: String!, $by: String) {
+        skipEvent(sequence: $it, why: $why, by: $by) { sequence position } }";
+    let decision = |why: &str| json!({ "it": sequence.to_string(), "why": why, "by": "ann" });
+    assert_eq!(
+        seller.execute(skip, decision("a trial")).await.code(),
+        "FORBIDDEN"
+    );
+    let unexplained = admin.execute(skip, decision(" ")).await;
+    assert_eq!(unexplained.paths(), ["why"]);
+    let unknown = admin
+        .execute(skip, json!({ "it": "x", "why": "a trial" }))
+        .await;
+    assert_eq!(unknown.paths(), ["sequence"]);
+    let skipped = admin.data(skip, decision("a trial")).await;
+    assert_eq!(skipped["skipEvent"]["sequence"], sequence.to_string());
+
+    wait_until(DEADLINE, "the projections go on", async || {
+        names(&seller).await.contains("behind it")
+    })
+    .await;
+    let dead = "{ deadEvents(side: SELLER) { sequence reason settled } }";
+    let dead = admin.data(dead, json!({})).await["deadEvents"].take();
+    assert_eq!(dead[0]["sequence"], sequence.to_string());
+    let reason = dead[0]["reason"].as_str().expect("it has a reason");
+    assert!(
+        reason.contains("skipped by ann (") && reason.ends_with("): a trial"),
+        "{reason}"
+    );
 }
 
 async fn names(client: &Client) -> String {
@@ -138,23 +210,6 @@ async fn names(client: &Client) -> String {
 
 async fn ready_body(client: &Client) -> Value {
     client.rest(Method::GET, "/health/ready", None).await.body
-}
-
-/// Runs a command of `dealwire` and returns what it prints.
-async fn command(market: &Market, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_dealwire"))
-        .args(arguments)
-        .envs(market.environment())
-        .env("DEALWIRE_LOG", "error")
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("the binary runs");
-
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8(text).expect("it prints text");
-    assert!(output.status.success(), "{text}");
-    text
 }
 
 /// Publishes an event of the market as a newer version would. Returns its sequence.

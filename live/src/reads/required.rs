@@ -56,7 +56,7 @@ impl Required {
     /// Returns whether an answer that shows a position is new enough.
     ///
     /// # Errors
-    /// [`ReadError::OtherMarket`] if the caller names a position of another log.
+    /// [`ReadError::OtherLog`] if the caller names a position of another log.
     pub(super) fn admits(&self, position: Position) -> Result<bool, ReadError> {
         // Tables of epoch 0 have read nothing yet, so they cannot tell whether a position is of their market.
         let is_known = position.epoch.0 != 0;
@@ -65,7 +65,7 @@ impl Required {
             .iter()
             .find(|(_, named)| is_known && named.epoch != position.epoch);
         if let Some((argument, _)) = other {
-            return Err(ReadError::OtherMarket { argument });
+            return Err(ReadError::OtherLog { argument });
         }
 
         Ok(position.sequence >= self.sequence(position.epoch))
@@ -140,7 +140,7 @@ mod tests {
         let named = Required::new(Some(other), None, Seen::default());
         assert!(matches!(
             named.admits(at(1)),
-            Err(ReadError::OtherMarket {
+            Err(ReadError::OtherLog {
                 argument: "minPosition"
             })
         ));

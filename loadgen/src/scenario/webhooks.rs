@@ -6,9 +6,11 @@
 //! `DEALWIRE_WEBHOOK_ALLOW_HTTP=true` and `DEALWIRE_WEBHOOK_ALLOW_NET=127.0.0.0/8`.
 
 mod audit;
+mod beside;
 mod dead;
 mod drain;
 mod endpoints;
+mod fanout;
 mod hanging;
 mod receiver;
 mod steady;
@@ -55,6 +57,9 @@ enum Mode {
     /// Delivers to one endpoint that answers, before and beside dead endpoints with many pending
     /// deliveries
     Dead(dead::Dead),
+    /// Pushes changes to sockets, without endpoints and beside many paused ones that are owed each
+    /// change
+    Beside(beside::Beside),
 }
 
 /// Market under test, and the processes that do the work.
@@ -62,6 +67,10 @@ struct Bench<'a> {
     target: &'a Target,
     dispatcher: Process,
     projection: Process,
+    /// URL of the metrics of the dispatcher's process.
+    dispatcher_metrics: Url,
+    /// URL of the metrics of the projection's process.
+    projection_metrics: Url,
 }
 
 /// Measurement in progress of the projection's CPU time.
@@ -72,14 +81,14 @@ struct ProjectionMeter {
 
 impl Webhooks {
     pub(crate) async fn run(self, target: &Target) -> Result<(), BoxError> {
-        let process = |url: &Option<Url>| {
-            let url = url.as_ref().unwrap_or(&target.url);
-            Ok::<_, BoxError>(Server::at(url)?.process)
-        };
+        let dispatcher = self.dispatcher.as_ref().unwrap_or(&target.url);
+        let projection = self.projection.as_ref().unwrap_or(&target.url);
         let bench = Bench {
             target,
-            dispatcher: process(&self.dispatcher)?,
-            projection: process(&self.projection)?,
+            dispatcher: Server::at(dispatcher)?.process,
+            projection: Server::at(projection)?.process,
+            dispatcher_metrics: dispatcher.join("metrics")?,
+            projection_metrics: projection.join("metrics")?,
         };
 
         match self.mode {
@@ -87,6 +96,7 @@ impl Webhooks {
             Mode::Drain(mode) => mode.run(&bench).await,
             Mode::Hanging(mode) => mode.run(&bench).await,
             Mode::Dead(mode) => mode.run(&bench).await,
+            Mode::Beside(mode) => mode.run(&bench).await,
         }
     }
 }

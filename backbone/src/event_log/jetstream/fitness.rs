@@ -42,9 +42,21 @@ pub(super) fn config(name: &str, market: &str, replicas: usize) -> Config {
     }
 }
 
-/// Returns whether a stream binds more than a market's subjects, as those of version 0.1.0 do.
-pub(super) fn binds_too_much(config: &Config, market: &str) -> bool {
+/// Returns whether a stream binds other subjects than a market's, as those of version 0.1.0 do.
+pub(super) fn binds_others(config: &Config, market: &str) -> bool {
     config.subjects != subjects(market)
+}
+
+/// Returns a subject of the market that a stream does not bind: events under it would not be stored.
+pub(super) fn unbound(config: &Config, market: &str) -> Option<String> {
+    let all = format!("{market}.>");
+    if config.subjects.contains(&all) {
+        return None;
+    }
+
+    subjects(market)
+        .into_iter()
+        .find(|subject| !config.subjects.contains(subject))
 }
 
 /// Returns why a stream would lose events that it has acknowledged, or acknowledge events that it

@@ -213,17 +213,20 @@ impl MarketStream {
 
         let known = checked.as_ref().map(Checked::epoch);
         if let Some(known) = known.filter(|known| *known != now.epoch()) {
-            return Err(blocked(format!(
-                "the stream's epoch is {}, but this process follows epoch {}; connect it to the \
-                 log of its market",
-                now.epoch().0,
-                known.0
-            )));
+            return Err(other_epoch(known, &now));
         }
 
         self.check_newest().await?;
         *checked = Some(now.clone());
         Ok(now)
+    }
+
+    /// Makes the next use check the stream again, although the connection is the same.
+    pub(super) async fn recheck(&self) {
+        if let Some(checked) = self.checked.lock().await.as_mut() {
+            // No connection has this number. The epoch stays, as what this process follows.
+            checked.connection = Connection::default();
+        }
     }
 
     /// Remembers an event that is in the log.
@@ -347,6 +350,25 @@ fn note_event(
         }
         other => tracing::info!(event = %other, "NATS client event"),
     }
+}
+
+/// Returns what it means that the stream `now` is not of the epoch that this process follows.
+fn other_epoch(known: Epoch, now: &Checked) -> Error {
+    let epoch = now.epoch().0;
+    if now.epochs.contains(&known) {
+        // Whatever this process remembers is of a log that has lost some of it.
+        return broken(format!(
+            "the log was reopened as epoch {epoch}; this process follows epoch {} and must be \
+             started again",
+            known.0
+        ));
+    }
+
+    blocked(format!(
+        "the stream's epoch is {epoch}, but this process follows epoch {}; connect it to the log of \
+         its market",
+        known.0
+    ))
 }
 
 pub(super) fn unavailable(error: impl Display) -> Error {

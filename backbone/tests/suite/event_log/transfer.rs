@@ -18,6 +18,7 @@ const FILE: &str = "log.db";
 on_both_backends! {
     exported_log_is_the_same_after_an_import,
     import_goes_on_where_it_stopped,
+    log_that_was_reopened_keeps_all_its_epochs,
     import_refuses_what_is_not_the_whole_log,
     import_refuses_a_log_that_holds_something_else,
 }
@@ -61,6 +62,32 @@ async fn import_goes_on_where_it_stopped(test: TestLog) {
     assert_same(&test.log, &sqlite(&folder).await).await;
 }
 
+async fn log_that_was_reopened_keeps_all_its_epochs(test: TestLog) {
+    filled(&test, 5).await;
+    let before = test.log.epochs().await.expect("the log is up");
+    let sequence = test.log.reopen(&Clock::system()).await;
+    assert_eq!(sequence.expect("the log is up"), 7);
+
+    // The handle stays one of the epoch before.
+    let test = test.reopen().await;
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let nats = NatsServer::start().await;
+    let text = exported(&test.log).await;
+    import_to_sqlite(&folder, &text).await.expect("it is whole");
+    import_to_jetstream(&nats, &text)
+        .await
+        .expect("it is whole");
+
+    for log in [sqlite(&folder).await, jetstream(&nats.url())] {
+        opened(&log).await;
+        let epochs = log.epochs().await.expect("the log is up");
+        assert_eq!(epochs.len(), 2);
+        assert_eq!(epochs[0], before[0]);
+        assert_eq!(log.epoch().await.expect("the log is up"), epochs[1]);
+        assert_eq!(store(&log, &event(1, 2), 2).await, 8);
+    }
+}
+
 async fn import_refuses_what_is_not_the_whole_log(test: TestLog) {
     let text = exported(&filled(&test, 5).await).await;
     let lines: Vec<&str> = text.lines().collect();
@@ -82,7 +109,7 @@ async fn import_refuses_what_is_not_the_whole_log(test: TestLog) {
         ),
         (
             text.replacen(&epoch, "\"epoch\":5,", 1),
-            "line 2 of the file: it opens epoch",
+            "names epoch 5, which is not the last one",
         ),
         (
             text.replacen("\"sequence\":3", "\"sequence\":\"3\"", 1),

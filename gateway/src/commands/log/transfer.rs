@@ -71,7 +71,11 @@ pub(super) async fn import(config: &Config, file: &Path) -> Result<(), CommandEr
     output::print(format_args!(
         "Imported {written} events; the log of market {} has {count} events and epoch {}",
         config.market, epoch.0
-    ))
+    ))?;
+    output::print(
+        "If the market accepted changes after this export, run `dealwire log reopen --restored` before you start it: \
+         clients hold positions of those changes",
+    )
 }
 
 /// Opens the log to be written to, with the lock that must be held meanwhile.

@@ -17,6 +17,7 @@ use crate::graphql::access::AccessPayload;
 use crate::graphql::account::RevokedApiKey;
 use crate::graphql::change::DealChangePage;
 use crate::graphql::deal::DealPayload;
+use crate::graphql::operator::EventDecisionPayload;
 use crate::graphql::roots::{self, Output, RootCall, Roots, read};
 use crate::graphql::scalars::DateTime;
 use crate::graphql::webhook::{
@@ -134,6 +135,15 @@ impl FixtureRoots {
                 let arguments: roots::ChangesArgs = read(arguments)?;
                 output(DealChangePage::from(world.pulled(arguments.first)))
             }
+            "projections" => output(world.log.projections()),
+            "deadEvents" => {
+                let arguments: roots::DeadEventsArgs = read(arguments)?;
+                output(world.log.dead_events(arguments.side, arguments.first))
+            }
+            "storedEvent" => {
+                let _read: roots::EventArgs = read(arguments)?;
+                output(world.log.stored_event())
+            }
             "webhooks" => output(world.webhooks()),
             "webhookDeliveries" => {
                 let arguments: roots::DeliveriesArgs = read(arguments)?;
@@ -177,6 +187,13 @@ impl FixtureRoots {
                 output(RevokedApiKey {
                     id: id.into(),
                     revoked_at: DateTime(revoked_at),
+                })
+            }
+            "repairEvent" | "skipEvent" | "discardEvent" => {
+                let arguments: roots::DecisionArgs = read(arguments)?;
+                output(EventDecisionPayload {
+                    sequence: arguments.sequence,
+                    position: world.position(),
                 })
             }
             _ => return self.write_webhook(field, arguments),

@@ -15,6 +15,7 @@ use live::{ChangeKind, Pulled, PushedChange, Shown};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::world_log::WorldLog;
 use crate::graphql::access::{Access, AccessConnection};
 use crate::graphql::account::{Account, IssuedApiKey, Role, Viewer};
 use crate::graphql::connection::DealConnection;
@@ -43,6 +44,7 @@ pub(super) struct World {
     secrets: Vec<String>,
     positions: Vec<Position>,
     changes: Vec<WorldChange>,
+    pub(super) log: WorldLog,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! The binary `dealwire` in a process of its own.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use backbone::testkit::{Market, Port, wait_until};
@@ -27,6 +27,47 @@ pub(crate) async fn seed_with(binary: &str, market: &Market) {
         .await;
 
     assert!(seeded.expect("the binary runs").success());
+}
+
+/// Result of a command of `dealwire`.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    /// Exit code.
+    pub(crate) code: Option<i32>,
+    /// Standard output, followed by standard error.
+    pub(crate) text: String,
+}
+
+impl Printed {
+    /// Returns what a command printed that must have succeeded.
+    pub(crate) fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.text);
+        self.text
+    }
+
+    /// Returns what a command printed that must have failed.
+    pub(crate) fn failed(self) -> String {
+        assert_eq!(self.code, Some(1), "{}", self.text);
+        self.text
+    }
+}
+
+/// Runs a command of `dealwire` with these variables and without a terminal.
+pub(crate) async fn dealwire(environment: &[(&str, &str)], arguments: &[&str]) -> Printed {
+    let output = Command::new(env!("CARGO_BIN_EXE_dealwire"))
+        .args(arguments)
+        .env("DEALWIRE_LOG", "error")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("the binary runs");
+
+    let text = [output.stdout, output.stderr].concat();
+    Printed {
+        code: output.status.code(),
+        text: String::from_utf8(text).expect("it prints text"),
+    }
 }
 
 /// Process of `dealwire serve`, killed when dropped.
@@ -134,12 +175,21 @@ impl Process {
 
     /// Waits until the process has exited, and checks that its status is 0.
     pub(crate) async fn exited(&mut self) {
+        assert!(self.status().await.success());
+    }
+
+    /// Waits until the process has ended by itself, and checks that its status is that of a failure.
+    pub(crate) async fn failed(&mut self) {
+        assert!(!self.status().await.success());
+    }
+
+    async fn status(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the process is running");
         let status = timeout(DEADLINE, child.wait())
             .await
             .expect("the process exits in time");
 
-        assert!(status.expect("a child can be waited for").success());
+        status.expect("a child can be waited for")
     }
 
     /// Suspends the process (SIGSTOP): its connections stay open, and nothing answers on them.

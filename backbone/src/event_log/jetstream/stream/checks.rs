@@ -138,28 +138,38 @@ impl MarketStream {
         }
     }
 
-    /// Binds only the subjects of a market, where a stream of version 0.1.0 binds all below its
+    /// Binds exactly the subjects of a market, where a stream of version 0.1.0 binds all below its
     /// name.
-    pub(in crate::event_log::jetstream) async fn narrow(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Blocked`] if one of them is not bound and the stream cannot be changed.
+    pub(in crate::event_log::jetstream) async fn bind_subjects(&self) -> Result<(), Error> {
         let Some(info) = self.info().await? else {
             return Ok(());
         };
 
-        if !fitness::binds_too_much(&info.config, &self.market) {
+        if !fitness::binds_others(&info.config, &self.market) {
             return Ok(());
         }
 
         let config = Config {
             subjects: fitness::subjects(&self.market),
-            ..info.config
+            ..info.config.clone()
         };
 
-        self.context
-            .update_stream(config)
-            .await
-            .map_err(unavailable)?;
+        let Err(error) = self.context.update_stream(config).await else {
+            tracing::info!(stream = self.name, "bound only the market's subjects");
+            return Ok(());
+        };
 
-        tracing::info!(stream = self.name, "bound only the market's subjects");
+        if let Some(subject) = fitness::unbound(&info.config, &self.market) {
+            return Err(blocked(format!(
+                "the stream {} does not bind {subject}, and cannot be changed: {error}",
+                self.name
+            )));
+        }
+        // It is fit as it is; the change only keeps foreign messages out.
+        tracing::warn!(%error, "the stream binds more than the market's subjects: {error}");
         Ok(())
     }
 

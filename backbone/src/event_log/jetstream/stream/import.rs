@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Stream;
+use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::checks::EXPECTED_LAST_SEQUENCE;
@@ -62,12 +63,33 @@ impl Import {
         self.market.read(Wanted::at(sequence)).await
     }
 
-    /// Stores a message at its sequence.
-    pub(in crate::event_log) async fn store(&self, stored: &Stored) -> Result<(), Error> {
+    /// Stores messages at their sequences, which follow the head.
+    ///
+    /// # Errors
+    /// Those of the first message that could not be stored, with its sequence. Those before it are.
+    pub(in crate::event_log) async fn store(
+        &self,
+        batch: &[Stored],
+    ) -> Result<(), (Sequence, Error)> {
+        // All of them at once. The server takes them in this order, and the expectation of each makes
+        // it refuse those behind one that it has not stored.
+        let answers = join_all(batch.iter().map(|stored| self.publish(stored))).await;
+
+        for (stored, answer) in batch.iter().zip(answers) {
+            if !is_stored(stored, &answer) {
+                let done = self.store_alone(stored).await;
+                done.map_err(|error| (stored.sequence, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a message unless it is there.
+    async fn store_alone(&self, stored: &Stored) -> Result<(), Error> {
         let mut why = String::new();
         for _ in 0..ATTEMPTS {
             match self.publish(stored).await {
-                AppendAnswer::Stored(end) if end.sequence == stored.sequence => return Ok(()),
+                answer if is_stored(stored, &answer) => return Ok(()),
                 // An attempt before this one may have been stored although its answer was lost.
                 AppendAnswer::WrongLastSequence => return self.check_stored(stored).await,
                 AppendAnswer::Refused { why } => return Err(unavailable(why)),
@@ -109,4 +131,9 @@ impl Import {
 
         Err(broken("another process is writing to the stream"))
     }
+}
+
+/// Returns whether an answer says that a message is stored at its sequence.
+fn is_stored(stored: &Stored, answer: &AppendAnswer) -> bool {
+    matches!(answer, AppendAnswer::Stored(end) if end.sequence == stored.sequence)
 }
