@@ -116,7 +116,7 @@ class Operator {
     const { folder, environment } = this.market;
     const path = `${environment.PATH}:${postgresPrograms()}`;
     // Commands say what they do on their output; the log of their parts is not wanted here.
-    const child = spawn(program, args, { cwd: folder, env: { ...environment, PATH: path, DEALWIRE_LOG: 'error' } });
+    const child = spawn(program, args, { cwd: folder, env: { ...environment, PATH: path, DEALWIRE_LOG: 'off' } });
     let [out, errors] = ['', ''];
     child.stdout.on('data', (data) => (out += data));
     child.stderr.on('data', (data) => (errors += data));

@@ -78,10 +78,11 @@ export class Traffic {
     seen('answer to a mutation', JSON.stringify(answer));
   }
 
-  /** Lets the seller finish what it has begun, and then rest. */
+  /** Lets the seller finish what it has begun and then rest, and waits until the buyer has all of it. */
   async pause() {
     this.stopping = true;
     await this.writing;
+    await until('every acknowledged change is pushed', () => this.pushed.size >= this.acknowledged.size);
   }
 
   resume() {
@@ -101,16 +102,14 @@ export class Traffic {
   async goBackTo(copy) {
     const expired = await until('the buyer is told POSITION_EXPIRED', () => this.expired);
     seen('the open subscription', JSON.stringify(expired));
-    Object.assign(this, copy, { expired: undefined });
     const answer = await this.ask(BUYER, NOW, {});
     seen('answer to the query of the buyer', JSON.stringify(answer));
-    this.position = answer.data.dealsForBuyer.position;
+    Object.assign(this, copy, { position: answer.data.dealsForBuyer.position, expired: undefined });
   }
 
   /** Ends the traffic, and compares what was acknowledged, what was pushed, and what the tables hold. */
   async finish() {
     await this.pause();
-    await until('every acknowledged change is pushed', () => this.pushed.size >= this.acknowledged.size);
     // One seller makes them all, one after the other: the order of the log is that of the acknowledgements.
     assert.deepEqual([...this.pushed], [...this.acknowledged], 'what was pushed, and what was acknowledged');
 

@@ -41,6 +41,7 @@ async fn log_keeps_every_acknowledged_append_once_when_its_leaders_are_killed() 
             number,
             stop.clone(),
             acknowledged.clone(),
+            true,
         ));
     }
     let progress = async || {
