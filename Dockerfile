@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 FROM rust:1-slim-bookworm AS builder
-# SQLite, ring and mimalloc are compiled from C.
+# SQLite, ring, mimalloc and Zstandard are compiled from C.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*

@@ -7,6 +7,7 @@ use quick_cache::{Equivalent, Weighter};
 
 use crate::error::DocumentError;
 use crate::limits::Limits;
+use crate::parse::{Parsed, parse};
 use crate::plan::Plan;
 use crate::schema::Schema;
 
@@ -44,6 +45,25 @@ impl Documents {
     /// Returns the schema of the documents.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    /// Checks a text and each of its operations, for texts that are to be executed later. Keeps nothing.
+    ///
+    /// # Errors
+    /// Those of [`Plan::new`] for the first operation that has any.
+    pub fn check(&self, text: &str) -> Result<(), Vec<DocumentError>> {
+        let Parsed { document, .. } = parse(&self.schema, text, &self.limits)?;
+        let operations = document.operations.iter();
+        let names: Vec<Option<&str>> = operations
+            .map(|operation| operation.name.as_ref().map(|name| name.as_str()))
+            .collect();
+
+        // A text without operations has its error from the plan of an operation without a name.
+        let names = if names.is_empty() { vec![None] } else { names };
+        for name in names {
+            Plan::new(&self.schema, text, name, &self.limits)?;
+        }
+        Ok(())
     }
 
     /// Returns the plan of the operation that has this name, or of the only one.

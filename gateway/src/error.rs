@@ -249,6 +249,11 @@ impl From<Problem> for async_graphql::Error {
 
 impl From<Problem> for async_graphql::ServerError {
     fn from(problem: Problem) -> Self {
-        async_graphql::Error::from(problem).into_server_error(async_graphql::Pos::default())
+        let error = async_graphql::Error::from(problem);
+        let mut error = error.into_server_error(async_graphql::Pos::default());
+
+        // A problem has no place in the document, and lines begin at 1 (GraphQL, section 7.1.2).
+        error.locations.clear();
+        error
     }
 }

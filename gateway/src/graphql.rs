@@ -9,6 +9,7 @@ mod context;
 mod deal;
 mod deal_filter;
 mod deal_input;
+mod directives;
 mod error_codes;
 mod execute;
 mod ids;
@@ -18,7 +19,9 @@ mod node;
 mod operator;
 #[cfg(feature = "testkit")]
 mod oracle;
+mod persisted;
 mod query;
+mod request;
 mod results;
 mod roots;
 mod scalars;
@@ -30,9 +33,12 @@ mod webhook_input;
 
 pub use context::Caller;
 pub(crate) use error_codes::code;
-pub use execute::{Execution, ExecutionLimits, Executor, GraphqlRequest, RequestRules};
+pub use execute::{Execution, ExecutionLimits, Executor, RequestRules};
 #[cfg(feature = "testkit")]
 pub use oracle::Oracle;
+pub use persisted::{PersistedDocuments, PersistedRules, TrustedDocuments};
+pub use request::GraphqlRequest;
+pub use results::Executed;
 #[cfg(feature = "testkit")]
 pub use schema::execute_declared;
 pub use schema::{Schema, sdl};

@@ -1,7 +1,10 @@
 //! HTTP front: the table of routes, authentication of requests, and the form of error responses.
 
+mod accept;
+mod compression;
 mod events;
 mod graphql;
+mod json_body;
 mod pages;
 mod probes;
 mod rest;
@@ -12,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use backbone::health::Health;
 use backbone::telemetry::{Metrics, TraceContext};
 use serde_json::json;
@@ -23,7 +26,9 @@ use crate::graphql::Executor;
 use crate::services::Services;
 use crate::sockets::Sockets;
 
-/// Largest accepted request body, in bytes.
+pub use graphql::StatusCodes;
+
+/// Largest accepted request body, in bytes, as it was sent and after decompression.
 pub(crate) const MAX_BODY: usize = 256 << 10;
 
 /// State shared by the public routes.
@@ -37,6 +42,10 @@ pub struct Public {
     pub sockets: Sockets,
     /// True if results on websockets are compressed for clients that offer it.
     pub compression: bool,
+    /// True if responses of the GraphQL endpoint are compressed for clients that accept it.
+    pub http_compression: bool,
+    /// Status codes of responses of the GraphQL endpoint.
+    pub status_codes: StatusCodes,
 }
 
 /// State shared by the probes.
@@ -51,9 +60,15 @@ pub struct Probes {
 /// Builds the routes of the public API.
 pub fn public(state: Public) -> Router {
     let deal = || get(rest::list).post(rest::create).put(rest::replace);
+    let graphql = any(graphql::endpoint);
+    let graphql = if state.http_compression {
+        graphql.layer(compression::layer())
+    } else {
+        graphql
+    };
 
     Router::new()
-        .route("/graphql", get(graphql::get).post(graphql::post))
+        .route("/graphql", graphql)
         .route("/", get(pages::root))
         .route("/graphiql", get(pages::graphiql))
         .route("/graphiql/", get(pages::graphiql))
@@ -67,9 +82,10 @@ pub fn public(state: Public) -> Router {
         .route("/v1/deal/{id}", get(rest::show))
         .fallback(async || Problem::new(Code::NotFound, "Nothing exists at this path"))
         .method_not_allowed_fallback(async || {
-            // The codes of the public contract have none for a wrong method; the status tells it.
-            let problem = Problem::new(Code::BadRequest, "This path does not support this method");
-            problem.with_status(StatusCode::METHOD_NOT_ALLOWED)
+            Problem::new(
+                Code::MethodNotAllowed,
+                "This path does not support this method",
+            )
         })
         // After the routes: a layer covers only what was added before it.
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))

@@ -5,6 +5,7 @@
 mod config;
 mod connections;
 mod execution;
+mod graphql_http;
 mod pools;
 mod secret;
 mod servers;
@@ -21,9 +22,10 @@ use clap::builder::FalseyValueParser;
 
 use live::ViewSettings;
 
-pub use config::{Config, Demo, Mode, Roles, WebhookConfig};
+pub use config::{Config, Demo, DocumentFiles, GraphqlHttp, Mode, Roles, WebhookConfig};
 use connections::ConnectionSettings;
 use execution::ExecutionSettings;
+use graphql_http::GraphqlHttpSettings;
 use pools::PoolSettings;
 pub use pools::PoolSizes;
 pub use secret::Secret;
@@ -256,6 +258,9 @@ pub struct Settings {
     execution: ExecutionSettings,
 
     #[command(flatten)]
+    graphql_http: GraphqlHttpSettings,
+
+    #[command(flatten)]
     pools: PoolSettings,
 
     #[command(flatten)]
@@ -301,6 +306,7 @@ impl Settings {
         let webhooks = self.webhooks.check(&mut faults);
         let feed_max_days = self.check_feed_max_days(&mut faults);
         let servers = self.servers.check(&mut faults);
+        let documents = self.graphql_http.documents(&mut faults);
 
         self.check_roles_of_mode(roles, &mode, &mut faults);
         if to_serve {
@@ -323,6 +329,8 @@ impl Settings {
             feed_unread: Duration::from_hours(24 * u64::from(feed_max_days)),
             connections,
             compression: self.connections.compression,
+            graphql_http: self.graphql_http.http(),
+            documents,
             pools: self.pools.sizes(),
             servers,
             execution: self.execution.limits(),

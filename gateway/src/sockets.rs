@@ -95,6 +95,7 @@ impl Service for SocketService {
         };
         let request = GraphqlRequest {
             query: request.query,
+            document_id: request.document_id,
             operation_name: request.operation_name,
             variables: Some(request.variables),
             extensions: Some(request.extensions),
@@ -108,7 +109,10 @@ impl Service for SocketService {
 
         async move {
             match executor.execute(request, caller, rules).await {
-                Execution::Response(json, permit) => Outcome::Response { json, permit },
+                Execution::Response(executed, permit) => Outcome::Response {
+                    json: executed.json,
+                    permit,
+                },
                 Execution::Rejected(errors) => Outcome::Rejected(raw(&errors)),
                 Execution::Subscription(subscriber) => Outcome::Subscribed(subscriber),
                 Execution::TryLater(_) => Outcome::TryLater,

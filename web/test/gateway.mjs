@@ -18,14 +18,15 @@ export const CHANGES = 'subscription($after: Position) { dealChanged(after: $aft
 /** Longest time that a whole test may take, in milliseconds. */
 const TIME_LIMIT = 60_000;
 
-export async function startGateway(binary) {
+/** Starts a gateway, with further settings if they are given. */
+export async function startGateway(binary, more = []) {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'dealwire-clients-'));
   const address = `127.0.0.1:${port}`;
   let process;
 
   async function start() {
-    const settings = ['--listen', address, '--data-dir', folder, '--drain-seconds', '1', '--log', 'warn'];
+    const settings = ['--listen', address, '--data-dir', folder, '--drain-seconds', '1', '--log', 'warn', ...more];
     process = spawn(binary, ['serve', ...settings], { stdio: ['ignore', 'ignore', 'inherit'] });
     while (!(await isReady(address))) assert.equal(process.exitCode, null, 'the gateway ended before it was ready');
   }

@@ -25,6 +25,9 @@ pub enum StartError {
          Listen on a loopback address such as 127.0.0.1:8080, or pass --demo to serve it anyway"
     )]
     PublicKeys(SocketAddr),
+    /// Trusted documents cannot be used; each sentence names a file or a document.
+    #[error("trusted documents cannot be used: {}", .0.join("; "))]
+    TrustedDocuments(Vec<String>),
     /// The address cannot be listened on.
     #[error(
         "cannot listen on {address}: {why}. Choose another address with --listen or --admin-listen"

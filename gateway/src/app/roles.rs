@@ -29,10 +29,10 @@ use crate::admission::Admission;
 use crate::auth::KeyRing;
 use crate::backends::{Backends, DataDir, GatewayPools};
 use crate::demo;
-use crate::graphql::Executor;
-use crate::http::{self, Public};
+use crate::graphql::{Executor, PersistedDocuments, TrustedDocuments};
+use crate::http::{self, Public, StatusCodes};
 use crate::services::Services;
-use crate::settings::{Config, WebhookConfig};
+use crate::settings::{Config, DocumentFiles, WebhookConfig};
 use crate::sockets::{SocketService, Sockets};
 
 /// Everything that the roles are started with.
@@ -49,9 +49,11 @@ impl RoleStarter<'_> {
     /// role gateway.
     ///
     /// # Errors
-    /// The key of webhook secrets cannot be read, or the DNS resolver cannot be set up.
+    /// The key of webhook secrets or the trusted documents cannot be read, or the DNS resolver cannot be set up.
     pub(super) fn start(&self, data_dir: Option<&DataDir>) -> Result<Router, StartError> {
         let roles = self.config.roles;
+        // Before any task runs, since a document that is not valid is a reason not to start.
+        let persisted = self.open_documents()?;
         let webhooks = self.open_webhooks(data_dir)?;
         let watch = StoreWatch::new(self.backends.clone(), roles, self.health, self.metrics);
         self.lifecycle
@@ -68,7 +70,7 @@ impl RoleStarter<'_> {
             self.start_dispatcher(webhooks.clone())?;
         }
         if roles.gateway {
-            Ok(self.start_gateway(webhooks))
+            Ok(self.start_gateway(webhooks, persisted))
         } else {
             Ok(Router::new())
         }
@@ -161,12 +163,13 @@ impl RoleStarter<'_> {
         Ok(())
     }
 
-    fn start_gateway(&self, webhooks: Webhooks) -> Router {
+    fn start_gateway(&self, webhooks: Webhooks, persisted: PersistedDocuments) -> Router {
         let keys = self.start_key_ring();
         let feed = self.start_feed();
         let services = self.services(webhooks, keys.clone(), Arc::clone(&feed));
 
-        let executor = Executor::new(services.clone(), self.config.execution, self.metrics);
+        let limits = self.config.execution;
+        let executor = Executor::new(services.clone(), limits, persisted, self.metrics);
         let sockets = Sockets::start(
             SocketService::new(keys, executor.clone()),
             feed,
@@ -188,12 +191,27 @@ impl RoleStarter<'_> {
         self.lifecycle.spawn("generation watch", watch);
 
         self.start_readiness();
+        let status_codes = if self.config.graphql_http.status_codes_2026 {
+            StatusCodes::Since2026
+        } else {
+            StatusCodes::Audited
+        };
         http::public(Public {
             services,
             executor,
             sockets,
             compression: self.config.compression,
+            http_compression: self.config.graphql_http.compression,
+            status_codes,
         })
+    }
+
+    /// Reads the trusted documents, and opens the store of those that clients send with their hash.
+    fn open_documents(&self) -> Result<PersistedDocuments, StartError> {
+        let DocumentFiles { trusted, rules } = &self.config.documents;
+        let trusted = TrustedDocuments::load(trusted).map_err(StartError::TrustedDocuments)?;
+
+        Ok(PersistedDocuments::new(*rules, trusted, self.metrics))
     }
 
     fn services(&self, webhooks: Webhooks, keys: KeyRing, feed: Arc<Feed>) -> Services {

@@ -8,7 +8,9 @@ use tokio::time::timeout;
 
 use super::output;
 use super::stores::{CommandError, Stores};
+use crate::app::StartError;
 use crate::backends::{Backends, DataDir, DataDirError};
+use crate::graphql::TrustedDocuments;
 use crate::settings::{Config, Mode};
 
 /// Time that Redis may take to confirm a subscription.
@@ -23,6 +25,7 @@ pub(super) async fn check(config: Config) -> Result<(), CommandError> {
         "Market {}, listening on {}",
         config.market, config.listen
     ))?;
+    check_documents(&config)?;
     if let Mode::Embedded { data_dir } = &config.mode {
         output::print(format_args!(
             "Embedded in {}: an acknowledged change survives kill -9 and power loss",
@@ -48,6 +51,17 @@ pub(super) async fn check(config: Config) -> Result<(), CommandError> {
     let reports = describe(&stores.backends).await;
     stores.close().await?;
     print_reports(reports)
+}
+
+/// Reads the trusted documents and prints how many there are.
+fn check_documents(config: &Config) -> Result<(), CommandError> {
+    let files = &config.documents.trusted;
+    if files.is_empty() {
+        return Ok(());
+    }
+
+    let trusted = TrustedDocuments::load(files).map_err(StartError::TrustedDocuments)?;
+    output::print(format_args!("{} trusted documents", trusted.count()))
 }
 
 type Report = (&'static str, Result<String, Error>);

@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, CommandFactory};
 use super::Cli;
 
 /// Sections of the page by heading, each with its flags. A flag that stands in none goes under "Other settings".
-const SECTIONS: [(&str, &[&str]); 6] = [
+const SECTIONS: [(&str, &[&str]); 7] = [
     (
         "Serving",
         &[
@@ -24,6 +24,16 @@ const SECTIONS: [(&str, &[&str]); 6] = [
             "max-result-bytes",
             "operations-per-account",
             "operations",
+        ],
+    ),
+    (
+        "GraphQL over HTTP and documents",
+        &[
+            "trusted-documents",
+            "trusted-documents-only",
+            "apq-bytes",
+            "graphql-http-2026",
+            "no-http-compression",
         ],
     ),
     (

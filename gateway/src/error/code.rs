@@ -11,6 +11,18 @@ pub enum Code {
     Forbidden,
     /// The request is malformed, such as a body that is not JSON.
     BadRequest,
+    /// The path does not support this method, or the operation may not be executed with it. `Allow` lists those that do.
+    MethodNotAllowed,
+    /// The client accepts none of the media types that the response can have.
+    NotAcceptable,
+    /// The body's media type or content encoding is not supported.
+    UnsupportedMediaType,
+    /// No document with this hash is stored. Send its text with the hash.
+    PersistedQueryNotFound,
+    /// The server does not store documents by their hash. Send the text.
+    PersistedQueryNotSupported,
+    /// The server executes trusted documents only, and the request names none of them.
+    PersistedQueryRequired,
     /// An input value breaks a rule; `fields` lists each with its path.
     BadUserInput,
     /// The requested object does not exist, or the caller must not see it.
@@ -45,10 +57,16 @@ pub enum Code {
 
 impl Code {
     /// All codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::Unauthenticated,
         Self::Forbidden,
         Self::BadRequest,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::UnsupportedMediaType,
+        Self::PersistedQueryNotFound,
+        Self::PersistedQueryNotSupported,
+        Self::PersistedQueryRequired,
         Self::BadUserInput,
         Self::NotFound,
         Self::Conflict,
@@ -72,6 +90,24 @@ impl Code {
             Self::Unauthenticated => ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED, false),
             Self::Forbidden => ("FORBIDDEN", StatusCode::FORBIDDEN, false),
             Self::BadRequest => ("BAD_REQUEST", StatusCode::BAD_REQUEST, false),
+            Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED, false),
+            Self::NotAcceptable => ("NOT_ACCEPTABLE", StatusCode::NOT_ACCEPTABLE, false),
+            Self::UnsupportedMediaType => (
+                "UNSUPPORTED_MEDIA_TYPE",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                false,
+            ),
+            Self::PersistedQueryNotFound => {
+                ("PERSISTED_QUERY_NOT_FOUND", StatusCode::BAD_REQUEST, false)
+            }
+            Self::PersistedQueryNotSupported => (
+                "PERSISTED_QUERY_NOT_SUPPORTED",
+                StatusCode::BAD_REQUEST,
+                false,
+            ),
+            Self::PersistedQueryRequired => {
+                ("PERSISTED_QUERY_REQUIRED", StatusCode::BAD_REQUEST, false)
+            }
             Self::BadUserInput => ("BAD_USER_INPUT", StatusCode::BAD_REQUEST, false),
             Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND, false),
             Self::Conflict => ("CONFLICT", StatusCode::CONFLICT, false),

@@ -9,14 +9,14 @@ use backbone::position::Position;
 use backbone::telemetry::Metrics;
 use documents::{DocumentError, Documents, ErrorKind, Kept, Limits, OperationKind, Plan, Request};
 use live::{Selection, Subscriber};
-use serde::Deserialize;
-use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::context::{Caller, RootContext};
 use super::error_codes::{field_error, request_error};
 use super::metrics::ExecutionMetrics;
-use super::results::Run;
+use super::persisted::PersistedDocuments;
+use super::request::GraphqlRequest;
+use super::results::{Executed, Run};
 use super::roots::{self, MarketRoots, Roots};
 use super::schema::document_schema;
 use super::selections::Selections;
@@ -28,6 +28,9 @@ use crate::services::Services;
 /// Answer to a subscription on a transport that can carry only one result.
 const SUBSCRIPTION_NEEDS_STREAM: &str = "Subscriptions require a websocket (graphql-transport-ws) or the header Accept: text/event-stream";
 
+/// Answer to a mutation by a method that must not change anything.
+const MUTATION_NEEDS_POST: &str = "Mutations are not allowed with GET and QUERY; use POST";
+
 /// Memory for the bytes of rendered objects, in bytes.
 const KEPT_BYTES: u64 = 64 << 20;
 
@@ -37,32 +40,6 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(40);
 /// Time that a subscription waits for what it needs to begin, and pause between two attempts.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(100);
-
-/// A GraphQL request as every transport carries it (GraphQL over HTTP, section "Request parameters").
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GraphqlRequest {
-    /// Text of the document.
-    pub query: String,
-    /// Name of the operation to execute; required if the document has several.
-    #[serde(default)]
-    pub operation_name: Option<String>,
-    /// Values of the operation's variables.
-    #[serde(default)]
-    pub variables: Option<Map<String, Value>>,
-    /// Extensions that the client asks for.
-    #[serde(default)]
-    pub extensions: Option<Map<String, Value>>,
-}
-
-impl GraphqlRequest {
-    /// Returns whether each result of a subscription is to tell the position of the one before it.
-    pub fn wants_positions(&self) -> bool {
-        let extensions = self.extensions.as_ref();
-
-        extensions.is_some_and(sockets::protocol::wants_positions)
-    }
-}
 
 /// Limits of what one request may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +56,7 @@ pub struct Executor(Arc<Shared>);
 
 struct Shared {
     documents: Documents,
+    persisted: PersistedDocuments,
     limits: ExecutionLimits,
     roots: MarketRoots,
     kept: Arc<Kept>,
@@ -88,9 +66,8 @@ struct Shared {
 
 /// Execution of a request.
 pub enum Execution {
-    /// The only result, of a query or mutation: the response as JSON. The operation counts as under way until the permit
-    /// is dropped.
-    Response(String, Permit),
+    /// The only result, of a query or mutation. The operation counts as under way until the permit is dropped.
+    Response(Executed, Permit),
     /// Request errors: there is no data.
     Rejected(Vec<ServerError>),
     /// An open subscription.
@@ -116,11 +93,17 @@ pub struct RequestRules<'a> {
 
 impl Executor {
     /// Creates an executor over the services behind the API.
-    pub fn new(services: Services, limits: ExecutionLimits, metrics: &Metrics) -> Self {
+    pub fn new(
+        services: Services,
+        limits: ExecutionLimits,
+        persisted: PersistedDocuments,
+        metrics: &Metrics,
+    ) -> Self {
         let kept = Arc::new(Kept::new(KEPT_BYTES));
 
         Self(Arc::new(Shared {
             documents: Documents::new(document_schema(), Limits::default()),
+            persisted,
             limits,
             roots: MarketRoots { services },
             selections: Selections::new(Arc::clone(&kept), metrics),
@@ -217,24 +200,31 @@ impl Executor {
         request: &GraphqlRequest,
         caller: &Caller,
     ) -> Result<Arc<Plan>, Vec<ServerError>> {
-        let operation = request.operation_name.as_deref();
-        let planned = self.0.documents.plan(&request.query, operation);
+        let persisted = &self.0.persisted;
+        let document = persisted.resolve(request, caller);
+        let document = document.map_err(|problem| vec![problem.into()])?;
+
+        let planned = self.0.documents.plan(&document, request.operation());
         let planned = planned.map_err(|errors| rejection(errors, caller))?;
 
+        // After the document turned out to be valid: others are not worth keeping.
+        persisted.store(&document, caller);
         self.0.metrics.planned(planned.is_new);
         Ok(planned.plan)
     }
 
     fn check_rules(&self, plan: &Plan, rules: RequestRules<'_>) -> Result<(), Vec<ServerError>> {
-        let message = match plan.kind() {
+        let problem = match plan.kind() {
             OperationKind::Mutation if rules.readonly => {
-                "Mutations are not allowed with GET; use POST"
+                Problem::new(Code::MethodNotAllowed, MUTATION_NEEDS_POST)
             }
-            OperationKind::Subscription if !rules.streams => SUBSCRIPTION_NEEDS_STREAM,
+            OperationKind::Subscription if !rules.streams => {
+                Problem::new(Code::BadRequest, SUBSCRIPTION_NEEDS_STREAM)
+            }
             _ => return Ok(()),
         };
 
-        Err(vec![Problem::new(Code::BadRequest, message).into()])
+        Err(vec![problem.into()])
     }
 
     fn check_cost(&self, request: &Request) -> Result<(), Vec<ServerError>> {
@@ -251,7 +241,7 @@ impl Executor {
         Err(vec![Problem::new(Code::QueryTooComplex, message).into()])
     }
 
-    async fn run(&self, request: &Request, caller: &Caller) -> Result<String, Vec<ServerError>> {
+    async fn run(&self, request: &Request, caller: &Caller) -> Result<Executed, Vec<ServerError>> {
         let shared = &*self.0;
         let run = Run {
             schema: shared.documents.schema(),

@@ -113,7 +113,7 @@ impl Oracle {
         let response = run.response(usize::MAX, &self.kept).await;
         let response = response.expect("the harness sets no limit");
 
-        Ok(OracleAnswer::executed(&response, roots.calls()))
+        Ok(OracleAnswer::executed(&response.json, roots.calls()))
     }
 
     /// Renders one event of a subscription.

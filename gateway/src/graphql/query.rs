@@ -1,7 +1,8 @@
 //! Declaration of queries: their names, arguments and descriptions. Each resolver is one call of the root function that
 //! does the work.
 //!
-//! Root fields are nullable on purpose: a store that is down nulls the fields that need it, not the whole answer.
+//! Root fields are nullable on purpose: a store that is down nulls the fields that need it, not the whole answer. Those that
+//! are null for no other reason say so by `@semanticNonNull`.
 
 use async_graphql::{Context, ID, Object, Result};
 
@@ -12,6 +13,7 @@ use super::connection::DealConnection;
 use super::context::RootContext;
 use super::deal::Deal;
 use super::deal_filter::{DealFilter, DealOrder};
+use super::directives::semantic_non_null;
 use super::node::Node;
 use super::operator::{DeadEvent, ProjectionState, Side, StoredEvent};
 use super::roots::{
@@ -29,6 +31,7 @@ pub struct Query;
 #[Object]
 impl Query {
     /// Returns the account whose API key the request was made with.
+    #[graphql(directive = semantic_non_null::apply(None))]
     async fn viewer(&self, context: &Context<'_>) -> Result<Option<Viewer>> {
         Ok(roots::viewer(RootContext::of(context))?)
     }
@@ -50,6 +53,7 @@ impl Query {
     }
 
     /// Buyers only. Returns the deals of every seller that grants the buyer access. first and last must not be combined.
+    #[graphql(directive = semantic_non_null::apply(None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "the arguments of the public contract"
@@ -81,6 +85,7 @@ impl Query {
     }
 
     /// Sellers only. Returns the seller's own deals. first and last must not be combined.
+    #[graphql(directive = semantic_non_null::apply(None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "the arguments of the public contract"
@@ -112,6 +117,7 @@ impl Query {
     }
 
     /// Buyers only. Returns the access that sellers grant the buyer, ordered by seller id.
+    #[graphql(directive = semantic_non_null::apply(None))]
     async fn access_for_buyer(
         &self,
         context: &Context<'_>,
@@ -131,6 +137,7 @@ impl Query {
     }
 
     /// Sellers only. Returns the access that the seller grants to buyers, ordered by buyer id.
+    #[graphql(directive = semantic_non_null::apply(None))]
     async fn access_for_seller(
         &self,
         context: &Context<'_>,
@@ -153,6 +160,7 @@ impl Query {
     /// backends that cannot keep a connection open. Ask again after the position of the page. first is 1 to 500 and 100
     /// by default. Without a change the field waits for one, for up to wait seconds, 0 to 30 and 0 by default. A position
     /// that is older than what the server keeps fails with POSITION_EXPIRED.
+    #[graphql(directive = semantic_non_null::apply(None))]
     async fn changes(
         &self,
         context: &Context<'_>,
@@ -174,12 +182,14 @@ impl Query {
     }
 
     /// Buyers only. Returns the buyer's webhooks, oldest first.
+    #[graphql(directive = semantic_non_null::apply(None))]
     async fn webhooks(&self, context: &Context<'_>) -> Result<Option<Vec<Webhook>>> {
         Ok(roots::webhooks(RootContext::of(context)).await?)
     }
 
     /// Buyers only. Returns the deliveries of the buyer's webhooks, newest first. Deliveries of a deleted webhook are
     /// returned only if webhookId names it.
+    #[graphql(directive = semantic_non_null::apply(None))]
     async fn webhook_deliveries(
         &self,
         context: &Context<'_>,
@@ -201,12 +211,14 @@ impl Query {
     }
 
     /// Administrators only. Returns how far the tables of both sides have read the event log.
+    #[graphql(directive = semantic_non_null::apply(None))]
     async fn projections(&self, context: &Context<'_>) -> Result<Option<Vec<ProjectionState>>> {
         Ok(roots::projections(RootContext::of(context)).await?)
     }
 
     /// Administrators only. Returns the events after an event that the tables of a side have set aside, in the order of
     /// the log; with settled, also those that have been settled.
+    #[graphql(directive = semantic_non_null::apply(None))]
     async fn dead_events(
         &self,
         context: &Context<'_>,

@@ -24,12 +24,21 @@ pub(super) struct Run<'a> {
     pub(super) caller: &'a Caller,
 }
 
+/// Response of an operation that was executed.
+#[derive(Debug)]
+pub struct Executed {
+    /// The response as JSON.
+    pub json: String,
+    /// True if a root field failed, so that there are errors beside the data.
+    pub has_errors: bool,
+}
+
 impl Run<'_> {
-    /// Executes the root fields and returns the response as JSON, of at most `limit` bytes.
+    /// Executes the root fields and returns the response, of at most `limit` bytes.
     ///
     /// # Errors
     /// [`TooLarge`] for a larger result.
-    pub(super) async fn response(&self, limit: usize, kept: &Kept) -> Result<String, TooLarge> {
+    pub(super) async fn response(&self, limit: usize, kept: &Kept) -> Result<Executed, TooLarge> {
         let results = match self.request.kind() {
             OperationKind::Mutation => self.one_after_the_other().await,
             OperationKind::Query | OperationKind::Subscription => {
@@ -41,10 +50,15 @@ impl Run<'_> {
             }
         };
 
+        let has_errors = results.iter().any(Result::is_err);
         let mut out = self.request.begin_result(limit, Some(kept));
         self.render(results, &mut out);
         let bytes = self.request.finish_result(out)?;
-        Ok(text(bytes))
+
+        Ok(Executed {
+            json: text(bytes),
+            has_errors,
+        })
     }
 
     /// Executes the root fields of a mutation. After a failure that makes all data null nothing more is written.

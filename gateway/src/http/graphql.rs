@@ -1,213 +1,122 @@
-//! GraphQL over HTTP: `POST` with JSON, `GET` for queries, and the upgrade to a websocket. Clients
-//! that accept event streams get them from `events.rs`.
+//! GraphQL over HTTP: `POST` with JSON for any operation, `GET` and `QUERY` for those that change nothing, and the upgrade
+//! to a websocket. Subscriptions are answered with event streams (`events.rs`).
 //!
-//! Bodies must be `application/json`: a page of another site can send that only after a preflight
-//! request, which fails.
+//! Bodies must be `application/json`: a page of another site can send that only after a preflight request, which fails.
+
+mod read;
+mod reply;
 
 use std::sync::Arc;
 
-use async_graphql::ServerError;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::response::Response;
 
-use super::{Public, events, principal, trace, websocket};
+use super::{Public, events, json_body, principal, trace, websocket};
 use crate::error::{Code, Problem};
-use crate::graphql::{Caller, Execution, GraphqlRequest, RequestRules, code};
+use crate::graphql::{Caller, Execution, GraphqlRequest, RequestRules};
+use read::Fault;
+pub use reply::StatusCodes;
+use reply::{METHODS, Reply, with_header};
 
-/// Media type of GraphQL over HTTP, with which the status carries meaning.
-const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
-
-/// `POST /graphql`: any operation, as a JSON body.
-pub(super) async fn post(
-    State(public): State<Arc<Public>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let request = match json_body(&headers, body).and_then(|body| read(&body)) {
-        Ok(request) => request,
-        Err(problem) => return reject(&headers, problem),
-    };
-
-    execute(public, &headers, request, false).await
-}
-
-/// `GET /graphql`: a query in the parameters, or the upgrade to a websocket.
-pub(super) async fn get(State(public): State<Arc<Public>>, request: Request) -> Response {
-    // Before the parameters are read: an upgrade has no query, and a rejected one must say why
-    // instead of reporting that the query is missing.
-    if websocket::is_requested(request.headers()) {
+/// `/graphql`, with any method.
+pub(super) async fn endpoint(State(public): State<Arc<Public>>, request: Request) -> Response {
+    let method = request.method().clone();
+    // Before the parameters are read: an upgrade has no query, and a rejected one must say why instead of reporting that
+    // the query is missing.
+    if method == Method::GET && websocket::is_requested(request.headers()) {
         return websocket::upgrade(&public, request);
     }
-
-    let query = read_query(request.uri().query().unwrap_or_default());
-    let headers = request.headers();
-    match query {
-        Ok(query) => execute(public, headers, query, true).await,
-        Err(problem) => reject(headers, problem),
+    if method == Method::OPTIONS {
+        return reply::options();
     }
+
+    let reply = Reply::new(request.headers(), public.status_codes);
+    if ![Method::GET, Method::HEAD, Method::POST, Method::QUERY].contains(&method) {
+        let refused = reply.refused(wrong_method());
+        return with_header(refused, header::ALLOW, METHODS);
+    }
+
+    let headers = request.headers().clone();
+    let has_body = method == Method::POST || method == Method::QUERY;
+    let read = if has_body {
+        read_body(&headers, request).await
+    } else {
+        let query = request.uri().query().unwrap_or_default();
+        read::parameters(query).map_err(Fault::from)
+    };
+
+    // Before anything is executed, since a mutation cannot be taken back.
+    if reply.accepted.is_nothing() {
+        return reply.refused(nothing_acceptable());
+    }
+    match read {
+        Ok(request) => {
+            let readonly = method != Method::POST;
+            execute(&public, &headers, request, readonly, reply).await
+        }
+        Err(fault) => reply.unread(fault),
+    }
+}
+
+async fn read_body(headers: &HeaderMap, request: Request) -> Result<GraphqlRequest, Fault> {
+    // Even if it cannot be used: a client that is still sending when its connection is closed misses the answer.
+    let sent = Bytes::from_request(request, &()).await;
+
+    let encoding = json_body::check_headers(headers)?;
+    let body = json_body::decode(encoding, sent)?;
+    Ok(read::body(&body)?)
 }
 
 async fn execute(
-    public: Arc<Public>,
+    public: &Public,
     headers: &HeaderMap,
     request: GraphqlRequest,
     readonly: bool,
+    reply: Reply,
 ) -> Response {
-    // Before the media type is looked at: a wrong key has the status 401 for event streams as well.
+    // Before the operation is looked at: a wrong key has the status 401 for event streams as well.
     let principal = match principal(&public.services, headers).await {
         Ok(principal) => principal,
-        Err(problem) => return reject(headers, problem),
+        Err(problem) => return reply.refused(problem),
     };
 
     let caller = Caller {
-        principal,
+        principal: principal.clone(),
         trace: trace(headers),
     };
-
-    if events::accepted(headers) {
-        return events::execute(public, headers, request, caller, readonly).await;
-    }
-
+    let streams = reply.accepted.stream;
     let rules = RequestRules {
         readonly,
-        ..RequestRules::default()
+        streams,
+        last_event: events::last_event(headers),
+        arrived: streams.then(|| public.executor.tip()).flatten(),
     };
+
+    let positions = request.wants_positions();
     match public.executor.execute(request, caller, rules).await {
-        Execution::Response(response, _permit) => respond(headers, response),
-        Execution::Rejected(errors) => reject_request(headers, errors),
-        Execution::TryLater(problem) => reject(headers, problem),
-        Execution::Subscription(_) => unreachable!("the rules admit no subscription"),
-    }
-}
-
-/// Returns the body of a `POST` that declares JSON and is not too large.
-pub(super) fn json_body(
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Bytes, Problem> {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-
-    // Without its parameters, of which clients send `charset=utf-8`.
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(
-            Code::BadRequest,
-            "The Content-Type must be application/json",
-        ));
-    }
-
-    body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            Code::PayloadTooLarge,
-            format!("The body must be at most {} bytes", super::MAX_BODY),
-        ),
-        _ => Problem::new(Code::BadRequest, "The body could not be read"),
-    })
-}
-
-fn read(body: &[u8]) -> Result<GraphqlRequest, Problem> {
-    // Looked for before parsing, since the parser would only report an unexpected type.
-    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        return Err(Problem::new(
-            Code::BadRequest,
-            "Batches are not supported; send one request at a time",
-        ));
-    }
-
-    serde_json::from_slice(body).map_err(|error| {
-        Problem::new(
-            Code::BadRequest,
-            format!("The body is not a GraphQL request: {error}"),
-        )
-    })
-}
-
-fn read_query(query: &str) -> Result<GraphqlRequest, Problem> {
-    let mut request = GraphqlRequest::default();
-    let mut has_query = false;
-
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match name.as_ref() {
-            "query" => {
-                has_query = true;
-                request.query = value.into_owned();
-            }
-            "operationName" if !value.is_empty() => {
-                request.operation_name = Some(value.into_owned())
-            }
-            "variables" if !value.is_empty() => request.variables = Some(object(&name, &value)?),
-            "extensions" if !value.is_empty() => request.extensions = Some(object(&name, &value)?),
-            // Other parameters are ignored, as are other members of a JSON body.
-            _ => {}
+        Execution::Response(executed, _permit) => reply.executed(executed),
+        Execution::Rejected(errors) => reply.rejected(errors),
+        // The status, not an event: clients repeat a request that failed, and take an event as its end.
+        Execution::TryLater(problem) => reply.refused(problem),
+        Execution::Subscription(subscriber) => {
+            let principal = principal.expect("a subscription begins only for a caller with a key");
+            events::subscribed(public, subscriber, principal, positions)
+                .unwrap_or_else(|problem| reply.rejected(vec![problem.into()]))
         }
     }
-
-    if has_query {
-        Ok(request)
-    } else {
-        Err(Problem::new(
-            Code::BadRequest,
-            "The parameter query is missing",
-        ))
-    }
 }
 
-/// Reads a parameter that is a JSON object.
-fn object(name: &str, value: &str) -> Result<Map<String, Value>, Problem> {
-    serde_json::from_str(value).map_err(|error| {
-        let message = format!("The parameter {name} is not JSON: {error}");
-        Problem::new(Code::BadRequest, message)
-    })
+fn wrong_method() -> Problem {
+    let message = "This path does not support this method; use POST, GET or QUERY";
+
+    Problem::new(Code::MethodNotAllowed, message)
 }
 
-/// Responds to a request that is not one of GraphQL: the status tells the error in either media type.
-fn reject(headers: &HeaderMap, problem: Problem) -> Response {
-    let status = problem.code.status();
-    with_errors(headers, status, vec![problem.into()])
-}
+fn nothing_acceptable() -> Problem {
+    let message = "The header Accept must allow application/graphql-response+json or application/json, \
+                   or text/event-stream for subscriptions";
 
-/// Responds with request errors as GraphQL over HTTP asks (section 6): with the media type of GraphQL, the status tells
-/// that nothing was executed; with plain JSON, the status of a well-formed request is always 200.
-fn reject_request(headers: &HeaderMap, errors: Vec<ServerError>) -> Response {
-    let status = match errors.first().and_then(code) {
-        Some(code) if accepts_graphql_response(headers) => code.status(),
-        _ => StatusCode::OK,
-    };
-
-    with_errors(headers, status, errors)
-}
-
-fn with_errors(headers: &HeaderMap, status: StatusCode, errors: Vec<ServerError>) -> Response {
-    // Written here: the library's response would have `data: null`, which says that execution began.
-    let body = json!({ "errors": errors }).to_string();
-    let mut response = respond(headers, body);
-
-    *response.status_mut() = status;
-    response
-}
-
-fn respond(headers: &HeaderMap, body: String) -> Response {
-    let media_type = if accepts_graphql_response(headers) {
-        GRAPHQL_RESPONSE
-    } else {
-        "application/json"
-    };
-
-    ([(header::CONTENT_TYPE, media_type)], body).into_response()
-}
-
-fn accepts_graphql_response(headers: &HeaderMap) -> bool {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-
-    accept.contains(GRAPHQL_RESPONSE)
+    Problem::new(Code::NotAcceptable, message)
 }

@@ -19,7 +19,7 @@ use seller_core::{DealWritten, MutationContext, Refusal};
 
 pub(super) use changes::changes;
 
-use super::graphql::json_body;
+use super::json_body::json_body;
 use super::{Public, principal, trace};
 use crate::auth::Principal;
 use crate::error::{Code, Problem};

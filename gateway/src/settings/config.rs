@@ -14,7 +14,7 @@ use super::pools::PoolSizes;
 use super::secret::Secret;
 use super::servers::ServerAccess;
 use crate::admission::OperationLimits;
-use crate::graphql::ExecutionLimits;
+use crate::graphql::{ExecutionLimits, PersistedRules};
 
 /// Settings that make sense together.
 #[derive(Clone, Debug)]
@@ -43,6 +43,10 @@ pub struct Config {
     pub connections: ListenerSettings,
     /// True if results on websockets are compressed for clients that offer it.
     pub compression: bool,
+    /// Settings of GraphQL over HTTP.
+    pub graphql_http: GraphqlHttp,
+    /// Documents that requests may name instead of sending them.
+    pub documents: DocumentFiles,
     /// Most connections to the databases.
     pub pools: PoolSizes,
     /// Credentials and certificates for servers that their URLs do not hold.
@@ -66,6 +70,33 @@ impl Config {
     pub fn allows_public_keys(&self) -> bool {
         self.demo == Demo::Anywhere || self.listen.ip().is_loopback()
     }
+}
+
+/// Settings of GraphQL over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphqlHttp {
+    /// True if the status codes are those that the specification asks for since April 2026.
+    pub status_codes_2026: bool,
+    /// True if responses are compressed for clients that accept it.
+    pub compression: bool,
+}
+
+impl Default for GraphqlHttp {
+    fn default() -> Self {
+        Self {
+            status_codes_2026: false,
+            compression: true,
+        }
+    }
+}
+
+/// Documents that requests may name instead of sending them.
+#[derive(Clone, Debug, Default)]
+pub struct DocumentFiles {
+    /// Files of trusted documents.
+    pub trusted: Vec<PathBuf>,
+    /// Rules for these and others.
+    pub rules: PersistedRules,
 }
 
 /// Rules for calls to webhooks.

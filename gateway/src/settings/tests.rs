@@ -74,3 +74,17 @@ fn settings_never_print_secrets() {
         !printed.contains("hush") && !printed.contains("aHVza") && !printed.contains("104, 117")
     );
 }
+
+#[test]
+fn settings_of_documents_need_files_where_nothing_else_is_executed() {
+    let config = check("--trusted-documents a.json --trusted-documents b.json,c.json");
+    let documents = config.expect("files alone make sense").documents;
+    assert_eq!(documents.trusted.len(), 3);
+    assert!(!documents.rules.trusted_only);
+
+    let faults = check("--trusted-documents-only").expect_err("there are no documents");
+    assert_eq!(
+        faults,
+        ["--trusted-documents-only requires --trusted-documents"]
+    );
+}

@@ -11,11 +11,16 @@ use serde_json::{Map, Value};
 
 use super::OperationId;
 
+/// Extension by which a client names a document that it has sent before.
+const PERSISTED_QUERY: &str = "persistedQuery";
+
 /// Payload of a `subscribe`: one GraphQL request, not yet parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubscribePayload {
-    /// GraphQL document, as text.
-    pub query: String,
+    /// GraphQL document, as text; `None` if the client only names one that the server knows.
+    pub query: Option<String>,
+    /// Id of a document that the server knows.
+    pub document_id: Option<String>,
     /// Name of the operation to execute; needed if the document has several.
     pub operation_name: Option<String>,
     /// Values of the operation's variables; empty if absent or null.
@@ -112,6 +117,12 @@ struct RawRequest<'a> {
     #[serde(borrow)]
     query: Option<&'a RawValue>,
     #[serde(borrow)]
+    document_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "doc_id")]
+    doc_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
     operation_name: Option<&'a RawValue>,
     #[serde(borrow)]
     variables: Option<&'a RawValue>,
@@ -149,20 +160,39 @@ impl<'a> Envelope<'a> {
             ),
         };
 
+        let variables = optional_object(
+            raw.variables,
+            "Invalid message: payload.variables must be an object or null",
+        )?;
+        let extensions: Map<String, Value> = optional_object(
+            raw.extensions,
+            "Invalid message: payload.extensions must be an object or null",
+        )?;
+
+        let document_id = raw.document_id();
+        let query = match raw.query {
+            // Only a document that the server knows needs no text.
+            None if document_id.is_some() || extensions.contains_key(PERSISTED_QUERY) => None,
+            text => Some(string(text).ok_or("Invalid message: payload.query must be a string")?),
+        };
+
         Ok(SubscribePayload {
-            query: string(raw.query)
-                .ok_or("Invalid message: payload.query must be a string")?
-                .into_owned(),
+            query: query.map(Cow::into_owned),
+            document_id: document_id.map(Cow::into_owned),
             operation_name: operation_name.map(Cow::into_owned),
-            variables: optional_object(
-                raw.variables,
-                "Invalid message: payload.variables must be an object or null",
-            )?,
-            extensions: optional_object(
-                raw.extensions,
-                "Invalid message: payload.extensions must be an object or null",
-            )?,
+            variables,
+            extensions,
         })
+    }
+}
+
+impl<'a> RawRequest<'a> {
+    /// Returns the id of a document under any of its names; older clients have the last two. Anything but a text is
+    /// ignored, as unknown fields are.
+    fn document_id(&self) -> Option<Cow<'a, str>> {
+        let ids = [self.document_id, self.doc_id, self.id];
+
+        ids.into_iter().find_map(string)
     }
 }
 

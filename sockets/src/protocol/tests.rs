@@ -218,6 +218,10 @@ const MALFORMED: &[(&str, &str)] = &[
         "payload.query must be a string",
     ),
     (
+        r#"{"type":"subscribe","id":"1","payload":{"documentId":7}}"#,
+        "payload.query must be a string",
+    ),
+    (
         r#"{"type":"subscribe","id":"1","payload":{"query":1}}"#,
         "payload.query must be a string",
     ),
@@ -296,7 +300,8 @@ fn protocol_passes_the_whole_request_on() {
     };
 
     assert_eq!(&*id, "a\"b");
-    assert_eq!(request.query, "subscription S { x }");
+    assert_eq!(request.query.as_deref(), Some("subscription S { x }"));
+    assert_eq!(request.document_id, None);
     assert_eq!(request.operation_name.as_deref(), Some("S"));
     let variables = serde_json::to_string(&request.variables).unwrap();
 
@@ -314,6 +319,26 @@ fn protocol_passes_the_whole_request_on() {
             && request.variables.is_empty()
             && request.extensions.is_empty()
     );
+}
+
+#[test]
+fn protocol_takes_documents_by_their_id() {
+    let rows = [
+        (r#""documentId":"d","doc_id":"e","id":"f""#, Some("d")),
+        (r#""documentId":null,"doc_id":"e","id":"f""#, Some("e")),
+        (r#""doc_id":7,"id":"f""#, Some("f")),
+        (r#""extensions":{"persistedQuery":{}}"#, None),
+    ];
+
+    for (members, id) in rows {
+        let text = format!(r#"{{"type":"subscribe","id":"1","payload":{{{members}}}}}"#);
+        let mut protocol = after(&[INIT, Accepted(None)]);
+        let Some(Action::Start { request, .. }) = protocol.on_text(&text) else {
+            panic!("not started: {text}")
+        };
+        assert_eq!(request.query, None, "{text}");
+        assert_eq!(request.document_id.as_deref(), id, "{text}");
+    }
 }
 
 #[test]

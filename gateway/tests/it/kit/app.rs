@@ -8,7 +8,9 @@ use gateway::app::App;
 use gateway::commands::install_tls_provider;
 use gateway::demo;
 use gateway::graphql::ExecutionLimits;
-use gateway::settings::{Config, Demo, Mode, PoolSizes, Roles, ServerAccess, WebhookConfig};
+use gateway::settings::{
+    Config, Demo, DocumentFiles, GraphqlHttp, Mode, PoolSizes, Roles, ServerAccess, WebhookConfig,
+};
 use live::ViewSettings;
 use tempfile::TempDir;
 use webhooks::dispatcher::Limits;
@@ -220,6 +222,8 @@ fn config(market: Option<&Market>, data_dir: PathBuf, roles: Roles) -> Config {
             ..listener::Settings::default()
         },
         compression: false,
+        graphql_http: GraphqlHttp::default(),
+        documents: DocumentFiles::default(),
         pools: PoolSizes::default(),
         servers: ServerAccess::default(),
         operations: OperationLimits::default(),
