@@ -320,7 +320,7 @@ async fn jetstream_log_with_max_bytes_never_drops_an_event_for_a_new_one() {
 
     let log = jetstream(&nats.url());
     let answer = wait_for(SOON, "the stream is judged", async || {
-        match log.epoch().await {
+        match log.prepare().await {
             Err(Error::Unavailable { .. }) => None,
             answer => Some(answer),
         }
