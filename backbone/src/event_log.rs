@@ -310,13 +310,15 @@ impl EventLog {
     ///
     /// # Errors
     /// Those of [`EventLog::epoch`], and [`Error::Blocked`] if the log is missing beside tables that
-    /// were built from one.
+    /// were built from one, or is not the one that they were built from.
     pub async fn describe(&self) -> Result<String, Error> {
         match &self.backend {
             Backend::JetStream(log) => {
                 log.connected().await?;
                 if log.is_begun().await? {
-                    log.describe().await
+                    let description = log.describe().await?;
+                    self.compare().await?;
+                    Ok(description)
                 } else {
                     self.describe_absence().await
                 }

@@ -296,8 +296,7 @@ impl<P: Projection> Worker<P> {
     /// # Errors
     /// [`Error::Conflict`] when another worker advanced first.
     pub async fn run_once(&self, from: Checkpoint, tail: &mut Tail) -> Result<Checkpoint, Error> {
-        let records = tail.batch(BATCH).await?;
-        self.apply(from, &records).await
+        self.run_up_to(from, tail, Sequence::MAX).await
     }
 
     /// Applies the next batch, which ends at the event `last` at the latest, and returns the new
@@ -312,7 +311,10 @@ impl<P: Projection> Worker<P> {
         last: Sequence,
     ) -> Result<Checkpoint, Error> {
         let room = last.saturating_sub(from.position).min(BATCH as u64);
-        let records = tail.batch(room as usize).await?;
+        let mut records = tail.batch(room as usize).await?;
+
+        // An operator may have decided since the last batch.
+        Skipped::read(&self.log).await?.mark(&mut records);
         self.apply(from, &records).await
     }
 

@@ -205,6 +205,9 @@ pub fn init_tracing(filter: &str, json: bool) -> Result<(), Error> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would tell of a line that cannot be written by printing on standard error too, which
+        // panics.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
 
     let first = if json {

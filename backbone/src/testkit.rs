@@ -10,6 +10,8 @@
 //! what to do, as a test would; nothing here is for production code.
 
 mod nats;
+mod nats_cluster;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod process;
@@ -21,6 +23,8 @@ mod services;
 mod wait;
 
 pub use nats::NatsServer;
+pub use nats_cluster::NatsCluster;
+pub use pgbouncer::PgBouncer;
 pub use port::Port;
 pub use postgres::{PostgresServer, create_database, drop_database};
 pub use proxy::{Direction, Proxy};

@@ -1,10 +1,5 @@
 //! Commands of `dealwire`. Each reads its settings, does one thing and prints the result on standard output. The log
 //! goes to standard error.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "commands print their results and errors to the terminal"
-)]
 
 mod admin;
 mod check_config;
@@ -14,6 +9,7 @@ mod errors_reference;
 mod limits_reference;
 mod log;
 mod operator;
+mod output;
 mod progress;
 mod rebuild;
 mod seed;
@@ -28,6 +24,7 @@ use backbone::telemetry::init_tracing;
 use clap::{Parser, Subcommand};
 
 use crate::settings::{Config, Settings};
+use output::{OUTPUT_CLOSED, OutputClosed};
 use stores::{CommandError, Stores};
 
 pub use errors_reference::errors_reference;
@@ -88,7 +85,8 @@ pub fn install_tls_provider() {
     let _installed = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Runs the command that `cli` names. Exit codes: 0 success, 1 failure, 2 invalid settings.
+/// Runs the command that `cli` names. Exit codes: 0 success, 1 failure, 2 invalid settings, 141 if the reader of standard
+/// output closed it early.
 pub fn run(cli: Cli) -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve);
     // These need no settings, so that they also work where none are valid.
@@ -100,8 +98,7 @@ pub fn run(cli: Cli) -> ExitCode {
         _ => None,
     };
     if let Some(page) = page {
-        print!("{page}");
-        return ExitCode::SUCCESS;
+        return exit_code(output::print(page.trim_end()));
     }
 
     // `check-config` checks what a server would need. The other commands also run without it.
@@ -110,16 +107,22 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(config) => config,
         Err(faults) => {
             for fault in faults {
-                eprintln!("dealwire: {fault}");
+                output::tell(format_args!("dealwire: {fault}"));
             }
             return ExitCode::from(2);
         }
     };
 
-    match run_with(config, command) {
+    exit_code(run_with(config, command))
+}
+
+/// Tells why a command failed, and returns its exit code.
+fn exit_code(outcome: Result<(), CommandError>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<OutputClosed>() => ExitCode::from(OUTPUT_CLOSED),
         Err(error) => {
-            eprintln!("dealwire: {error}");
+            output::tell(format_args!("dealwire: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -156,8 +159,8 @@ async fn migrate(config: Config) -> Result<(), CommandError> {
     let stores = Stores::open(config).await?;
     stores.migrate().await?;
 
-    println!("Both databases are up to date");
-    stores.close().await
+    stores.close().await?;
+    output::print("Both databases are up to date")
 }
 
 #[cfg(test)]

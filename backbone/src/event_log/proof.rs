@@ -71,6 +71,23 @@ impl EventLog {
         Ok("it does not exist yet; the first process that serves the market creates it".to_owned())
     }
 
+    /// Checks that the tables were built from this log, as far as there are any. Changes nothing.
+    pub(super) async fn compare(&self) -> Result<(), Error> {
+        let checkpoints = match self.proof.tables.checkpoints().await {
+            Ok(checkpoints) => checkpoints,
+            // As for a log that does not exist yet.
+            Err(Error::Unavailable { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+
+        for (name, checkpoint) in checkpoints {
+            if !checkpoint.is_new() {
+                self.check_tables(name, checkpoint).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn prove(&self, replicas: usize) -> Result<(), Error> {
         let checkpoints = self.proof.tables.checkpoints().await?;
         if !self.is_begun().await? {

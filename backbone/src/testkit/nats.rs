@@ -1,4 +1,4 @@
-//! A private nats-server with JetStream: one server with one store, no cluster.
+//! A private nats-server with JetStream: one server with one store.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,8 +8,10 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::port::Port;
-use super::server::{Probe, Server, find, folder};
+use super::server::{Probe, Server, find_chosen, folder};
 
+/// Variable with the path of the server program, for runs against another version than the installed one.
+const PROGRAM: &str = "DEALWIRE_TEST_NATS_SERVER";
 /// Name of the folder with the streams.
 const STORE: &str = "store";
 
@@ -45,7 +47,7 @@ impl NatsServer {
 
         let store = [folder.path().join(STORE).into_os_string()];
         let server = Self(Server {
-            program: find("nats-server", vec![]),
+            program: program(),
             arguments: fixed
                 .into_iter()
                 .chain(store)
@@ -114,6 +116,14 @@ impl NatsServer {
     pub fn log(&self) -> String {
         self.0.log()
     }
+}
+
+/// Returns the program in `DEALWIRE_TEST_NATS_SERVER`, or the installed one.
+///
+/// # Panics
+/// If there is none, or the run is one without servers.
+pub(super) fn program() -> PathBuf {
+    find_chosen(PROGRAM, "nats-server")
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {

@@ -294,7 +294,7 @@ pub(super) fn binaries() -> Vec<PathBuf> {
 }
 
 /// Returns user and group to run as when this process is root, which owns the new directory then.
-fn identity(folder: &Path) -> Option<(u32, u32)> {
+pub(super) fn identity(folder: &Path) -> Option<(u32, u32)> {
     if folder
         .metadata()
         .expect("the directory was just created")

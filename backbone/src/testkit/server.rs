@@ -47,6 +47,8 @@ pub(super) enum Probe {
     Redis,
     /// PostgreSQL accepts a session at this URL.
     Postgres(String),
+    /// PgBouncer passes a session on to the database at this URL.
+    Pooler(String),
 }
 
 impl Server {
@@ -167,10 +169,12 @@ impl Probe {
             match self {
                 Self::Nats => converse(addr, b"", b"INFO ").await,
                 Self::Redis => converse(addr, b"PING\r\n", b"+PONG").await,
-                Self::Postgres(url) => match sqlx::PgConnection::connect(url).await {
-                    Ok(session) => session.close().await.is_ok(),
-                    Err(_) => false,
-                },
+                Self::Postgres(url) | Self::Pooler(url) => {
+                    match sqlx::PgConnection::connect(url).await {
+                        Ok(session) => session.close().await.is_ok(),
+                        Err(_) => false,
+                    }
+                }
             }
         };
         // A paused server accepts connections and never answers.
@@ -231,9 +235,30 @@ pub(super) fn find(program: &str, folders: Vec<PathBuf>) -> PathBuf {
     places.map(|place| place.join(program)).find(|file| file.is_file()).unwrap_or_else(|| {
         panic!(
             "{program} not found: ./scripts/test installs it on Debian and Ubuntu when run as root; otherwise install \
-             nats-server 2.9+, Redis 7+ and PostgreSQL 15+ so that nats-server, redis-server and postgres are on PATH"
+             nats-server 2.9+, Redis 7+, PostgreSQL 15+ and PgBouncer so that nats-server, redis-server, postgres and \
+             pgbouncer are on PATH"
         )
     })
+}
+
+/// Finds the program whose path a variable holds, for runs with another version than the installed one, or as [`find`]
+/// does without the variable.
+///
+/// # Panics
+/// If there is none, or the run is one without servers.
+pub(super) fn find_chosen(variable: &str, program: &str) -> PathBuf {
+    let Some(chosen) = environment(variable) else {
+        return find(program, vec![]);
+    };
+
+    require_servers_allowed();
+    let path = PathBuf::from(chosen);
+    assert!(
+        path.is_file(),
+        "{variable} is no program: {}",
+        path.display()
+    );
+    path
 }
 
 /// Reads a variable of the environment. The kit needs them to find programs, and the servers that a

@@ -3,9 +3,10 @@
 //! its own stream and channel, and two new databases.
 
 use std::fmt;
+use std::path::Path;
 use std::process::Command;
 
-use super::nats::NatsServer;
+use super::nats::{self, NatsServer};
 use super::port::random;
 use super::postgres::{PostgresServer, binaries, create_database, drop_database};
 use super::redis::RedisServer;
@@ -207,9 +208,9 @@ impl Versions {
     /// If a program is missing or prints no version.
     pub fn installed() -> Self {
         Self {
-            nats: version("nats-server", vec![]),
-            redis: version("redis-server", vec![]),
-            postgres: version("postgres", binaries()),
+            nats: version(&nats::program()),
+            redis: version(&find("redis-server", vec![])),
+            postgres: version(&find("postgres", binaries())),
         }
     }
 }
@@ -226,9 +227,8 @@ impl fmt::Display for Versions {
 
 /// Returns the first word of the output that looks like a version: `nats-server: v2.9.10`, `Redis
 /// server v=7.0.15 …`, `postgres … 15.19 …`.
-fn version(program: &str, folders: Vec<std::path::PathBuf>) -> String {
-    let program = find(program, folders);
-    let output = Command::new(&program)
+pub(super) fn version(program: &Path) -> String {
+    let output = Command::new(program)
         .arg("--version")
         .output()
         .expect("a program that was found can be run");

@@ -1,5 +1,6 @@
 //! The contract of the event log: what every backend promises, told once and run on each.
 
+mod cluster;
 mod jetstream;
 mod proof;
 mod sqlite;

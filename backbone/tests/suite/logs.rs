@@ -1,9 +1,10 @@
 //! A log on each backend, for stories that must hold on both: SQLite in a folder of its own,
-//! JetStream on a server of its own.
+//! JetStream on a server or a cluster of its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use backbone::checkpoint::Tables;
 use backbone::clock::Clock;
 use backbone::contract::Event;
@@ -12,7 +13,7 @@ use backbone::event_log::{AppendAnswer, EventLog, Record, Tail};
 use backbone::lifecycle::Lifecycle;
 use backbone::position::{Epoch, Sequence};
 use backbone::telemetry::Metrics;
-use backbone::testkit::{NatsServer, wait_for};
+use backbone::testkit::{NatsCluster, NatsServer, wait_for};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::types::Json;
@@ -24,6 +25,9 @@ pub(crate) const MARKET: &str = "market";
 /// How long what must happen may take.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// How long a cluster may take to elect a leader, on a busy machine.
+pub(crate) const ELECTION: Duration = Duration::from_secs(60);
+
 /// One market's log, open.
 pub(crate) struct TestLog {
     /// The log.
@@ -33,7 +37,13 @@ pub(crate) struct TestLog {
 
 enum Home {
     Sqlite(TempDir),
-    JetStream(NatsServer),
+    JetStream { url: String, _servers: Box<Servers> },
+}
+
+/// What runs for as long as the log is used.
+enum Servers {
+    One { _server: NatsServer },
+    Three { _cluster: NatsCluster },
 }
 
 impl TestLog {
@@ -49,11 +59,24 @@ impl TestLog {
     /// A new log in JetStream.
     pub(crate) async fn jetstream() -> Self {
         let nats = NatsServer::start().await;
-        let log = jetstream(&nats.url());
+        Self::at(nats.url(), Servers::One { _server: nats }).await
+    }
+
+    /// A new log in JetStream with three replicas, on servers of version 2.11 or later.
+    pub(crate) async fn replicated() -> Self {
+        let (cluster, url) = replicated_stream().await;
+        Self::at(url, Servers::Three { _cluster: cluster }).await
+    }
+
+    async fn at(url: String, servers: Servers) -> Self {
+        let log = jetstream(&url);
         opened(&log).await;
         Self {
             log,
-            home: Home::JetStream(nats),
+            home: Home::JetStream {
+                url,
+                _servers: Box::new(servers),
+            },
         }
     }
 
@@ -63,7 +86,7 @@ impl TestLog {
         drop(log);
         let log = match &home {
             Home::Sqlite(folder) => sqlite(folder).await,
-            Home::JetStream(nats) => jetstream(&nats.url()),
+            Home::JetStream { url, .. } => jetstream(url),
         };
 
         opened(&log).await;
@@ -98,7 +121,7 @@ impl TestLog {
     pub(crate) fn place(&self) -> Result<PathBuf, String> {
         match &self.home {
             Home::Sqlite(folder) => Ok(folder.path().join("log.db")),
-            Home::JetStream(nats) => Err(nats.url()),
+            Home::JetStream { url, .. } => Err(url.clone()),
         }
     }
 
@@ -106,13 +129,36 @@ impl TestLog {
     pub(crate) async fn beside(&self) -> EventLog {
         match &self.home {
             Home::Sqlite(_) => self.log.clone(),
-            Home::JetStream(nats) => {
-                let log = jetstream(&nats.url());
+            Home::JetStream { url, .. } => {
+                let log = jetstream(url);
                 opened(&log).await;
                 log
             }
         }
     }
+}
+
+/// A cluster with an empty stream of three replicas, as an operator makes it beforehand, and its URLs.
+pub(crate) async fn replicated_stream() -> (NatsCluster, String) {
+    let cluster = NatsCluster::start().await;
+    let config = Config {
+        name: MARKET.to_uppercase(),
+        subjects: vec![format!("{MARKET}.>")],
+        discard: DiscardPolicy::New,
+        deny_delete: true,
+        deny_purge: true,
+        num_replicas: 3,
+        ..Config::default()
+    };
+
+    wait_for(ELECTION, "a leader creates the stream", async || {
+        let client = async_nats::connect(cluster.node(0).url()).await.ok()?;
+        let context = async_nats::jetstream::new(client);
+        context.create_stream(config.clone()).await.ok()
+    })
+    .await;
+    let urls = cluster.urls();
+    (cluster, urls)
 }
 
 /// The log in a folder, opened as a process does. Its writer ends with the test.

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use uuid::Uuid;
 
 use super::operator::Operator;
+use super::output;
 use super::stores::CommandError;
 use crate::accounts::NewAccount;
 use crate::settings::Config;
@@ -109,8 +110,7 @@ pub(super) async fn run(config: Config, command: Admin) -> Result<(), CommandErr
 
     // The stores are closed in order even when the command failed, and its error is the one that counts.
     operator.close().await?;
-    println!("{}", outcome?);
-    Ok(())
+    output::print(outcome?)
 }
 
 async fn execute(operator: &Operator, command: Admin) -> Result<String, CommandError> {

@@ -6,6 +6,7 @@ use backbone::Error;
 use backbone::live_bus::{BusEvent, LiveBus};
 use tokio::time::timeout;
 
+use super::output;
 use super::stores::{CommandError, Stores};
 use crate::app::StartError;
 use crate::backends::{Backends, DataDir, DataDirError};
@@ -20,17 +21,19 @@ const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// # Errors
 /// A store is not usable; the message names all of them.
 pub(super) async fn check(config: Config) -> Result<(), CommandError> {
-    println!("Market {}, listening on {}", config.market, config.listen);
+    output::print(format_args!(
+        "Market {}, listening on {}",
+        config.market, config.listen
+    ))?;
     check_documents(&config)?;
     if let Mode::Embedded { data_dir } = &config.mode {
-        println!(
+        output::print(format_args!(
             "Embedded in {}: an acknowledged change survives kill -9 and power loss",
             data_dir.display()
-        );
+        ))?;
         // Opening the stores would create the directory, and a check must not change anything.
         if !data_dir.try_exists()? {
-            println!("The directory does not exist yet; the first start creates it");
-            return Ok(());
+            return output::print("The directory does not exist yet; the first start creates it");
         }
         match DataDir::lock(data_dir) {
             // Released at once, because opening the stores takes the lock again.
@@ -38,8 +41,7 @@ pub(super) async fn check(config: Config) -> Result<(), CommandError> {
             // Success all the same: a server that runs on the directory is no fault of the
             // settings.
             Err(in_use @ DataDirError::InUse(_)) => {
-                println!("Cannot check the stores: {in_use}");
-                return Ok(());
+                return output::print(format_args!("Cannot check the stores: {in_use}"));
             }
             Err(error) => return Err(error.into()),
         }
@@ -59,8 +61,7 @@ fn check_documents(config: &Config) -> Result<(), CommandError> {
     }
 
     let trusted = TrustedDocuments::load(files).map_err(StartError::TrustedDocuments)?;
-    println!("{} trusted documents", trusted.count());
-    Ok(())
+    output::print(format_args!("{} trusted documents", trusted.count()))
 }
 
 type Report = (&'static str, Result<String, Error>);
@@ -96,9 +97,9 @@ fn print_reports(reports: [Report; 4]) -> Result<(), CommandError> {
     let mut unusable = Vec::new();
     for (store, report) in reports {
         match report {
-            Ok(description) => println!("{store}: {description}"),
+            Ok(description) => output::print(format_args!("{store}: {description}"))?,
             Err(error) => {
-                println!("{store}: {error}");
+                output::print(format_args!("{store}: {error}"))?;
                 unusable.push(store);
             }
         }

@@ -1,9 +1,10 @@
 //! The operator's confirmation of a command that cannot be undone.
 
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{IsTerminal, stdin};
 
 use clap::Args;
 
+use super::output;
 use super::stores::CommandError;
 
 /// Option of commands that ask before they act.
@@ -20,7 +21,7 @@ impl Confirm {
     /// # Errors
     /// The operator typed something else; there is no terminal to ask on, and `--yes` was not given.
     pub(super) fn ask(self, market: &str, consequences: &str) -> Result<(), CommandError> {
-        println!("{consequences}");
+        output::print(consequences)?;
         if self.yes {
             return Ok(());
         }
@@ -28,8 +29,9 @@ impl Confirm {
             return Err("nothing was changed; add --yes to go on without being asked".into());
         }
 
-        print!("Type the name of the market, {market}, to go on: ");
-        stdout().flush()?;
+        output::prompt(format_args!(
+            "Type the name of the market, {market}, to go on: "
+        ))?;
         let mut typed = String::new();
         stdin().read_line(&mut typed)?;
 

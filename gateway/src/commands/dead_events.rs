@@ -7,6 +7,7 @@ use backbone::event_log::Record;
 use backbone::position::Sequence;
 use clap::{Args, Subcommand};
 
+use super::output;
 use super::stores::{CommandError, Stores};
 use crate::settings::Config;
 
@@ -56,8 +57,7 @@ pub(super) async fn run(config: Config, command: DeadEvents) -> Result<(), Comma
 
     // The stores are closed in order even when the command failed, and its error is the one that counts.
     stores.close().await?;
-    println!("{}", outcome?);
-    Ok(())
+    output::print(outcome?)
 }
 
 async fn execute(stores: &Stores, command: DeadEvents) -> Result<String, CommandError> {

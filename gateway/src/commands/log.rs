@@ -11,6 +11,7 @@ use backbone::position::Sequence;
 use clap::Subcommand;
 
 use super::confirm::Confirm;
+use super::output;
 use super::rebuild::Replaying;
 use super::stores::{CommandError, Stores};
 use crate::settings::Config;
@@ -143,7 +144,7 @@ async fn tail(stores: &Stores, after: Option<Sequence>, follow: bool) -> Result<
 
         for record in tail.batch(wanted as usize).await? {
             last = record.sequence;
-            println!("{}", print::summary(&record));
+            output::print(print::summary(&record))?;
         }
     }
 
@@ -153,10 +154,7 @@ async fn tail(stores: &Stores, after: Option<Sequence>, follow: bool) -> Result<
 async fn show(stores: &Stores, sequence: Sequence) -> Result<(), CommandError> {
     let log = &stores.backends.log;
     match log.get(sequence).await? {
-        Some(record) => {
-            println!("{}", print::details(&record));
-            Ok(())
-        }
+        Some(record) => output::print(print::details(&record)),
         None => {
             let head = log.head().await?;
             Err(format!("the log has no event {sequence}; its head is {head}").into())

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use backbone::position::Sequence;
 
+use super::output;
+
 /// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(2);
 
@@ -48,9 +50,9 @@ impl Progress {
         self.goal = self.goal.max(sequence);
         let seconds = now.duration_since(self.started).as_secs_f64();
         let rate = (sequence - from) as f64 / seconds;
-        eprintln!(
+        output::tell(format_args!(
             "{} {sequence} of {} events, {rate:.0} a second",
             self.what, self.goal
-        );
+        ));
     }
 }

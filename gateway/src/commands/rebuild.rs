@@ -9,6 +9,7 @@ use backbone::replay::Scratch;
 use backbone::verify::{Finding, SideBySide};
 use clap::{Args, ValueEnum};
 
+use super::output;
 use super::progress::Progress;
 use super::stores::{CommandError, Stores};
 use crate::settings::{Config, Mode};
@@ -89,9 +90,10 @@ async fn verify_side<P: Projection>(
     show: u64,
 ) -> Result<u64, CommandError> {
     let mut shown = 0;
+    let mut printed = Ok(());
     let mut found = |finding: Finding| {
-        if shown < show {
-            println!("{side} {finding}");
+        if shown < show && printed.is_ok() {
+            printed = output::print(format_args!("{side} {finding}"));
         }
         shown += 1;
     };
@@ -101,17 +103,18 @@ async fn verify_side<P: Projection>(
         .verify(&mut |at, goal| progress.reached_of(at, goal), &mut found)
         .await?;
 
+    printed?;
     let hidden = shown.saturating_sub(show);
     if hidden > 0 {
-        println!("{side}: {hidden} more differences");
+        output::print(format_args!("{side}: {hidden} more differences"))?;
     }
-    println!(
+    output::print(format_args!(
         "{side} tables at sequence {}, generation {}: {} rows compared, {} differ",
         verified.checkpoint.position,
         verified.checkpoint.generation,
         verified.rows,
         verified.differences
-    );
+    ))?;
     Ok(verified.differences)
 }
 
@@ -125,8 +128,7 @@ pub(super) async fn rebuild(config: Config, options: Rebuild) -> Result<(), Comm
     let outcome = rebuild_side(&stores, &scratch, options.side).await;
 
     stores.close().await?;
-    println!("{}", told(options.side, outcome?));
-    Ok(())
+    output::print(told(options.side, outcome?))
 }
 
 async fn rebuild_side(

@@ -1,5 +1,6 @@
 //! `dealwire seed`: creates an example market with random API keys, or the demo.
 
+use super::output;
 use super::stores::{CommandError, Stores};
 use crate::demo;
 use crate::settings::{Config, Demo};
@@ -11,13 +12,13 @@ pub(super) async fn seed(config: Config) -> Result<(), CommandError> {
     // The example may be the first that is ever written to these databases.
     stores.prepare().await?;
 
-    if with_public_keys {
+    let lines = if with_public_keys {
         demo::complete(&stores.backends).await?;
-        println!("{}", demo::KEYS);
+        vec![demo::KEYS.to_owned()]
     } else {
-        for line in demo::complete_example(&stores.backends).await? {
-            println!("{line}");
-        }
-    }
-    stores.close().await
+        demo::complete_example(&stores.backends).await?
+    };
+
+    stores.close().await?;
+    output::print(lines.join("\n"))
 }

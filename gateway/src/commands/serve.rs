@@ -1,5 +1,6 @@
 //! `dealwire serve`.
 
+use super::output;
 use super::server_file::ServerFile;
 use super::stores::CommandError;
 use crate::app::App;
@@ -16,9 +17,14 @@ pub(super) async fn serve(config: Config) -> Result<(), CommandError> {
         Mode::Production { .. } => None,
     };
 
-    println!("{}", greeting(&app));
+    let mut greeting = greeting(&app);
     if app.holds_demo() {
-        println!("{}", demo::KEYS);
+        greeting += "\n";
+        greeting += demo::KEYS;
+    }
+    // A server serves its clients whether or not anybody reads this.
+    if let Err(error) = output::print(greeting) {
+        tracing::info!(%error, "the address was not printed: {error}");
     }
 
     app.lifecycle().run_until_signal().await;

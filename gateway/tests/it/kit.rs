@@ -14,7 +14,7 @@ pub(crate) use app::{Backing, TestApp};
 pub(crate) use client::{Answer, CREATE, Client, UPDATE};
 pub(crate) use events::Events;
 pub(crate) use party::{BUYER_KEY, Party, SELLER_KEY};
-pub(crate) use process::{Process, dealwire, seed};
+pub(crate) use process::{BINARY, Process, dealwire, seed, seed_with};
 pub(crate) use socket::{Buffer, End, Socket, Subscription};
 pub(crate) use told::{Told, ToldPage};
 

@@ -75,7 +75,7 @@ async fn nothing_is_acknowledged_on_an_empty_server() {
 
 // Goal: an event that no process can apply is told by every gateway, and an operator can end it.
 // Method: an event of a newer version is published; the operator skips it with the command.
-// Proves: the gateway names the event; afterwards the projections go on.
+// Proves: the gateway names the event; afterwards the projections go on, and a replay of the log agrees with them.
 #[tokio::test(flavor = "multi_thread")]
 async fn event_of_a_newer_version_is_told_and_can_be_skipped() {
     let services = Services::shared_or_private().await;
@@ -125,6 +125,8 @@ async fn event_of_a_newer_version_is_told_and_can_be_skipped() {
         ready_body(&client).await["down"] == json!({})
     })
     .await;
+    let verified = dealwire(&market.environment(), &["verify"]).await.done();
+    assert!(verified.contains("0 differ"), "{verified}");
 }
 
 // Goal: what an operator does with the commands can be done over the API, by administrators alone.

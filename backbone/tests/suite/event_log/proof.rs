@@ -328,4 +328,10 @@ async fn assert_blocked(nats: &NatsServer, db: &Db, reason: &str) {
         AppendAnswer::NotConnected { why } => assert!(why.contains(reason), "{why:?}"),
         other => panic!("it was sent: {other:?}"),
     }
+
+    // What an operator asks for says the same.
+    match log.describe().await {
+        Err(Error::Blocked { why, .. }) => assert!(why.contains(reason), "{why:?}"),
+        other => panic!("it is described as usable: {other:?}"),
+    }
 }

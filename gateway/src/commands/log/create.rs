@@ -3,6 +3,7 @@
 use backbone::Error;
 
 use crate::commands::confirm::Confirm;
+use crate::commands::output;
 use crate::commands::stores::{CommandError, Stores};
 use crate::settings::{Config, Mode};
 
@@ -49,9 +50,11 @@ async fn create_on(
 
     match stores.backends.log.create(replicas.into()).await {
         Ok(epoch) => {
-            println!("Created the log of market {market}, epoch {}", epoch.0);
-            println!("event log: {}", stores.backends.log.describe().await?);
-            Ok(())
+            let described = stores.backends.log.describe().await?;
+            output::print(format_args!(
+                "Created the log of market {market}, epoch {}\nevent log: {described}",
+                epoch.0
+            ))
         }
         Err(Error::Conflict { .. }) => {
             Err(format!("the log of market {market} exists already; nothing was changed").into())

@@ -13,6 +13,7 @@ use backbone::verify::SideBySide;
 
 use crate::backends::Backends;
 use crate::commands::confirm::Confirm;
+use crate::commands::output;
 use crate::commands::progress::Progress;
 use crate::commands::rebuild::Replaying;
 use crate::commands::stores::{CommandError, Stores};
@@ -81,7 +82,9 @@ async fn open_epoch(
     let is_reopened = sides.iter().any(|side| side.fit == Fit::Reopened);
     if !is_reopened {
         let sequence = log.reopen(&Clock::system()).await?;
-        println!("The log goes on with a new epoch from event {sequence}");
+        output::print(format_args!(
+            "The log goes on with a new epoch from event {sequence}"
+        ))?;
     }
 
     Ok(())
@@ -160,10 +163,10 @@ async fn follow(stores: &Stores, scratch: &Path) -> Result<(), CommandError> {
                 follow_with(both).await?
             }
         };
-        println!(
+        output::print(format_args!(
             "The {} tables are of generation {} and at event {}: the rows of {} subjects were replaced",
             side.name, rebuilt.checkpoint.generation, rebuilt.checkpoint.position, rebuilt.replaced
-        );
+        ))?;
     }
 
     Ok(())

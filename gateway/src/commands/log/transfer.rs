@@ -8,6 +8,7 @@ use backbone::clock::Clock;
 use backbone::event_log::{EventLog, ExportHeader, ImportFile, LogImport};
 
 use crate::backends::{DataDir, log_file};
+use crate::commands::output::{self, Output};
 use crate::commands::progress::Progress;
 use crate::commands::stores::{CommandError, lock};
 use crate::settings::{Config, Mode};
@@ -15,9 +16,10 @@ use crate::settings::{Config, Mode};
 /// Writes the log to a file, or to standard output.
 pub(super) async fn export(log: &EventLog, file: &Path) -> Result<(), CommandError> {
     if file == Path::new("-") {
-        let mut out = BufWriter::new(std::io::stdout().lock());
-        let header = write(log, &mut out).await?;
-        eprintln!("{}", exported(&header));
+        let mut out = BufWriter::new(Output::open());
+        let header = write(log, &mut out).await;
+        let header = header.map_err(|error| out.get_ref().explain(error))?;
+        output::tell(exported(&header));
         return Ok(());
     }
 
@@ -29,8 +31,7 @@ pub(super) async fn export(log: &EventLog, file: &Path) -> Result<(), CommandErr
     // A backup that a power loss can empty is none.
     let written = out.into_inner().map_err(|error| error.into_error())?;
     written.sync_all()?;
-    println!("{}", exported(&header));
-    Ok(())
+    output::print(exported(&header))
 }
 
 async fn write(log: &EventLog, out: &mut impl Write) -> Result<ExportHeader, CommandError> {
@@ -67,15 +68,14 @@ pub(super) async fn import(config: &Config, file: &Path) -> Result<(), CommandEr
 
     let written = log.run(&mut file, |sequence| progress.reached(sequence));
     let written = written.await?;
-    println!(
+    output::print(format_args!(
         "Imported {written} events; the log of market {} has {count} events and epoch {}",
         config.market, epoch.0
-    );
-    println!(
+    ))?;
+    output::print(
         "If the market accepted changes after this export, run `dealwire log reopen --restored` before you start it: \
-         clients hold positions of those changes"
-    );
-    Ok(())
+         clients hold positions of those changes",
+    )
 }
 
 /// Opens the log to be written to, with the lock that must be held meanwhile.

@@ -9,9 +9,17 @@ use tokio::time::timeout;
 
 use super::{Client, DEADLINE};
 
+/// Binary of this build.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_dealwire");
+
 /// Fills a market on servers with the demo.
 pub(crate) async fn seed(market: &Market) {
-    let seeded = Command::new(env!("CARGO_BIN_EXE_dealwire"))
+    seed_with(BINARY, market).await;
+}
+
+/// Fills a market on servers with the demo of another build.
+pub(crate) async fn seed_with(binary: &str, market: &Market) {
+    let seeded = Command::new(binary)
         .args(["seed", "--demo"])
         .envs(market.environment())
         .stdout(Stdio::null())
@@ -64,6 +72,7 @@ pub(crate) async fn dealwire(environment: &[(&str, &str)], arguments: &[&str]) -
 
 /// Process of `dealwire serve`, killed when dropped.
 pub(crate) struct Process {
+    binary: String,
     /// Command that starts the binary, which it is given as its first argument; empty for none.
     wrapper: Vec<String>,
     environment: Vec<(String, String)>,
@@ -81,11 +90,22 @@ impl Process {
 
     /// Starts a process through a command that becomes the binary: `wrapper… BINARY serve`.
     pub(crate) fn spawn_in(wrapper: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::launch(BINARY, wrapper, environment)
+    }
+
+    /// Starts a process of another build with one role in a market.
+    pub(crate) fn of_build(binary: &str, market: &Market, role: &str) -> Self {
+        let environment = [&market.environment()[..], &[("DEALWIRE_ROLES", role)]].concat();
+        Self::launch(binary, &[], &environment)
+    }
+
+    fn launch(binary: &str, wrapper: &[&str], environment: &[(&str, &str)]) -> Self {
         let environment = environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
 
         let mut process = Self {
+            binary: binary.to_owned(),
             wrapper: wrapper.iter().map(|&word| word.to_owned()).collect(),
             environment: environment.collect(),
             port: Port::reserve(),
@@ -101,10 +121,24 @@ impl Process {
         Self::spawn(&[&market.environment()[..], &[("DEALWIRE_ROLES", role)], more].concat())
     }
 
+    /// Replaces the process with one of another build on the same port: stops it in order, starts the other, and waits
+    /// until that is ready.
+    pub(crate) async fn replace(&mut self, binary: &str) {
+        self.stop().await;
+        self.start_as(binary);
+        self.ready().await;
+    }
+
+    /// Starts the process again with another build, on the same port.
+    pub(crate) fn start_as(&mut self, binary: &str) {
+        binary.clone_into(&mut self.binary);
+        self.start();
+    }
+
     /// Starts the process again, on the same port.
     pub(crate) fn start(&mut self) {
         let mut words = self.wrapper.clone();
-        words.push(env!("CARGO_BIN_EXE_dealwire").to_owned());
+        words.push(self.binary.clone());
         let child = Command::new(&words[0])
             .args(&words[1..])
             .arg("serve")
