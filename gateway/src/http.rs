@@ -1,5 +1,6 @@
 //! HTTP front: the table of routes, authentication of requests, and the form of error responses.
 
+mod conditional;
 mod events;
 mod graphql;
 mod pages;
@@ -10,7 +11,7 @@ mod websocket;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use backbone::health::Health;
@@ -50,8 +51,6 @@ pub struct Probes {
 
 /// Builds the routes of the public API.
 pub fn public(state: Public) -> Router {
-    let deal = || get(rest::list).post(rest::create).put(rest::replace);
-
     Router::new()
         .route("/graphql", get(graphql::get).post(graphql::post))
         .route("/", get(pages::root))
@@ -59,21 +58,23 @@ pub fn public(state: Public) -> Router {
         .route("/graphiql/", get(pages::graphiql))
         .route("/graphiql/config.json", get(pages::graphiql_config))
         .route("/graphiql/{*path}", get(pages::graphiql_file))
-        .route("/deal", deal())
-        .route("/deal/{id}", get(rest::show))
-        .route("/changes", get(rest::changes))
-        .route("/v1/changes", get(rest::changes))
-        .route("/v1/deal", deal())
-        .route("/v1/deal/{id}", get(rest::show))
+        .merge(rest::routes())
         .fallback(async || Problem::new(Code::NotFound, "Nothing exists at this path"))
-        .method_not_allowed_fallback(async || {
-            // The codes of the public contract have none for a wrong method; the status tells it.
-            let problem = Problem::new(Code::BadRequest, "This path does not support this method");
-            problem.with_status(StatusCode::METHOD_NOT_ALLOWED)
-        })
+        .method_not_allowed_fallback(wrong_method)
         // After the routes: a layer covers only what was added before it.
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         .with_state(Arc::new(state))
+}
+
+/// Answers a method that a path does not have; axum adds `Allow`. `OPTIONS` asks for nothing else.
+async fn wrong_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+
+    // The codes of the public contract have none for a wrong method; the status tells it.
+    let problem = Problem::new(Code::BadRequest, "This path does not support this method");
+    problem.with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// Builds the routes of probes and metrics.
