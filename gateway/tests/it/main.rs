@@ -22,6 +22,7 @@ mod house;
 mod isolation;
 mod live;
 mod pages;
+mod permissions;
 mod rebuild;
 mod rest;
 mod resume;
