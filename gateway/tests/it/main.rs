@@ -21,6 +21,7 @@ mod faults;
 mod house;
 mod isolation;
 mod live;
+mod nginx;
 mod pages;
 mod permissions;
 mod rebuild;
