@@ -24,6 +24,9 @@ use crate::graphql::Executor;
 use crate::services::Services;
 use crate::sockets::Sockets;
 
+#[cfg(feature = "testkit")]
+pub use rest::testkit;
+
 /// Largest accepted request body, in bytes.
 pub(crate) const MAX_BODY: usize = 256 << 10;
 

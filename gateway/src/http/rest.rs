@@ -13,6 +13,8 @@ mod query;
 mod read;
 mod reader;
 mod refused;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod versions;
 mod write;
 
