@@ -3,6 +3,7 @@
 mod accept;
 mod browser;
 mod compression;
+mod conditional;
 mod events;
 mod graphql;
 mod guard;
@@ -15,7 +16,7 @@ mod websocket;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -33,6 +34,8 @@ use crate::standing::{whole_millis, whole_seconds};
 
 pub use browser::guarded;
 pub use graphql::StatusCodes;
+#[cfg(feature = "testkit")]
+pub use rest::testkit;
 
 /// Largest accepted request body, in bytes, as it was sent and after decompression.
 pub(crate) const MAX_BODY: usize = 256 << 10;
@@ -67,7 +70,6 @@ pub struct Probes {
 
 /// Builds the routes of the public API.
 pub fn public(state: Public) -> Router {
-    let deal = || get(rest::list).post(rest::create).put(rest::replace);
     let graphql = any(graphql::endpoint);
     let graphql = if state.http_compression {
         graphql.layer(compression::layer())
@@ -83,24 +85,24 @@ pub fn public(state: Public) -> Router {
         .route("/graphiql/", get(pages::graphiql))
         .route("/graphiql/config.json", get(pages::graphiql_config))
         .route("/graphiql/{*path}", get(pages::graphiql_file))
-        .route("/deal", deal())
-        .route("/deal/{id}", get(rest::show))
-        .route("/changes", get(rest::changes))
-        .route("/v1/changes", get(rest::changes))
-        .route("/v1/deal", deal())
-        .route("/v1/deal/{id}", get(rest::show))
+        .merge(rest::routes())
         .fallback(async || Problem::new(Code::NotFound, "Nothing exists at this path"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(
-                Code::MethodNotAllowed,
-                "This path does not support this method",
-            )
-        })
+        .method_not_allowed_fallback(wrong_method)
         // After the routes: a layer covers only what was added before it.
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
         // Outermost, so that a client beyond its limits costs nothing else.
         .layer(from_fn_with_state(Arc::clone(&state), guard::guard))
         .with_state(state)
+}
+
+/// Answers a method that a path does not have; axum adds `Allow`. `OPTIONS` asks for nothing else.
+async fn wrong_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+
+    let message = "This path does not support this method";
+    Problem::new(Code::MethodNotAllowed, message).into_response()
 }
 
 /// Builds the routes of probes and metrics.

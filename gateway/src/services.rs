@@ -111,7 +111,19 @@ impl Services {
     /// # Errors
     /// POSITION_NOT_REACHED after a second; BAD_USER_INPUT when the text is not a position of this market.
     pub async fn reach(&self, caller: &Principal, position: Option<&str>) -> Result<(), Problem> {
-        let Some(position) = min_position(position)? else {
+        self.reach_position(caller, min_position(position)?).await
+    }
+
+    /// Waits as [`Services::reach`] does for a position that is decoded.
+    ///
+    /// # Errors
+    /// Those of [`Services::reach`].
+    pub async fn reach_position(
+        &self,
+        caller: &Principal,
+        position: Option<Position>,
+    ) -> Result<(), Problem> {
+        let Some(position) = position else {
             return Ok(());
         };
 

@@ -110,6 +110,11 @@ pub(crate) fn update(
         }
         _ => {}
     }
+    if !input.versions.admit(deal.version) {
+        return Err(Refusal::VersionConflict {
+            current: deal.version,
+        });
+    }
 
     let next = merged(deal, input, event, &mut errors);
     if !errors.is_empty() {

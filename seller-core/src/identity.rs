@@ -86,7 +86,7 @@ mod tests {
     use backbone::contract::DealStatus;
 
     use super::*;
-    use crate::input::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+    use crate::input::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch, Versions};
 
     const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -222,6 +222,14 @@ mod tests {
             },
             DealUpdate {
                 items: Some(vec![]),
+                ..empty()
+            },
+            DealUpdate {
+                versions: Versions::OneOf(vec![1]),
+                ..empty()
+            },
+            DealUpdate {
+                versions: Versions::NoneOf(vec![1]),
                 ..empty()
             },
         ];

@@ -94,6 +94,37 @@ pub struct DealUpdate {
     /// New items, 1 … 100, in place of the old ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<NewItem>>,
+    /// Versions that the deal may be at, else the update is refused, like `expected_version`.
+    #[serde(skip_serializing_if = "Versions::is_any")]
+    pub versions: Versions,
+}
+
+/// Versions of a deal that a caller admits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Versions {
+    /// Every version.
+    #[default]
+    Any,
+    /// The listed versions; none if there are none.
+    OneOf(Vec<u32>),
+    /// Every version except the listed ones.
+    NoneOf(Vec<u32>),
+}
+
+impl Versions {
+    /// Returns whether a version is among them.
+    pub fn admit(&self, version: u32) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(versions) => versions.contains(&version),
+            Self::NoneOf(versions) => !versions.contains(&version),
+        }
+    }
+
+    fn is_any(&self) -> bool {
+        matches!(self, Self::Any)
+    }
 }
 
 /// A change of an optional value.
@@ -122,6 +153,7 @@ impl DealUpdate {
             status: None,
             discount: Patch::Keep,
             items: None,
+            versions: Versions::Any,
         }
     }
 

@@ -20,7 +20,7 @@ mod store;
 mod tables;
 
 pub use check::{key as idempotency_key, text};
-pub use input::{DealUpdate, MutationContext, NewDeal, NewDiscount, NewItem, Patch};
+pub use input::{DealUpdate, MutationContext, NewDeal, NewDiscount, NewItem, Patch, Versions};
 pub use mutation::{AccessWritten, DealWritten};
 pub use projection::{PROJECTION, SellerProjection};
 pub use refusal::Refusal;

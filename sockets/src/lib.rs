@@ -23,6 +23,8 @@ mod settings;
 mod shard;
 mod sockets;
 mod stagger;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod websocket;
 
 pub use event_stream::EventStream;

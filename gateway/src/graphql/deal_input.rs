@@ -3,7 +3,7 @@
 use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
 use backbone::FieldError;
 use backbone::ids::{DealId, ItemId};
-use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch, Versions};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -115,6 +115,7 @@ impl UpdateDealInput {
             status: self.status.map(Into::into),
             discount,
             items: self.items.map(parse_items).transpose()?,
+            versions: Versions::Any,
         })
     }
 }

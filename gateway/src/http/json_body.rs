@@ -72,19 +72,6 @@ pub(super) enum Encoding {
     Brotli,
 }
 
-/// Returns the body of a request that declares JSON and is not too large, decompressed.
-///
-/// # Errors
-/// UNSUPPORTED_MEDIA_TYPE for another media type or encoding, PAYLOAD_TOO_LARGE, and BAD_REQUEST for a body that cannot be
-/// read.
-pub(super) fn json_body(
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Bytes, Problem> {
-    let encoding = check_headers(headers)?;
-    Ok(decode(encoding, body)?)
-}
-
 /// Checks that a request declares JSON in UTF-8, and returns its encoding.
 ///
 /// # Errors

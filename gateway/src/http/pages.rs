@@ -11,6 +11,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use serde_json::json;
 
 use super::Public;
+use super::conditional::{EntityTag, Outcome, Preconditions};
 use crate::demo;
 use crate::error::{Code, Problem};
 
@@ -96,7 +97,7 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     };
 
     // 64 bits of the hash: enough to tell the builds of one file apart.
-    let tag = format!("\"{}\"", hex::encode(&metadata.sha256_hash()[..8]));
+    let tag = EntityTag::strong(hex::encode(&metadata.sha256_hash()[..8]));
     let cache = if path.starts_with("assets/") {
         IMMUTABLE
     } else {
@@ -116,12 +117,15 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         (header::CONTENT_TYPE, metadata.mimetype()),
     ];
 
-    let cached = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|tag| tag.to_str().ok());
-    let mut response = match cached {
-        Some(cached) if cached == tag => StatusCode::NOT_MODIFIED.into_response(),
-        _ => data.into_response(),
+    // A browser that sends a malformed precondition gets the file all the same.
+    let preconditions = Preconditions::read(headers).unwrap_or_default();
+    let mut response = match preconditions.evaluate(Some(&tag), true) {
+        Outcome::Proceed => data.into_response(),
+        Outcome::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+        Outcome::Failed => {
+            let problem = Problem::new(Code::Conflict, "If-Match excludes the current state");
+            return problem.with_status(StatusCode::PRECONDITION_FAILED);
+        }
     };
 
     // A 304 carries them too, since the cache updates what it holds with them.
@@ -130,7 +134,6 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         response.headers_mut().insert(name, value);
     }
 
-    let tag = HeaderValue::from_str(&tag).expect("a hexadecimal hash is ASCII");
-    response.headers_mut().insert(header::ETAG, tag);
+    response.headers_mut().insert(header::ETAG, tag.header());
     response
 }

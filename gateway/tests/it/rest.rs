@@ -1,5 +1,9 @@
 //! REST: the documented calls exactly as they are documented, and the errors of wrong ones.
 
+mod answers;
+mod conditional;
+mod openapi;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -28,6 +32,23 @@ fn put_body() -> Value {
             "items": [{ "name": "deal2", "price": 12000 },
                       { "id": ITEM, "name": "deal2", "price": 12000 }],
             "createdAt": "2024-06-17 05:30:12.520", "updatedAt": "2024-06-17 05:30:12.520" })
+}
+
+/// Sends a request with these headers and this body, as they are.
+async fn send(
+    client: &Client,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut request = client.request(method, path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let sent = request.body(body.to_owned()).send().await;
+
+    Answer::read(sent.expect("the gateway responds")).await
 }
 
 fn without(mut body: Value, field: &str) -> Value {

@@ -1,24 +1,24 @@
-//! Bodies of REST: read field by field, so that every violation is reported with its path, and
-//! written with enum values in lower case.
+//! Bodies of REST: what a deal is read from, and how it is shown, with enum values in lower case.
 
-use backbone::FieldError;
 use backbone::contract::{Deal, DealStatus, Item};
 use backbone::ids::{DealId, ItemId, SellerId};
 use backbone::money::{Currency, Discount, MinorUnits};
 use backbone::time::Timestamp;
-use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch};
+use seller_core::{DealUpdate, NewDeal, NewDiscount, NewItem, Patch, Versions};
 use serde::Serialize;
-use serde_json::{Map, Value};
-use uuid::Uuid;
+use serde_json::value::RawValue;
 
-use crate::error::{Code, Problem};
+use super::reader::{Reader, integer, number, status, text, uuid};
+use crate::error::Problem;
 
-/// Fields that `GET` shows and that a caller may send back. Their values are ignored.
-const IGNORED: [&str; 2] = ["createdAt", "updatedAt"];
+/// Fields that `GET` shows and that a caller may send back, but not set. Their values are ignored: `finalPrice` follows
+/// from the others, so a caller who changes the price would have to compute it only for us to compare.
+const READ_ONLY: [&str; 3] = ["finalPrice", "createdAt", "updatedAt"];
 
-/// Reads the body of a `POST`.
+/// Reads the body of a `POST`. A `version`, which the deal of another `GET` has, is ignored.
 pub(super) fn new_deal(body: &[u8], seller: SellerId) -> Result<NewDeal, Problem> {
-    let mut reader = Reader::begin(body, seller)?;
+    let mut reader = begin(body, seller)?;
+    reader.ignore(&["version"]);
 
     // A violation leaves a default in its field, and `end` then fails, so no such deal gets out.
     let deal = NewDeal {
@@ -29,29 +29,126 @@ pub(super) fn new_deal(body: &[u8], seller: SellerId) -> Result<NewDeal, Problem
         status: reader
             .optional("status", status)
             .unwrap_or(DealStatus::Available),
-        discount: reader.discount(),
-        items: reader.items(),
+        discount: discount(&mut reader),
+        items: reader.required_objects("items", item),
     };
 
     reader.end().map(|()| deal)
 }
 
+/// Part of a `PUT` beside its body.
+pub(super) struct Target {
+    /// Id in the path; without one, the body must give it.
+    pub(super) id: Option<DealId>,
+    /// Versions that the preconditions admit.
+    pub(super) versions: Versions,
+    /// True if the request has `If-Match`.
+    pub(super) has_if_match: bool,
+}
+
 /// Reads the body of a `PUT`, which must give every field except the discount.
-pub(super) fn replacement(body: &[u8], seller: SellerId) -> Result<DealUpdate, Problem> {
-    let mut reader = Reader::begin(body, seller)?;
+///
+/// The body's `version` counts as the expected one unless `If-Match` or `expectedVersion` says another: what a caller has
+/// read and sends back must not undo changes that it has not seen.
+pub(super) fn replacement(
+    body: &[u8],
+    seller: SellerId,
+    target: Target,
+) -> Result<DealUpdate, Problem> {
+    let mut reader = begin(body, seller)?;
+    let id = id(&mut reader, target.id);
+
+    let shown = reader.optional("version", version);
+    let shown = shown.filter(|_| !target.has_if_match);
+    let expected = reader.optional("expectedVersion", version);
 
     let deal = DealUpdate {
-        id: DealId(reader.required("id", uuid).unwrap_or_default()),
-        expected_version: reader.optional("expectedVersion", integer).map(version),
+        id,
+        expected_version: expected.or(shown),
         name: reader.required("name", text),
         total_price: reader.required("totalPrice", integer),
         currency: reader.required("currency", text),
         status: reader.required("status", status),
-        discount: reader.discount().map_or(Patch::Remove, Patch::Set),
-        items: Some(reader.items()),
+        discount: discount(&mut reader).map_or(Patch::Remove, Patch::Set),
+        items: Some(reader.required_objects("items", item)),
+        versions: target.versions,
     };
 
     reader.end().map(|()| deal)
+}
+
+fn begin(body: &[u8], seller: SellerId) -> Result<Reader<'_>, Problem> {
+    let mut reader = Reader::begin(body)?;
+    reader.ignore(&READ_ONLY);
+
+    // Checked before the other fields: writing for another seller is forbidden whatever else the
+    // body holds.
+    let seller_id = reader.optional("sellerId", uuid);
+    if seller_id.is_some_and(|id| id != seller.0) {
+        return Err(Problem::forbidden("sellerId must be your own id"));
+    }
+
+    Ok(reader)
+}
+
+fn id(reader: &mut Reader<'_>, in_path: Option<DealId>) -> DealId {
+    let Some(in_path) = in_path else {
+        return DealId(reader.required("id", uuid).unwrap_or_default());
+    };
+
+    if reader
+        .optional("id", uuid)
+        .is_some_and(|id| id != in_path.0)
+    {
+        reader.report("id", "must be the id in the path");
+    }
+    in_path
+}
+
+fn discount(reader: &mut Reader<'_>) -> Option<NewDiscount> {
+    let discount = reader.optional_object("discount", |inner| {
+        let kind = inner.required("type", text);
+        let discount = match kind.as_deref() {
+            Some("flat") => inner.required("amount", integer).map(NewDiscount::Flat),
+            Some("percentage") => inner
+                .required("percentage", number)
+                .map(NewDiscount::Percentage),
+            Some(_) => {
+                inner.report("type", "must be flat or percentage");
+                return None;
+            }
+            // Absent or no text, which `required` has reported.
+            None => return None,
+        };
+
+        // Which other fields belong to a discount depends on its type: without a valid one,
+        // reporting `amount` or `percentage` as unknown would mislead.
+        inner.report_unknown_fields();
+        discount
+    });
+
+    discount.flatten()
+}
+
+fn item(reader: &mut Reader<'_>) -> NewItem {
+    let item = NewItem {
+        id: reader.optional("id", uuid).map(ItemId),
+        name: reader.required("name", text).unwrap_or_default(),
+        price: reader.required("price", integer).unwrap_or_default(),
+    };
+
+    reader.report_unknown_fields();
+    item
+}
+
+/// Reads a version. No deal has one beyond 32 bits, so a larger number matches none.
+fn version(value: &RawValue) -> Result<i32, &'static str> {
+    let number = integer(value)?;
+
+    if number < 1 {
+        return Err("must be 1 or more");
+    }
+    Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
 /// Deal in the form that REST shows.
@@ -106,221 +203,16 @@ impl<'a> From<&'a Deal> for DealBody<'a> {
     }
 }
 
-/// Reader of a JSON object that collects violations instead of stopping at the first.
-struct Reader {
-    fields: Map<String, Value>,
-    errors: Vec<FieldError>,
-}
-
-impl Reader {
-    fn begin(body: &[u8], seller: SellerId) -> Result<Self, Problem> {
-        let body: Value = serde_json::from_slice(body).map_err(|error| {
-            Problem::new(Code::BadRequest, format!("The body is not JSON: {error}"))
-        })?;
-        let Value::Object(mut fields) = body else {
-            return Err(Problem::new(
-                Code::BadRequest,
-                "The body must be a JSON object",
-            ));
-        };
-
-        for ignored in IGNORED {
-            fields.remove(ignored);
-        }
-
-        let mut reader = Self {
-            fields,
-            errors: Vec::new(),
-        };
-
-        // Checked before the other fields: writing for another seller is forbidden whatever else
-        // the body holds.
-        let seller_id = reader.optional("sellerId", uuid);
-        if seller_id.is_some_and(|id| id != seller.0) {
-            return Err(Problem::forbidden("sellerId must be your own id"));
-        }
-
-        Ok(reader)
-    }
-
-    fn required<T>(&mut self, name: &str, read: Read<T>) -> Option<T> {
-        if self.fields.get(name).is_none_or(Value::is_null) {
-            // A null is taken out too, or it would be reported again as an unknown field.
-            self.fields.remove(name);
-            self.report(name, "is required");
-            return None;
-        }
-        self.optional(name, read)
-    }
-
-    /// Reads a field that may be absent; null counts as absent.
-    fn optional<T>(&mut self, name: &str, read: Read<T>) -> Option<T> {
-        let value = self.fields.remove(name).filter(|value| !value.is_null())?;
-        read(&value)
-            .map_err(|message| self.report(name, message))
-            .ok()
-    }
-
-    fn discount(&mut self) -> Option<NewDiscount> {
-        let discount = self.object("discount")?;
-        let mut inner = Self::nested(discount);
-
-        let kind = inner.required("type", text);
-        let discount = match kind.as_deref() {
-            Some("flat") => inner.required("amount", integer).map(NewDiscount::Flat),
-            Some("percentage") => inner
-                .required("percentage", number)
-                .map(NewDiscount::Percentage),
-            Some(_) => {
-                inner.report("type", "must be flat or percentage");
-                None
-            }
-            // Absent or no text, which `required` has reported.
-            None => None,
-        };
-
-        // Which other fields belong to a discount depends on its type: without a valid one,
-        // reporting `amount` or `percentage` as unknown would mislead.
-        if discount_type_is_known(kind.as_deref()) {
-            inner.report_unknown_fields();
-        }
-        self.absorb("discount", inner);
-
-        discount
-    }
-
-    fn items(&mut self) -> Vec<NewItem> {
-        let items = match self.fields.remove("items") {
-            Some(Value::Array(items)) => items,
-            None | Some(Value::Null) => {
-                self.report("items", "is required");
-                return Vec::new();
-            }
-            Some(_) => {
-                self.report("items", "must be a list");
-                return Vec::new();
-            }
-        };
-
-        let mut read = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            let path = format!("items.{index}");
-            let Value::Object(item) = item else {
-                self.report(&path, "must be an object");
-                continue;
-            };
-            let mut inner = Self::nested(item);
-            read.push(NewItem {
-                id: inner.optional("id", uuid).map(ItemId),
-                name: inner.required("name", text).unwrap_or_default(),
-                price: inner.required("price", integer).unwrap_or_default(),
-            });
-            inner.report_unknown_fields();
-            self.absorb(&path, inner);
-        }
-
-        read
-    }
-
-    fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
-        match self.fields.remove(name) {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(object)) => Some(object),
-            Some(_) => {
-                self.report(name, "must be an object");
-                None
-            }
-        }
-    }
-
-    fn nested(fields: Map<String, Value>) -> Self {
-        Self {
-            fields,
-            errors: Vec::new(),
-        }
-    }
-
-    /// Takes over the violations of a nested object, with `path` before theirs.
-    fn absorb(&mut self, path: &str, inner: Self) {
-        let root = format!("{path}.");
-        let errors = inner.errors.into_iter().map(|field| field.below(&root));
-
-        self.errors.extend(errors);
-    }
-
-    /// Reports every field that nothing has read.
-    fn report_unknown_fields(&mut self) {
-        for name in std::mem::take(&mut self.fields).keys() {
-            self.report(name, "is not a field of this body");
-        }
-    }
-
-    fn report(&mut self, path: &str, message: &str) {
-        self.errors.push(FieldError::new(path, message));
-    }
-
-    fn end(mut self) -> Result<(), Problem> {
-        self.report_unknown_fields();
-
-        if self.errors.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::inputs(self.errors))
-        }
-    }
-}
-
-fn discount_type_is_known(kind: Option<&str>) -> bool {
-    matches!(kind, Some("flat" | "percentage"))
-}
-
-type Read<T> = fn(&Value) -> Result<T, &'static str>;
-
-fn text(value: &Value) -> Result<String, &'static str> {
-    value.as_str().map(str::to_owned).ok_or("must be a string")
-}
-
-fn integer(value: &Value) -> Result<i64, &'static str> {
-    match value {
-        Value::Number(number) if number.is_i64() => Ok(number.as_i64().unwrap_or_default()),
-        // A number beyond 64 bits is out of range like any other that is too large.
-        Value::Number(number) if number.is_u64() => Ok(i64::MAX),
-        _ => Err("must be an integer"),
-    }
-}
-
-fn number(value: &Value) -> Result<f64, &'static str> {
-    value.as_f64().ok_or("must be a number")
-}
-
-fn uuid(value: &Value) -> Result<Uuid, &'static str> {
-    value
-        .as_str()
-        .and_then(|text| Uuid::parse_str(text).ok())
-        .ok_or("must be a UUID")
-}
-
-fn status(value: &Value) -> Result<DealStatus, &'static str> {
-    let named = |status: &DealStatus| value.as_str() == Some(&status.as_str().to_ascii_lowercase());
-
-    DealStatus::ALL
-        .into_iter()
-        .find(named)
-        .ok_or("must be one of available, reserved, sold, withdrawn")
-}
-
-/// Narrows a version. No deal has one beyond 32 bits, so a larger number matches none.
-fn version(number: i64) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
+    use uuid::Uuid;
 
     use super::*;
+    use crate::error::Code;
 
     const SELLER: SellerId = SellerId(Uuid::from_u128(1));
+    const ID: Uuid = Uuid::from_u128(7);
 
     fn violations(body: &str) -> Vec<String> {
         let problem = new_deal(body.as_bytes(), SELLER).expect_err("the body breaks rules");
@@ -353,10 +245,20 @@ mod tests {
     }
 
     #[test]
-    fn seller_id_of_another_seller_is_refused_and_times_are_ignored() {
+    fn violations_are_reported_up_to_a_bound() {
+        let unknown: Vec<String> = (0..9_000).map(|n| format!("\"a{n}\":1")).collect();
+        assert_eq!(violations(&format!("{{{}}}", unknown.join(","))).len(), 100);
+
+        let items = format!("{{\"items\":[{}{{}}]}}", "{},".repeat(9_000));
+        assert_eq!(violations(&items).len(), 100);
+    }
+
+    #[test]
+    fn seller_id_of_another_seller_is_refused_and_read_only_fields_are_ignored() {
         let with = |seller: Uuid| {
             let body = json!({ "name": "n", "totalPrice": 1, "currency": "GBP", "sellerId": seller,
-                               "createdAt": "2024-06-17 05:30:12.520", "updatedAt": null, "items": [] });
+                               "createdAt": "2024-06-17 05:30:12.520", "updatedAt": null,
+                               "finalPrice": "any", "version": {}, "items": [] });
             new_deal(body.to_string().as_bytes(), SELLER).map_err(|problem| problem.code)
         };
 
@@ -366,9 +268,60 @@ mod tests {
 
     #[test]
     fn body_that_is_not_an_object_is_a_bad_request() {
-        for body in ["", "{", "[]", "7"] {
+        let deep = "[".repeat(200_000);
+        for body in ["", "{", "[]", "7", "{}x", &deep] {
             let problem = new_deal(body.as_bytes(), SELLER).expect_err("no object");
-            assert_eq!(problem.code, Code::BadRequest, "{body}");
+            assert_eq!(problem.code, Code::BadRequest, "{body:.9}");
         }
+        assert!(new_deal(b"{\"a\":\"\xff\"}", SELLER).is_err());
+    }
+
+    fn replacement_of(
+        more: Value,
+        id: Option<Uuid>,
+        has_if_match: bool,
+    ) -> Result<DealUpdate, Problem> {
+        let mut body = json!({ "name": "n", "totalPrice": 1, "currency": "GBP", "status": "sold", "items": [] });
+        let fields = body.as_object_mut().expect("a body is an object");
+        fields.extend(more.as_object().expect("an object").clone());
+
+        let target = Target {
+            id: id.map(DealId),
+            versions: Versions::Any,
+            has_if_match,
+        };
+        replacement(body.to_string().as_bytes(), SELLER, target)
+    }
+
+    #[test]
+    fn version_that_is_expected_is_the_most_explicit_one() {
+        let expected = |more: Value, has_if_match| {
+            let update = replacement_of(more, Some(ID), has_if_match).expect("the body is right");
+            update.expected_version
+        };
+
+        assert_eq!(expected(json!({}), false), None);
+        assert_eq!(expected(json!({ "version": 3 }), false), Some(3));
+        let both = json!({ "version": 3, "expectedVersion": 4 });
+        assert_eq!(expected(both, false), Some(4));
+        assert_eq!(expected(json!({ "version": 3 }), true), None);
+        assert_eq!(expected(json!({ "expectedVersion": 4 }), true), Some(4));
+        assert_eq!(expected(json!({ "version": 1e30 }), false), Some(i32::MAX));
+        assert!(replacement_of(json!({ "version": 0 }), Some(ID), true).is_err());
+    }
+
+    #[test]
+    fn id_is_in_the_path_or_in_the_body_and_never_two() {
+        let id = |more: Value, path| replacement_of(more, path, false).map(|update| update.id.0);
+        let path = |refused: Problem| refused.fields[0].path.clone();
+
+        assert_eq!(id(json!({}), Some(ID)).map_err(path), Ok(ID));
+        assert_eq!(id(json!({ "id": ID }), Some(ID)).map_err(path), Ok(ID));
+        assert_eq!(id(json!({ "id": ID }), None).map_err(path), Ok(ID));
+        assert_eq!(id(json!({}), None).map_err(path), Err("id".to_owned()));
+        assert_eq!(
+            id(json!({ "id": SELLER }), Some(ID)).map_err(path),
+            Err("id".to_owned())
+        );
     }
 }

@@ -17,38 +17,50 @@ use live::{ChangeFilter, ChangeKind, Pulled, PushedChange, Subscription};
 use serde::Serialize;
 
 use super::body::DealBody;
-use super::{admit, caller, limit_headers};
+use super::media::check_accept;
+use super::query::{parameters, unknown};
+use super::refused::Refused;
+use super::{admit, caller, conditional, limit_headers};
 use crate::error::Problem;
 use crate::http::Public;
+use crate::http::conditional::Preconditions;
 use crate::services::PullWindow;
+
+/// Parameters that may be given more than once.
+const REPEATABLE: [&str; 2] = ["sellerId", "status"];
 
 /// `GET /changes?after=POSITION`: 200 with the changes that `dealChanged` would have pushed after a position. Takes `first`
 /// and `wait` as the query `changes` does, and as a filter `sellerId` and `status`, each as often as wanted, `currency`,
 /// `minTotalPrice` and `maxTotalPrice`.
-pub(in crate::http) async fn changes(
+pub(super) async fn changes(
     State(public): State<Arc<Public>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let services = &public.services;
     let caller = caller(services, &headers).await?;
-    let request = Request::read(query.as_deref().unwrap_or_default())?;
+    let viewer = caller.viewer()?;
+    check_accept(&headers)?;
+    let request = Request::read(query.as_deref())?;
+    let preconditions = Preconditions::read(&headers)?;
     let permit = admit(services, &caller, request.window.first as u64)?;
 
     let subscription = Subscription {
-        viewer: caller.viewer()?,
+        viewer,
         filter: ChangeFilter::Deals(request.filter),
         after: Some(request.after),
         conflate: None,
     };
     let PullWindow { first, wait } = request.window;
-    let pulled = services.feed.pull(subscription, first, wait).await?;
+    let pulled = services.feed.pull(subscription, first, wait).await;
+    let pulled = pulled.map_err(Problem::from)?;
 
-    let headers = limit_headers(permit.standing());
-    Ok((headers, Json(page(&pulled))).into_response())
+    let limits = limit_headers(permit.standing());
+    let full = || (limits, Json(page(&pulled))).into_response();
+    conditional(&preconditions, None, full, Refused::precondition_failed)
 }
 
-struct Request {
+pub(super) struct Request {
     after: Position,
     filter: DealFilter,
     window: PullWindow,
@@ -59,13 +71,13 @@ impl Request {
     ///
     /// # Errors
     /// BAD_USER_INPUT with every violation, or with the first parameter that does not exist.
-    fn read(query: &str) -> Result<Self, Problem> {
+    pub(super) fn read(query: Option<&str>) -> Result<Self, Problem> {
         let mut reader = Reader::default();
         let mut filter = DealFilter::default();
         let mut after = None;
         let mut window = [None; 2];
 
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        for (name, value) in parameters(query, &REPEATABLE)? {
             let text = value.as_ref();
             match name.as_ref() {
                 "after" => after = reader.take("after", Position::decode(text), "a position"),
@@ -87,8 +99,7 @@ impl Request {
                 }
                 "minTotalPrice" => filter.min_total_price = reader.price("minTotalPrice", text),
                 "maxTotalPrice" => filter.max_total_price = reader.price("maxTotalPrice", text),
-                // Refused rather than ignored: a misspelt filter would show what nobody asked for.
-                other => return Err(Problem::input(other, "is not a parameter of this path")),
+                other => return Err(unknown(other)),
             }
         }
 
@@ -189,7 +200,7 @@ fn entry(pushed: &PushedChange) -> Option<ChangeEntry<'_>> {
 }
 
 /// Returns the name of a field as the deal's own property has it.
-fn property(field: DealField) -> &'static str {
+pub(super) fn property(field: DealField) -> &'static str {
     match field {
         DealField::Name => "name",
         DealField::TotalPrice => "totalPrice",
