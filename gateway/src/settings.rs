@@ -7,6 +7,7 @@ mod config;
 mod connections;
 mod execution;
 mod graphql_http;
+mod logging;
 mod pools;
 mod rates;
 mod secret;
@@ -29,6 +30,7 @@ pub use config::{Config, Demo, DocumentFiles, GraphqlHttp, Mode, Roles, WebhookC
 use connections::ConnectionSettings;
 use execution::ExecutionSettings;
 use graphql_http::GraphqlHttpSettings;
+use logging::LoggingSettings;
 use pools::PoolSettings;
 pub use pools::PoolSizes;
 use rates::RateSettings;
@@ -279,24 +281,8 @@ pub struct Settings {
     #[command(flatten)]
     webhooks: WebhookSettings,
 
-    /// Log level or tracing filters, such as info or dealwire=debug,warn
-    #[arg(
-        long,
-        env = "DEALWIRE_LOG",
-        default_value = "info",
-        value_name = "FILTERS",
-        global = true
-    )]
-    log: String,
-
-    /// Write the log as JSON, one object per line, for log collectors
-    #[arg(
-        long,
-        env = "DEALWIRE_LOG_JSON",
-        value_parser = FalseyValueParser::new(),
-        global = true
-    )]
-    log_json: bool,
+    #[command(flatten)]
+    logging: LoggingSettings,
 }
 
 impl Settings {
@@ -356,8 +342,8 @@ impl Settings {
                 ..ViewSettings::default()
             },
             webhooks,
-            log: self.log.clone(),
-            log_json: self.log_json,
+            log: self.logging.log.clone(),
+            log_json: self.logging.log_json,
         })
     }
 
