@@ -38,7 +38,7 @@ async fn handshake(app: &TestApp, headers: &[(&'static str, &str)]) -> u16 {
         .expect("the gateway accepts");
     match client_async(request, connection).await {
         Ok((_, response)) => response.status().as_u16(),
-        Err(tokio_tungstenite::tungstenite::Error::Http(refused)) => refused.status().as_u16(),
+        Err(tungstenite::Error::Http(refused)) => refused.status().as_u16(),
         Err(other) => panic!("{other}"),
     }
 }
