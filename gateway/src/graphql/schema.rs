@@ -6,7 +6,7 @@ use async_graphql::SDLExportOptions;
 use documents::{ListSize, OutputType, PageRule, PageSize, Schema as DocumentSchema};
 
 use super::access::{Access, AccessConnection, AccessEdge, AccessPayload};
-use super::account::{Account, IssuedApiKey, RevokedApiKey, Viewer};
+use super::account::{Account, ApiKey, IssuedApiKey, RevokedApiKey, Viewer};
 use super::change::{AccessChange, DealChange, DealChangePage};
 use super::connection::{DEFAULT_PAGE, DealConnection, DealEdge, MAX_PAGE, PageInfo};
 use super::deal::{Deal, DealItem, DealPayload, Discount};
@@ -106,6 +106,7 @@ fn outputs() -> Vec<OutputType> {
         OutputType::of::<AccessEdge>(),
         OutputType::of::<AccessPayload>(),
         OutputType::of::<Account>(),
+        OutputType::of::<ApiKey>(),
         OutputType::of::<DeadEvent>(),
         OutputType::of::<Deal>(),
         OutputType::of::<DealChange>(),

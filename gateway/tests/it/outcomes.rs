@@ -113,10 +113,10 @@ async fn prepare(app: &TestApp) {
 }
 
 const REGISTER: &str = "mutation {
-    registerWebhook(input: { url: \"http://127.0.0.1:9/\", events: [DEAL_CREATED] }) { webhook { id } } }";
+    registerWebhook(input: { url: \"http://127.0.0.1:65535/\", events: [DEAL_CREATED] }) { webhook { id } } }";
 const CREATE: &str =
     "mutation($name: String!) { createDeal(idempotencyKey: \"used\", input: { name: $name, totalPrice: 1,
-    currency: GBP, items: [{ name: \"i\", price: 1 }] }) { deal { id } } }";
+    currency: \"GBP\", items: [{ name: \"i\", price: 1 }] }) { deal { id } } }";
 
 fn create(name: &str) -> Value {
     json!({ "name": name })

@@ -119,7 +119,7 @@ async fn outcome_of_a_lost_commit_answer_is_unknown() {
         client.data("{ viewer { id } }", json!({})).await;
     }
 
-    let register = "mutation { registerWebhook(input: { url: \"http://127.0.0.1:9/\", events: [DEAL_CREATED] }) {
+    let register = "mutation { registerWebhook(input: { url: \"http://127.0.0.1:65535/\", events: [DEAL_CREATED] }) {
         webhook { id } } }";
     let create = "mutation { createBuyer(name: \"late\", id: \"0b0e9f6e-4d0c-4a86-8d7f-000000000009\") { id } }";
     for (client, mutation) in [(&buyer, register), (&admin, create)] {
@@ -179,7 +179,7 @@ async fn outcome_of_a_write_that_times_out_is_unknown() {
 }
 
 async fn register(buyer: &crate::kit::Client) -> Value {
-    let register = "mutation { registerWebhook(input: { url: \"http://127.0.0.1:9/\", events: [DEAL_CREATED] }) {
+    let register = "mutation { registerWebhook(input: { url: \"http://127.0.0.1:65535/\", events: [DEAL_CREATED] }) {
         webhook { id } } }";
 
     buyer.data(register, json!({})).await["registerWebhook"]["webhook"]["id"].take()
