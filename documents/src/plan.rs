@@ -114,6 +114,7 @@ impl Plan {
 
         check::literals(schema, &document)?;
         check::subscriptions(schema, &document).map_err(|error| vec![error])?;
+        check::merged_arguments(schema, &document).map_err(|error| vec![error])?;
         check::introspection(&document, &operation).map_err(|error| vec![error])?;
 
         // Those of other operations only for their faults.

@@ -160,6 +160,11 @@ export function named(world) {
       known: 'only the reference refuses',
     },
     {
+      name: 'lists of different lengths are different arguments, also if one begins like the other (5.3.2)',
+      query: `{ dealsForSeller(filter: {statuses: []}) { position }
+        dealsForSeller(filter: {statuses: [SOLD]}) { position } }`,
+    },
+    {
       name: 'a comma has no meaning, also before what a parser looks ahead for (2.1.7)',
       query: '"D",query Q,{viewer{a,:id,...,F,...,on,Viewer{b,#,\n,:name}}},fragment,F,on,Viewer{role}',
     },

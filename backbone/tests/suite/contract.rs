@@ -283,7 +283,10 @@ fn decoding_takes_nothing_for_newer_that_this_market_has_not_written() {
     };
 
     let foreign = [
-        (newer_with("ce-epoch", None), "names no epoch of this log"),
+        (
+            newer_with("ce-epoch", None),
+            "does not name an epoch of this log",
+        ),
         (newer_with("ce-epoch", Some("7")), "the log of epoch 7"),
         (newer_with("ce-contenthash", Some("00")), "hash"),
         (

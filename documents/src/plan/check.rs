@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use apollo_compiler::ast::DirectiveList;
+use apollo_compiler::ast::{Argument, DirectiveList, Value as Literal};
 use apollo_compiler::executable::{Field, Operation, Selection, SelectionSet};
 use apollo_compiler::introspection::check_max_depth;
 use apollo_compiler::validation::Valid;
-use apollo_compiler::{ExecutableDocument, Node};
+use apollo_compiler::{ExecutableDocument, Name, Node};
 
 use super::collect::{Conditions, collect};
 use crate::error::{DocumentError, ErrorKind, Location, MAX_TOLD};
@@ -91,6 +91,7 @@ pub(super) fn subscriptions(
         names: &[],
         variables: &[],
         mask: 0,
+        disregarded: false,
     };
     let operations = document.operations.iter();
 
@@ -107,6 +108,91 @@ pub(super) fn subscriptions(
     }
 
     Ok(())
+}
+
+/// Checks that fields of the same response key have the same arguments, wherever they are merged (specification, section
+/// 5.3.2). The validator compares lists only as far as the shorter one goes.
+///
+/// # Errors
+/// [`ErrorKind::ValidationFailed`].
+pub(super) fn merged_arguments(
+    schema: &Schema,
+    document: &ExecutableDocument,
+) -> Result<(), DocumentError> {
+    let check = MergeCheck { schema, document };
+
+    for operation in document.operations.iter() {
+        check.object(operation.object_type(), &[&operation.selection_set])?;
+    }
+    Ok(())
+}
+
+struct MergeCheck<'a> {
+    schema: &'a Schema,
+    document: &'a ExecutableDocument,
+}
+
+impl MergeCheck<'_> {
+    /// Checks what selection sets select of an object of a type.
+    fn object(&self, object: &str, sets: &[&SelectionSet]) -> Result<(), DocumentError> {
+        let all = Conditions {
+            names: &[],
+            variables: &[],
+            mask: 0,
+            disregarded: true,
+        };
+        let groups = collect(
+            self.schema,
+            self.document,
+            &all,
+            object,
+            sets.iter().copied(),
+        );
+
+        for (key, fields) in groups {
+            let first = fields[0];
+            if let Some(other) = fields.iter().find(|other| !same_arguments(first, other)) {
+                let message = format!("Fields of the key {key} have different arguments");
+                let at = Location::of(other.location(), &self.document.sources);
+                return Err(DocumentError::invalid(message, at));
+            }
+
+            let inner: Vec<&SelectionSet> = fields
+                .iter()
+                .filter_map(|field| field.selection_set.as_ref())
+                .collect();
+            for ty in self.schema.possible_types(first.ty().inner_named_type()) {
+                self.object(&ty, &inner)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same_arguments(left: &Field, right: &Field) -> bool {
+    let given = |argument: &Argument| {
+        let other = right.arguments.iter().find(|it| it.name == argument.name);
+        other.is_some_and(|other| same_value(&argument.value, &other.value))
+    };
+
+    left.arguments.len() == right.arguments.len() && left.arguments.iter().all(|it| given(it))
+}
+
+/// Compares literals. The order of an object's fields does not count.
+fn same_value(left: &Literal, right: &Literal) -> bool {
+    match (left, right) {
+        (Literal::List(left), Literal::List(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(a, b)| same_value(a, b))
+        }
+        (Literal::Object(left), Literal::Object(right)) => {
+            let given = |(name, value): &(Name, Node<Literal>)| {
+                let other = right.iter().find(|(other, _)| other == name);
+                other.is_some_and(|(_, other)| same_value(value, other))
+            };
+            left.len() == right.len() && left.iter().all(given)
+        }
+        _ => left == right,
+    }
 }
 
 /// Checks that introspection does not nest without end: types have fields, which have types.

@@ -21,6 +21,8 @@ pub(super) struct Conditions<'a> {
     pub(super) variables: &'a [usize],
     /// Values of the variables as bits.
     pub(super) mask: u64,
+    /// True to let everything in, whatever its conditions.
+    pub(super) disregarded: bool,
 }
 
 /// Collects the fields that selection sets select of an object of a type.
@@ -92,6 +94,10 @@ impl<'a> Collector<'a, '_> {
 impl Conditions<'_> {
     /// Returns whether `@skip` and `@include` let a selection in.
     fn include(&self, directives: &DirectiveList) -> bool {
+        if self.disregarded {
+            return true;
+        }
+
         let holds = |name| {
             let directive = directives.get(name)?;
             self.value(directive.specified_argument_by_name("if")?)

@@ -22,6 +22,7 @@ pub(super) fn roots(schema: &Schema, plan: &Plan, mask: u64) -> Vec<Root> {
             names: &plan.names,
             variables: &plan.conditions,
             mask,
+            disregarded: false,
         },
     };
     let object = plan.operation.object_type();

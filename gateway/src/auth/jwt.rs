@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backbone::accounts::{KeyHash, Role};
+use backbone::clock::Clock;
 use backbone::time::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
@@ -119,11 +120,17 @@ impl Tokens {
         let token = decode::<Map<String, Value>>(text, &key.decoding, &validation);
         let claims = token.map_err(|error| refusal(error.kind()))?.claims;
 
+        let ends = claims::end(&claims, self.settings.leeway);
+        // The library counts whole seconds: it would take a token again whose connections have just ended.
+        if ends <= Clock::system().now() {
+            return Err(refusal(&ErrorKind::ExpiredSignature));
+        }
+
         let (account, role) = claims::account(&claims, &self.settings)?;
         Ok(VerifiedToken {
             account,
             role,
-            ends: claims::end(&claims, self.settings.leeway),
+            ends,
             signer: key.id,
         })
     }

@@ -29,7 +29,7 @@ impl Compressed {
             .expect("the gateway accepts");
         stream
             .write_all(
-                b"GET /graphql HTTP/1.1\r\nhost: test\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+                b"GET /graphql HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
                   sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                   sec-websocket-protocol: graphql-transport-ws\r\n\
                   sec-websocket-extensions: permessage-deflate; client_max_window_bits\r\n\r\n",

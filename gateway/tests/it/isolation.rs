@@ -262,7 +262,7 @@ async fn process_ends_whatever_its_clients_do() {
 
     let address = process.url().replace("http://", "");
     let mut half = TcpStream::connect(&address).await.expect("a connection");
-    half.write_all(b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
+    half.write_all(b"POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
         .await
         .expect("the gateway reads");
     let mut idle = Socket::open(&process.url(), BUYER_KEY).await;

@@ -247,10 +247,10 @@ mod tests {
     #[test]
     fn violations_are_reported_up_to_a_bound() {
         let unknown: Vec<String> = (0..9_000).map(|n| format!("\"a{n}\":1")).collect();
-        assert_eq!(violations(&format!("{{{}}}", unknown.join(","))).len(), 100);
+        assert_eq!(violations(&format!("{{{}}}", unknown.join(","))).len(), 50);
 
         let items = format!("{{\"items\":[{}{{}}]}}", "{},".repeat(9_000));
-        assert_eq!(violations(&items).len(), 100);
+        assert_eq!(violations(&items).len(), 50);
     }
 
     #[test]

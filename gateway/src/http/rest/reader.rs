@@ -13,9 +13,6 @@ use uuid::Uuid;
 use super::number;
 use crate::error::{Code, Problem};
 
-/// Most violations that are reported. More would only let a small body be answered with a large one.
-const MAX_VIOLATIONS: usize = 100;
-
 /// Reader of a JSON object that collects violations instead of stopping at the first.
 pub(super) struct Reader<'a> {
     fields: BTreeMap<String, &'a RawValue>,
@@ -100,9 +97,7 @@ impl<'a> Reader<'a> {
 
     /// Adds a violation.
     pub(super) fn report(&mut self, path: &str, message: &str) {
-        if self.errors.len() < MAX_VIOLATIONS {
-            self.errors.push(FieldError::new(path, message));
-        }
+        self.errors.push(FieldError::new(path, message));
     }
 
     /// Reports every field that nothing has read.
@@ -140,8 +135,7 @@ impl<'a> Reader<'a> {
         let object = read(&mut inner);
 
         let root = format!("{path}.");
-        let free = MAX_VIOLATIONS.saturating_sub(self.errors.len());
-        let errors = inner.errors.into_iter().take(free);
+        let errors = inner.errors.into_iter();
         self.errors.extend(errors.map(|error| error.below(&root)));
         Some(object)
     }

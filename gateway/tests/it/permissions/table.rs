@@ -205,7 +205,7 @@ pub(super) const ROWS: [Row; 42] = [
     row("deal", "query($after: Position!) { changes(after: $after) { changes { deal { id } } } }", DEAL),
     row("webhook", "query { webhooks { id } }", BUYERS_SEE),
     row("delivery", "query { webhookDeliveries { nodes { id } } }", BUYERS_SEE),
-    row("", "query { apiKeys { id } }", KEY),
+    row("", "query { apiKeys { id } }", [Unauthenticated, Shown, Shown, Input, Shown, Shown]),
     row("", "query { projections { head } }", ADMINS),
     row("", "query { deadEvents(side: BUYER) { sequence } }", ADMINS),
     row("", "query { storedEvent(sequence: 1) { subject } }", ADMINS),
