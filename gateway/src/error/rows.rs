@@ -73,8 +73,8 @@ pub(super) const UNAUTHENTICATED: CodeRow = CodeRow {
     scope: Scope::Request,
     close: Some(4403),
     over: EVERYWHERE,
-    meaning: "There is no API key, or it is unknown or revoked. Send a valid key in `x-api-key` or \
-        `Authorization: Bearer`.",
+    meaning: "There is no API key and no token, or it is unknown, revoked or at its end, or its account \
+        is disabled. Send a valid one in `x-api-key` or `Authorization: Bearer`.",
 };
 
 pub(super) const FORBIDDEN: CodeRow = CodeRow {

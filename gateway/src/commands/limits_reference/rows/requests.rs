@@ -56,6 +56,22 @@ pub(super) const REQUESTS: &[Row] = &[
         "`BAD_USER_INPUT`",
     ),
     row("ids in `filter.sellerIds`", Text("100"), "`BAD_USER_INPUT`"),
+    row("length of a token", Text("8 KiB"), "`UNAUTHENTICATED`"),
+    row(
+        "keys and tokens in use on one gateway, of each database",
+        Text("100,000"),
+        "`RATE_LIMITED` for tokens that are new",
+    ),
+    row(
+        "keys that `apiKeys` lists",
+        Text("1,000, the newest"),
+        "older ones are not listed",
+    ),
+    row(
+        "time for which a repeat of `createSeller`, `createBuyer` or `issueApiKey` is recognised",
+        Text("24 hours"),
+        "a repeat is a new call",
+    ),
 ];
 
 pub(super) const RATES: &[Row] = &[
