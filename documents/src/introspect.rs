@@ -6,7 +6,7 @@ use std::sync::Arc;
 use apollo_compiler::ExecutableDocument;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::introspection::partial_execute;
-use apollo_compiler::response::JsonMap;
+use apollo_compiler::response::{JsonMap, ResponseDataPathSegment};
 use apollo_compiler::validation::Valid;
 use parking_lot::Mutex;
 
@@ -16,8 +16,22 @@ use crate::values::Value;
 /// Largest number of bytes that one plan keeps; the result of GraphiQL's query has about 60 KB.
 const MAX_KEPT_BYTES: usize = 128 << 10;
 
-/// Results of the introspection fields of one operation, as JSON text by response key.
-pub struct Introspected(HashMap<String, Box<[u8]>>);
+/// Results of the introspection fields of one operation.
+pub struct Introspected {
+    /// JSON texts by response key.
+    json: HashMap<String, Box<[u8]>>,
+    /// Paths of the fields that failed, because a variable is null where an argument may not be.
+    failed: Vec<Vec<PathStep>>,
+}
+
+/// Step of a path in a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathStep {
+    /// Field, by its response key.
+    Key(String),
+    /// Entry of a list, from 0.
+    Index(usize),
+}
 
 /// Results of one plan, by the variables that they were executed with.
 pub(crate) struct Introspections {
@@ -35,7 +49,17 @@ struct KeptResults {
 impl Introspected {
     /// Returns the result under a response key; null if there is none.
     pub fn json(&self, response_key: &str) -> &[u8] {
-        self.0.get(response_key).map_or(b"null", |json| json)
+        self.json.get(response_key).map_or(b"null", |json| json)
+    }
+
+    /// Returns the path of the first field under a response key that failed.
+    pub fn failure(&self, response_key: &str) -> Option<&[PathStep]> {
+        let is_under = |path: &&Vec<PathStep>| match path.first() {
+            Some(PathStep::Key(key)) => key == response_key,
+            _ => false,
+        };
+
+        self.failed.iter().find(is_under).map(Vec::as_slice)
     }
 
     fn execute(
@@ -53,23 +77,34 @@ impl Introspected {
             &Valid::assume_valid(variables),
         );
 
-        let data = executed
-            .ok()
-            .and_then(|response| response.data)
+        let (data, errors) = executed
+            .map(|response| (response.data, response.errors))
             .unwrap_or_default();
+        let steps = |step: ResponseDataPathSegment| match step {
+            ResponseDataPathSegment::Field(key) => PathStep::Key(key.to_string()),
+            ResponseDataPathSegment::ListIndex(index) => PathStep::Index(index),
+        };
+        let failed = errors
+            .into_iter()
+            .map(|error| error.path.into_iter().map(steps).collect());
+
+        let data = data.unwrap_or_default();
         let json = data.iter().map(|(key, value)| {
             let text = serde_json::to_vec(value).expect("a JSON value is always valid JSON");
             (key.as_str().to_owned(), text.into_boxed_slice())
         });
 
-        Self(json.collect())
+        Self {
+            json: json.collect(),
+            failed: failed.collect(),
+        }
     }
 
     fn bytes(&self) -> usize {
-        self.0
-            .iter()
-            .map(|(key, json)| key.len() + json.len())
-            .sum()
+        let json = self.json.iter().map(|(key, json)| key.len() + json.len());
+        let failed = self.failed.iter().map(|path| size_of_val(path.as_slice()));
+
+        json.chain(failed).sum()
     }
 }
 

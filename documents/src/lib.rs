@@ -26,7 +26,7 @@ mod values;
 pub use cost::Cost;
 pub use documents::{Documents, Planned};
 pub use error::{DocumentError, ErrorKind, Location, Violation};
-pub use introspect::Introspected;
+pub use introspect::{Introspected, PathStep};
 pub use kept::{Kept, ObjectState};
 pub use limits::Limits;
 pub use out::{FieldWriter, Object, Out, Render, TooLarge};

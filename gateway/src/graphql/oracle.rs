@@ -54,7 +54,7 @@ enum OracleAnswer {
     },
     Executed {
         data: Box<RawValue>,
-        errors: Vec<Vec<String>>,
+        errors: Vec<Vec<Value>>,
         calls: Vec<Value>,
     },
 }
@@ -155,7 +155,7 @@ impl OracleAnswer {
         }
         #[derive(Deserialize)]
         struct PathOnly {
-            path: Vec<String>,
+            path: Vec<Value>,
         }
 
         let response: Response = serde_json::from_str(response).expect("a response is JSON");

@@ -5,16 +5,20 @@
 
 use std::sync::Arc;
 
-use async_graphql::ServerError;
+use async_graphql::{PathSegment, ServerError};
 use documents::{
-    Introspected, Kept, OperationKind, Out, Render, Request, Root, RootKind, Schema, Selection,
-    TooLarge,
+    Introspected, Kept, OperationKind, Out, PathStep, Render, Request, Root, RootKind, Schema,
+    Selection, TooLarge,
 };
 use futures_util::future::join_all;
 
 use super::context::Caller;
 use super::error_codes::field_error;
 use super::roots::{Output, RootCall, Roots};
+use crate::error::{Code, Problem};
+
+/// Message for introspection whose result cannot be null, and is.
+const NULL_ARGUMENT: &str = "An argument of introspection is null, and must not be";
 
 /// Execution of one request.
 pub(super) struct Run<'a> {
@@ -86,10 +90,7 @@ impl Run<'_> {
         let arguments = arguments.map_err(|error| field_error(root, error.into()))?;
 
         if root.kind() == RootKind::Introspection {
-            return Ok(Box::new(IntrospectedField {
-                introspected: self.request.introspect(self.schema),
-                response_key: Arc::clone(root.response_key()),
-            }));
+            return self.introspect(root);
         }
 
         let call = RootCall {
@@ -99,6 +100,25 @@ impl Run<'_> {
         };
         let resolved = self.roots.resolve(call).await;
         resolved.map_err(|problem| field_error(root, problem))
+    }
+
+    fn introspect(&self, root: &Root) -> Result<Output, ServerError> {
+        let introspected = self.request.introspect(self.schema);
+        let response_key = Arc::clone(root.response_key());
+
+        // A variable that is null where an argument may not be makes fields null, up to one that may be.
+        if introspected.json(&response_key) == b"null"
+            && let Some(path) = introspected.failure(&response_key)
+        {
+            let problem = Problem::new(Code::BadUserInput, NULL_ARGUMENT);
+            let mut error = field_error(root, problem);
+            error.path = path.iter().map(segment).collect();
+            return Err(error);
+        }
+        Ok(Box::new(IntrospectedField {
+            introspected,
+            response_key,
+        }))
     }
 
     fn render(&self, results: Vec<Result<Output, ServerError>>, out: &mut Out<'_>) {
@@ -131,6 +151,13 @@ impl Run<'_> {
             out.serialize(&errors);
         }
         out.json(b"}");
+    }
+}
+
+fn segment(step: &PathStep) -> PathSegment {
+    match step {
+        PathStep::Key(key) => PathSegment::Field(key.clone()),
+        PathStep::Index(index) => PathSegment::Index(*index),
     }
 }
 
