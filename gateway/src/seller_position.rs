@@ -23,8 +23,11 @@ const WITHOUT_FEED: Duration = Duration::from_millis(100);
 /// are late by more than a moment are late for long.
 const BEHIND_FEED: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(80));
 
-/// Age up to which a look serves others as well.
+/// Age up to which a look serves others as well that are behind the feed.
 const FRESH: Duration = Duration::from_millis(5);
+
+/// The same while the feed has not reached the position either, so that reads whose pauses drift apart go on sharing.
+const FRESH_WITHOUT_FEED: Duration = Duration::from_millis(50);
 
 /// Position of the seller tables as a gateway knows it. Clones are the same.
 #[derive(Clone)]
@@ -94,7 +97,12 @@ impl SellerPosition {
                 }
             }
 
-            let checkpoint = self.0.look(Instant::now()).await?;
+            let fresh = if is_behind_feed {
+                FRESH
+            } else {
+                FRESH_WITHOUT_FEED
+            };
+            let checkpoint = self.0.look(Instant::now(), fresh).await?;
             let is_included = includes(&checkpoint, position);
             if is_included.map_err(|OtherEpoch| ReadError::OtherLog {
                 argument: "minPosition",
@@ -111,10 +119,10 @@ impl SellerPosition {
 }
 
 impl Inner {
-    /// Reads the checkpoint of the tables, or takes over what another read has just found.
-    async fn look(&self, asked: Instant) -> Result<Checkpoint, Error> {
+    /// Reads the checkpoint of the tables, or takes over what another read has found no longer ago than `fresh`.
+    async fn look(&self, asked: Instant, fresh: Duration) -> Result<Checkpoint, Error> {
         let mut last_look = self.last_look.lock().await;
-        let is_fresh = last_look.is_some_and(|began| began + FRESH >= asked);
+        let is_fresh = last_look.is_some_and(|began| began + fresh >= asked);
         let known = *self.known.lock();
         if let (true, Some(known)) = (is_fresh, known) {
             return Ok(known);

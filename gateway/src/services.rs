@@ -135,7 +135,7 @@ impl Services {
 
     async fn reach_on_seller_side(&self, position: Position) -> Result<(), Problem> {
         // Both sides follow the same log at about the same distance, and the feed tells when it moves.
-        let feed_reaches = self.reads.await_feed(position, SellerPosition::TIMEOUT);
+        let feed_reaches = self.reads.await_feed(position);
         let reached = self.seller_position.reach(position, feed_reaches);
 
         self.read(reached).await

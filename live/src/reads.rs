@@ -199,13 +199,10 @@ impl Reads {
         }
     }
 
-    /// Waits until the feed has reached a position, for `limit` at most: a hint for readers of other tables that follow
-    /// the same log.
-    pub async fn await_feed(&self, position: Position, limit: Duration) {
-        let reached = self.0.feed.reaches(position.sequence);
-
-        // Whether the other tables have reached it shows when they are read.
-        let _ = timeout(limit, reached).await;
+    /// Waits until the feed has reached a position, which may be never: a hint for readers of other tables that follow the
+    /// same log.
+    pub async fn await_feed(&self, position: Position) {
+        self.0.feed.reaches(position.sequence).await;
     }
 }
 

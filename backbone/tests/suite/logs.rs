@@ -22,10 +22,10 @@ use uuid::Uuid;
 
 /// The market of every log here.
 pub(crate) const MARKET: &str = "market";
-/// How long what must happen may take.
+/// Time that whatever must happen may take.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// How long a cluster may take to elect a leader, on a busy machine.
+/// Time that a cluster may take to elect a leader, on a busy machine.
 pub(crate) const ELECTION: Duration = Duration::from_secs(60);
 
 /// One market's log, open.
@@ -40,7 +40,7 @@ enum Home {
     JetStream { url: String, _servers: Box<Servers> },
 }
 
-/// What runs for as long as the log is used.
+/// Servers that run for as long as the log is used.
 enum Servers {
     One { _server: NatsServer },
     Three { _cluster: NatsCluster },

@@ -69,7 +69,7 @@ pub(super) enum Log {
     },
     /// Go on with a log that has lost events for good, and make the tables what it says
     ///
-    /// It is refused while the log holds all that the tables were built from, unless --restored says that clients have seen
+    /// Refused while the log holds all that the tables were built from, unless --restored says that clients have seen
     /// more. The lost changes are gone: deals and access are as they were before them. Every position that a client holds
     /// is answered with POSITION_EXPIRED, and every process of the market ends, to be started again. If it fails midway,
     /// the same command goes on where it stopped.

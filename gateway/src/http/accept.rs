@@ -35,23 +35,12 @@ impl Accepted {
     /// Reads the headers of a request. Without `Accept`, any media type is accepted. Parts of the list that are malformed
     /// are ignored.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::ACCEPT);
-        let ranges: Vec<Range> = lines
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| split(line, ','))
-            .filter_map(Range::parse)
-            .collect();
-
-        let is_absent = lines
-            .iter()
-            .all(|line| line.as_bytes().trim_ascii().is_empty());
-        if is_absent {
+        let Some(ranges) = ranges(headers) else {
             return Self {
                 result: Some(ResultType::Json),
                 stream: false,
             };
-        }
+        };
 
         let stream = preference(&ranges, EVENT_STREAM);
         Self {
@@ -64,6 +53,28 @@ impl Accepted {
     pub(super) fn is_nothing(self) -> bool {
         self.result.is_none() && !self.stream
     }
+}
+
+/// Returns whether a client accepts `application/json`.
+pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
+    ranges(headers).is_none_or(|ranges| preference(&ranges, JSON).is_some())
+}
+
+/// Reads the media ranges that a client accepts; `None` if it accepts any.
+fn ranges(headers: &HeaderMap) -> Option<Vec<Range<'_>>> {
+    let lines = headers.get_all(header::ACCEPT);
+    let is_absent = lines
+        .iter()
+        .all(|line| line.as_bytes().trim_ascii().is_empty());
+    if is_absent {
+        return None;
+    }
+
+    let elements = lines
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| split(line, ','));
+    Some(elements.filter_map(Range::parse).collect())
 }
 
 /// Returns the type of a single result that a client prefers. Equal wishes go to the one that it names more exactly, and
@@ -323,5 +334,37 @@ mod tests {
         assert!(accepted("image/png").is_nothing());
         assert!(!accepted("text/event-stream").is_nothing());
         assert!(!accepted("application/json").is_nothing());
+    }
+
+    #[test]
+    fn json_is_decided_by_the_most_exact_range() {
+        let table: [(&[&str], bool); 15] = [
+            (&[], true),
+            (&[""], true),
+            (&["*/*"], true),
+            (&["application/*"], true),
+            (&["Application/JSON; charset=utf-8"], true),
+            (&["text/html, application/xml;q=0.9, */*;q=0.8"], true),
+            (&["text/html", "application/json;q=0.1"], true),
+            (&["application/json;q=0.1, */*;q=0"], true),
+            (&["application/json;q=0, */*"], false),
+            (&["application/*;Q=0.000, */*"], false),
+            (&["application/problem+json"], false),
+            (&["text/html"], false),
+            (&["*/*;q=0"], false),
+            (&["application/json;q=2"], false),
+            (&["nonsense"], false),
+        ];
+
+        for (lines, expected) in table {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(
+                    header::ACCEPT,
+                    HeaderValue::from_str(line).expect("a value"),
+                );
+            }
+            assert_eq!(accepts_json(&headers), expected, "{lines:?}");
+        }
     }
 }

@@ -6,7 +6,6 @@
 
 mod body;
 mod changes;
-mod media;
 mod number;
 mod openapi;
 mod query;
@@ -29,6 +28,7 @@ use axum::routing::{MethodRouter, get};
 use backbone::accounts::Role;
 use backbone::position::Position;
 
+use super::accept::accepts_json;
 use super::conditional::{EntityTag, Outcome, Preconditions};
 use super::{Public, principal};
 use crate::admission::Permit;
@@ -115,6 +115,18 @@ fn limit_headers(standing: Option<Standing>) -> HeaderMap {
         standing.write_to(&mut headers);
     }
     headers
+}
+
+/// Checks that the client accepts JSON.
+///
+/// # Errors
+/// 406 if it does not.
+fn check_accept(headers: &HeaderMap) -> Result<(), Refused> {
+    if accepts_json(headers) {
+        Ok(())
+    } else {
+        Err(Refused::not_acceptable())
+    }
 }
 
 /// Checks that a caller has deals to read: administrators have none.

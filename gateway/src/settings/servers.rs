@@ -20,7 +20,7 @@ pub struct ServerAccess {
 pub(super) struct ServerSettings {
     /// File with NATS credentials, as nsc writes it (.creds): a user's JWT and seed
     ///
-    /// In place of a user and password, or a token, in --nats-url. Read once, at the start.
+    /// Replaces a user and password, or a token, in --nats-url. Read once, at the start.
     #[arg(
         long,
         env = "DEALWIRE_NATS_CREDENTIALS",
@@ -42,7 +42,7 @@ pub(super) struct ServerSettings {
 
     /// PEM file with the certificates that may have signed those of the NATS servers
     ///
-    /// In place of those that the system trusts. The connection then uses TLS, whatever the URL says.
+    /// Replaces those that the system trusts. The connection then uses TLS, whatever the URL says.
     #[arg(long, env = "DEALWIRE_NATS_CA", value_name = "FILE", global = true)]
     nats_ca: Option<PathBuf>,
 
@@ -56,7 +56,7 @@ pub(super) struct ServerSettings {
 
     /// PEM file with the certificates that may have signed that of a rediss:// server
     ///
-    /// In place of those that the system trusts. Read once, at the start.
+    /// Replaces those that the system trusts. Read once, at the start.
     #[arg(long, env = "DEALWIRE_REDIS_CA", value_name = "FILE", global = true)]
     redis_ca: Option<PathBuf>,
 

@@ -202,7 +202,8 @@ fn shared_secrets(rsa: &Signer, good: &Value) -> Vec<(&'static str, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn token_that_is_not_valid_is_refused_everywhere() {
-    let (rsa, ec) = (Signer::rs256("r"), Signer::es256("e"));
+    let rsa = Signer::rs256("r");
+    let ec = Signer::es256("e");
     let stranger = Signer::es256("stranger");
     let issuer = Issuer::start([&rsa, &ec]).await;
     let app = TestApp::start(Backing::Embedded).await;
@@ -265,7 +266,8 @@ async fn connections_end_with_their_token_and_resume_with_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_keys_are_fetched_when_they_are_used_and_not_more_often() {
-    let (old, new) = (Signer::es256("old"), Signer::eddsa("new"));
+    let old = Signer::es256("old");
+    let new = Signer::eddsa("new");
     let issuer = Issuer::start([&old]).await;
     let app = TestApp::start(Backing::Embedded).await;
     let app = app
@@ -299,7 +301,8 @@ async fn new_keys_are_fetched_when_they_are_used_and_not_more_often() {
 async fn tokens_of_a_withdrawn_key_end() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("keys.json");
-    let (kept, withdrawn) = (Signer::eddsa("kept"), Signer::es256("withdrawn"));
+    let kept = Signer::eddsa("kept");
+    let withdrawn = Signer::es256("withdrawn");
     let write = |set: Value| std::fs::write(&file, set.to_string()).expect("a file");
     write(key_set([&kept, &withdrawn]));
 

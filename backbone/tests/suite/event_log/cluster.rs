@@ -33,7 +33,8 @@ async fn log_keeps_every_acknowledged_append_once_when_its_leaders_are_killed() 
     let (cluster, urls) = replicated_stream().await;
     let log = jetstream(&urls);
     opened(&log).await;
-    let (stop, acknowledged) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
+    let stop = CancellationToken::new();
+    let acknowledged = Arc::new(AtomicU64::new(0));
     let mut writers = JoinSet::new();
     for number in 1..=8 {
         writers.spawn(write_until_told(

@@ -48,7 +48,8 @@ async fn jetstream_log_keeps_every_acknowledged_append_once_through_kills_under_
     let nats = NatsServer::start().await;
     let log = jetstream(&nats.url());
     opened(&log).await;
-    let (stop, acknowledged) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
+    let stop = CancellationToken::new();
+    let acknowledged = Arc::new(AtomicU64::new(0));
     let mut writers = JoinSet::new();
     for number in 1..=8 {
         writers.spawn(write_until_told(

@@ -17,10 +17,9 @@ use live::{ChangeFilter, ChangeKind, Pulled, PushedChange, Subscription};
 use serde::Serialize;
 
 use super::body::DealBody;
-use super::media::check_accept;
 use super::query::{parameters, unknown};
 use super::refused::Refused;
-use super::{admit, caller, conditional, limit_headers};
+use super::{admit, caller, check_accept, conditional, limit_headers};
 use crate::error::Problem;
 use crate::http::Public;
 use crate::http::conditional::Preconditions;

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::changes::property;
+use super::check_accept;
 use super::conditional;
-use super::media::check_accept;
 use super::refused::Refused;
 use crate::error::Code;
 use crate::http::conditional::{EntityTag, Preconditions};

@@ -14,10 +14,12 @@ use backbone::position::Position;
 use seller_core::Refusal;
 
 use super::body::DealBody;
-use super::media::check_accept;
 use super::query::{parameters, unknown};
 use super::refused::Refused;
-use super::{admit, caller, check_reader, conditional, limit_headers, position_header, versions};
+use super::{
+    admit, caller, check_accept, check_reader, conditional, limit_headers, position_header,
+    versions,
+};
 use crate::auth::Principal;
 use crate::error::{Code, Problem};
 use crate::http::Public;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::body::{self, Target};
-use super::{changes, media, number, query, read, versions};
+use super::{changes, number, query, read, versions};
 use crate::http::conditional::Preconditions;
 use crate::http::json_body::check_headers;
 
@@ -52,7 +52,7 @@ pub fn headers(value: &[u8]) {
     ] {
         headers.insert(name, value.clone());
     }
-    drop(media::check_accept(&headers));
+    drop(super::check_accept(&headers));
     let _checked = check_headers(&headers);
     if let Ok(preconditions) = Preconditions::read(&headers) {
         versions::admitted(&preconditions);

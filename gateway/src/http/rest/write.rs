@@ -12,11 +12,10 @@ use backbone::ids::DealId;
 use seller_core::{DealWritten, MutationContext, Refusal};
 
 use super::body::{self, DealBody, Target};
-use super::media::check_accept;
 use super::query::{parameters, unknown};
 use super::read::deal_id;
 use super::refused::Refused;
-use super::{caller, limit_headers, position_header, versions};
+use super::{caller, check_accept, limit_headers, position_header, versions};
 use crate::auth::Principal;
 use crate::error::Problem;
 use crate::http::conditional::{Outcome, Preconditions};

@@ -13,8 +13,8 @@ use crate::auth::jwt::{ClaimNames, JwtSettings, KeySource, RoleValues};
 pub(super) struct TokenSettings {
     /// URL of the identity provider's set of keys (JWKS): https://…, or http:// on this machine
     ///
-    /// With it, tokens (JWTs) are accepted where API keys are. They must be signed with RS256, ES256 or EdDSA, and name
-    /// an account of the market that exists and is enabled. The set is loaded again every five minutes, and at most once
+    /// Tokens (JWTs) are then accepted where API keys are. They must be signed with RS256, ES256 or EdDSA, and name an
+    /// account of the market that exists and is enabled. The set is loaded again every five minutes, and at most once
     /// a minute for a token whose key it does not hold; the present one stays while it cannot be loaded.
     #[arg(long, env = "DEALWIRE_JWT_JWKS_URL", value_name = "URL", global = true)]
     jwt_jwks_url: Option<String>,

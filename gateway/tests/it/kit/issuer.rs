@@ -55,7 +55,8 @@ impl Signer {
 
     /// New key for ES256.
     pub(crate) fn es256(kid: &str) -> Self {
-        let (random, scheme) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
+        let random = SystemRandom::new();
+        let scheme = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let made = EcdsaKeyPair::generate_pkcs8(scheme, &random).expect("a key can be made");
         let key = EcdsaKeyPair::from_pkcs8(scheme, made.as_ref(), &random);
 
