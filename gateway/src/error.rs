@@ -220,6 +220,7 @@ impl Problem {
             webhooks::Refusal::Store(error) => return error.into(),
             webhooks::Refusal::NotFound => Code::NotFound,
             webhooks::Refusal::LimitExceeded => Code::LimitExceeded,
+            webhooks::Refusal::KeyReused => Code::IdempotencyKeyReused,
             _ => Code::Conflict,
         };
 

@@ -30,6 +30,7 @@ mod selections;
 mod subscription;
 mod webhook;
 mod webhook_input;
+mod webhook_replay;
 
 pub use context::Caller;
 pub(crate) use error_codes::code;

@@ -52,6 +52,7 @@ function queries(data) {
     apiKeys: () => data.apiKeys,
     webhooks: () => data.webhooks,
     webhookDeliveries: ({ first }) => page(data.deliveries, first, ({ id }) => id),
+    webhookReplays: () => data.replays,
   };
 }
 
@@ -83,7 +84,8 @@ function mutations(data) {
     rotateWebhookSecret: () => ({ webhook, secret }),
     testWebhook: () => ({ delivery }),
     replayWebhookDelivery: () => ({ delivery }),
-    replayWebhookDeliveries: () => ({ count: data.deliveries.length }),
+    replayWebhook: () => data.replays[0],
+    cancelWebhookReplay: () => data.replays[0],
   };
 }
 

@@ -6,6 +6,7 @@ import { Random } from './random.mjs';
 const DEALS = 23;
 const WEBHOOKS = 3;
 const DELIVERIES = 22;
+const REPLAYS = 4;
 const ACCESSES = 21;
 const API_KEYS = 3;
 
@@ -36,6 +37,7 @@ export function makeWorld(seed) {
     accesses: buyers.map((buyerId, index) => ({ sellerId: sellers[index % 4], buyerId, since: time(random, index) })),
     webhooks,
     deliveries: Array.from({ length: DELIVERIES }, (_, index) => delivery(random, index, webhooks, positions)),
+    replays: Array.from({ length: REPLAYS }, (_, index) => replay(random, index, webhooks)),
     accounts: [account(random, 'SELLER', 'A new seller'), account(random, 'BUYER', 'A new\nbuyer')],
     apiKeys: Array.from({ length: API_KEYS }, (_, index) => apiKey(random, index, buyers)),
     issuedKeys: [{ id: random.uuid(), accountId: buyers[1], key: 'key_of_"the"_account' }],
@@ -143,6 +145,18 @@ function delivery(random, index, webhooks, positions) {
     position: positions[index % positions.length],
     attempts: Array.from({ length: (index + 3) % 4 }, (_, number) => attempt(number + 1)),
     nextAttemptAt: index % 4 === 0 ? time(random, index + 5) : null,
+    createdAt: time(random, index),
+    body: index % 4 === 3 ? null : `{"type":"deal.created","n":${index},"text":"é 😀"}`,
+  };
+}
+
+function replay(random, index, webhooks) {
+  return {
+    id: random.uuid(),
+    webhookId: webhooks[index % webhooks.length].id,
+    state: ['RUNNING', 'DONE', 'CANCELLED', 'DRY_RUN'][index % 4],
+    matched: 1_000 * index,
+    sent: 10 * index,
     createdAt: time(random, index),
   };
 }

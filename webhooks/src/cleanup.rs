@@ -36,6 +36,8 @@ const DROP_MESSAGES_POSTGRES: &str = include_str!("cleanup/drop_messages.postgre
 const DROP_MESSAGES_SQLITE: &str = include_str!("cleanup/drop_messages.sqlite.sql");
 const DROP_SETTINGS: &str = include_str!("cleanup/drop_settings.sql");
 const DROP_COUNTS: &str = include_str!("cleanup/drop_counts.sql");
+const DROP_REPLAYS: &str = include_str!("cleanup/drop_replays.sql");
+const DROP_REPLAY_DELIVERIES: &str = include_str!("cleanup/drop_replay_deliveries.sql");
 const DROP_WEBHOOKS: &str = include_str!("cleanup/drop_webhooks.sql");
 
 /// Discards all pending deliveries of an endpoint. The endpoint must be marked as deleted already,
@@ -101,6 +103,14 @@ pub(crate) async fn forget(db: &Db, older_than: Timestamp, now: Timestamp) -> Re
     for statement in [DROP_SETTINGS, DROP_COUNTS, DROP_WEBHOOKS] {
         on_tx!(&mut tx, connection => sqlx::query(statement).execute(connection).await.map(|_| ()))?;
     }
+    on_tx!(
+        &mut tx,
+        connection => sqlx::query(DROP_REPLAYS).bind(older_than).execute(connection).await.map(|_| ())
+    )?;
+    on_tx!(
+        &mut tx,
+        connection => sqlx::query(DROP_REPLAY_DELIVERIES).execute(connection).await.map(|_| ())
+    )?;
     tx.commit().await?;
 
     Ok(dropped)

@@ -1,24 +1,22 @@
-//! Statements on deliveries as buyers see them: pages with all attempts, and replays.
+//! Statements on deliveries as buyers see them: pages with all attempts, and replays of one.
 
 mod rows;
+
+use std::time::Duration;
 
 use backbone::db::Db;
 use backbone::ids::{BuyerId, DeliveryId, WebhookId};
 use backbone::time::Timestamp;
-use backbone::{Error, FieldError, on_db, on_tx};
+use backbone::{Error, on_db, on_tx};
 use sqlx::types::Json;
 use uuid::{Builder, Uuid};
 
 use crate::counts::{self, CountDeltas};
-use crate::endpoints;
 use crate::kinds::DeliveryState;
-use crate::model::{Delivery, DeliveryPage};
+use crate::model::{Delivery, DeliveryFilter, DeliveryPage};
 use crate::refusal::Refusal;
+use crate::time::after;
 use rows::{DeliveryRow, fold};
-
-/// Largest number of deliveries that one transaction reopens.
-// The transaction holds the lock on the endpoint's counts, and the dispatcher waits for it.
-const CHUNK: i64 = 2_000;
 
 const PAGE_POSTGRES: &str = include_str!("deliveries/page.postgres.sql");
 const PAGE_SQLITE: &str = include_str!("deliveries/page.sqlite.sql");
@@ -26,51 +24,81 @@ const FIND: &str = include_str!("deliveries/find.sql");
 const ENDPOINT: &str = include_str!("deliveries/endpoint.sql");
 const STATE: &str = include_str!("deliveries/state.sql");
 const REOPEN: &str = include_str!("deliveries/reopen.sql");
-const REOPEN_MANY: &str = include_str!("deliveries/reopen_many.sql");
+
+/// Last time of creation of a page without one: the end of the year 9999.
+const LATEST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 
 /// Request for a page of deliveries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PageRequest {
-    pub(crate) webhook: Option<WebhookId>,
-    pub(crate) state: Option<DeliveryState>,
+    pub(crate) filter: DeliveryFilter,
     pub(crate) limit: u32,
     /// Delivery before the page: the page holds older ones only.
     pub(crate) after: Option<DeliveryId>,
+}
+
+impl PageRequest {
+    /// Returns the names of the states to read.
+    fn states(&self) -> Vec<&'static str> {
+        // The last call of a delivery that is delivered has succeeded, and there are many of them.
+        let may_have_failed =
+            |state: &&DeliveryState| !(self.filter.failed && **state == DeliveryState::Delivered);
+        let wanted = |state: &&DeliveryState| self.filter.state.is_none_or(|only| only == **state);
+
+        let states = DeliveryState::ALL
+            .iter()
+            .filter(wanted)
+            .filter(may_have_failed);
+        states.map(|state| state.as_str()).collect()
+    }
+
+    /// Returns the ids between which the deliveries of the page are, neither included.
+    // The index that serves a page is in the order of the ids, so the times bound it, too.
+    fn ids(&self) -> (DeliveryId, DeliveryId) {
+        let oldest = self.filter.since.map_or(DeliveryId(Uuid::nil()), id_before);
+        let next_milli = |at| id_before(after(at, Duration::from_millis(1)));
+        let newest = self
+            .filter
+            .until
+            .map_or(DeliveryId(Uuid::max()), next_milli);
+
+        // The greatest id there is stands before the first page.
+        let before = self.after.unwrap_or(DeliveryId(Uuid::max()));
+        (oldest, before.min(newest))
+    }
 }
 
 /// Returns a page of a buyer's deliveries, newest first.
 pub(crate) async fn page(
     db: &Db,
     buyer: BuyerId,
-    request: PageRequest,
+    request: &PageRequest,
 ) -> Result<DeliveryPage, Error> {
-    let PageRequest {
-        webhook,
-        state,
-        limit,
-        after,
-    } = request;
-    // The greatest id there is stands before the first page.
-    let after = after.unwrap_or(DeliveryId(Uuid::max()));
-    let states: Vec<&str> = match state {
-        Some(state) => vec![state.as_str()],
-        None => DeliveryState::ALL
-            .iter()
-            .map(|state| state.as_str())
-            .collect(),
-    };
+    let filter = &request.filter;
+    let limit = request.limit;
+    let (oldest, before) = request.ids();
+    let states = request.states();
+    let events: Option<Vec<&str>> = filter
+        .events
+        .as_ref()
+        .map(|events| events.iter().map(|event| event.as_str()).collect());
+    let since = filter.since.unwrap_or(Timestamp::from_micros(0));
+    let until = filter.until.unwrap_or(LATEST);
     // One row more than requested tells whether another page follows.
     let rows_wanted = i64::from(limit) + 1;
 
     let rows: Result<Vec<DeliveryRow>, Error> = on_db!(
         db.read(),
         postgres(pool) => {
-            let query = sqlx::query_as(PAGE_POSTGRES).bind(buyer).bind(webhook).bind(after);
-            query.bind(states).bind(rows_wanted).fetch_all(pool).await
+            let query = sqlx::query_as(PAGE_POSTGRES).bind(buyer).bind(filter.webhook).bind(before);
+            let query = query.bind(states).bind(rows_wanted).bind(oldest).bind(since).bind(until);
+            query.bind(filter.deal).bind(events).bind(filter.failed).fetch_all(pool).await
         },
         sqlite(pool) => {
-            let query = sqlx::query_as(PAGE_SQLITE).bind(buyer).bind(webhook).bind(after);
-            query.bind(Json(states)).bind(rows_wanted).fetch_all(pool).await
+            let query = sqlx::query_as(PAGE_SQLITE).bind(buyer).bind(filter.webhook).bind(before);
+            let query = query.bind(Json(states)).bind(rows_wanted).bind(oldest).bind(since);
+            let query = query.bind(until).bind(filter.deal).bind(events.map(Json));
+            query.bind(filter.failed).fetch_all(pool).await
         },
     );
 
@@ -150,100 +178,6 @@ pub(crate) async fn replay(
 
     tx.commit_with_outcome().await?;
     Ok(webhook)
-}
-
-/// Reopens every delivery of an endpoint that is in `state` and was created at `since` or later.
-/// Returns how many were reopened.
-pub(crate) async fn replay_many(
-    db: &Db,
-    buyer: BuyerId,
-    webhook: WebhookId,
-    state: DeliveryState,
-    since: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<u64, Refusal> {
-    if !matches!(state, DeliveryState::Delivered | DeliveryState::Dead) {
-        let violation = FieldError::new("state", "must be DEAD or DELIVERED");
-        return Err(Refusal::Invalid(vec![violation]));
-    }
-
-    let replay = BulkReplay {
-        buyer,
-        webhook,
-        state,
-        since: since.unwrap_or(Timestamp::from_micros(0)),
-        now,
-    };
-    let mut after = id_before(replay.since);
-    let mut count = 0;
-
-    loop {
-        let reopened = replay.reopen_chunk(db, after).await;
-        let reopened = reopened.map_err(|refusal| match refusal {
-            // Earlier chunks are committed, so the replay as a whole is neither done nor undone.
-            Refusal::Store(error) if count > 0 => Refusal::Store(error.after_write()),
-            other => other,
-        })?;
-        count += reopened.len() as u64;
-
-        match reopened.iter().max() {
-            // Ids grow, so the next chunk continues behind the greatest one. Without that, a
-            // delivery that failed again meanwhile would be reopened a second time, and so on for
-            // ever.
-            Some(last) if reopened.len() as i64 == CHUNK => after = *last,
-            _ => return Ok(count),
-        }
-    }
-}
-
-/// Replay of many deliveries of one endpoint.
-struct BulkReplay {
-    buyer: BuyerId,
-    webhook: WebhookId,
-    state: DeliveryState,
-    since: Timestamp,
-    now: Timestamp,
-}
-
-impl BulkReplay {
-    /// Reopens up to [`CHUNK`] deliveries whose ids are greater than `after`, in one transaction.
-    async fn reopen_chunk(&self, db: &Db, after: DeliveryId) -> Result<Vec<DeliveryId>, Refusal> {
-        let mut tx = db.begin_by_index().await?;
-        // Checked again in every chunk: the endpoint may have been deleted since the last one.
-        if !endpoints::exists(&mut tx, self.buyer, self.webhook).await? {
-            return Err(Refusal::NotFound);
-        }
-
-        // Locked before the rows are chosen: a recording must not change their states in between.
-        counts::lock(&mut tx, &[self.webhook]).await?;
-
-        let reopened: Result<Vec<DeliveryId>, Error> = on_tx!(
-            &mut tx,
-            connection => sqlx::query_scalar(REOPEN_MANY)
-                .bind(self.webhook)
-                .bind(self.state.as_str())
-                .bind(after)
-                .bind(self.since)
-                .bind(self.now)
-                .bind(CHUNK)
-                .fetch_all(connection)
-                .await
-        );
-        let reopened = reopened?;
-
-        // Nothing was written, so the transaction is dropped without a commit.
-        if reopened.is_empty() {
-            return Ok(reopened);
-        }
-
-        let mut deltas = CountDeltas::default();
-        let count = reopened.len() as i64;
-        deltas.transfer(self.webhook, self.state, DeliveryState::Pending, count);
-        deltas.write(&mut tx).await?;
-        tx.commit_with_outcome().await?;
-
-        Ok(reopened)
-    }
 }
 
 /// Returns an id smaller than those of all deliveries created at `at` or later.

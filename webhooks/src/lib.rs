@@ -9,6 +9,7 @@ pub mod dispatcher;
 pub mod egress;
 pub mod fanout;
 pub mod outcome;
+pub mod replay_worker;
 pub mod resolver;
 pub mod retention;
 pub mod retry_policy;
@@ -31,6 +32,7 @@ mod model;
 mod plans;
 mod record;
 mod refusal;
+mod replay;
 mod service;
 mod time;
 
@@ -41,7 +43,9 @@ pub use input::{Changes, Registration};
 pub use kinds::{DeliveryState, WebhookEvent};
 pub use migrate::migrate;
 pub use model::{
-    Attempt, Delivery, DeliveryCounts, DeliveryPage, MAX_WEBHOOKS, Webhook, WebhookState,
+    Attempt, Delivery, DeliveryCounts, DeliveryFilter, DeliveryPage, MAX_WEBHOOKS, Webhook,
+    WebhookState,
 };
 pub use refusal::Refusal;
+pub use replay::{Replay, ReplayRequest, ReplayState};
 pub use service::Webhooks;

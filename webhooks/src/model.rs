@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::kinds::{DeliveryState, WebhookEvent};
-use backbone::ids::{DeliveryId, SellerId, WebhookId};
+use backbone::ids::{DealId, DeliveryId, SellerId, WebhookId};
 use backbone::position::Position;
 use backbone::time::Timestamp;
 
@@ -111,6 +111,27 @@ pub struct Delivery {
     pub next_attempt_at: Option<Timestamp>,
     /// Time at which the delivery was created.
     pub created_at: Timestamp,
+    /// Body that is sent; `None` once it is no longer kept.
+    pub body: Option<String>,
+}
+
+/// Deliveries to read; a field that is `None` restricts nothing.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Endpoint that is called.
+    pub webhook: Option<WebhookId>,
+    /// Progress of the deliveries.
+    pub state: Option<DeliveryState>,
+    /// Kinds of event.
+    pub events: Option<Vec<WebhookEvent>>,
+    /// Deal that changed.
+    pub deal: Option<DealId>,
+    /// Earliest time of creation.
+    pub since: Option<Timestamp>,
+    /// Latest time of creation.
+    pub until: Option<Timestamp>,
+    /// `true` for those whose last call failed.
+    pub failed: bool,
 }
 
 /// One call made for a delivery.

@@ -50,7 +50,7 @@ const DEAL: &str = "dddddddd-dddd-dddd-dddd-ddddddddddd3";
 const UNKNOWN: &str = "00000000-0000-0000-0000-0000000000aa";
 
 /// Statements, each with a name, the types of its arguments, and the most pages that it may touch.
-const STATEMENTS: [(&str, &str, &str, u64); 7] = [
+const STATEMENTS: [(&str, &str, &str, u64); 9] = [
     (
         "find_due",
         "timestamptz",
@@ -92,6 +92,18 @@ const STATEMENTS: [(&str, &str, &str, u64); 7] = [
         "uuid[], uuid[], uuid[], uuid[], bigint[], int[], bigint, timestamptz",
         include_str!("insert/deliveries.postgres.sql"),
         60,
+    ),
+    (
+        "replay_scan",
+        "uuid, text, timestamptz, timestamptz, timestamptz, uuid, jsonb, bigint, bigint, int, bigint",
+        include_str!("replay/scan.postgres.sql"),
+        80,
+    ),
+    (
+        "replay_endpoint",
+        "uuid, timestamptz",
+        include_str!("replay/endpoint.sql"),
+        40,
     ),
 ];
 
@@ -137,6 +149,10 @@ fn arguments(name: &str, deliveries: &str) -> String {
                 eight("NULL::timestamptz")
             )
         }
+        "replay_scan" => format!(
+            "'{HEALTHY}', 'DEAD', '-infinity', now(), now(), '{DEAL}', '[\"DEAL_CREATED\"]', 0, 900, 0, 8"
+        ),
+        "replay_endpoint" => format!("'{HEALTHY}', now()"),
         "advance_lanes" => format!("'{{{HEALTHY}}}', '{{{DEAL}}}', now()"),
         "add_deliveries" => format!(
             "'{{{UNKNOWN}}}', '{{{HEALTHY}}}', '{{{UNKNOWN}}}', '{{{DEAL}}}', '{{9000}}', '{{0}}', 5, now()"

@@ -10,8 +10,8 @@ pub enum Refusal {
     /// Input that violates the rules, with every violation; the list is never empty.
     #[error("The input is invalid")]
     Invalid(Vec<FieldError>),
-    /// Endpoint or delivery that does not exist or belongs to another buyer.
-    #[error("This buyer has no such webhook or delivery")]
+    /// Endpoint, delivery or replay that does not exist or belongs to another buyer.
+    #[error("This buyer has no such webhook, delivery or replay")]
     NotFound,
     /// Registration beyond [`MAX_WEBHOOKS`] endpoints.
     #[error("A buyer can have at most {MAX_WEBHOOKS} webhooks: delete one to register another")]
@@ -19,6 +19,9 @@ pub enum Refusal {
     /// State of the endpoint or delivery that does not permit the request; the text says which.
     #[error("{0}")]
     Conflict(&'static str),
+    /// Idempotency key of another request.
+    #[error("This idempotency key was already used with a different request")]
+    KeyReused,
     /// Failure of the store.
     #[error(transparent)]
     Store(#[from] Error),

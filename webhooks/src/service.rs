@@ -7,21 +7,21 @@ use backbone::ids::{BuyerId, DeliveryId, WebhookId};
 use backbone::live_bus::LiveBus;
 use backbone::position::Sequence;
 use backbone::projection::Checkpoint;
-use backbone::time::Timestamp;
 use backbone::{Error, random};
 use buyer_core::{BuyerSide, notification};
+use uuid::Uuid;
 
 use crate::checkpoint::Tables;
 use crate::deliveries::PageRequest;
 use crate::egress::Egress;
 use crate::input::{Changes, Registration};
-use crate::kinds::DeliveryState;
-use crate::model::{Delivery, DeliveryPage, Webhook};
+use crate::model::{Delivery, DeliveryFilter, DeliveryPage, Webhook};
 use crate::refusal::Refusal;
+use crate::replay::{Replay, ReplayRequest};
 use crate::seal::SealKey;
 use crate::signature::Secret;
 use crate::time::before;
-use crate::{checkpoint, cleanup, deliveries, endpoints};
+use crate::{checkpoint, cleanup, deliveries, endpoints, replay};
 
 /// Handle for everything that buyers do with their endpoints and deliveries. Clones share the
 /// database's connections.
@@ -158,23 +158,20 @@ impl Webhooks {
     }
 
     /// Returns a page of a buyer's deliveries, newest first: at most `limit`, older than `after`,
-    /// optionally of one endpoint and in one state. Without an endpoint, the deliveries of deleted
-    /// endpoints are left out.
+    /// and matching `filter`. Without an endpoint, the deliveries of deleted endpoints are left out.
     pub async fn deliveries(
         &self,
         buyer: BuyerId,
-        webhook: Option<WebhookId>,
-        state: Option<DeliveryState>,
+        filter: DeliveryFilter,
         limit: u32,
         after: Option<DeliveryId>,
     ) -> Result<DeliveryPage, Error> {
         let request = PageRequest {
-            webhook,
-            state,
+            filter,
             limit,
             after,
         };
-        deliveries::page(&self.db, buyer, request).await
+        deliveries::page(&self.db, buyer, &request).await
     }
 
     /// Returns a delivery to this buyer.
@@ -200,25 +197,48 @@ impl Webhooks {
         self.read_back(buyer, id).await
     }
 
-    /// Replays every delivery of an endpoint that is in `state`, delivered or dead, and was created
-    /// at `since` or later. Returns how many were reopened.
+    /// Starts a replay of the deliveries that `request` selects, or counts them. With `key`, a
+    /// repetition of the same request returns the first replay.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`]; [`Refusal::Invalid`] for another state; [`Refusal::Store`], after
-    /// which some deliveries may have been reopened.
-    pub async fn replay_many(
+    /// [`Refusal::Invalid`]; [`Refusal::NotFound`]; [`Refusal::Conflict`] while another replay of
+    /// the endpoint is running; [`Refusal::KeyReused`]; [`Refusal::Store`].
+    pub async fn start_replay(
         &self,
         buyer: BuyerId,
-        webhook: WebhookId,
-        state: DeliveryState,
-        since: Option<Timestamp>,
-    ) -> Result<u64, Refusal> {
-        let now = self.clock.now();
-        let count = deliveries::replay_many(&self.db, buyer, webhook, state, since, now).await?;
-        let checkpoint = self.checkpoint().await.map_err(Error::after_write)?;
-        self.wake_dispatchers(checkpoint, &[webhook]).await;
+        request: &ReplayRequest,
+        key: Option<&str>,
+    ) -> Result<Replay, Refusal> {
+        replay::start(&self.db, buyer, request, key, self.clock.now()).await
+    }
 
-        Ok(count)
+    /// Ends a replay. What it has opened and nobody has called yet goes back into its earlier state.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::Store`].
+    pub async fn cancel_replay(&self, buyer: BuyerId, id: Uuid) -> Result<Replay, Refusal> {
+        replay::cancel(&self.db, buyer, id, self.clock.now()).await
+    }
+
+    /// Returns the newest replays of a buyer's endpoint, newest first and at most 100.
+    pub async fn replays(&self, buyer: BuyerId, webhook: WebhookId) -> Result<Vec<Replay>, Error> {
+        replay::list(&self.db, buyer, webhook).await
+    }
+
+    /// Takes one step of one running replay, if any is due. Returns whether one was.
+    pub async fn step_replay(&self) -> Result<bool, Error> {
+        let now = self.clock.now();
+        // Looked for without a transaction, because one that writes is alone in SQLite.
+        if !replay::is_due(&self.db, now).await? {
+            return Ok(false);
+        }
+
+        let Some(webhook) = replay::step(&self.db, now).await? else {
+            return Ok(false);
+        };
+        let checkpoint = self.checkpoint().await?;
+        self.wake_dispatchers(checkpoint, &[webhook]).await;
+        Ok(true)
     }
 
     /// Returns the sequence up to which every change has its deliveries.

@@ -160,6 +160,9 @@ impl RoleStarter<'_> {
         self.lifecycle
             .spawn("webhook dispatcher", dispatcher.run(listener, part, stop));
 
+        let replays = webhooks::replay_worker::run(webhooks.clone(), self.lifecycle.draining());
+        self.lifecycle.spawn("webhook replays", infallible(replays));
+
         let retention = webhooks::retention::run(webhooks, self.lifecycle.draining());
         self.lifecycle
             .spawn("webhook retention", infallible(retention));

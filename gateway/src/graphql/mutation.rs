@@ -15,10 +15,10 @@ use super::roots::{
 };
 use super::scalars::DateTime;
 use super::webhook::{
-    DeleteWebhookPayload, DeliveryState, ReplayPayload, WebhookDeliveryPayload, WebhookPayload,
-    WebhookSecretPayload,
+    DeleteWebhookPayload, WebhookDeliveryPayload, WebhookPayload, WebhookSecretPayload,
 };
 use super::webhook_input::{RegisterWebhookInput, UpdateWebhookInput};
+use super::webhook_replay::{ReplayWebhookInput, WebhookReplay};
 
 #[derive(Default)]
 pub struct Mutation;
@@ -225,24 +225,27 @@ impl Mutation {
         Ok(roots::replay_webhook_delivery(RootContext::of(context), IdArgs { id }).await?)
     }
 
-    /// Buyers only. Sends all dead deliveries of a webhook again, or all delivered ones; with since, only deliveries that
-    /// were created at that time or later.
-    async fn replay_webhook_deliveries(
+    /// Buyers only. Sends finished deliveries of a webhook again as a job: in the order of each deal, and behind live
+    /// deliveries. Fails with CONFLICT while another replay of the webhook is running.
+    async fn replay_webhook(
         &self,
         context: &Context<'_>,
-        webhook_id: ID,
-        #[graphql(default_with = "DeliveryState::Dead")] state: DeliveryState,
-        since: Option<DateTime>,
-    ) -> Result<ReplayPayload> {
-        Ok(roots::replay_webhook_deliveries(
+        input: ReplayWebhookInput,
+        idempotency_key: Option<String>,
+    ) -> Result<WebhookReplay> {
+        Ok(roots::replay_webhook(
             RootContext::of(context),
             ReplayArgs {
-                webhook_id,
-                state,
-                since,
+                input,
+                idempotency_key,
             },
         )
         .await?)
+    }
+
+    /// Buyers only. Ends a replay: deliveries that it has not sent yet stay as they were before.
+    async fn cancel_webhook_replay(&self, context: &Context<'_>, id: ID) -> Result<WebhookReplay> {
+        Ok(roots::cancel_webhook_replay(RootContext::of(context), IdArgs { id }).await?)
     }
 
     /// Administrators only. Appends the newest readable state of the event's deal or access, from which all readers go on. The

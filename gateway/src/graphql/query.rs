@@ -18,10 +18,11 @@ use super::node::Node;
 use super::operator::{DeadEvent, ProjectionState, Side, StoredEvent};
 use super::roots::{
     self, AccessArgs, ChangesArgs, DeadEventsArgs, DealArgs, DealsArgs, DeliveriesArgs, EventArgs,
-    IdArgs, KeysArgs,
+    IdArgs, KeysArgs, ReplaysArgs,
 };
-use super::scalars::Position;
-use super::webhook::{DeliveryState, Webhook, WebhookDeliveryConnection};
+use super::scalars::{DateTime, Position};
+use super::webhook::{DeliveryState, Webhook, WebhookDeliveryConnection, WebhookEvent};
+use super::webhook_replay::WebhookReplay;
 
 #[derive(Default)]
 pub struct Query;
@@ -197,13 +198,23 @@ impl Query {
     }
 
     /// Buyers only. Returns the deliveries of the buyer's webhooks, newest first. Deliveries of a deleted webhook are
-    /// returned only if webhookId names it.
+    /// returned only if webhookId names it. since and until are about their creation; error restricts the list to those
+    /// whose last attempt failed.
     #[graphql(directive = semantic_non_null::apply(None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the arguments of the public contract"
+    )]
     async fn webhook_deliveries(
         &self,
         context: &Context<'_>,
         webhook_id: Option<ID>,
         state: Option<DeliveryState>,
+        events: Option<Vec<WebhookEvent>>,
+        deal_id: Option<ID>,
+        since: Option<DateTime>,
+        until: Option<DateTime>,
+        error: Option<bool>,
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<Option<WebhookDeliveryConnection>> {
@@ -212,11 +223,26 @@ impl Query {
             DeliveriesArgs {
                 webhook_id,
                 state,
+                events,
+                deal_id,
+                since,
+                until,
+                error,
                 first,
                 after,
             },
         )
         .await?)
+    }
+
+    /// Buyers only. Returns the newest replays of a webhook, newest first and at most 100.
+    #[graphql(directive = semantic_non_null::apply(None))]
+    async fn webhook_replays(
+        &self,
+        context: &Context<'_>,
+        webhook_id: ID,
+    ) -> Result<Option<Vec<WebhookReplay>>> {
+        Ok(roots::webhook_replays(RootContext::of(context), ReplaysArgs { webhook_id }).await?)
     }
 
     /// Administrators only. Returns how far the tables of both sides have read the event log.

@@ -6,6 +6,7 @@ mod operator;
 mod query;
 mod subscription;
 mod webhook;
+mod webhook_replay;
 mod write;
 
 use documents::{Arguments, Render, Root};
@@ -18,6 +19,7 @@ pub(super) use operator::*;
 pub(super) use query::*;
 pub(super) use subscription::*;
 pub(super) use webhook::*;
+pub(super) use webhook_replay::*;
 pub(super) use write::*;
 
 use super::context::{Caller, RootContext};
@@ -75,6 +77,7 @@ impl MarketRoots {
             "apiKeys" => output(api_keys(context, read(arguments)?).await?),
             "webhooks" => output(webhooks(context).await?),
             "webhookDeliveries" => output(webhook_deliveries(context, read(arguments)?).await?),
+            "webhookReplays" => output(webhook_replays(context, read(arguments)?).await?),
             "createDeal" => output(create_deal(context, read(arguments)?).await?),
             "updateDeal" => output(update_deal(context, read(arguments)?).await?),
             "grantAccess" => output(grant_access(context, read(arguments)?).await?),
@@ -98,8 +101,9 @@ impl MarketRoots {
             "replayWebhookDelivery" => {
                 output(replay_webhook_delivery(context, read(arguments)?).await?)
             }
-            "replayWebhookDeliveries" => {
-                output(replay_webhook_deliveries(context, read(arguments)?).await?)
+            "replayWebhook" => output(replay_webhook(context, read(arguments)?).await?),
+            "cancelWebhookReplay" => {
+                output(cancel_webhook_replay(context, read(arguments)?).await?)
             }
             unknown => return Err(Problem::internal(format!("no root field {unknown} exists"))),
         })

@@ -15,10 +15,11 @@ use super::operator::{
     DeadEvent, EventDecisionPayload, ProjectionState, StoredEvent, StoredEventHeader,
 };
 use super::webhook::{
-    DeleteWebhookPayload, DeliveryCounts, ReplayPayload, Webhook, WebhookAttempt, WebhookDelivery,
+    DeleteWebhookPayload, DeliveryCounts, Webhook, WebhookAttempt, WebhookDelivery,
     WebhookDeliveryConnection, WebhookDeliveryEdge, WebhookDeliveryPayload, WebhookPayload,
     WebhookSecretPayload,
 };
+use super::webhook_replay::WebhookReplay;
 use super::{mutation, query, scalars, subscription};
 
 /// Declaration of the API. It prints the schema; nothing is executed by it in production.
@@ -43,7 +44,7 @@ const PAGE: PageRule = PageRule {
 };
 
 /// Largest number of entries of every list. Where no rule of the market sets one, it is a multiple of what occurs.
-const LISTS: [(&str, &str, ListSize); 17] = [
+const LISTS: [(&str, &str, ListSize); 18] = [
     ("AccessConnection", "edges", ListSize::Page),
     ("AccessConnection", "nodes", ListSize::Page),
     ("Deal", "items", ListSize::AtMost(100)),
@@ -54,6 +55,7 @@ const LISTS: [(&str, &str, ListSize); 17] = [
     ("Query", "apiKeys", ListSize::AtMost(1_000)),
     ("Query", "deadEvents", ListSize::Page),
     ("Query", "projections", ListSize::AtMost(2)),
+    ("Query", "webhookReplays", ListSize::AtMost(100)),
     ("Query", "webhooks", ListSize::AtMost(20)),
     ("StoredEvent", "headers", ListSize::AtMost(20)),
     ("Webhook", "events", ListSize::AtMost(2)),
@@ -122,7 +124,6 @@ fn outputs() -> Vec<OutputType> {
         OutputType::of::<IssuedApiKey>(),
         OutputType::of::<PageInfo>(),
         OutputType::of::<ProjectionState>(),
-        OutputType::of::<ReplayPayload>(),
         OutputType::of::<RevokedApiKey>(),
         OutputType::of::<StoredEvent>(),
         OutputType::of::<StoredEventHeader>(),
@@ -134,6 +135,7 @@ fn outputs() -> Vec<OutputType> {
         OutputType::of::<WebhookDeliveryEdge>(),
         OutputType::of::<WebhookDeliveryPayload>(),
         OutputType::of::<WebhookPayload>(),
+        OutputType::of::<WebhookReplay>(),
         OutputType::of::<WebhookSecretPayload>(),
     ]
 }

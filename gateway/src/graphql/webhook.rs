@@ -199,6 +199,8 @@ pub(super) struct WebhookDelivery {
     next_attempt_at: Option<DateTime>,
     /// Time at which the delivery was created.
     created_at: DateTime,
+    /// Body that is sent; null once it is no longer kept.
+    body: Option<String>,
 }
 
 object!(WebhookDelivery as "WebhookDelivery", |delivery| {
@@ -209,6 +211,7 @@ object!(WebhookDelivery as "WebhookDelivery", |delivery| {
     "attempts" => delivery.attempts,
     "nextAttemptAt" => delivery.next_attempt_at,
     "createdAt" => delivery.created_at,
+    "body" => delivery.body,
     "id" => Id(delivery.id.0),
 });
 
@@ -235,6 +238,7 @@ impl From<webhooks::Delivery> for WebhookDelivery {
                 .collect(),
             next_attempt_at: delivery.next_attempt_at.map(DateTime),
             created_at: DateTime(delivery.created_at),
+            body: delivery.body,
         }
     }
 }
@@ -371,15 +375,4 @@ pub(super) struct WebhookDeliveryPayload {
 
 object!(WebhookDeliveryPayload as "WebhookDeliveryPayload", |payload| {
     "delivery" => payload.delivery,
-});
-
-/// Result of replaying deliveries.
-#[derive(SimpleObject)]
-pub(super) struct ReplayPayload {
-    /// Number of deliveries that will be sent again.
-    pub(super) count: u64,
-}
-
-object!(ReplayPayload as "ReplayPayload", |payload| {
-    "count" => payload.count,
 });

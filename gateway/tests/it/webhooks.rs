@@ -238,7 +238,8 @@ async fn invalid_webhook_inputs_are_reported_with_their_paths(app: TestApp) {
         "mutation($id: ID!) { rotateWebhookSecret(id: $id) { secret } }",
         "mutation($id: ID!) { testWebhook(id: $id) { delivery { id } } }",
         "mutation($id: ID!) { replayWebhookDelivery(id: $id) { delivery { id } } }",
-        "mutation($id: ID!) { replayWebhookDeliveries(webhookId: $id) { count } }",
+        "mutation($id: ID!) { replayWebhook(input: { webhookId: $id }) { id } }",
+        "mutation($id: ID!) { cancelWebhookReplay(id: $id) { id } }",
         "mutation($id: ID!) { updateWebhook(input: { id: $id, paused: true }) { webhook { id } } }",
     ] {
         assert_eq!(
@@ -248,13 +249,13 @@ async fn invalid_webhook_inputs_are_reported_with_their_paths(app: TestApp) {
         );
     }
     assert_eq!(webhook(&stranger, &id).await, Value::Null);
-    let state =
-        "mutation($id: ID!) { replayWebhookDeliveries(webhookId: $id, state: PENDING) { count } }";
+    let state = "mutation($id: ID!) {
+        replayWebhook(input: { webhookId: $id, state: PENDING, ratePerSecond: 101, events: [] }) { id }
+    }";
     let refused = buyer.execute(state, json!({ "id": id })).await;
-    assert_eq!(
-        (refused.code(), refused.paths()),
-        ("BAD_USER_INPUT", vec!["state"])
-    );
+    let paths = ["input.state", "input.events", "input.ratePerSecond"];
+    assert_eq!(refused.code(), "BAD_USER_INPUT");
+    assert_eq!(refused.paths(), paths);
     for _ in 1..20 {
         register(&buyer, "https://example.com/hook").await;
     }
@@ -349,11 +350,17 @@ async fn dead_deliveries_are_replayed_under_the_same_id(app: TestApp) {
     assert_eq!(disabled["state"], "DISABLED", "{disabled}");
     assert!(disabled["disabledReason"].is_string(), "{disabled}");
     update(&buyer, json!({ "id": id, "paused": false })).await;
-    let replay = "mutation($id: ID!) { replayWebhookDeliveries(webhookId: $id) { count } }";
+    let replay = "mutation($id: ID!, $rate: Int) {
+        replayWebhook(input: { webhookId: $id, ratePerSecond: $rate }, idempotencyKey: \"once\") { id state matched }
+    }";
+    let mut asked = buyer.data(replay, json!({ "id": id })).await;
+    let started = asked["replayWebhook"].take();
     assert_eq!(
-        buyer.data(replay, json!({ "id": id })).await["replayWebhookDeliveries"]["count"],
-        1
+        (&started["state"], &started["matched"]),
+        (&json!("RUNNING"), &json!(1))
     );
+    let other = buyer.execute(replay, json!({ "id": id, "rate": 1 })).await;
+    assert_eq!(other.code(), "IDEMPOTENCY_KEY_REUSED");
     counts(&buyer, &id, [1, 0, 0, 0]).await;
     let requests = calls(&receiver, 2).await;
     assert_eq!(
@@ -369,6 +376,13 @@ async fn dead_deliveries_are_replayed_under_the_same_id(app: TestApp) {
         (None, Some("true"))
     );
     assert!(verified(&requests[1], &secret).is_some());
+    let mut repeated = buyer.data(replay, json!({ "id": id })).await;
+    assert_eq!(repeated["replayWebhook"].take()["id"], started["id"]);
+    let list = "query($id: ID!) { webhookReplays(webhookId: $id) { id } }";
+    assert_eq!(
+        buyer.data(list, json!({ "id": id })).await["webhookReplays"],
+        json!([{ "id": started["id"] }])
+    );
 
     let delivery = requests[0].header("webhook-id").expect("an id").to_owned();
     let one = "mutation($id: ID!) { replayWebhookDelivery(id: $id) { delivery { id state } } }";

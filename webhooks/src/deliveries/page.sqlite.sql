@@ -1,8 +1,10 @@
 -- Reads a page of a buyer's deliveries with all attempts, newest first. $1: buyer; $2: endpoint or null; $3: id before
--- which the page starts; $4: JSON array of states; $5: largest number of deliveries.
+-- which the page starts; $4: JSON array of states; $5: largest number of deliveries; $6: id after which the deliveries are; $7, $8:
+-- first and last time of their creation; $9: deal or null; $10: JSON array of events or null; $11: whether the last call must
+-- have failed.
 SELECT d.id, d.webhook_id, d.state, d.sequence, d.change_index, d.due_at, d.created_at, m.event, m.epoch,
        w.state AS webhook_state, w.held_until, a.number, a.started_at, a.duration_ms, a.status_code, a.error,
-       a.response_body
+       a.response_body, CASE WHEN row_number() OVER (PARTITION BY d.id ORDER BY a.number) = 1 THEN m.body END AS body
   FROM (SELECT newest.id, newest.webhook_id, newest.message_id, newest.state, newest.sequence, newest.change_index,
                newest.due_at, newest.created_at
           FROM webhook w
@@ -10,6 +12,12 @@ SELECT d.id, d.webhook_id, d.state, d.sequence, d.change_index, d.due_at, d.crea
           JOIN webhook_delivery newest ON newest.id IN (
             SELECT d.id FROM webhook_delivery d
              WHERE d.webhook_id = w.id AND d.state = wanted.value AND d.id < $3
+               AND d.id > $6 AND d.created_at >= $7 AND d.created_at <= $8 AND (d.deal_id = $9 OR $9 IS NULL)
+               AND ($10 IS NULL OR (SELECT m.event FROM webhook_message m WHERE m.id = d.message_id) IN
+                                   (SELECT value FROM json_each($10)))
+               AND (NOT $11 OR EXISTS (
+                   SELECT 1 FROM webhook_attempt a
+                    WHERE a.delivery_id = d.id AND a.number = d.attempts AND a.error IS NOT NULL))
              ORDER BY d.id DESC LIMIT $5)
          WHERE w.buyer_id = $1 AND (w.id = $2 OR ($2 IS NULL AND w.deleted_at IS NULL))
          ORDER BY newest.id DESC LIMIT $5) AS d

@@ -33,6 +33,8 @@ pub(super) struct DeliveryRow {
     status_code: Option<i32>,
     error: Option<String>,
     response_body: Option<String>,
+    /// Body of the delivery, on its first row only.
+    body: Option<Vec<u8>>,
 }
 
 /// Folds rows into deliveries, in the order of the rows. Rows of one delivery are adjacent.
@@ -67,6 +69,10 @@ impl DeliveryRow {
             attempts: Vec::new(),
             next_attempt_at: self.next_attempt_at(),
             created_at: self.created_at,
+            body: self
+                .body
+                .as_deref()
+                .map(|body| String::from_utf8_lossy(body).into_owned()),
         }
     }
 

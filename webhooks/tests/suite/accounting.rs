@@ -11,9 +11,9 @@ use backbone::testkit::{Receiver, Reply};
 use buyer_core::testkit::DealRef;
 use uuid::Uuid;
 use webhooks::retention::KEEP;
-use webhooks::{Changes, DeliveryState, Refusal, Webhooks};
+use webhooks::{Changes, DeliveryState, Refusal, ReplayRequest, Webhooks};
 
-use super::kit::registration;
+use super::kit::{of_endpoint, registration, replay_of};
 use crate::market::{ANN, BOB, Market};
 use crate::on_both_backends;
 
@@ -109,8 +109,16 @@ impl Run<'_> {
             15 => {
                 let states = [DeliveryState::Dead, DeliveryState::Delivered];
                 let state = self.dice.one_of(&states);
-                let replayed = webhooks.replay_many(buyer, webhook, state, None).await;
-                replayed.unwrap();
+                let request = ReplayRequest {
+                    state,
+                    ..replay_of(webhook)
+                };
+                let replayed = webhooks.start_replay(buyer, &request, None).await;
+                assert!(
+                    matches!(replayed, Ok(_) | Err(Refusal::Conflict(_))),
+                    "{replayed:?}"
+                );
+                while webhooks.step_replay().await.unwrap() {}
             }
             16 => self.pause_or_resume(endpoints).await,
             17 if endpoints.len() > 2 => webhooks.delete(buyer, webhook).await.unwrap(),
@@ -144,7 +152,7 @@ impl Run<'_> {
     async fn replay_one(&mut self, buyer: BuyerId, webhook: WebhookId) {
         let webhooks = self.market.webhooks();
         let page = webhooks
-            .deliveries(buyer, Some(webhook), None, 50, None)
+            .deliveries(buyer, of_endpoint(webhook), 50, None)
             .await
             .unwrap();
         if page.deliveries.is_empty() {
@@ -305,8 +313,15 @@ async fn replay_until_over(
 
     while !over.load(Ordering::SeqCst) {
         for webhook in webhooks.list(buyer).await.unwrap() {
-            let replayed = webhooks.replay_many(buyer, webhook.id, state, None).await;
-            assert_done_or_deleted(replayed.err());
+            let request = ReplayRequest {
+                state,
+                ..replay_of(webhook.id)
+            };
+            match webhooks.start_replay(buyer, &request, None).await {
+                Err(Refusal::Conflict(_)) => {}
+                started => assert_done_or_deleted(started.err()),
+            }
+            webhooks.step_replay().await.unwrap();
 
             let resume = Changes {
                 paused: Some(false),

@@ -5,10 +5,11 @@ use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
 use uuid::Uuid;
 use webhooks::retention::KEEP;
 use webhooks::{
-    Changes, DeliveryState, MAX_WEBHOOKS, Refusal, Registration, WebhookEvent, WebhookState,
+    Changes, DeliveryFilter, DeliveryState, MAX_WEBHOOKS, Refusal, Registration, WebhookEvent,
+    WebhookState,
 };
 
-use super::kit::{NOWHERE, SwitchableReceiver, registration, states};
+use super::kit::{NOWHERE, SwitchableReceiver, registration, replay_of, states};
 use crate::market::{ANN, BOB, BUYER, Market};
 use crate::on_both_backends;
 
@@ -330,7 +331,7 @@ async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
             webhooks.rotate_secret(buyer, id).await.err(),
             webhooks.test(buyer, id).await.err(),
             webhooks
-                .replay_many(buyer, id, DeliveryState::Dead, None)
+                .start_replay(buyer, &replay_of(id), None)
                 .await
                 .err(),
             webhooks.delete(buyer, id).await.err(),
@@ -353,7 +354,7 @@ async fn endpoint_is_out_of_reach_for_another_buyer(market: Market) {
     assert!(webhooks.list(OTHER).await.unwrap().is_empty());
     assert!(
         webhooks
-            .deliveries(OTHER, None, None, 9, None)
+            .deliveries(OTHER, DeliveryFilter::default(), 9, None)
             .await
             .unwrap()
             .deliveries

@@ -7,7 +7,7 @@ use backbone::position::Sequence;
 use buyer_core::notification::webhooks_of;
 use serde_json::Value;
 use uuid::Uuid;
-use webhooks::{Changes, DeliveryState, Registration, WebhookEvent};
+use webhooks::{Changes, DeliveryFilter, DeliveryState, Registration, WebhookEvent};
 
 use super::kit::{NOWHERE, SwitchableReceiver, registration};
 use crate::market::{ANN, BOB, BUYER, Market};
@@ -214,7 +214,7 @@ async fn message_is_shared_by_twenty_endpoints(market: Market) {
 
     for buyer in &buyers {
         let page = webhooks
-            .deliveries(*buyer, None, None, 100, None)
+            .deliveries(*buyer, DeliveryFilter::default(), 100, None)
             .await
             .unwrap();
         assert_eq!((page.deliveries.len(), page.has_next), (12, false));
@@ -317,10 +317,11 @@ async fn batch_without_deals_creates_no_delivery(market: Market) {
     market.project().await;
     assert!(market.sequences(id).await.is_empty());
 
-    let pending = market
-        .webhooks()
-        .deliveries(BUYER, None, Some(DeliveryState::Pending), 9, None)
-        .await;
+    let pending = DeliveryFilter {
+        state: Some(DeliveryState::Pending),
+        ..DeliveryFilter::default()
+    };
+    let pending = market.webhooks().deliveries(BUYER, pending, 9, None).await;
     assert!(pending.unwrap().deliveries.is_empty());
 }
 

@@ -21,11 +21,33 @@ use webhooks::resolver::Resolver;
 use webhooks::seal::SealKey;
 use webhooks::sender::Sender;
 use webhooks::{
-    Delivery, DeliveryCounts, DeliveryState, Dispatcher, Fanout, Registration, Renderer, Webhook,
-    WebhookEvent, Webhooks,
+    Delivery, DeliveryCounts, DeliveryFilter, DeliveryState, Dispatcher, Fanout, Registration,
+    Renderer, ReplayRequest, Webhook, WebhookEvent, Webhooks,
 };
 
 use crate::market::{BUYER, Market};
+
+/// Returns a filter for the deliveries of an endpoint.
+pub(super) fn of_endpoint(webhook: WebhookId) -> DeliveryFilter {
+    DeliveryFilter {
+        webhook: Some(webhook),
+        ..DeliveryFilter::default()
+    }
+}
+
+/// Returns a request to replay all dead deliveries of an endpoint.
+pub(super) fn replay_of(webhook: WebhookId) -> ReplayRequest {
+    ReplayRequest {
+        webhook,
+        state: DeliveryState::Dead,
+        since: None,
+        until: None,
+        events: None,
+        deal: None,
+        dry_run: false,
+        rate_per_second: Some(100),
+    }
+}
 
 /// URL at which nothing listens, for endpoints that are never called.
 pub(super) const NOWHERE: &str = "http://127.0.0.1:9999/hook";
@@ -125,7 +147,7 @@ impl Market {
     pub(super) async fn deliveries_of(&self, buyer: BuyerId, id: WebhookId) -> Vec<Delivery> {
         let page = self
             .webhooks()
-            .deliveries(buyer, Some(id), None, 100_000, None)
+            .deliveries(buyer, of_endpoint(id), 100_000, None)
             .await
             .unwrap();
         assert!(!page.has_next);

@@ -19,6 +19,7 @@ mod leases;
 mod market;
 mod name_server;
 mod network;
+mod replay_jobs;
 mod replays;
 mod retained;
 mod settings;

@@ -1,11 +1,12 @@
-//! Replays of one delivery or many, pages of deliveries, and retention.
+//! Replays of one delivery, pages of deliveries, and retention.
 
 use std::time::Duration;
 
 use backbone::ids::WebhookId;
 use backbone::on_db;
+use webhooks::WebhookEvent::DealCreated;
 use webhooks::retention::KEEP;
-use webhooks::{Changes, Delivery, DeliveryState, Refusal};
+use webhooks::{Changes, Delivery, DeliveryFilter, DeliveryState, Refusal};
 
 use super::kit::{SwitchableReceiver, states};
 use crate::market::{ANN, BUYER, Market};
@@ -13,32 +14,12 @@ use crate::on_both_backends;
 
 on_both_backends!(Market; replay_reopens_the_same_delivery,
     replay_stands_outside_the_order_of_its_deal,
-    bulk_replay_selects_by_state_and_time,
     pages_go_from_newest_to_oldest,
+    pages_are_filtered,
     retention_drops_what_finished_a_month_ago,
 );
 
 const HOUR: Duration = Duration::from_hours(1);
-
-/// Lets endpoints fail until all their deliveries are dead, resuming those that are disabled on the
-/// way.
-async fn kill_all(market: &Market, webhooks: &[WebhookId]) {
-    for _ in 0..8 {
-        for webhook in webhooks {
-            let resume = Changes {
-                paused: Some(false),
-                ..Changes::default()
-            };
-            market
-                .webhooks()
-                .update(BUYER, *webhook, resume)
-                .await
-                .unwrap();
-        }
-        market.dispatcher().run_once().await.unwrap();
-        market.clock.advance(HOUR * 13);
-    }
-}
 
 async fn replay_reopens_the_same_delivery(market: Market) {
     let receiver = SwitchableReceiver::start(200).await;
@@ -136,57 +117,6 @@ async fn replay_stands_outside_the_order_of_its_deal(market: Market) {
     market.check_sums().await;
 }
 
-async fn bulk_replay_selects_by_state_and_time(market: Market) {
-    let receiver = SwitchableReceiver::start(500).await;
-    let id = market.subscribed(ANN, &receiver.url()).await;
-    let other = market.register(&receiver.url()).await;
-    for _ in 0..2 {
-        market.create(ANN).await;
-    }
-    market.project().await;
-
-    kill_all(&market, &[id, other]).await;
-    let later = market.clock.now();
-    market.create(ANN).await;
-    market.project().await;
-
-    kill_all(&market, &[id, other]).await;
-    let counts = market.webhook(id).await.counts;
-    assert_eq!((counts.dead, counts.owed), (3, 3));
-
-    let webhooks = market.webhooks();
-    let replay = async |state, since| webhooks.replay_many(BUYER, id, state, since).await;
-    for state in [DeliveryState::Pending, DeliveryState::Discarded] {
-        assert!(matches!(
-            replay(state, None).await,
-            Err(Refusal::Invalid(_))
-        ));
-    }
-
-    assert_eq!(replay(DeliveryState::Delivered, None).await.unwrap(), 0);
-    assert_eq!(replay(DeliveryState::Dead, Some(later)).await.unwrap(), 1);
-    assert_eq!(
-        replay(DeliveryState::Dead, None).await.unwrap(),
-        2,
-        "the rest"
-    );
-    assert_eq!(replay(DeliveryState::Dead, None).await.unwrap(), 0);
-    market.check_sums().await;
-
-    let others = market.webhook(other).await.counts;
-    assert_eq!(
-        (others.dead, others.pending),
-        (3, 0),
-        "deliveries of another endpoint stay"
-    );
-
-    receiver.answer_with(200);
-    market.clock.advance(HOUR);
-    let dispatcher = market.dispatcher();
-    while dispatcher.run_once().await.unwrap() > 0 {}
-    assert_eq!(market.webhook(id).await.counts.delivered, 3);
-}
-
 async fn pages_go_from_newest_to_oldest(market: Market) {
     let receiver = SwitchableReceiver::start(200).await;
     let ids = [
@@ -211,11 +141,16 @@ async fn pages_go_from_newest_to_oldest(market: Market) {
         (Some(ids[1]), Some(DeliveryState::Pending), 2),
         (None, Some(DeliveryState::Dead), 0),
     ] {
+        let filter = DeliveryFilter {
+            webhook,
+            state,
+            ..DeliveryFilter::default()
+        };
         let mut all: Vec<Delivery> = Vec::new();
         let mut after = None;
         loop {
             let page = webhooks
-                .deliveries(BUYER, webhook, state, 3, after)
+                .deliveries(BUYER, filter.clone(), 3, after)
                 .await
                 .unwrap();
             assert!(page.deliveries.len() == 3 || !page.has_next);
@@ -246,6 +181,82 @@ async fn pages_go_from_newest_to_oldest(market: Market) {
             .count();
         assert_eq!(tried, delivered, "each with its attempts");
     }
+}
+
+async fn pages_are_filtered(market: Market) {
+    let receiver = SwitchableReceiver::start(200).await;
+    let id = market.subscribed(ANN, &receiver.url()).await;
+    let second = Duration::from_secs(1);
+    let deal = market.create(ANN).await;
+    market.project().await;
+    let dispatcher = market.dispatcher();
+    dispatcher.run_once().await.unwrap();
+
+    market.clock.advance(second);
+    let middle = Some(market.clock.now());
+    receiver.answer_with(500);
+    market.change(deal).await;
+    market.project().await;
+    dispatcher.run_once().await.unwrap();
+    market.clock.advance(second);
+    market.create(ANN).await;
+    market.project().await;
+
+    let of = |change: fn(&mut DeliveryFilter)| {
+        let mut filter = DeliveryFilter::default();
+        change(&mut filter);
+        filter
+    };
+    let in_time = |since, until| DeliveryFilter {
+        since,
+        until,
+        ..DeliveryFilter::default()
+    };
+    let of_deal = DeliveryFilter {
+        deal: Some(deal.1),
+        ..DeliveryFilter::default()
+    };
+    let created = |filter: &mut DeliveryFilter| filter.events = Some(vec![DealCreated]);
+    let none = |filter: &mut DeliveryFilter| filter.events = Some(Vec::new());
+    let failed = |filter: &mut DeliveryFilter| filter.failed = true;
+    for (filter, expected) in [
+        (of(|_| {}), vec![0, 1, 2]),
+        (of(created), vec![0, 2]),
+        (of(none), vec![]),
+        (of_deal, vec![0, 1]),
+        (in_time(middle, None), vec![1, 2]),
+        (in_time(None, middle), vec![0, 1]),
+        (in_time(middle, middle), vec![1]),
+        (of(failed), vec![1]),
+    ] {
+        assert_found(&market, id, &filter, &expected).await;
+    }
+
+    let sent = receiver.receiver.requests();
+    for (delivery, request) in market.deliveries(id).await.iter().zip(&sent) {
+        let body = delivery.body.as_ref().unwrap();
+        assert_eq!(body.as_bytes(), &request.body[..], "the body that was sent");
+    }
+}
+
+/// Checks which of an endpoint's deliveries a filter finds, in pages of one.
+async fn assert_found(market: &Market, id: WebhookId, filter: &DeliveryFilter, expected: &[usize]) {
+    let mut found: Vec<Delivery> = Vec::new();
+    loop {
+        let after = found.last().map(|delivery| delivery.id);
+        let webhooks = market.webhooks();
+        let page = webhooks.deliveries(BUYER, filter.clone(), 1, after).await;
+        let page = page.unwrap();
+
+        found.extend(page.deliveries);
+        if !page.has_next {
+            break;
+        }
+    }
+
+    let all = market.deliveries(id).await;
+    let expected: Vec<&Delivery> = expected.iter().rev().map(|index| &all[*index]).collect();
+    assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{filter:?}");
 }
 
 async fn retention_drops_what_finished_a_month_ago(market: Market) {

@@ -21,8 +21,7 @@ use crate::graphql::operator::EventDecisionPayload;
 use crate::graphql::roots::{self, Output, RootCall, Roots, read};
 use crate::graphql::scalars::DateTime;
 use crate::graphql::webhook::{
-    DeleteWebhookPayload, ReplayPayload, WebhookDeliveryPayload, WebhookPayload,
-    WebhookSecretPayload,
+    DeleteWebhookPayload, WebhookDeliveryPayload, WebhookPayload, WebhookSecretPayload,
 };
 
 /// Arguments whose values are looked up in a request's behaviour, in this order.
@@ -153,6 +152,10 @@ impl FixtureRoots {
                 let arguments: roots::DeliveriesArgs = read(arguments)?;
                 output(world.deliveries(arguments.first))
             }
+            "webhookReplays" => {
+                let _read: roots::ReplaysArgs = read(arguments)?;
+                output(world.replays())
+            }
             _ => return self.write_field(field, arguments),
         })
     }
@@ -238,11 +241,13 @@ impl FixtureRoots {
                     delivery: world.delivery(),
                 })
             }
-            "replayWebhookDeliveries" => {
+            "replayWebhook" => {
                 let _read: roots::ReplayArgs = read(arguments)?;
-                output(ReplayPayload {
-                    count: world.delivery_count(),
-                })
+                output(world.replay())
+            }
+            "cancelWebhookReplay" => {
+                let _read: roots::IdArgs = read(arguments)?;
+                output(world.replay())
             }
             unknown => return Err(Problem::internal(format!("no fixture for {unknown}"))),
         })

@@ -26,6 +26,7 @@ use crate::graphql::scalars;
 use crate::graphql::webhook::{
     DeliveryState, Webhook, WebhookDelivery, WebhookDeliveryConnection, WebhookEvent, WebhookState,
 };
+use crate::graphql::webhook_replay::{WebhookReplay, WebhookReplayState};
 use callers::{WorldAccount, WorldApiKey, WorldIssuedKey, WorldRevokedKey};
 
 /// Size of a page without `first`.
@@ -40,6 +41,7 @@ pub(super) struct World {
     accesses: Vec<WorldAccess>,
     webhooks: Vec<WorldWebhook>,
     deliveries: Vec<WorldDelivery>,
+    replays: Vec<WorldReplay>,
     accounts: Vec<WorldAccount>,
     api_keys: Vec<WorldApiKey>,
     issued_keys: Vec<WorldIssuedKey>,
@@ -122,6 +124,18 @@ struct WorldDelivery {
     position: Position,
     attempts: Vec<WorldAttempt>,
     next_attempt_at: Option<Timestamp>,
+    created_at: Timestamp,
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WorldReplay {
+    id: Uuid,
+    webhook_id: WebhookId,
+    state: WebhookReplayState,
+    matched: u64,
+    sent: u64,
     created_at: Timestamp,
 }
 
@@ -248,8 +262,12 @@ impl World {
         self.deliveries[0].to_core().into()
     }
 
-    pub(super) fn delivery_count(&self) -> u64 {
-        self.deliveries.len() as u64
+    pub(super) fn replay(&self) -> WebhookReplay {
+        self.replays[0].shown()
+    }
+
+    pub(super) fn replays(&self) -> Vec<WebhookReplay> {
+        self.replays.iter().map(WorldReplay::shown).collect()
     }
 
     pub(super) fn deliveries(&self, size: Option<i32>) -> WebhookDeliveryConnection {
@@ -419,6 +437,20 @@ impl WorldDelivery {
             attempts: self.attempts.iter().map(attempt).collect(),
             next_attempt_at: self.next_attempt_at,
             created_at: self.created_at,
+            body: self.body.clone(),
+        }
+    }
+}
+
+impl WorldReplay {
+    fn shown(&self) -> WebhookReplay {
+        WebhookReplay {
+            id: self.id.into(),
+            webhook_id: self.webhook_id.into(),
+            state: self.state,
+            matched: self.matched,
+            sent: self.sent,
+            created_at: scalars::DateTime(self.created_at),
         }
     }
 }

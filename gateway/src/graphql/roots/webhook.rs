@@ -1,9 +1,9 @@
 //! Root fields of webhooks and their deliveries.
 
 use async_graphql::ID;
-use backbone::ids::{BuyerId, DeliveryId, WebhookId};
+use backbone::ids::{BuyerId, DealId, DeliveryId, WebhookId};
 use serde::Deserialize;
-use webhooks::{Refusal, Webhooks};
+use webhooks::{DeliveryFilter, Refusal, Webhooks};
 
 use super::IdArgs;
 use crate::error::Problem;
@@ -12,8 +12,8 @@ use crate::graphql::context::RootContext;
 use crate::graphql::ids::parse_id;
 use crate::graphql::scalars::DateTime;
 use crate::graphql::webhook::{
-    DeleteWebhookPayload, DeliveryState, ReplayPayload, Webhook, WebhookDeliveryConnection,
-    WebhookDeliveryPayload, WebhookPayload, WebhookSecretPayload,
+    DeleteWebhookPayload, DeliveryState, Webhook, WebhookDeliveryConnection,
+    WebhookDeliveryPayload, WebhookEvent, WebhookPayload, WebhookSecretPayload,
 };
 use crate::graphql::webhook_input::{RegisterWebhookInput, UpdateWebhookInput};
 
@@ -23,6 +23,11 @@ use crate::graphql::webhook_input::{RegisterWebhookInput, UpdateWebhookInput};
 pub(in crate::graphql) struct DeliveriesArgs {
     pub(in crate::graphql) webhook_id: Option<ID>,
     pub(in crate::graphql) state: Option<DeliveryState>,
+    pub(in crate::graphql) events: Option<Vec<WebhookEvent>>,
+    pub(in crate::graphql) deal_id: Option<ID>,
+    pub(in crate::graphql) since: Option<DateTime>,
+    pub(in crate::graphql) until: Option<DateTime>,
+    pub(in crate::graphql) error: Option<bool>,
     pub(in crate::graphql) first: Option<i32>,
     pub(in crate::graphql) after: Option<String>,
 }
@@ -37,15 +42,6 @@ pub(in crate::graphql) struct RegisterWebhookArgs {
 #[derive(Deserialize)]
 pub(in crate::graphql) struct UpdateWebhookArgs {
     pub(in crate::graphql) input: UpdateWebhookInput,
-}
-
-/// Arguments of `replayWebhookDeliveries`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::graphql) struct ReplayArgs {
-    pub(in crate::graphql) webhook_id: ID,
-    pub(in crate::graphql) state: DeliveryState,
-    pub(in crate::graphql) since: Option<DateTime>,
 }
 
 /// Reads the calling buyer's webhooks.
@@ -66,15 +62,21 @@ pub(in crate::graphql) async fn webhook_deliveries(
     let (buyer, webhooks) = own_webhooks(context)?;
     let webhook = arguments.webhook_id;
     let webhook = webhook.map(|id| parse_id("webhookId", &id)).transpose()?;
+    let deal = arguments.deal_id.map(|id| parse_id("dealId", &id));
     let (limit, after) = id_window(arguments.first, arguments.after)?;
 
-    let page = webhooks.deliveries(
-        buyer,
-        webhook.map(WebhookId),
-        arguments.state.map(Into::into),
-        limit,
-        after.map(DeliveryId),
-    );
+    let filter = DeliveryFilter {
+        webhook: webhook.map(WebhookId),
+        state: arguments.state.map(Into::into),
+        events: arguments
+            .events
+            .map(|events| events.into_iter().map(Into::into).collect()),
+        deal: deal.transpose()?.map(DealId),
+        since: arguments.since.map(|since| since.0),
+        until: arguments.until.map(|until| until.0),
+        failed: arguments.error.unwrap_or(false),
+    };
+    let page = webhooks.deliveries(buyer, filter, limit, after.map(DeliveryId));
     let page = context.services.read(page).await?;
 
     Ok(Some(WebhookDeliveryConnection::new(page, after.is_some())))
@@ -156,26 +158,15 @@ pub(in crate::graphql) async fn replay_webhook_delivery(
     Ok(WebhookDeliveryPayload { delivery })
 }
 
-/// Sends deliveries of a webhook of the calling buyer again.
-pub(in crate::graphql) async fn replay_webhook_deliveries(
-    context: RootContext<'_>,
-    arguments: ReplayArgs,
-) -> Result<ReplayPayload, Problem> {
-    let (buyer, webhooks) = own_webhooks(context)?;
-    let id = parse_webhook_id("webhookId", &arguments.webhook_id)?;
-
-    let since = arguments.since.map(|since| since.0);
-    let replayed = webhooks.replay_many(buyer, id, arguments.state.into(), since);
-    let count = answer(context, "", replayed).await?;
-    Ok(ReplayPayload { count })
-}
-
-fn own_webhooks<'a>(context: RootContext<'a>) -> Result<(BuyerId, &'a Webhooks), Problem> {
+/// Returns the calling buyer, and the service.
+pub(super) fn own_webhooks<'a>(
+    context: RootContext<'a>,
+) -> Result<(BuyerId, &'a Webhooks), Problem> {
     Ok((context.principal()?.buyer()?, &context.services.webhooks))
 }
 
 /// Awaits the answer to a mutation of webhooks, within the time limit of writes. `root` begins the paths of invalid fields.
-async fn answer<T>(
+pub(super) async fn answer<T>(
     context: RootContext<'_>,
     root: &str,
     request: impl Future<Output = Result<T, Refusal>>,

@@ -190,7 +190,7 @@ const NOT_NOW: [Outcome; 6] = [
 
 /// Rows of GraphQL, in an order in which none changes what a later one is about.
 #[rustfmt::skip]
-pub(super) const ROWS: [Row; 42] = [
+pub(super) const ROWS: [Row; 44] = [
     row("", "query { viewer { id } }", KEY),
     row("deal", "query($deal: ID!) { node(id: $deal) { id } }", DEAL),
     row("webhook", "query($webhook: ID!) { node(id: $webhook) { id } }",
@@ -205,6 +205,8 @@ pub(super) const ROWS: [Row; 42] = [
     row("deal", "query($after: Position!) { changes(after: $after) { changes { deal { id } } } }", DEAL),
     row("webhook", "query { webhooks { id } }", BUYERS_SEE),
     row("delivery", "query { webhookDeliveries { nodes { id } } }", BUYERS_SEE),
+    row("", "query($webhook: ID!) { webhookReplays(webhookId: $webhook) { id } }",
+        [Unauthenticated, Shown, Forbidden, Forbidden, Shown, Forbidden]),
     row("", "query { apiKeys { id } }", [Unauthenticated, Shown, Shown, Input, Shown, Shown]),
     row("", "query { projections { head } }", ADMINS),
     row("", "query { deadEvents(side: BUYER) { sequence } }", ADMINS),
@@ -232,7 +234,10 @@ pub(super) const ROWS: [Row; 42] = [
     row("webhook", "mutation($webhook: ID!) { rotateWebhookSecret(id: $webhook) { webhook { id } } }", BUYERS_OWN),
     row("webhook", "mutation($webhook: ID!) { testWebhook(id: $webhook) { delivery { webhookId } } }", BUYERS_OWN),
     row("", "mutation($delivery: ID!) { replayWebhookDelivery(id: $delivery) { delivery { id } } }", NOT_NOW),
-    row("", "mutation($webhook: ID!) { replayWebhookDeliveries(webhookId: $webhook) { count } }", BUYERS_OWN),
+    row("webhook", "mutation($webhook: ID!) { replayWebhook(input: { webhookId: $webhook, dryRun: true }) { webhookId } }",
+        BUYERS_OWN),
+    row("", "mutation($webhook: ID!) { cancelWebhookReplay(id: $webhook) { id } }",
+        [Unauthenticated, NotFound, Forbidden, Forbidden, NotFound, Forbidden]),
     row("webhook", "mutation($webhook: ID!) { deleteWebhook(id: $webhook) { id } }", BUYERS_OWN),
     row("deal", "subscription($after: Position) { dealChanged(after: $after) { deal { id } } }", DEAL),
     row("deal", "subscription($after: Position, $mine: DealFilter) { dealChanged(after: $after, filter: $mine) { deal { id } } }",

@@ -112,6 +112,12 @@ pub(super) const WEBHOOKS: &[Row] = &[
         Fixed(webhooks::MAX_WEBHOOKS),
         "`LIMIT_EXCEEDED`",
     ),
+    row("running replays of an endpoint", Fixed(1), "`CONFLICT`"),
+    row(
+        "`ratePerSecond` of a replay",
+        Text("1 to 100, or absent for 10"),
+        "`BAD_USER_INPUT`",
+    ),
     row("URL", Text("2,000 characters"), "`BAD_USER_INPUT`"),
     row("description", Text("500 characters"), "`BAD_USER_INPUT`"),
     row(
