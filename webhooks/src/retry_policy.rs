@@ -27,9 +27,12 @@ const WAITS: [Duration; 7] = [
 /// Number of failures in a row that opens an endpoint's breaker.
 pub const BREAKER: u32 = 10;
 
-/// Time for which an open breaker lets no call through; after it, a single call probes the
-/// endpoint.
+/// Time for which a breaker that has just opened lets no call through; after it, a single call
+/// probes the endpoint.
 pub const BREAKER_HOLD: Duration = Duration::from_mins(1);
+
+/// Longest hold of a breaker that opens again and again, before jitter.
+const LONGEST_BREAKER_HOLD: Duration = Duration::from_hours(1);
 
 /// Time of uninterrupted failure after which an endpoint is disabled.
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
@@ -148,7 +151,7 @@ fn after_failure(
 
     Decision {
         delivery,
-        endpoint: endpoint_after_failure(history, retry_after, now),
+        endpoint: endpoint_after_failure(history, retry_after, now, jitter),
     }
 }
 
@@ -156,6 +159,7 @@ fn endpoint_after_failure(
     history: &FailureHistory,
     retry_after: Option<Duration>,
     now: Timestamp,
+    jitter: impl Fn(Duration) -> Duration,
 ) -> EndpointDecision {
     let given_up = history
         .failing_since
@@ -168,12 +172,31 @@ fn endpoint_after_failure(
 
     // The breaker opens with the tenth failure and again with every failed probe. The longer of the
     // two holds wins, so that a Retry-After is obeyed by the probes as well.
-    let opens_breaker = history.failures.saturating_add(1) >= BREAKER;
-    let breaker_hold = opens_breaker.then_some(BREAKER_HOLD);
+    let breaker_hold = breaker_hold(history, now).map(jitter);
 
     EndpointDecision::Failing {
         held_until: retry_after.max(breaker_hold).map(|hold| after(now, hold)),
     }
+}
+
+/// Returns the time for which the breaker holds an endpoint after one more failure, before jitter.
+/// It doubles with every failed probe.
+fn breaker_hold(history: &FailureHistory, now: Timestamp) -> Option<Duration> {
+    let reopened = history.failures.saturating_add(1).checked_sub(BREAKER)?;
+    let doubled = 2_u32
+        .checked_pow(reopened)
+        .map_or(LONGEST_BREAKER_HOLD, |factor| {
+            BREAKER_HOLD.saturating_mul(factor)
+        });
+
+    // Calls that were under way together fail together and count as many failures, though none of
+    // them was a probe. The hold is therefore at most twice as long as the endpoint has failed.
+    let failing_for = history
+        .failing_since
+        .map_or(Duration::ZERO, |since| between(since, now));
+
+    let hold = doubled.min(failing_for.saturating_mul(2).max(BREAKER_HOLD));
+    Some(hold.min(LONGEST_BREAKER_HOLD))
 }
 
 /// Returns the time for which an overloaded or unavailable receiver asks not to be called.

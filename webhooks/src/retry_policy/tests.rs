@@ -114,7 +114,7 @@ fn failure_uses_up_a_try_unless_it_is_the_operator_s() {
         } else {
             Decision {
                 delivery: DeliveryDecision::Dead,
-                endpoint: failing(Some(seconds(60))),
+                endpoint: failing(Some(seconds(90))),
             }
         };
         assert_eq!(decision, expected, "{class:?}");
@@ -209,9 +209,12 @@ fn breaker_opens_with_the_tenth_failure_in_a_row() {
     for (failures, held) in [
         (0, None),
         (8, None),
-        (9, Some(seconds(60))),
-        (10, Some(seconds(60))),
-        (u32::MAX, Some(seconds(60))),
+        (9, Some(seconds(60) * 3 / 2)),
+        (10, Some(seconds(120) * 3 / 2)),
+        (14, Some(seconds(1_920) * 3 / 2)),
+        (15, Some(seconds(3_600) * 3 / 2)),
+        (60, Some(seconds(3_600) * 3 / 2)),
+        (u32::MAX, Some(seconds(3_600) * 3 / 2)),
     ] {
         let decision = decide(
             &answered(500, None),
@@ -228,7 +231,7 @@ fn breaker_opens_with_the_tenth_failure_in_a_row() {
         );
     }
 
-    for (seconds_asked, held) in [(30, 60), (90, 90)] {
+    for (seconds_asked, held) in [(30, 90), (120, 120)] {
         let retry_after = Some(RetryAfter::In(seconds(seconds_asked)));
         let decision = decide(
             &answered(503, retry_after),
@@ -246,6 +249,32 @@ fn breaker_opens_with_the_tenth_failure_in_a_row() {
 }
 
 #[test]
+fn breaker_holds_at_most_twice_as_long_as_the_endpoint_has_failed() {
+    for (failing_since, held) in [
+        (None, 60),
+        (ago(Duration::ZERO), 60),
+        (ago(seconds(15)), 60),
+        (ago(seconds(31)), 62),
+        (ago(seconds(500)), 1_000),
+        (ago(seconds(1_801)), 3_600),
+        // Later than now, as the clock of another host may tell.
+        (Some(after(NOW, DAY)), 60),
+    ] {
+        let history = FailureHistory {
+            failures: 40,
+            failing_since,
+            ..FRESH
+        };
+        let decision = decide(&answered(500, None), history);
+        assert_eq!(
+            decision.endpoint,
+            failing(Some(seconds(held) * 3 / 2)),
+            "{failing_since:?}"
+        );
+    }
+}
+
+#[test]
 fn endpoint_is_disabled_after_five_days_of_failures() {
     let five_days = DAY * 5;
     for (since, disabled) in [
@@ -257,7 +286,7 @@ fn endpoint_is_disabled_after_five_days_of_failures() {
     ] {
         let history = FailureHistory {
             tries: 2,
-            failures: 50,
+            failures: 9,
             failing_since: since,
         };
         let decision = decide(&answered(500, Some(RetryAfter::In(DAY))), history);
@@ -266,7 +295,7 @@ fn endpoint_is_disabled_after_five_days_of_failures() {
                 reason: "every call failed for 5 days",
             }
         } else {
-            failing(Some(seconds(60)))
+            failing(Some(seconds(90)))
         };
         assert_eq!(decision.endpoint, expected, "{since:?}");
         assert!(

@@ -21,7 +21,7 @@ on_both_backends!(Market; attempt_is_kept_with_its_response,
     failing_delivery_holds_back_its_deal_alone,
     dead_delivery_lets_the_next_of_its_deal_go,
     retry_after_holds_the_whole_endpoint,
-    open_breaker_lets_one_call_a_minute_through,
+    open_breaker_probes_after_pauses_that_double,
     paused_endpoint_accumulates_deliveries,
     rotated_secret_keeps_signing_for_a_day,
     concurrency_stays_within_every_limit,
@@ -235,7 +235,7 @@ async fn retry_after_holds_the_whole_endpoint(market: Market) {
     );
 }
 
-async fn open_breaker_lets_one_call_a_minute_through(market: Market) {
+async fn open_breaker_probes_after_pauses_that_double(market: Market) {
     let receiver = SwitchableReceiver::start(500).await;
     let id = market.subscribed(ANN, &receiver.url()).await;
     for _ in 0..30 {
@@ -260,19 +260,20 @@ async fn open_breaker_lets_one_call_a_minute_through(market: Market) {
         deliveries
     };
 
-    for minute in 1..=3 {
-        market.clock.advance(SECOND * 59);
-        assert_eq!(dispatcher.run_once().await.unwrap(), 0, "minute {minute}");
+    // Pauses vary by a fifth: each is not over after 79 of its hundred parts, and is after 179.
+    for (probe, pause) in (1..).zip([60, 120, 240]) {
+        market.clock.advance(SECOND * pause * 79 / 100);
+        assert_eq!(dispatcher.run_once().await.unwrap(), 0, "probe {probe}");
 
-        market.clock.advance(SECOND);
+        market.clock.advance(SECOND * pause);
         let others = market.dispatcher();
         let (one, other) = tokio::join!(dispatcher.run_once(), others.run_once());
         assert_eq!(
             one.unwrap() + other.unwrap(),
             1,
-            "minute {minute}: a single dispatcher sends a single probe"
+            "probe {probe}: a single dispatcher sends a single probe"
         );
-        assert_eq!(receiver.delivery_ids().len(), called + minute);
+        assert_eq!(receiver.delivery_ids().len(), called + probe);
     }
 
     let untouched = pending()
@@ -287,7 +288,7 @@ async fn open_breaker_lets_one_call_a_minute_through(market: Market) {
     market.check_sums().await;
 
     receiver.answer_with(200);
-    market.clock.advance(SECOND * 60);
+    market.clock.advance(SECOND * 600);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1, "half open");
     assert!(dispatcher.run_once().await.unwrap() > 1, "and closed again");
 }

@@ -154,7 +154,7 @@ pub(super) const WEBHOOKS: &[Row] = &[
     row(
         "failures in a row until an endpoint is only probed",
         Text("10"),
-        "one call a minute",
+        "one call after a minute, then after pauses that double up to an hour",
     ),
     row(
         "time since the first failure in a row, at the next failure",
