@@ -53,6 +53,9 @@ enum Command {
     Query(scenario::query::Query),
     /// Queries pages and single deals of tables that grow from a thousand to a million deals
     Scale(scenario::scale::Scale),
+    /// Sends queries and mutations to a gateway with and without its limits, and beside hostile
+    /// requests
+    Guards(scenario::guards::Guards),
     /// Pushes every change to many sockets; the limit writes the same bytes to each socket from one
     /// task
     Fanout(scenario::fanout::Fanout),
@@ -105,6 +108,7 @@ impl Command {
             Self::Mutate(scenario) => scenario.run(target).await,
             Self::Query(scenario) => scenario.run(target).await,
             Self::Scale(scenario) => scenario.run(target).await,
+            Self::Guards(scenario) => scenario.run(target).await,
             Self::Fanout(scenario) => scenario.run(target).await,
             Self::Burst(scenario) => scenario.run(target).await,
             Self::Stalled(scenario) => scenario.run(target).await,

@@ -2,6 +2,7 @@
 
 pub(crate) mod burst;
 pub(crate) mod fanout;
+pub(crate) mod guards;
 pub(crate) mod idle;
 pub(crate) mod interest;
 pub(crate) mod mutate;

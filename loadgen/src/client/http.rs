@@ -69,25 +69,31 @@ impl Http {
     /// # Errors
     /// The connection fails, the status is not 2xx, or the response has no `content-length`.
     pub(crate) async fn call(&mut self, request: &[u8]) -> Result<&[u8], BoxError> {
+        match self.exchange(request).await? {
+            (200..=299, body) => Ok(body),
+            (status, _) => Err(format!("the server answered with status {status}").into()),
+        }
+    }
+
+    /// Sends a request and returns the status and the body of the response, whatever the status
+    /// is.
+    ///
+    /// # Errors
+    /// The connection fails, or the response has no `content-length`.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<(u16, &[u8]), BoxError> {
         self.buffer.clear();
         self.stream.write_all(request).await?;
 
         let body_at = read_head(&mut self.stream, &mut self.buffer).await?;
         let head = std::str::from_utf8(&self.buffer[..body_at])?;
         let status_line = head.lines().next().unwrap_or_default();
+        let status = status_line.split(' ').nth(1).unwrap_or_default().parse()?;
 
         // Chunked bodies are not supported: Dealwire and the limits send a length with every answer
         // that loadgen asks for.
         let length: usize = header(head, "content-length")
             .ok_or_else(|| format!("the answer `{status_line}` has no content-length"))?
             .parse()?;
-        let succeeded = status_line
-            .split(' ')
-            .nth(1)
-            .is_some_and(|status| status.starts_with('2'));
-        if !succeeded {
-            return Err(format!("the server answered `{status_line}`").into());
-        }
 
         let end = body_at + length;
         while self.buffer.len() < end {
@@ -96,7 +102,7 @@ impl Http {
             }
         }
 
-        Ok(&self.buffer[body_at..end])
+        Ok((status, &self.buffer[body_at..end]))
     }
 }
 
