@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backbone::db::{Db, Tx};
 use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
-use backbone::position::Position;
+use backbone::position::{Position, Sequence};
 use backbone::projection::Checkpoint;
 use backbone::time::Timestamp;
 use backbone::{Error, on_db, on_tx, random};
@@ -36,6 +36,7 @@ const EXISTS: &str = include_str!("endpoints/exists.sql");
 const REGISTER: &str = include_str!("endpoints/register.sql");
 const REGISTER_COUNT: &str = include_str!("endpoints/register_count.sql");
 const KEEP_SETTINGS: &str = include_str!("endpoints/keep_settings.sql");
+const MAKE_DUE: &str = include_str!("endpoints/make_due.sql");
 const UPDATE: &str = include_str!("endpoints/update.sql");
 const PAUSE: &str = include_str!("endpoints/pause.sql");
 const RESUME: &str = include_str!("endpoints/resume.sql");
@@ -89,29 +90,26 @@ pub(crate) async fn register(
     read_and_commit(tx, buyer, id).await
 }
 
-/// Changes the given fields of an endpoint. Returns the endpoint and the projection's checkpoint.
+/// Changes the given fields of an endpoint. Another URL is called at once: failures, holds and waits
+/// for retries were those of the old one. Returns the endpoint and the projection's checkpoint.
 pub(crate) async fn update(
     tables: Tables<'_>,
     buyer: BuyerId,
     id: WebhookId,
     changes: &Changes,
+    now: Timestamp,
 ) -> Result<(Webhook, Checkpoint), Refusal> {
     let (mut tx, boundary, checkpoint) = checkpoint::begin_settings(tables).await?;
 
     // A pause does not count: what a paused endpoint is owed collects.
     let changes_owed = changes.events.is_some() || changes.seller_ids.is_some();
     if changes_owed {
-        // Settings that would have held for no change at all are not kept.
-        on_tx!(
-            &mut tx,
-            connection => sqlx::query(KEEP_SETTINGS)
-                .bind(buyer)
-                .bind(id)
-                .bind(boundary as i64)
-                .execute(connection)
-                .await
-                .map(|_| ())
-        )?;
+        keep_settings(&mut tx, buyer, id, boundary).await?;
+    }
+
+    // What failed at the old URL need not wait for its next try at a corrected one.
+    if let Some(url) = &changes.url {
+        make_due(&mut tx, buyer, id, url, now).await?;
     }
 
     let updated = on_tx!(
@@ -146,6 +144,46 @@ pub(crate) async fn update(
 
     let webhook = read_and_commit(tx, buyer, id).await?;
     Ok((webhook, checkpoint))
+}
+
+/// Keeps the settings that held up to `boundary`, unless they would have held for no change at all.
+async fn keep_settings(
+    tx: &mut Tx,
+    buyer: BuyerId,
+    id: WebhookId,
+    boundary: Sequence,
+) -> Result<(), Error> {
+    on_tx!(
+        tx,
+        connection => sqlx::query(KEEP_SETTINGS)
+            .bind(buyer)
+            .bind(id)
+            .bind(boundary as i64)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    )
+}
+
+/// Makes what waits for a retry due, if `url` is another URL than the endpoint has.
+async fn make_due(
+    tx: &mut Tx,
+    buyer: BuyerId,
+    id: WebhookId,
+    url: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    on_tx!(
+        tx,
+        connection => sqlx::query(MAKE_DUE)
+            .bind(buyer)
+            .bind(id)
+            .bind(url)
+            .bind(now)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    )
 }
 
 /// Makes a secret the one that calls are signed with. The previous one keeps signing for 24 hours,

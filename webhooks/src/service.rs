@@ -92,8 +92,10 @@ impl Webhooks {
     ) -> Result<Webhook, Refusal> {
         let changes = changes.checked(&self.egress).map_err(Refusal::Invalid)?;
 
-        let (webhook, checkpoint) = endpoints::update(self.tables(), buyer, id, &changes).await?;
-        // An endpoint that was resumed may have deliveries that have been due for long.
+        let now = self.clock.now();
+        let (webhook, checkpoint) =
+            endpoints::update(self.tables(), buyer, id, &changes, now).await?;
+        // An endpoint that was resumed or has another URL may have deliveries that have been due for long.
         self.wake_dispatchers(checkpoint, &[id]).await;
 
         Ok(webhook)

@@ -50,11 +50,13 @@ impl PartialResponse {
 
     /// Returns the outcome of an exchange that ended with `failure` or without one.
     pub(super) fn into_outcome(self, failure: Option<ErrorClass>, duration: Duration) -> Outcome {
+        // The status tells the outcome, however the body ended: a receiver that has answered 2xx has
+        // the delivery, and would get it twice.
         let error = match self.status {
-            // A failure is told by its status, however its body ended: the status says more.
+            Some(200..=299) => None,
             Some(300..=399) => Some(ErrorClass::Redirect),
-            Some(status) if !(200..=299).contains(&status) => Some(ErrorClass::Status),
-            _ => failure,
+            Some(_) => Some(ErrorClass::Status),
+            None => failure,
         };
 
         let mut response_body = String::from_utf8_lossy(&self.body).replace('\0', "\u{fffd}");

@@ -22,6 +22,7 @@ on_both_backends!(Market; attempt_is_kept_with_its_response,
     dead_delivery_lets_the_next_of_its_deal_go,
     retry_after_holds_the_whole_endpoint,
     open_breaker_probes_after_pauses_that_double,
+    corrected_url_is_called_at_once,
     paused_endpoint_accumulates_deliveries,
     rotated_secret_keeps_signing_for_a_day,
     concurrency_stays_within_every_limit,
@@ -291,6 +292,36 @@ async fn open_breaker_probes_after_pauses_that_double(market: Market) {
     market.clock.advance(SECOND * 600);
     assert_eq!(dispatcher.run_once().await.unwrap(), 1, "half open");
     assert!(dispatcher.run_once().await.unwrap() > 1, "and closed again");
+}
+
+async fn corrected_url_is_called_at_once(market: Market) {
+    let wrong = SwitchableReceiver::start(500).await;
+    let right = SwitchableReceiver::start(200).await;
+    let id = market.subscribed(ANN, &wrong.url()).await;
+    for _ in 0..20 {
+        market.create(ANN).await;
+    }
+    market.project().await;
+
+    let dispatcher = market.dispatcher();
+    while dispatcher.run_once().await.unwrap() > 0 {}
+
+    let update = async |url: String| {
+        let changes = Changes {
+            url: Some(url),
+            ..Changes::default()
+        };
+        let webhooks = market.webhooks();
+        webhooks.update(BUYER, id, changes).await.unwrap();
+    };
+    update(wrong.url()).await;
+    assert_eq!(dispatcher.run_once().await.unwrap(), 0, "the same URL");
+
+    update(right.url()).await;
+    while dispatcher.run_once().await.unwrap() > 0 {}
+
+    assert_eq!(right.delivery_ids().len(), 20);
+    market.check_sums().await;
 }
 
 async fn paused_endpoint_accumulates_deliveries(market: Market) {
