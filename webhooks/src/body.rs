@@ -51,7 +51,7 @@ impl Renderer {
 
     /// Returns the renderer of the bodies that `docs/webhooks.md` describes.
     pub fn standard() -> Self {
-        Self::new(|change| deal(change.event.kind(), change.at, change.position, change.deal))
+        Self::new(deal)
     }
 
     /// Renders a change.
@@ -62,15 +62,21 @@ impl Renderer {
 
 /// Encodes a change of a deal.
 ///
-/// `kind` is `deal.created` or `deal.updated`, `at` the time of the event, `position` that of the
-/// change. A deal that would exceed [`LIMIT`] is represented by its ids and version alone.
-fn deal(kind: &str, at: Timestamp, position: Position, deal: &Deal) -> Vec<u8> {
+/// A deal that would exceed [`LIMIT`] is represented by its ids and version alone.
+fn deal(change: &DealChange<'_>) -> Vec<u8> {
+    let kind = change.event.kind();
+    let deal = change.deal;
+    // Of a creation every field would be listed, which tells the receiver nothing.
+    let is_update = change.event == WebhookEvent::DealUpdated;
+    let changed_fields = is_update.then_some(change.changed);
+
     let complete = json(&Body {
         kind,
-        timestamp: at,
-        position,
+        timestamp: change.at,
+        position: change.position,
         data: CompleteDeal {
             deal: deal_fields(deal),
+            changed_fields,
         },
     });
     // Encoded to learn its size: nearly every deal is far below the limit, so little work is ever
@@ -85,12 +91,13 @@ fn deal(kind: &str, at: Timestamp, position: Position, deal: &Deal) -> Vec<u8> {
             seller_id: deal.seller_id,
             version: deal.version,
         },
+        changed_fields,
         note: "too large to send: query the deal by its id",
     };
     json(&Body {
         kind,
-        timestamp: at,
-        position,
+        timestamp: change.at,
+        position: change.position,
         data,
     })
 }
@@ -122,13 +129,19 @@ struct Body<'a, D> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct CompleteDeal<'a> {
     deal: DealFields<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_fields: Option<&'a [DealField]>,
 }
 
 #[derive(Serialize)]
-struct AbridgedDeal {
+#[serde(rename_all = "camelCase")]
+struct AbridgedDeal<'a> {
     deal: DealReference,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_fields: Option<&'a [DealField]>,
     note: &'static str,
 }
 
@@ -232,6 +245,17 @@ mod tests {
         }
     }
 
+    fn body_of(event: WebhookEvent, deal_after: &Deal) -> Vec<u8> {
+        deal(&DealChange {
+            event,
+            at: AT,
+            position: POSITION,
+            deal: deal_after,
+            changed: &[DealField::Name, DealField::TotalPrice],
+            previous: None,
+        })
+    }
+
     fn text(body: Vec<u8>) -> String {
         String::from_utf8(body).unwrap()
     }
@@ -248,16 +272,13 @@ mod tests {
                  \"totalPrice\":122301,\"finalPrice\":{final_price},\"currency\":\"GBP\",\"status\":\"SOLD\",\
                  \"discount\":{discount},\
                  \"items\":[{{\"id\":\"00000000-0000-0000-0000-000000000003\",\"name\":\"a \\\"thing\\\"\",\"price\":12000}}],\
-                 \"version\":4,\"createdAt\":\"2024-06-17T05:30:12Z\",\"updatedAt\":\"2024-06-17T05:30:12.520001Z\"}}}}}}"
+                 \"version\":4,\"createdAt\":\"2024-06-17T05:30:12Z\",\"updatedAt\":\"2024-06-17T05:30:12.520001Z\"}},\
+                 \"changedFields\":[\"NAME\",\"TOTAL_PRICE\"]}}}}"
             )
         };
         let encoded = |discount| {
-            text(deal(
-                "deal.updated",
-                AT,
-                POSITION,
-                &deal_of("john dœ", discount),
-            ))
+            let deal = deal_of("john dœ", discount);
+            text(body_of(WebhookEvent::DealUpdated, &deal))
         };
         assert_eq!(encoded(None), expected("null", 122_301));
 
@@ -278,18 +299,14 @@ mod tests {
 
     #[test]
     fn deal_at_the_limit_is_represented_by_its_ids() {
-        let length_of = |name: &str| deal("deal.created", AT, POSITION, &deal_of(name, None)).len();
+        let created = |name: &str| body_of(WebhookEvent::DealCreated, &deal_of(name, None));
+        let length_of = |name: &str| created(name).len();
         let fits = "x".repeat(LIMIT - 1 - length_of(""));
-        let complete = deal("deal.created", AT, POSITION, &deal_of(&fits, None));
+        let complete = created(&fits);
         assert_eq!(complete.len(), 19_999);
         assert!(text(complete).contains(&fits));
 
-        let abridged = text(deal(
-            "deal.created",
-            AT,
-            POSITION,
-            &deal_of(&format!("{fits}x"), None),
-        ));
+        let abridged = text(created(&format!("{fits}x")));
         let position = POSITION.encode();
         assert_eq!(
             abridged,
@@ -301,6 +318,10 @@ mod tests {
                  \"note\":\"too large to send: query the deal by its id\"}}}}"
             )
         );
+
+        let large = deal_of(&"x".repeat(LIMIT), None);
+        let updated = text(body_of(WebhookEvent::DealUpdated, &large));
+        assert!(updated.contains("\"changedFields\":[\"NAME\",\"TOTAL_PRICE\"],\"note\":"));
     }
 
     #[test]

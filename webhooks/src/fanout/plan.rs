@@ -177,7 +177,7 @@ impl Plan {
             };
             let body = renderer.render(&shown);
             bytes += body.len();
-            step.add(&shown, body, record.trace.clone(), &webhooks, now);
+            step.add(&shown, body, &webhooks, now);
 
             if owed.next().is_some() {
                 step.to = FanoutCheckpoint {
@@ -235,7 +235,6 @@ impl Step {
         &mut self,
         change: &DealChange<'_>,
         body: Vec<u8>,
-        trace: Option<String>,
         webhooks: &[WebhookId],
         now: Timestamp,
     ) {
@@ -247,7 +246,9 @@ impl Step {
         self.messages.push(NewMessage {
             id: message,
             event: change.event,
-            trace,
+            // The trace is the seller's. It would tell a buyer's server which of its calls, and those
+            // of other buyers, one request of the seller caused.
+            trace: None,
             body,
         });
         self.deliveries

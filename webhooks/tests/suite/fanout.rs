@@ -303,8 +303,20 @@ async fn body_is_the_change_in_the_contract_s_form(market: Market) {
         .unwrap()
         .trace_id();
     assert!(
-        request.header("traceparent").unwrap().contains(&trace),
-        "the trace of the mutation goes on"
+        !request.header("traceparent").unwrap().contains(&trace),
+        "the seller's trace stays here"
+    );
+    assert_eq!(body["data"]["changedFields"], Value::Null, "of a creation");
+
+    market.change(deal).await;
+    market.project().await;
+    assert_eq!(market.dispatcher().run_once().await.unwrap(), 1);
+    let request = &receiver.receiver.requests()[1];
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(body["type"], "deal.updated");
+    assert_eq!(
+        body["data"]["changedFields"],
+        serde_json::json!(["TOTAL_PRICE"])
     );
 }
 
