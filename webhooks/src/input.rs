@@ -8,6 +8,7 @@ use backbone::FieldError;
 use backbone::ids::SellerId;
 
 use crate::egress::Egress;
+use crate::signature::{Secret, SecretText};
 
 /// Largest number of characters of a description.
 const MAX_DESCRIPTION: usize = 500;
@@ -29,6 +30,8 @@ pub struct Registration {
     pub seller_ids: Option<Vec<SellerId>>,
     /// Note: at most 500 characters, without control characters. A blank note counts as none.
     pub description: Option<String>,
+    /// Secret that the receiver knows already; a new one is generated if there is none.
+    pub secret: Option<SecretText>,
 }
 
 /// Changes to an endpoint, under the rules of a [`Registration`]. Fields that are `None` stay as
@@ -49,21 +52,23 @@ pub struct Changes {
 }
 
 impl Registration {
-    /// Returns the registration in its stored form, or every violation.
-    pub(crate) fn checked(self, egress: &Egress) -> Result<Self, Vec<FieldError>> {
+    /// Returns the registration in its stored form and the endpoint's secret, or every violation.
+    pub(crate) fn checked(self, egress: &Egress) -> Result<(Self, Secret), Vec<FieldError>> {
         let mut violations = Violations::default();
 
         let url = violations.check_url(&self.url, egress);
         violations.check_events(&self.events);
         violations.check_sellers(self.seller_ids.as_deref());
         let description = violations.check_description(self.description);
+        let secret = violations.check_secret(self.secret.as_ref());
 
         violations.into_result()?;
-        Ok(Self {
+        let checked = Self {
             url,
             description,
             ..self
-        })
+        };
+        Ok((checked, secret))
     }
 }
 
@@ -154,6 +159,20 @@ impl Violations {
         }
 
         (!description.is_empty()).then_some(description)
+    }
+
+    /// Returns the imported secret, or a new one.
+    fn check_secret(&mut self, imported: Option<&SecretText>) -> Secret {
+        let imported = imported.map(SecretText::parse);
+
+        match imported {
+            Some(Ok(secret)) => secret,
+            Some(Err(wrong)) => {
+                self.add("secret", wrong.to_string());
+                Secret::generate()
+            }
+            None => Secret::generate(),
+        }
     }
 
     fn check_distinct<T: Eq + Hash>(&mut self, path: &str, values: &[T]) {

@@ -45,12 +45,16 @@ impl SealKey {
 
     /// Encrypts an endpoint's secret, as [`seal_bytes`](Self::seal_bytes) does.
     pub fn seal(&self, owner: Uuid, secret: &Secret) -> Vec<u8> {
-        self.seal_bytes(owner, secret.bytes())
+        self.encrypt(owner, secret.bytes())
     }
 
     /// Encrypts a secret with AES-256-GCM: a version byte, a random nonce, the ciphertext and its
     /// tag.
     pub fn seal_bytes(&self, owner: Uuid, secret: &[u8; 32]) -> Vec<u8> {
+        self.encrypt(owner, secret)
+    }
+
+    fn encrypt(&self, owner: Uuid, secret: &[u8]) -> Vec<u8> {
         // Random nonces of 96 bits are safe for 2^32 secrets under one key (NIST SP 800-38D, 8.3).
         let nonce = random::random_bytes::<NONCE_LEN>();
         let mut encrypted = secret.to_vec();
@@ -73,8 +77,9 @@ impl SealKey {
     /// # Errors
     /// As [`open_bytes`](Self::open_bytes).
     pub fn open(&self, owner: Uuid, sealed: &[u8]) -> Result<Secret, Error> {
-        self.open_bytes("webhook secret", owner, sealed)
+        self.decrypt(owner, sealed)
             .map(Secret::from_bytes)
+            .ok_or_else(|| broken("webhook secret"))
     }
 
     /// Decrypts a secret that was sealed for this owner. `what` names it in the error.
@@ -88,18 +93,20 @@ impl SealKey {
         owner: Uuid,
         sealed: &[u8],
     ) -> Result<[u8; 32], Error> {
-        let broken = || Error::broken(what, "it cannot be decrypted with the configured key");
+        let opened = self.decrypt(owner, sealed);
+        opened
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| broken(what))
+    }
 
-        // One error for every failure: which byte was wrong would help only somebody who is
-        // guessing.
-        let (VERSION, rest) = sealed
-            .split_first()
-            .map(|(version, rest)| (*version, rest))
-            .ok_or_else(broken)?
-        else {
-            return Err(broken());
-        };
-        let (nonce, encrypted) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(broken)?;
+    /// Decrypts what was sealed for this owner.
+    // `None` for every failure: which byte was wrong would help only somebody who is guessing.
+    fn decrypt(&self, owner: Uuid, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (&version, rest) = sealed.split_first()?;
+        if version != VERSION {
+            return None;
+        }
+        let (nonce, encrypted) = rest.split_first_chunk::<NONCE_LEN>()?;
 
         // The owner is authenticated with the ciphertext: a row copied to another endpoint does not
         // open.
@@ -111,9 +118,9 @@ impl SealKey {
                 Aad::from(owner.as_bytes()),
                 &mut encrypted,
             )
-            .map_err(|_| broken())?;
+            .ok()?;
 
-        (&*opened).try_into().map_err(|_| broken())
+        Some(opened.to_vec())
     }
 
     fn key(&self) -> LessSafeKey {
@@ -121,6 +128,10 @@ impl SealKey {
             UnboundKey::new(&AES_256_GCM, &self.0).expect("32 bytes are a key of this cipher"),
         )
     }
+}
+
+fn broken(what: &'static str) -> Error {
+    Error::broken(what, "it cannot be decrypted with the configured key")
 }
 
 impl fmt::Debug for SealKey {
@@ -149,6 +160,17 @@ mod tests {
             SealKey::generate().open(ANN, &sealed),
         ] {
             assert!(matches!(refused, Err(Error::Broken { .. })), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn imported_secret_of_any_length_opens_as_it_was() {
+        let key = SealKey::generate();
+
+        for length in [24, 64] {
+            let secret = Secret::from_bytes(vec![7; length]);
+            let opened = key.open(ANN, &key.seal(ANN, &secret)).unwrap();
+            assert_eq!(opened.bytes(), secret.bytes());
         }
     }
 

@@ -54,7 +54,7 @@ impl Webhooks {
     }
 
     /// Registers an endpoint, which receives every change after the projection's current
-    /// checkpoint. The secret is returned this once and cannot be read again.
+    /// checkpoint. The secret, new or imported, is returned this once and cannot be read again.
     ///
     /// # Errors
     /// [`Refusal::Invalid`]; [`Refusal::LimitExceeded`] beyond
@@ -64,7 +64,7 @@ impl Webhooks {
         buyer: BuyerId,
         registration: Registration,
     ) -> Result<(Webhook, Secret), Refusal> {
-        let registration = registration
+        let (registration, secret) = registration
             .checked(&self.egress)
             .map_err(Refusal::Invalid)?;
 
@@ -72,7 +72,6 @@ impl Webhooks {
         // The secret is sealed under the endpoint's id, so the id is drawn here and not by the
         // database.
         let id = WebhookId(random::row_id(now.as_micros()));
-        let secret = Secret::generate();
         let sealed = self.seal.seal(id.0, &secret);
 
         let webhook =

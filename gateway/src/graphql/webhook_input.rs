@@ -3,6 +3,7 @@
 use async_graphql::{ID, InputObject, MaybeUndefined};
 use backbone::ids::SellerId;
 use serde::Deserialize;
+use webhooks::signature::SecretText;
 use webhooks::{Changes, Registration};
 
 use super::ids::parse_id;
@@ -21,6 +22,8 @@ pub(super) struct RegisterWebhookInput {
     seller_ids: Option<Vec<ID>>,
     /// Description for your own use, at most 500 characters.
     description: Option<String>,
+    /// Secret that the receiver knows already, instead of a new one: whsec_ and 24 to 64 bytes in Base64.
+    secret: Option<String>,
 }
 
 /// Changes to a webhook. Absent fields stay as they are.
@@ -50,6 +53,7 @@ impl RegisterWebhookInput {
             events: parse_events(self.events),
             seller_ids: self.seller_ids.map(parse_sellers).transpose()?,
             description: self.description,
+            secret: self.secret.map(SecretText::new),
         })
     }
 }

@@ -104,11 +104,34 @@ async fn make_all(url: &str, admin_key: &str) -> Vec<String> {
     let buyer = Client::new(url, Some(&shown[0]));
     let registered = buyer.data(register, json!({})).await;
     shown.push(text(&registered["registerWebhook"]["secret"]));
+    shown.extend(import_all(&buyer).await);
 
     let stream = buyer.request(Method::POST, "/graphql");
     let stream = stream.json(&json!({ "query": "subscription { dealChanged { position } }" }));
     let _stream = Events::open(stream).await;
     shown
+}
+
+/// Imports secrets of webhooks, a good one and one that is refused, each in the document and as a variable. Returns them.
+async fn import_all(buyer: &Client) -> Vec<String> {
+    let good = "whsec_dGhlIHJlY2VpdmVyIGtub3dzIHRoaXMu".to_owned();
+    let refused = "whsec_bXVjaCB0b28gc2hvcnQ=".to_owned();
+
+    for secret in [&good, &refused] {
+        let input =
+            format!("url: \"https://example.com/\", events: [DEAL_CREATED], secret: \"{secret}\"");
+        let inline = format!("mutation {{ registerWebhook(input: {{ {input} }}) {{ secret }} }}");
+        let variable = "mutation($secret: String) { registerWebhook(input: { url: \"https://example.com/\", events: [DEAL_CREATED], secret: $secret }) { secret } }";
+        let answers = [
+            buyer.execute(&inline, json!({})).await,
+            buyer.execute(variable, json!({ "secret": secret })).await,
+        ];
+        for answer in answers {
+            let shown = &answer.body["data"]["registerWebhook"]["secret"];
+            assert_eq!(shown == secret.as_str(), *secret == good, "{shown}");
+        }
+    }
+    vec![good, refused]
 }
 
 fn text(value: &Value) -> String {

@@ -2,6 +2,8 @@
 //! listed, paused, replayed, ended.
 
 use backbone::testkit::{Receiver, Reply, Request, wait_for, wait_until};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use standardwebhooks::Webhook as Verifier;
 
@@ -13,6 +15,7 @@ on_both!(
     paused_endpoint_collects_and_deleted_one_discards,
     dead_deliveries_are_replayed_under_the_same_id,
     secret_is_shown_once_kept_sealed_and_rotated,
+    imported_secret_signs_calls_and_a_bad_one_is_not_repeated,
 );
 
 const WEBHOOK: &str = "id url events sellerIds description state disabledReason
@@ -411,5 +414,46 @@ async fn secret_is_shown_once_kept_sealed_and_rotated(app: TestApp) {
     seller.create("signed twice").await;
     let requests = calls(&receiver, 1).await;
     assert!(verified(&requests[0], new).is_some() && verified(&requests[0], &old).is_some());
+    app.stop().await;
+}
+
+async fn imported_secret_signs_calls_and_a_bad_one_is_not_repeated(app: TestApp) {
+    let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
+    let receiver = Receiver::start(|_| Reply::ok()).await;
+    let mutation =
+        "mutation($input: RegisterWebhookInput!) { registerWebhook(input: $input) { secret } }";
+    let ask = async |url: &str, secret: Value| {
+        let input = json!({ "url": url, "events": ["DEAL_CREATED"], "secret": secret });
+        buyer.execute(mutation, json!({ "input": input })).await
+    };
+
+    let text = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![7; bytes]));
+    for wrong in [text(23), text(65), text(32).replace("whsec_", "secret")] {
+        let refused = ask("ftp://example.com", json!(wrong)).await;
+        assert_eq!(
+            (refused.code(), refused.paths()),
+            ("BAD_USER_INPUT", vec!["input.url", "input.secret"])
+        );
+        let answer = refused.body.to_string();
+        assert!(!answer.contains(&wrong), "{answer}");
+    }
+
+    // Both ends of the permitted lengths, at one receiver that tells them by the path.
+    for (path, secret) in [("/24", text(24)), ("/64", text(64))] {
+        let registered = ask(&receiver.url(path), json!(secret)).await;
+        let shown = registered.data()["registerWebhook"]["secret"].take();
+        assert_eq!(shown, secret.as_str());
+    }
+    seller.create("signed as before").await;
+
+    let requests = calls(&receiver, 2).await;
+    for request in &requests {
+        let bytes = if request.target == "/24" { 24 } else { 64 };
+        assert!(verified(request, &text(bytes)).is_some(), "{request:?}");
+        assert!(
+            verified(request, &text(88 - bytes)).is_none(),
+            "{request:?}"
+        );
+    }
     app.stop().await;
 }

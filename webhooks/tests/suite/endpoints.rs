@@ -4,6 +4,7 @@ use backbone::FieldError;
 use backbone::ids::{BuyerId, DeliveryId, SellerId, WebhookId};
 use uuid::Uuid;
 use webhooks::retention::KEEP;
+use webhooks::signature::SecretText;
 use webhooks::{
     Changes, DeliveryFilter, DeliveryState, MAX_WEBHOOKS, Refusal, Registration, WebhookEvent,
     WebhookState,
@@ -32,6 +33,7 @@ async fn registration_is_listed_as_it_was_given(market: Market) {
         events: vec![WebhookEvent::DealUpdated],
         seller_ids: Some(vec![BOB, ANN]),
         description: Some("  to the ERP ".to_owned()),
+        secret: None,
     };
     let (first, secret) = webhooks.register(BUYER, request).await.unwrap();
     assert_eq!(first.url, "https://example.com/hook?a=b");
@@ -129,11 +131,19 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
         events: vec![WebhookEvent::Test, WebhookEvent::Test],
         seller_ids: Some(Vec::new()),
         description: Some("a\nb".to_owned()),
+        secret: Some(SecretText::new("whsec_c2hvcnQ=".to_owned())),
     };
     let refused = webhooks.register(BUYER, bad.clone()).await.unwrap_err();
     assert_eq!(
         violations(refused),
-        ["url", "events", "events", "sellerIds", "description"]
+        [
+            "url",
+            "events",
+            "events",
+            "sellerIds",
+            "description",
+            "secret"
+        ]
     );
 
     for (path, bad) in registrations_with_one_violation() {

@@ -69,6 +69,7 @@ pub(super) fn registration(url: &str) -> Registration {
         events: vec![WebhookEvent::DealCreated, WebhookEvent::DealUpdated],
         seller_ids: None,
         description: None,
+        secret: None,
     }
 }
 
