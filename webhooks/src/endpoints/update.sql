@@ -1,9 +1,10 @@
 -- Changes an endpoint. $1: buyer; $2: endpoint; $3: URL or null; $4: events or null; $5: whether to set the sellers to
--- $6; $7: sequence after which the events and sellers hold, or null; $8: whether to set the description to $9. Null URL
--- and events stay; sellers and description may become null, so each has a flag.
+-- $6; $7: sequence after which the events, sellers and fields hold, or null; $8: whether to set the description to $9;
+-- $10: whether to set the fields to $11. Null URL and events stay; the others may become null, so each has a flag.
 UPDATE webhook
    SET url = coalesce($3, url), events = coalesce($4, events),
        seller_ids = CASE WHEN $5 THEN $6 ELSE seller_ids END,
        from_position = coalesce($7, from_position),
-       description = CASE WHEN $8 THEN $9 ELSE description END
+       description = CASE WHEN $8 THEN $9 ELSE description END,
+       only_when_changed = CASE WHEN $10 THEN $11 ELSE only_when_changed END
  WHERE id = $2 AND buyer_id = $1 AND deleted_at IS NULL;

@@ -127,12 +127,20 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
         url: "ftp://example.com".to_owned(),
         events: vec![WebhookEvent::Test, WebhookEvent::Test],
         seller_ids: Some(Vec::new()),
+        only_when_changed: Some(Vec::new()),
         description: Some("a\nb".to_owned()),
     };
     let refused = webhooks.register(BUYER, bad.clone()).await.unwrap_err();
     assert_eq!(
         violations(refused),
-        ["url", "events", "events", "sellerIds", "description"]
+        [
+            "url",
+            "events",
+            "events",
+            "sellerIds",
+            "onlyWhenChanged",
+            "description"
+        ]
     );
 
     for (path, bad) in registrations_with_one_violation() {
@@ -153,6 +161,7 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
         url: Some(bad.url),
         events: Some(bad.events),
         seller_ids: Some(bad.seller_ids),
+        only_when_changed: Some(bad.only_when_changed),
         description: Some(bad.description),
         paused: Some(true),
     };
@@ -162,7 +171,14 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
         .unwrap_err();
     assert_eq!(
         violations(refused),
-        ["url", "events", "events", "sellerIds", "description"]
+        [
+            "url",
+            "events",
+            "events",
+            "sellerIds",
+            "onlyWhenChanged",
+            "description"
+        ]
     );
     assert_eq!(market.webhook(webhook.id).await, webhook);
 }
