@@ -74,6 +74,7 @@ pub(crate) async fn register(
             .bind(&registration.url)
             .bind(Json(&registration.events))
             .bind(registration.seller_ids.as_ref().map(Json))
+            .bind(registration.only_when_changed.as_ref().map(Json))
             .bind(&registration.description)
             .bind(boundary as i64)
             .bind(sealed_secret)
@@ -102,7 +103,9 @@ pub(crate) async fn update(
     let (mut tx, boundary, checkpoint) = checkpoint::begin_settings(tables).await?;
 
     // A pause does not count: what a paused endpoint is owed collects.
-    let changes_owed = changes.events.is_some() || changes.seller_ids.is_some();
+    let changes_owed = changes.events.is_some()
+        || changes.seller_ids.is_some()
+        || changes.only_when_changed.is_some();
     if changes_owed {
         keep_settings(&mut tx, buyer, id, boundary).await?;
     }
@@ -124,6 +127,8 @@ pub(crate) async fn update(
             .bind(changes_owed.then_some(boundary as i64))
             .bind(changes.description.is_some())
             .bind(changes.description.as_ref().and_then(Option::as_ref))
+            .bind(changes.only_when_changed.is_some())
+            .bind(changes.only_when_changed.as_ref().and_then(Option::as_ref).map(Json))
             .execute(connection)
             .await
             .map(|done| done.rows_affected())

@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use crate::kinds::WebhookEvent;
 use backbone::FieldError;
+use backbone::contract::DealField;
 use backbone::ids::SellerId;
 
 use crate::egress::Egress;
@@ -28,6 +29,9 @@ pub struct Registration {
     /// Sellers whose deals the endpoint is called for: 1 to 100, no duplicates. `None` means every
     /// seller that grants the buyer access.
     pub seller_ids: Option<Vec<SellerId>>,
+    /// Fields of which a change must touch one, unless it creates the deal: at least one, no
+    /// duplicates. `None` means every change.
+    pub only_when_changed: Option<Vec<DealField>>,
     /// Note: at most 500 characters, without control characters. A blank note counts as none.
     pub description: Option<String>,
     /// Secret that the receiver knows already; a new one is generated if there is none.
@@ -44,6 +48,8 @@ pub struct Changes {
     pub events: Option<Vec<WebhookEvent>>,
     /// Sellers whose deals the endpoint is called for; `Some(None)` means every seller again.
     pub seller_ids: Option<Option<Vec<SellerId>>>,
+    /// Fields of which a change must touch one; `Some(None)` means every change again.
+    pub only_when_changed: Option<Option<Vec<DealField>>>,
     /// Note; `Some(None)` removes it.
     pub description: Option<Option<String>>,
     /// `true` pauses the endpoint. `false` resumes it, also if it was disabled, and forgets its
@@ -59,6 +65,7 @@ impl Registration {
         let url = violations.check_url(&self.url, egress);
         violations.check_events(&self.events);
         violations.check_sellers(self.seller_ids.as_deref());
+        violations.check_fields(self.only_when_changed.as_deref());
         let description = violations.check_description(self.description);
         let secret = violations.check_secret(self.secret.as_ref());
 
@@ -83,6 +90,9 @@ impl Changes {
         }
         if let Some(sellers) = &self.seller_ids {
             violations.check_sellers(sellers.as_deref());
+        }
+        if let Some(fields) = &self.only_when_changed {
+            violations.check_fields(fields.as_deref());
         }
         let description = self
             .description
@@ -143,6 +153,16 @@ impl Violations {
             self.add("sellerIds", message);
         }
         self.check_distinct("sellerIds", sellers);
+    }
+
+    fn check_fields(&mut self, fields: Option<&[DealField]>) {
+        let Some(fields) = fields else { return };
+
+        if fields.is_empty() {
+            let message = "must contain at least one field; leave it out to receive every change";
+            self.add("onlyWhenChanged", message);
+        }
+        self.check_distinct("onlyWhenChanged", fields);
     }
 
     /// Returns the description without surrounding white space; `None` if nothing is left.

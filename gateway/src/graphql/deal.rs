@@ -211,7 +211,7 @@ object!(DealPayload as "DealPayload", |payload| {
 });
 
 /// Field of a deal that a change may affect.
-#[derive(Clone, Copy, PartialEq, Eq, Enum, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Enum, Deserialize, Serialize)]
 #[graphql(remote = "contract::DealField")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum DealField {

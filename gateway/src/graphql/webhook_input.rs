@@ -1,11 +1,13 @@
 //! Inputs of the mutations of webhooks.
 
 use async_graphql::{ID, InputObject, MaybeUndefined};
+use backbone::contract;
 use backbone::ids::SellerId;
 use serde::Deserialize;
 use webhooks::signature::SecretText;
 use webhooks::{Changes, Registration};
 
+use super::deal::DealField;
 use super::ids::parse_id;
 use super::webhook::WebhookEvent;
 use crate::error::Problem;
@@ -20,6 +22,9 @@ pub(super) struct RegisterWebhookInput {
     events: Vec<WebhookEvent>,
     /// Sellers whose deals to call it for, 1 to 100; absent or null for every seller that grants access.
     seller_ids: Option<Vec<ID>>,
+    /// Fields of which a change must touch one: at least one, none twice; absent or null for every change. Creations are
+    /// always sent.
+    only_when_changed: Option<Vec<DealField>>,
     /// Description for your own use, at most 500 characters.
     description: Option<String>,
     /// Secret that the receiver knows already, instead of a new one: whsec_ and 24 to 64 bytes in Base64.
@@ -39,6 +44,10 @@ pub(super) struct UpdateWebhookInput {
     /// Sellers whose deals to call it for, 1 to 100; null for every seller that grants access.
     #[serde(default)]
     seller_ids: MaybeUndefined<Vec<ID>>,
+    /// Fields of which a change must touch one: at least one, none twice; null for every change. Creations are always
+    /// sent.
+    #[serde(default)]
+    only_when_changed: MaybeUndefined<Vec<DealField>>,
     /// Description for your own use, at most 500 characters; null removes it.
     #[serde(default)]
     description: MaybeUndefined<String>,
@@ -52,6 +61,7 @@ impl RegisterWebhookInput {
             url: self.url,
             events: parse_events(self.events),
             seller_ids: self.seller_ids.map(parse_sellers).transpose()?,
+            only_when_changed: self.only_when_changed.map(parse_fields),
             description: self.description,
             secret: self.secret.map(SecretText::new),
         })
@@ -68,6 +78,8 @@ impl UpdateWebhookInput {
             url: self.url,
             events: self.events.map(parse_events),
             seller_ids,
+            only_when_changed: if_present(self.only_when_changed)
+                .map(|fields| fields.map(parse_fields)),
             description: if_present(self.description),
             paused: self.paused,
         })
@@ -79,6 +91,10 @@ fn parse_events(events: Vec<WebhookEvent>) -> Vec<webhooks::WebhookEvent> {
         .into_iter()
         .map(webhooks::WebhookEvent::from)
         .collect()
+}
+
+fn parse_fields(fields: Vec<DealField>) -> Vec<contract::DealField> {
+    fields.into_iter().map(contract::DealField::from).collect()
 }
 
 fn parse_sellers(ids: Vec<ID>) -> Result<Vec<SellerId>, Problem> {

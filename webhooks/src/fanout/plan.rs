@@ -166,9 +166,7 @@ impl Plan {
             // Set for the change of which an earlier step had part of the endpoints.
             let is_begun = change.order() == (self.at.sequence, self.at.index);
             let after = self.at.webhook_id.filter(|_| is_begun);
-            let mut owed =
-                self.recipients
-                    .of(change.seller_id, shown.event, change.sequence, after);
+            let mut owed = self.recipients.of(shown, after);
 
             let room = self.limits.rows - step.deliveries.len();
             let webhooks: Vec<WebhookId> = owed.by_ref().take(room).collect();

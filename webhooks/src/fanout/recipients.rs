@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use backbone::contract::DealField;
 use backbone::db::Db;
 use backbone::ids::{BuyerId, SellerId, WebhookId};
 use backbone::position::Sequence;
@@ -12,6 +13,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::body::DealChange;
 use crate::kinds::WebhookEvent;
 
 const BUYERS: &str = include_str!("recipients/buyers.sql");
@@ -26,23 +28,32 @@ struct Settings {
     events: Json<Vec<WebhookEvent>>,
     /// `None`: of every seller.
     seller_ids: Option<Json<Vec<SellerId>>>,
+    /// `None`: whatever changed.
+    only_when_changed: Option<Json<Vec<DealField>>>,
     from_position: i64,
     /// `None` for the present settings.
     to_position: Option<i64>,
 }
 
 impl Settings {
-    /// Returns whether they hold at a sequence and want this event of this seller.
-    fn want(&self, event: WebhookEvent, seller: SellerId, at: Sequence) -> bool {
-        let at = at as i64;
+    /// Returns whether they hold at the place of a change and want it.
+    fn want(&self, change: &DealChange<'_>) -> bool {
+        let at = change.position.sequence as i64;
 
         // An endpoint gets what comes after its registration, not the history before it, and new
         // settings hold for what comes after them.
         let hold = at > self.from_position && self.to_position.is_none_or(|end| at <= end);
         let sellers = self.seller_ids.as_ref();
 
-        hold && self.events.0.contains(&event)
-            && sellers.is_none_or(|wanted| wanted.0.contains(&seller))
+        // A creation is news whichever fields somebody waits for.
+        let touches_one = |wanted: &Json<Vec<DealField>>| {
+            change.event == WebhookEvent::DealCreated
+                || change.changed.iter().any(|field| wanted.0.contains(field))
+        };
+
+        hold && self.events.0.contains(&change.event)
+            && sellers.is_none_or(|wanted| wanted.0.contains(&change.deal.seller_id))
+            && self.only_when_changed.as_ref().is_none_or(touches_one)
     }
 }
 
@@ -119,12 +130,13 @@ impl Recipients {
     /// `after`.
     pub(super) fn of(
         &self,
-        seller: SellerId,
-        event: WebhookEvent,
-        at: Sequence,
+        change: DealChange<'_>,
         after: Option<WebhookId>,
-    ) -> impl Iterator<Item = WebhookId> + '_ {
-        let all = self.by_seller.get(&seller).map_or(&[][..], Vec::as_slice);
+    ) -> impl Iterator<Item = WebhookId> {
+        let all = self
+            .by_seller
+            .get(&change.deal.seller_id)
+            .map_or(&[][..], Vec::as_slice);
         let start = all.partition_point(|recipient| Some(recipient.webhook) <= after);
 
         // Neither the intervals of one endpoint's settings nor those of one pair's access overlap,
@@ -133,7 +145,7 @@ impl Recipients {
             .iter()
             .filter(move |recipient| {
                 let settings = &self.settings[recipient.settings];
-                recipient.access.holds_at(at) && settings.want(event, seller, at)
+                recipient.access.holds_at(change.position.sequence) && settings.want(&change)
             })
             .map(|recipient| recipient.webhook)
     }

@@ -32,6 +32,7 @@ async fn registration_is_listed_as_it_was_given(market: Market) {
         url: "https://Example.com/hook?a=b".to_owned(),
         events: vec![WebhookEvent::DealUpdated],
         seller_ids: Some(vec![BOB, ANN]),
+        only_when_changed: None,
         description: Some("  to the ERP ".to_owned()),
         secret: None,
     };
@@ -130,6 +131,7 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
         url: "ftp://example.com".to_owned(),
         events: vec![WebhookEvent::Test, WebhookEvent::Test],
         seller_ids: Some(Vec::new()),
+        only_when_changed: Some(Vec::new()),
         description: Some("a\nb".to_owned()),
         secret: Some(SecretText::new("whsec_c2hvcnQ=".to_owned())),
     };
@@ -141,6 +143,7 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
             "events",
             "events",
             "sellerIds",
+            "onlyWhenChanged",
             "description",
             "secret"
         ]
@@ -164,6 +167,7 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
         url: Some(bad.url),
         events: Some(bad.events),
         seller_ids: Some(bad.seller_ids),
+        only_when_changed: Some(bad.only_when_changed),
         description: Some(bad.description),
         paused: Some(true),
     };
@@ -173,7 +177,14 @@ async fn input_violations_are_all_reported_with_their_fields(market: Market) {
         .unwrap_err();
     assert_eq!(
         violations(refused),
-        ["url", "events", "events", "sellerIds", "description"]
+        [
+            "url",
+            "events",
+            "events",
+            "sellerIds",
+            "onlyWhenChanged",
+            "description"
+        ]
     );
     assert_eq!(market.webhook(webhook.id).await, webhook);
 }

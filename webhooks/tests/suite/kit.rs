@@ -68,6 +68,7 @@ pub(super) fn registration(url: &str) -> Registration {
         url: url.to_owned(),
         events: vec![WebhookEvent::DealCreated, WebhookEvent::DealUpdated],
         seller_ids: None,
+        only_when_changed: None,
         description: None,
         secret: None,
     }

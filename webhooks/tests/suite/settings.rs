@@ -1,13 +1,15 @@
 //! Settings and access as intervals of the log: every change is judged by what held at its place,
 //! although the fan-out comes later.
 
-use webhooks::{Changes, DeliveryState, Refusal, WebhookEvent};
+use backbone::contract::DealField;
+use webhooks::{Changes, DeliveryState, Refusal, Registration, WebhookEvent};
 
 use super::kit::{NOWHERE, registration, states};
 use crate::market::{ANN, BOB, BUYER, Market};
 use crate::on_both_backends;
 
 on_both_backends!(Market; changes_are_judged_by_the_settings_at_their_place,
+    changes_are_judged_by_the_fields_at_their_place,
     changes_are_judged_by_the_access_at_their_place,
     endpoint_registered_before_the_fanout_gets_nothing_earlier,
     endpoint_deleted_before_the_fanout_gets_nothing,
@@ -62,6 +64,51 @@ async fn changes_are_judged_by_the_settings_at_their_place(market: Market) {
     assert_eq!(
         market.sequences(id).await,
         [first, updated, of_bob, all[0], all[1]]
+    );
+    market.check_sums().await;
+}
+
+/// Changes of this market touch `TOTAL_PRICE` and nothing else.
+async fn changes_are_judged_by_the_fields_at_their_place(market: Market) {
+    market.grant(ANN, BUYER).await;
+    market.project().await;
+    let webhooks = market.webhooks();
+    let of_names = Registration {
+        only_when_changed: Some(vec![DealField::Name]),
+        ..registration(NOWHERE)
+    };
+    let (webhook, _) = webhooks.register(BUYER, of_names).await.unwrap();
+    let want = async |fields: Option<&[DealField]>| {
+        market.project_only().await;
+        let changes = Changes {
+            only_when_changed: Some(fields.map(<[_]>::to_vec)),
+            ..Changes::default()
+        };
+        webhooks.update(BUYER, webhook.id, changes).await.unwrap();
+    };
+
+    let deal = market.create(ANN).await;
+    let created = market.log.head().await.unwrap();
+    market.change(deal).await;
+    want(Some(&[DealField::Status, DealField::TotalPrice])).await;
+    let of_price = market.change(deal).await;
+    want(Some(&[DealField::Items])).await;
+    market.change(deal).await;
+    want(None).await;
+    let of_all = market.change(deal).await;
+    want(Some(&[DealField::Discount])).await;
+    // Fields that are left out stay as they are.
+    let others = Changes {
+        seller_ids: Some(Some(vec![ANN])),
+        ..Changes::default()
+    };
+    webhooks.update(BUYER, webhook.id, others).await.unwrap();
+    market.change(deal).await;
+
+    market.project().await;
+    assert_eq!(
+        market.sequences(webhook.id).await,
+        [created, of_price, of_all]
     );
     market.check_sums().await;
 }
