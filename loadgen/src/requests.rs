@@ -1,5 +1,7 @@
 //! GraphQL requests that the scenarios send, and the deals that they need.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
@@ -139,6 +141,44 @@ impl Target {
             Ok(result.deal.id)
         };
         run_over_connections(address(&self.url)?, SETUP_CONNECTIONS, count, create).await
+    }
+}
+
+/// Requests of one run that rename deals in rotation.
+pub(crate) struct Renames {
+    deals: Arc<Vec<Uuid>>,
+    per_connection: usize,
+    run: String,
+}
+
+impl Renames {
+    pub(crate) fn new(deals: Arc<Vec<Uuid>>, connections: usize) -> Self {
+        // Each connection rotates over deals of its own: two connections that update one deal would
+        // measure conflicts.
+        let per_connection = (deals.len() / connections).max(1);
+
+        // An update to the name that a deal already has changes nothing and is answered without a
+        // write. Names that differ from run to run make every request a change.
+        let run = Uuid::new_v4().simple().to_string();
+
+        Self {
+            deals,
+            per_connection,
+            run,
+        }
+    }
+
+    /// Returns a name that no other request has.
+    pub(crate) fn name(&self, connection: usize, number: u64) -> String {
+        format!("{} {connection} {number}", self.run)
+    }
+
+    /// Returns the bytes of a connection's request of this number.
+    pub(crate) fn request(&self, target: &Target, connection: usize, number: u64) -> Vec<u8> {
+        let index = connection * self.per_connection + number as usize % self.per_connection;
+        let deal = self.deals[index % self.deals.len()];
+
+        target.rename_request(deal, &self.name(connection, number))
     }
 }
 

@@ -64,7 +64,6 @@ pub(crate) struct ClaimedDelivery {
     pub(crate) created_at: Timestamp,
     /// Number of deliveries that the claim could have taken from the endpoint.
     pub(crate) room: i32,
-    pub(crate) trace: Option<String>,
     pub(crate) body: Vec<u8>,
     pub(crate) url: String,
     pub(crate) secret: Vec<u8>,

@@ -262,7 +262,6 @@ pub(crate) async fn add_test_delivery(
     let message = NewMessage {
         id: random::row_id(now.as_micros()),
         event: WebhookEvent::Test,
-        trace: None,
         body: body::test(now, position, id.0),
     };
     let delivery = NewDelivery {

@@ -23,7 +23,6 @@ const DELIVERIES_SQLITE: &str = include_str!("insert/deliveries.sqlite.sql");
 pub(crate) struct NewMessage {
     pub(crate) id: Uuid,
     pub(crate) event: WebhookEvent,
-    pub(crate) trace: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -140,14 +139,12 @@ async fn insert_messages(
     on_tx!(tx, postgres(tx) => {
         let ids: Vec<Uuid> = used.iter().map(|(row, _)| row.id).collect();
         let events: Vec<&str> = used.iter().map(|(row, _)| row.event.as_str()).collect();
-        let traces: Vec<Option<&str>> = used.iter().map(|(row, _)| row.trace.as_deref()).collect();
         let bodies: Vec<&[u8]> = used.iter().map(|(row, _)| row.body.as_slice()).collect();
         let deliveries: Vec<i32> = used.iter().map(|(_, uses)| *uses).collect();
 
         sqlx::query(MESSAGES_POSTGRES)
             .bind(ids)
             .bind(events)
-            .bind(traces)
             .bind(bodies)
             .bind(deliveries)
             .bind(epoch)
@@ -160,7 +157,7 @@ async fn insert_messages(
             .map(|(row, uses)| {
                 // As text within the JSON array; the statement casts it back to bytes.
                 let body = std::str::from_utf8(&row.body).expect("a renderer returns UTF-8");
-                json!([row.id.simple(), row.event.as_str(), row.trace, body, uses])
+                json!([row.id.simple(), row.event.as_str(), body, uses])
             })
             .collect();
 

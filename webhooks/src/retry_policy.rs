@@ -179,8 +179,8 @@ fn endpoint_after_failure(
     }
 }
 
-/// Returns the time for which the breaker holds an endpoint after one more failure, before jitter.
-/// It doubles with every failed probe.
+/// Returns the time for which the breaker holds an endpoint after one more failure, before jitter:
+/// twice as long with every failed probe.
 fn breaker_hold(history: &FailureHistory, now: Timestamp) -> Option<Duration> {
     let reopened = history.failures.saturating_add(1).checked_sub(BREAKER)?;
     let doubled = 2_u32

@@ -66,8 +66,6 @@ pub struct Call<'a> {
     pub secrets: &'a [Secret],
     /// Body, the same bytes for every attempt.
     pub body: Bytes,
-    /// Trace of the event; each attempt is a child span of it.
-    pub trace: Option<TraceContext>,
     /// `true` if the endpoint's owner requested the delivery again.
     pub replay: bool,
 }
@@ -184,10 +182,6 @@ fn headers(call: &Call<'_>) -> HeaderMap {
     let id = call.id.to_string();
     let timestamp = call.at.as_micros().div_euclid(1_000_000);
     let signature = sign(call.secrets, &id, timestamp, &call.body);
-    let trace = call
-        .trace
-        .as_ref()
-        .map_or_else(TraceContext::root, TraceContext::child);
 
     let text = |text: String| {
         HeaderValue::try_from(text).expect("ids, numbers and base64 are visible ASCII")
@@ -203,9 +197,11 @@ fn headers(call: &Call<'_>) -> HeaderMap {
         HeaderName::from_static("webhook-signature"),
         text(signature),
     );
+    // A trace of its own: that of the seller's request would tell a receiver which of its calls, and
+    // those of other buyers, one request caused.
     headers.insert(
         HeaderName::from_static("traceparent"),
-        text(trace.to_string()),
+        text(TraceContext::root().to_string()),
     );
 
     if call.replay {

@@ -94,7 +94,8 @@ impl Webhooks {
         let now = self.clock.now();
         let (webhook, checkpoint) =
             endpoints::update(self.tables(), buyer, id, &changes, now).await?;
-        // An endpoint that was resumed or has another URL may have deliveries that have been due for long.
+        // An endpoint that was resumed or has another URL may have deliveries that have been due for
+        // long.
         self.wake_dispatchers(checkpoint, &[id]).await;
 
         Ok(webhook)

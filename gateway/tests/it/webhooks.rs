@@ -418,7 +418,8 @@ async fn secret_is_shown_once_kept_sealed_and_rotated(app: TestApp) {
 }
 
 async fn imported_secret_signs_calls_and_a_bad_one_is_not_repeated(app: TestApp) {
-    let (seller, buyer) = (app.client(SELLER_KEY), app.client(BUYER_KEY));
+    let seller = app.client(SELLER_KEY);
+    let buyer = app.client(BUYER_KEY);
     let receiver = Receiver::start(|_| Reply::ok()).await;
     let mutation =
         "mutation($input: RegisterWebhookInput!) { registerWebhook(input: $input) { secret } }";

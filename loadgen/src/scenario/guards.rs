@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use url::Url;
-use uuid::Uuid;
 
 use super::Server;
 use super::request_load::RequestLoad;
@@ -16,6 +15,7 @@ use crate::compare::alternate;
 use crate::error::BoxError;
 use crate::report;
 use crate::report::Run;
+use crate::requests::Renames;
 use crate::target::Target;
 use hostile::HostileLoad;
 
@@ -65,9 +65,11 @@ impl Guards {
             Part::Query(costs) => costs.compare(target, "pages", true, page_requests).await,
             Part::Update(costs) => {
                 let deals = Arc::new(catalogue.deals.clone());
-                let connections = costs.load.connections;
-                let requests =
-                    |target: &Target| renames(target.clone(), Arc::clone(&deals), connections);
+                let requests = |target: &Target| {
+                    let target = target.clone();
+                    let renames = Renames::new(Arc::clone(&deals), costs.load.connections);
+                    move |connection, number| renames.request(&target, connection, number)
+                };
                 costs.compare(target, "updates", false, requests).await
             }
             Part::Hostile(beside) => beside.compare(&catalogue).await,
@@ -145,20 +147,4 @@ fn page_requests(
 ) -> impl Fn(usize, u64) -> Vec<u8> + Send + Sync + use<> + 'static {
     let page = target.page_request(true);
     move |_, _| page.clone()
-}
-
-/// Returns requests that rename deals. Each connection has deals of its own, and every name is new.
-fn renames(
-    target: Target,
-    deals: Arc<Vec<Uuid>>,
-    connections: usize,
-) -> impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static {
-    let per_connection = (deals.len() / connections).max(1);
-    let run = Uuid::new_v4().simple().to_string();
-
-    move |connection, number| {
-        let index = connection * per_connection + number as usize % per_connection;
-        let name = format!("{run} {connection} {number}");
-        target.rename_request(deals[index % deals.len()], &name)
-    }
 }

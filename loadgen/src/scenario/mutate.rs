@@ -9,6 +9,7 @@ use super::request_load::RequestLoad;
 use crate::error::BoxError;
 use crate::limit::Limit;
 use crate::report;
+use crate::requests::Renames;
 use crate::target::Target;
 
 /// Number of deals that are updated in rotation.
@@ -58,25 +59,11 @@ impl Mutate {
         deals: Arc<Vec<Uuid>>,
     ) -> impl Fn(usize, u64) -> Vec<u8> + Send + Sync + 'static {
         let kind = self.kind;
+        let renames = Renames::new(deals, self.load.connections);
 
-        // Each connection rotates over deals of its own: two connections that update one deal would
-        // measure conflicts.
-        let per_connection = (deals.len() / self.load.connections).max(1);
-
-        // An update to the name that a deal already has changes nothing and is answered without a
-        // write. Names that differ from run to run make every request a change.
-        let run = Uuid::new_v4().simple().to_string();
-
-        move |connection, number| {
-            let name = format!("{run} {connection} {number}");
-
-            match kind {
-                Kind::Create => target.create_request(&name, None),
-                Kind::Update => {
-                    let index = connection * per_connection + number as usize % per_connection;
-                    target.rename_request(deals[index % deals.len()], &name)
-                }
-            }
+        move |connection, number| match kind {
+            Kind::Create => target.create_request(&renames.name(connection, number), None),
+            Kind::Update => renames.request(&target, connection, number),
         }
     }
 }

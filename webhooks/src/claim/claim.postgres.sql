@@ -34,7 +34,7 @@ WITH wanted AS (
     UPDATE webhook_delivery SET lease = $8, leased_until = $9 WHERE id = ANY (ARRAY(SELECT id FROM due))
     RETURNING id, webhook_id, message_id, replay, attempts, created_at
 )
-SELECT c.id, c.webhook_id, c.replay, c.attempts, c.created_at, open.room, m.trace, m.body, w.url, w.secret,
+SELECT c.id, c.webhook_id, c.replay, c.attempts, c.created_at, open.room, m.body, w.url, w.secret,
        CASE WHEN w.previous_secret_until > $1 THEN w.previous_secret END AS previous_secret
   FROM claimed c
   JOIN open ON open.id = c.webhook_id

@@ -62,10 +62,6 @@ impl CallContext {
             at,
             secrets: &secrets,
             body: Bytes::from(claimed.body),
-            trace: claimed
-                .trace
-                .as_deref()
-                .and_then(|trace| trace.parse().ok()),
             replay: claimed.replay,
         };
         let outcome = self.sender.send(&call).await;

@@ -244,9 +244,6 @@ impl Step {
         self.messages.push(NewMessage {
             id: message,
             event: change.event,
-            // The trace is the seller's. It would tell a buyer's server which of its calls, and those
-            // of other buyers, one request of the seller caused.
-            trace: None,
             body,
         });
         self.deliveries

@@ -96,7 +96,10 @@ fn violations(request: &ReplayRequest) -> Vec<FieldError> {
         .rate_per_second
         .is_some_and(|rate| !(1..=MAX_RATE).contains(&rate))
     {
-        violations.push(FieldError::new("ratePerSecond", "must be 1 to 100"));
+        violations.push(FieldError::new(
+            "ratePerSecond",
+            format!("must be 1 to {MAX_RATE}"),
+        ));
     }
 
     violations

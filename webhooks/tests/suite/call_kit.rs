@@ -47,7 +47,6 @@ pub(super) fn call<'a>(url: &'a str, secrets: &'a [Secret]) -> Call<'a> {
         at: Clock::system().now(),
         secrets,
         body: Bytes::from_static(BODY.as_bytes()),
-        trace: None,
         replay: false,
     }
 }

@@ -28,8 +28,8 @@ pub(super) struct HostileLoad {
 /// Number of hostile requests by what became of them.
 #[derive(Default)]
 struct Counts {
-    /// Answers that refused the request.
-    refused: AtomicU64,
+    /// Requests that were answered, by a refusal or with what anybody may read.
+    answered: AtomicU64,
     /// Requests for which the connection was closed or failed.
     closed: AtomicU64,
 }
@@ -61,13 +61,13 @@ impl HostileLoad {
         self.tasks.shutdown().await;
 
         // Relaxed is enough: joining the tasks orders their last counts before this.
-        let refused = self.counts.refused.load(Ordering::Relaxed);
+        let answered = self.counts.answered.load(Ordering::Relaxed);
         let closed = self.counts.closed.load(Ordering::Relaxed);
-        if refused + closed == 0 {
+        if answered + closed == 0 {
             return Err("no hostile request was sent".into());
         }
         Ok(vec![
-            ("hostile requests answered", refused as f64),
+            ("hostile requests answered", answered as f64),
             ("hostile connections closed", closed as f64),
         ])
     }
@@ -97,7 +97,7 @@ async fn send(
         let answered = open.exchange(request).await.is_ok();
         let count = if answered {
             http = Some(open);
-            &counts.refused
+            &counts.answered
         } else {
             &counts.closed
         };

@@ -126,6 +126,11 @@ pub(super) const WEBHOOKS: &[Row] = &[
         "`BAD_USER_INPUT`",
     ),
     row(
+        "`onlyWhenChanged` of an endpoint",
+        Text("1 or more fields, or absent for every change"),
+        "`BAD_USER_INPUT`",
+    ),
+    row(
         "body of a call",
         Text("under 20,000 bytes"),
         "the deal's `id`, `sellerId` and `version` are sent, with a note",
